@@ -1,0 +1,3 @@
+module github.com/chaim-go/chaim
+
+go 1.26
