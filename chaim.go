@@ -1,0 +1,431 @@
+// Package chaim borrows AWS credentials for exactly as long as a piece of work runs.
+//
+// [With] obtains temporary credentials for an account and a role from a chaim gateway, writes them into the shared
+// credentials file as a profile, keeps them valid while a function runs, and removes them when it ends. Every AWS SDK
+// and tool can use the profile by its name.
+//
+//	err := chaim.With("sredev", "rro", 1, func(profile string) error {
+//		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
+//		...
+//	})
+//
+// [WithContext] is the same with a context and all [Options]; New makes a [Client] to be used by hand. A Client, an
+// [AwsCreds] and a [Monitor] are each an [aws.CredentialsProvider], for programs that need no profile.
+//
+// # The credentials file
+//
+// The file belongs to the user. chaim changes only the lines it wrote, under a lock that all programs using this
+// package share, and replaces the file in one step, so that a reader never sees a half-written one. A section without
+// the key accountname is never written to or removed.
+//
+// # Long work
+//
+// AWS SDKs read the keys of a profile once, when a client is made. The profile is rewritten at each renewal, but a
+// client that outlives its first keys must be made again, or be given the Client as its provider.
+//
+// # Secrets
+//
+// No key, token or reply body is ever part of an error, a log line, or what a value of this package prints.
+package chaim
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// cleanupTimeout bounds the removal of a profile. Waiting for the lock is most of it.
+const cleanupTimeout = lockTimeout + 5*time.Second
+
+// With obtains credentials for account and role, valid for hours (1 to 12), stores them as a profile, calls fn with
+// its name, keeps them valid while fn runs, and removes them when fn returns, panics or exits its goroutine.
+//
+// fn is not called when the credentials cannot be had; the error then says why and may wrap [ErrNotConfigured],
+// [ErrDenied] or [ErrLocked], or hold a [*GatewayError]. fn's own error is returned as it is, joined only by that of a
+// removal that failed.
+//
+// With installs no signal handler, because that would change what signals do to the rest of the program: a program
+// killed by a signal leaves its profile behind. Use [WithContext] and [signal.NotifyContext] to clean up on Ctrl-C.
+//
+// Any number of calls may run at once, in one process or in many; each gets a profile of its own.
+//
+// [signal.NotifyContext]: https://pkg.go.dev/os/signal#NotifyContext
+func With(account, role string, hours int, fn func(profile string) error) error {
+	if hours < 1 || hours > 12 {
+		return fmt.Errorf("chaim: %d hours asked for, but keys can be had for 1 to 12", hours)
+	}
+	if fn == nil {
+		return errors.New("chaim: no function to run")
+	}
+	opts := Options{Account: account, Role: role, Duration: time.Duration(hours) * time.Hour}
+	return WithContext(context.Background(), opts, func(_ context.Context, c *Client) error { return fn(c.Profile()) })
+}
+
+// WithContext is [With] for everything else. The context given to fn ends with ctx, or when the credentials have
+// expired and could not be renewed; [context.Cause] is then an error wrapping [ErrExpired]. When ctx ends, fn is
+// expected to return; the profile is removed then.
+func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) (err error) {
+	if fn == nil {
+		return errors.New("chaim: no function to run")
+	}
+	if ctx.Err() != nil {
+		return wrap(context.Cause(ctx), "no credentials asked for")
+	}
+	c, err := New(opts)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.onExpired = cancel
+	defer func() {
+		if closeErr := c.Close(); closeErr != nil {
+			// On a panic the error reaches nobody else.
+			c.opts.Logger.Error("chaim: profile could not be removed", "profile", c.Profile(), "error", closeErr)
+			err = errors.Join(err, closeErr)
+		}
+	}()
+	if _, err := c.RequestKeys(ctx); err != nil {
+		return err
+	}
+	return fn(ctx, c)
+}
+
+// Client holds the credentials of one account and role, and their profile. It must be closed.
+//
+// All methods may be called by any number of goroutines.
+type Client struct {
+	opts      Options
+	gateway   *gateway // nil with Options.Source
+	file      sharedFile
+	scope     string      // marks the profile as this client's; empty with Options.Keep
+	onExpired func(error) // may be nil
+
+	life    context.Context // ends with Close
+	end     context.CancelCauseFunc
+	turn    chan struct{} // holds a token while the monitor or the end of the profile is being changed
+	monitor atomic.Pointer[Monitor]
+	latest  atomic.Pointer[receivedGrant]
+	profile atomic.Pointer[string] // set once it is written
+
+	// What may stand in the file. Only a renewal touches these, or whoever has the turn once renewals have stopped.
+	section string
+	wrote   map[string]bool // access key ids
+}
+
+// receivedGrant is a grant with its time of arrival.
+type receivedGrant struct {
+	grant
+	received time.Time
+}
+
+var _ aws.CredentialsProvider = (*Client)(nil)
+
+// New checks opts and finds the gateway. It reads the credentials file for that if need be, and touches neither
+// network nor any other file. The error wraps [ErrNotConfigured] when there is neither a gateway nor a Source.
+func New(opts Options) (*Client, error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	path, err := credentialsPath(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		opts:  opts,
+		file:  sharedFile{path, opts.Logger},
+		turn:  make(chan struct{}, 1),
+		wrote: map[string]bool{},
+	}
+	if opts.Source == nil {
+		settings, where, err := opts.findSettings(c.file)
+		if err != nil {
+			return nil, err
+		}
+		if c.gateway, err = newGateway(settings, where, &opts); err != nil {
+			return nil, err
+		}
+		if c.opts.Region == "" && regionRule.MatchString(settings.Region) {
+			c.opts.Region = settings.Region
+		}
+	}
+	if c.opts.Region == "" {
+		c.opts.Region = defaultRegion
+	}
+	if !opts.Keep {
+		c.scope = rand.Text()
+	}
+	c.life, c.end = context.WithCancelCause(context.Background())
+	return c, nil
+}
+
+// Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.
+func (c *Client) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "chaim.Client{Account:%q Role:%q Profile:%q}", c.opts.Account, c.opts.Role, c.Profile())
+}
+
+// RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set.
+// It returns the errors of the gateway or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
+// the credentials file is busy for longer than 10 seconds, and [ErrClosed] after Close.
+func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if err := c.takeTurn(ctx); err != nil {
+		return AwsCreds{}, err
+	}
+	defer c.passTurn()
+
+	if m := c.monitor.Load(); m != nil {
+		if err := m.renew(ctx); err != nil {
+			return AwsCreds{}, err
+		}
+		return c.Creds(), nil
+	}
+	if err := c.checkClaim(); err != nil {
+		return AwsCreds{}, err
+	}
+	m := &Monitor{src: renewer{c}, log: c.opts.Logger, lazy: c.opts.NoRenew, onExpired: c.onExpired}
+	if err := m.start(ctx); err != nil {
+		return AwsCreds{}, err
+	}
+	c.monitor.Store(m)
+	return c.Creds(), nil
+}
+
+// checkClaim refuses a taken profile name before the gateway is troubled; store looks again.
+func (c *Client) checkClaim() error {
+	doc, err := c.file.read()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = c.claim(doc)
+	return err
+}
+
+// renewer is the source of a client's monitor: a new set of keys, in the profile before anybody sees it.
+type renewer struct{ c *Client }
+
+func (r renewer) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	g, err := r.c.request(ctx)
+	if err != nil {
+		return aws.Credentials{}, wrap(err, "keys for account %q as %q", r.c.opts.Account, r.c.opts.Role)
+	}
+	if g.creds.Expired(0) {
+		return aws.Credentials{}, fmt.Errorf("%w: keys for account %q came with an end at %s, and it is %s here: check this machine's clock",
+			ErrExpired, r.c.opts.Account, g.creds.Expires.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+	}
+	if err := r.c.store(ctx, g); err != nil {
+		return aws.Credentials{}, err
+	}
+	return g.creds.sdk(), nil
+}
+
+func (c *Client) request(ctx context.Context) (grant, error) {
+	var g grant
+	var err error
+	if c.gateway != nil {
+		g, err = c.gateway.keys(ctx, c.opts.Account, c.opts.Role, c.opts.Duration)
+	} else {
+		var creds aws.Credentials
+		creds, err = c.opts.Source.Retrieve(ctx)
+		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account}
+	}
+	g.creds.Region = c.opts.Region
+	return g, err
+}
+
+// store writes keys into the profile.
+func (c *Client) store(ctx context.Context, g grant) error {
+	err := c.file.edit(ctx, func(doc []byte) ([]byte, error) {
+		name, err := c.claim(doc)
+		if err != nil {
+			return nil, err
+		}
+		c.section, c.wrote[g.creds.AccessKeyID] = name, true
+		return setSection(doc, name, sectionPairs(g, c.opts.Role, c.opts.Duration, c.opts.Terrible, c.scope))
+	})
+	if err != nil {
+		return err
+	}
+	// Those of the last set count until it is replaced; older ones cannot be in the file.
+	previous := c.latest.Swap(&receivedGrant{g, time.Now()})
+	for id := range c.wrote {
+		if id != g.creds.AccessKeyID && (previous == nil || id != previous.creds.AccessKeyID) {
+			delete(c.wrote, id)
+		}
+	}
+	section := c.section
+	c.profile.Store(&section)
+	return nil
+}
+
+// DeleteAccount removes a profile from the credentials file; one that is absent is not an error. For the client's own
+// profile it also stops renewing, until new keys are asked for. A section without accountname is the user's and is
+// [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
+func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
+	if err := checkProfile(profile); err != nil {
+		return err
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if err := c.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer c.passTurn()
+	if profile == c.Profile() {
+		c.stopRenewing()
+		if c.section == profile {
+			return c.remove(ctx)
+		}
+	}
+
+	doc, err := c.file.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s, err := find(doc, profile); s == nil || err != nil {
+		return err
+	}
+	return c.file.edit(ctx, func(doc []byte) ([]byte, error) {
+		pairs, exists, err := readSection(doc, profile)
+		switch {
+		case err != nil || !exists:
+			return doc, err
+		case pairs[managedMarker] == "":
+			return nil, fmt.Errorf("%w: [%s] in %s is yours and stays", ErrUnmanagedAccount, profile, c.file.path)
+		case pairs[scopeKey] != "" && !hasExpired(pairs):
+			return nil, fmt.Errorf("%w: [%s] in %s belongs to a scope that may still run", ErrInUse, profile, c.file.path)
+		}
+		return deleteSection(doc, profile)
+	})
+}
+
+// stopRenewing waits until nothing writes to the profile any more. The caller has the turn.
+func (c *Client) stopRenewing() {
+	if m := c.monitor.Swap(nil); m != nil {
+		_ = m.Close() // always nil
+	}
+}
+
+// remove takes the profile out of the file, if it is still the one this client wrote. The caller has the turn and has
+// stopped the renewals.
+func (c *Client) remove(ctx context.Context) error {
+	if c.section == "" {
+		return nil
+	}
+	err := c.file.edit(ctx, func(doc []byte) ([]byte, error) {
+		pairs, exists, err := readSection(doc, c.section)
+		if err != nil || !exists {
+			return doc, err
+		}
+		if !c.owns(pairs) {
+			c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.section, "path", c.file.path)
+			return doc, nil
+		}
+		return deleteSection(doc, c.section)
+	})
+	if err != nil {
+		return wrap(err, "removing profile %q", c.section)
+	}
+	c.section = ""
+	return nil
+}
+
+// Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first.
+func (c *Client) Profile() string {
+	if name := c.profile.Load(); name != nil {
+		return *name
+	}
+	if c.opts.TempName != "" {
+		return c.opts.TempName
+	}
+	return defaultProfile
+}
+
+// Creds is the current set of keys: the zero value before RequestKeys and after Close, an expired set while renewing
+// fails.
+func (c *Client) Creds() AwsCreds {
+	if m := c.monitor.Load(); m != nil {
+		if h := m.current.Load(); h != nil {
+			return credsFrom(h.creds, c.opts.Region)
+		}
+	}
+	return AwsCreds{}
+}
+
+// Retrieve returns keys that are valid now, so that a Client can be the provider of any AWS SDK client: it obtains the
+// first set if there is none, and else returns what [Monitor.Retrieve] does.
+func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if m := c.monitor.Load(); m != nil {
+		return m.Retrieve(ctx)
+	}
+	creds, err := c.RequestKeys(ctx)
+	if err != nil {
+		return aws.Credentials{Source: "chaim"}, err
+	}
+	return creds.sdk(), nil
+}
+
+// Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_REGION,
+// AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE, and an empty value for each variable of this process that would
+// win over them. It holds no keys. Append it to os.Environ() for an exec.Cmd.
+func (c *Client) Environ() []string {
+	return childEnviron(c.Profile(), c.opts.Region, c.file.path)
+}
+
+// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. After an
+// error, such as [ErrLocked], the profile may still be there: Close may be called again, and tries again. Once it has
+// succeeded it does nothing more.
+func (c *Client) Close() error {
+	c.end(ErrClosed)
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	c.turn <- struct{}{}
+	defer c.passTurn()
+	c.stopRenewing()
+	if c.gateway != nil {
+		c.gateway.close()
+	}
+	if c.opts.Keep {
+		return nil
+	}
+	return c.remove(ctx)
+}
+
+// bound ends ctx with the client.
+func (c *Client) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
+	if c.life.Err() != nil {
+		cancel(ErrClosed) // AfterFunc would, but only in a while
+	}
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// takeTurn waits for the right to change what the client is doing.
+func (c *Client) takeTurn(ctx context.Context) error {
+	if c.life.Err() != nil {
+		return ErrClosed
+	}
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return wrap(context.Cause(ctx), "waiting for another call of this client")
+	}
+	if c.life.Err() != nil {
+		c.passTurn()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (c *Client) passTurn() { <-c.turn }

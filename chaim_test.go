@@ -1,0 +1,624 @@
+package chaim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/gofrs/flock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+// userFile is what a user may have in the credentials file, written the way nobody else would.
+const userFile = "# keys of the company\r\n\n[prod]\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\naws_secret_access_key  = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY ; mine\n\n\n  # parked\n#[old]\n#k = v\n[prod.eu]\nREGION: eu-west-1"
+
+// optionsFor reaches srv in memory, with a credentials file of its own.
+func optionsFor(t *testing.T, srv *chaimtest.Server) chaim.Options {
+	t.Helper()
+	return chaim.Options{
+		Account:    "sredev",
+		Settings:   srv.Settings(),
+		HTTPClient: srv.HTTPClient(),
+		Dir:        t.TempDir(),
+	}
+}
+
+func credentialsFile(opts chaim.Options) string { return filepath.Join(opts.Dir, "credentials") }
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// whoAmI asks the double's STS who owns a profile, with the AWS SDK and a new client.
+func whoAmI(t *testing.T, profile string) (string, error) {
+	t.Helper()
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedConfigProfile(profile))
+	if err != nil {
+		return "", err
+	}
+	id, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(id.Arn), nil
+}
+
+func TestWith(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	file := filepath.Join(srv.Setenv(t), "credentials")
+	write(t, file, userFile)
+
+	var lent string
+	err := chaim.With("sredev", "mpu", 1, func(profile string) error {
+		lent = profile
+		assert.Equal(t, "tempname", profile)
+		arn, err := whoAmI(t, profile)
+		assert.Contains(t, arn, ":assumed-role/CrossAccountPowerUser/")
+		assert.True(t, strings.HasPrefix(read(t, file), userFile), "what was there stays as it was")
+		return err
+	})
+	require.NoError(t, err)
+
+	_, err = whoAmI(t, lent)
+	assert.ErrorAs(t, err, new(config.SharedConfigProfileNotExistError))
+	assert.Equal(t, userFile, read(t, file))
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	requests := srv.Requests()
+	assert.Equal(t, "Keys", requests[0].Action)
+	assert.Equal(t, time.Hour, requests[0].Duration)
+}
+
+func TestWithReturnsErrorUntouched(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	home := srv.Setenv(t)
+	mine := errors.New("mine")
+	err := chaim.With("sredev", "rro", 1, func(string) error { return mine })
+	assert.True(t, err == mine, "got %v", err)
+	assert.Empty(t, read(t, filepath.Join(home, "credentials")))
+}
+
+func TestWithPanic(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	home := srv.Setenv(t)
+	type value struct{ n int }
+	thrown := &value{1}
+	func() {
+		defer func() { assert.True(t, recover() == any(thrown), "the same panic value travels on") }()
+		_ = chaim.With("sredev", "rro", 1, func(string) error { panic(thrown) })
+		t.Error("With returned")
+	}()
+	assert.Empty(t, read(t, filepath.Join(home, "credentials")))
+}
+
+func TestWithGoexit(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	home := srv.Setenv(t)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = chaim.With("sredev", "rro", 1, func(string) error { runtime.Goexit(); return nil })
+		t.Error("With returned")
+	})
+	wg.Wait()
+	assert.Empty(t, read(t, filepath.Join(home, "credentials")))
+}
+
+func TestWithContextCancelled(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
+		assert.Contains(t, read(t, credentialsFile(opts)), "[tempname]")
+		cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	assert.Equal(t, context.Canceled, err)
+	assert.Empty(t, read(t, credentialsFile(opts)), "a cancelled context does not keep the profile from being removed")
+
+	err = chaim.WithContext(ctx, opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestBadInputIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	good := chaim.Options{Account: "sredev", Settings: srv.Settings(), HTTPClient: srv.HTTPClient(), Dir: filepath.Join(t.TempDir(), "new")}
+	cases := map[string]func(*chaim.Options){
+		"no account":                 func(o *chaim.Options) { o.Account = "" },
+		"comma in the account":       func(o *chaim.Options) { o.Account = "a,apu" },
+		"newline in the account":     func(o *chaim.Options) { o.Account = "a\n[default]\ncredential_process = x" },
+		"space before the account":   func(o *chaim.Options) { o.Account = " a" },
+		"account beyond ASCII":       func(o *chaim.Options) { o.Account = "\u00e9" },
+		"account looks like comment": func(o *chaim.Options) { o.Account = "#a" },
+		"long account":               func(o *chaim.Options) { o.Account = strings.Repeat("a", 129) },
+		"comma in the role":          func(o *chaim.Options) { o.Role = "rro,12" },
+		"control in the role":        func(o *chaim.Options) { o.Role = "rro\x00" },
+		"space in the role":          func(o *chaim.Options) { o.Role = "r ro" },
+		"duration too short":         func(o *chaim.Options) { o.Duration = 15*time.Minute - time.Second },
+		"duration too long":          func(o *chaim.Options) { o.Duration = 12*time.Hour + time.Second },
+		"duration negative":          func(o *chaim.Options) { o.Duration = -time.Hour },
+		"duration in nanoseconds":    func(o *chaim.Options) { o.Duration = 1 },
+		"duration not in seconds":    func(o *chaim.Options) { o.Duration = time.Hour + time.Millisecond },
+		"region":                     func(o *chaim.Options) { o.Region = "eu-west-1\nx = y" },
+	}
+	for _, name := range []string{
+		"DEFAULT", "default", "__proto__", "constructor", "toString", "a b", "a#b", "a;b", "a]b", "[a", "a\nb", "a\x00b", "profile x",
+		"\u00e9", "a'b", strings.Repeat("a", 129),
+	} {
+		cases["profile "+name] = func(o *chaim.Options) { o.TempName = name }
+	}
+	for name, spoil := range cases {
+		opts := good
+		spoil(&opts)
+		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			t.Errorf("%s: fn was called", name)
+			return nil
+		})
+		if assert.Error(t, err, name) {
+			assert.Regexp(t, `^chaim: [a-z]`, err.Error(), name)
+			assert.NotContains(t, err.Error(), "\n", name)
+		}
+	}
+	for _, hours := range []int{-1, 0, 13, 3600} {
+		assert.Error(t, chaim.With("sredev", "rro", hours, func(string) error { t.Error("fn was called"); return nil }))
+	}
+	assert.Error(t, chaim.With("sredev", "rro", 1, nil))
+	assert.Empty(t, srv.Requests())
+	assert.NoDirExists(t, good.Dir)
+}
+
+func TestFailedRequestLeavesUserProfile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	const mine = userFile + "\n[tempname]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n"
+	write(t, credentialsFile(opts), mine)
+	for _, profile := range []string{"", "prod", "fresh"} {
+		srv.Inject(1, chaimtest.Refuse("IncorrectCredentials: usertoken has expired"))
+		opts.TempName = profile
+		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			t.Error("fn was called")
+			return nil
+		})
+		if profile == "prod" {
+			assert.ErrorIs(t, err, chaim.ErrInUse)
+			assert.ErrorIs(t, err, chaim.ErrUnmanagedAccount)
+		} else {
+			assert.ErrorIs(t, err, chaim.ErrDenied)
+		}
+		assert.Equal(t, mine, read(t, credentialsFile(opts)))
+		srv.Clear()
+	}
+	assert.Len(t, srv.Requests(), 2, "a taken name is refused before the gateway is asked")
+}
+
+func TestTakenProfile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, outer *chaim.Client) error {
+		assert.Equal(t, "tempname", outer.Profile())
+
+		named := opts
+		named.TempName = "tempname"
+		err := chaim.WithContext(ctx, named, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+		assert.ErrorIs(t, err, chaim.ErrInUse)
+
+		err = chaim.WithContext(ctx, opts, func(_ context.Context, inner *chaim.Client) error {
+			assert.Regexp(t, `^tempname-[a-z2-7]{12}$`, inner.Profile())
+			return nil
+		})
+		assert.NoError(t, err)
+		assert.Contains(t, read(t, credentialsFile(opts)), "[tempname]", "the end of an inner scope leaves the outer one alone")
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Empty(t, read(t, credentialsFile(opts)))
+}
+
+func TestEditDuringScopeSurvives(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	write(t, credentialsFile(opts), userFile)
+	const added = "\n[added-by-user]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n"
+	err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+		f, err := os.OpenFile(credentialsFile(opts), os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		defer f.Close()
+		_, err = f.WriteString(added)
+		return err
+	})
+	require.NoError(t, err)
+	assert.Equal(t, userFile+added, read(t, credentialsFile(opts)))
+}
+
+func TestSectionTakenOverByUserStays(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	for name, edit := range map[string]func(string) string{
+		"marker removed": func(s string) string { return strings.ReplaceAll(s, "accountname = sredev\n", "") },
+		"own keys put in": func(s string) string {
+			i := strings.Index(s, "ASIA")
+			return s[:i] + "AKIAIOSFODNN7EXAMPLE" + s[i+20:]
+		},
+		"other scope": func(s string) string { return strings.ReplaceAll(s, "chaim_scope = ", "chaim_scope = X") },
+	} {
+		opts := optionsFor(t, srv)
+		var edited string
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			edited = edit(read(t, credentialsFile(opts)))
+			write(t, credentialsFile(opts), edited)
+			_, err := c.RequestKeys(ctx)
+			assert.ErrorIs(t, err, chaim.ErrInUse, name)
+			return nil
+		})
+		assert.NoError(t, err, name)
+		assert.Equal(t, edited, read(t, credentialsFile(opts)), name)
+	}
+}
+
+func TestParallelScopes(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	write(t, credentialsFile(opts), userFile)
+	var mu sync.Mutex
+	lent := map[string]bool{}
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			for range 3 {
+				err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+					mu.Lock()
+					if lent[c.Profile()] {
+						t.Errorf("profile %s was lent twice at once", c.Profile())
+					}
+					lent[c.Profile()] = true
+					mu.Unlock()
+					text := read(t, credentialsFile(opts))
+					assert.Contains(t, text, "["+c.Profile()+"]\r\naws_access_key_id = "+c.Creds().AccessKeyID)
+					assert.True(t, strings.HasPrefix(text, userFile))
+					mu.Lock()
+					delete(lent, c.Profile())
+					mu.Unlock()
+					return nil
+				})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+	leftovers, err := filepath.Glob(filepath.Join(opts.Dir, ".chaim-tmp-*"))
+	require.NoError(t, err)
+	assert.Empty(t, leftovers)
+}
+
+func TestMissingCredentialsFile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	opts.Dir = filepath.Join(opts.Dir, "home", ".aws")
+	err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+		for path, mode := range map[string]os.FileMode{opts.Dir: 0o700, credentialsFile(opts): 0o600} {
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			assert.Equal(t, mode, info.Mode().Perm(), path)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Empty(t, read(t, credentialsFile(opts)))
+}
+
+func TestNotConfigured(t *testing.T) {
+	chaimtest.NewServer(t).Setenv(t)
+	for _, name := range []string{"CHAIM_URL", "CHAIM_USER", "CHAIM_TOKEN"} {
+		t.Setenv(name, "")
+	}
+	_, err := chaim.New(chaim.Options{Account: "sredev"})
+	require.ErrorIs(t, err, chaim.ErrNotConfigured)
+	assert.ErrorContains(t, err, "CHAIM_URL")
+	assert.ErrorContains(t, err, "[default]")
+
+	t.Setenv("CHAIM_TOKEN", "CANARY")
+	_, err = chaim.New(chaim.Options{Account: "sredev"})
+	require.ErrorIs(t, err, chaim.ErrNotConfigured)
+	assert.NotContains(t, err.Error(), "CANARY")
+}
+
+func TestKeep(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	opts.Keep, opts.TempName = true, "dev"
+	for range 2 { // the second replaces the first
+		require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { return nil }))
+	}
+	text := read(t, credentialsFile(opts))
+	assert.Equal(t, 1, strings.Count(text, "[dev]\n"))
+	assert.Contains(t, text, "accountname = sredev\n")
+	assert.NotContains(t, text, "chaim_scope")
+
+	opts.Keep = false
+	err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+	assert.ErrorIs(t, err, chaim.ErrInUse, "a scope does not take a kept profile away")
+
+	opts.TempName = ""
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.NoError(t, c.DeleteAccount(t.Context(), "dev"))
+	assert.Empty(t, read(t, credentialsFile(opts)))
+}
+
+func TestDeleteAccount(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.NoError(t, c.DeleteAccount(t.Context(), "absent"))
+	assert.NoFileExists(t, credentialsFile(opts))
+	assert.NoFileExists(t, credentialsFile(opts)+".lock", "nothing to delete leaves nothing behind")
+
+	write(t, credentialsFile(opts), userFile)
+	assert.ErrorIs(t, c.DeleteAccount(t.Context(), "prod"), chaim.ErrUnmanagedAccount)
+	assert.Error(t, c.DeleteAccount(t.Context(), "default"))
+
+	other, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer other.Close()
+	_, err = other.RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.ErrorIs(t, c.DeleteAccount(t.Context(), other.Profile()), chaim.ErrInUse, "a live scope of somebody else")
+
+	assert.NoError(t, other.DeleteAccount(t.Context(), other.Profile()))
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+	assert.Zero(t, other.Creds().AccessKeyID)
+
+	_, err = other.RequestKeys(t.Context())
+	assert.NoError(t, err, "new keys can be asked for after that")
+	assert.NoError(t, other.Close())
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+}
+
+func TestRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		opts := optionsFor(t, srv)
+		started := time.Now()
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			for range 24 * 12 {
+				<-time.After(5 * time.Minute)
+				creds, err := c.Retrieve(ctx)
+				require.NoError(t, err)
+				left := time.Until(creds.Expires)
+				assert.GreaterOrEqual(t, left, 20*time.Minute-time.Second)
+				assert.Contains(t, read(t, credentialsFile(opts)), "aws_access_key_id = "+creds.AccessKeyID, "the profile has the keys that Retrieve gives")
+			}
+			return ctx.Err()
+		})
+		require.NoError(t, err)
+		assert.Equal(t, 24*time.Hour, time.Since(started))
+		assert.Empty(t, read(t, credentialsFile(opts)))
+		n := len(srv.Requests())
+		assert.True(t, 36 <= n && n <= 49, "24 hours with keys of 1 hour took %d requests", n)
+	})
+}
+
+func TestExpiredKeysEndTheScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		opts := optionsFor(t, srv)
+		started := time.Now()
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			first := c.Creds()
+			srv.Inject(-1, chaimtest.Status(503))
+			<-ctx.Done()
+			assert.ErrorIs(t, context.Cause(ctx), chaim.ErrExpired)
+			var ge *chaim.GatewayError
+			if assert.ErrorAs(t, context.Cause(ctx), &ge) {
+				assert.Equal(t, 503, ge.StatusCode)
+			}
+			assert.Equal(t, 1, strings.Count(context.Cause(ctx).Error(), "chaim: "))
+			assert.False(t, time.Now().Before(first.Expires), "valid keys are kept until they expire")
+
+			_, err := c.Retrieve(t.Context())
+			assert.ErrorIs(t, err, chaim.ErrExpired)
+			return err
+		})
+		assert.ErrorIs(t, err, chaim.ErrExpired)
+		assert.Less(t, time.Since(started), 62*time.Minute)
+		assert.Empty(t, read(t, credentialsFile(opts)))
+	})
+}
+
+func TestRenewalRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		err := chaim.WithContext(t.Context(), optionsFor(t, srv), func(ctx context.Context, c *chaim.Client) error {
+			srv.Inject(-1, chaimtest.Garbage())
+			<-time.After(50 * time.Minute)
+			srv.Clear()
+			<-time.After(2 * time.Hour)
+			return ctx.Err()
+		})
+		assert.NoError(t, err)
+	})
+}
+
+func TestNoRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		opts := optionsFor(t, srv)
+		opts.NoRenew, opts.Duration = true, 15*time.Minute
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			<-ctx.Done()
+			assert.Len(t, srv.Requests(), 1)
+			return context.Cause(ctx)
+		})
+		assert.ErrorIs(t, err, chaim.ErrExpired)
+
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		<-time.After(time.Hour)
+		assert.Len(t, srv.Requests(), 2)
+		creds, err := c.Retrieve(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, srv.Requests(), 3, "whoever finds the keys expired waits for new ones")
+		assert.Equal(t, 15*time.Minute, time.Until(creds.Expires))
+	})
+}
+
+func TestLockedFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		opts := optionsFor(t, srv)
+		write(t, credentialsFile(opts), userFile)
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		_, err = c.RequestKeys(t.Context())
+		require.NoError(t, err)
+
+		held := flock.New(credentialsFile(opts) + ".lock")
+		require.NoError(t, held.Lock())
+		started := time.Now()
+		assert.ErrorIs(t, c.Close(), chaim.ErrLocked)
+		assert.Equal(t, 10*time.Second, time.Since(started))
+		err = chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+		assert.ErrorIs(t, err, chaim.ErrLocked)
+
+		require.NoError(t, held.Unlock())
+		assert.NoError(t, c.Close(), "Close tries again")
+		assert.NoError(t, c.Close())
+		assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+	})
+}
+
+func TestCloseEndsARequestUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		opts := optionsFor(t, srv)
+		srv.Inject(-1, chaimtest.Hang())
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		failed := make(chan error)
+		go func() { _, err := c.RequestKeys(t.Context()); failed <- err }()
+		synctest.Wait()
+		started := time.Now()
+		assert.NoError(t, c.Close())
+		assert.ErrorIs(t, <-failed, chaim.ErrClosed)
+		assert.Zero(t, time.Since(started))
+		assert.NoFileExists(t, credentialsFile(opts))
+	})
+}
+
+func TestAfterClose(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	c, err := chaim.New(optionsFor(t, srv))
+	require.NoError(t, err)
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+
+	_, err = c.RequestKeys(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrClosed)
+	_, err = c.Retrieve(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrClosed)
+	_, err = c.RequestList(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrClosed)
+	assert.ErrorIs(t, c.DeleteAccount(t.Context(), "x"), chaim.ErrClosed)
+	assert.Zero(t, c.Creds().AccessKeyID)
+}
+
+func TestSource(t *testing.T) {
+	opts := chaim.Options{
+		Account: "222222222222", Role: "Ops", Region: "us-gov-west-1", Terrible: true, Dir: t.TempDir(),
+		Source: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "token"),
+	}
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		assert.Equal(t, strings.Join([]string{
+			"[tempname]", "aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key = secret", "aws_session_token = token",
+			"aws_security_token = token", "duration = 1", "gui_url = notset", "role = Ops", "accountname = 222222222222", "region = us-gov-west-1", "chaim_scope = ",
+		}, "\n"), strings.TrimRight(read(t, credentialsFile(opts)), "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567\n"))
+		_, err := c.RequestList(ctx)
+		assert.ErrorIs(t, err, chaim.ErrNotConfigured)
+		_, err = c.ConsoleURL(ctx)
+		assert.ErrorIs(t, err, chaim.ErrNoURL)
+		return nil
+	})
+	require.NoError(t, err)
+
+	opts.Source = credentials.NewStaticCredentialsProvider("AKIA", "line\nbreak", "")
+	err = chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+	assert.ErrorContains(t, err, "aws_secret_access_key")
+	assert.Empty(t, read(t, credentialsFile(opts)))
+}
+
+func TestEnviron(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+	opts := optionsFor(t, srv)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	creds, err := c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	env := c.Environ()
+	for _, want := range []string{"AWS_PROFILE=tempname", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=", "AWS_SHARED_CREDENTIALS_FILE=" + credentialsFile(opts)} {
+		assert.Contains(t, env, want)
+	}
+	assert.NotContains(t, strings.Join(env, "\n"), creds.AccessKeyID)
+}
+
+func TestConcurrentUse(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() { _, _ = c.Retrieve(t.Context()) })
+		wg.Go(func() { _, _ = c.RequestKeys(t.Context()) })
+		wg.Go(func() { _ = c.DeleteAccount(t.Context(), c.Profile()) })
+		wg.Go(func() { _ = fmt.Sprint(c, c.Creds(), c.Profile(), c.Environ()) })
+		wg.Go(func() { _, _ = c.ConsoleURL(t.Context()) })
+	}
+	wg.Go(func() { _ = c.Close() })
+	wg.Wait()
+	require.NoError(t, c.Close())
+	assert.NotContains(t, string(readIfThere(t, credentialsFile(opts))), "[")
+}
+
+func readIfThere(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	return text
+}

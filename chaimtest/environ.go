@@ -1,0 +1,74 @@
+package chaimtest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// interfering are variables that could lead the code under test past the double or to somebody's real keys.
+var interfering = []string{
+	"CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION", "CHAIM_SLACKID", "CHAIM_WORKSPACEID",
+	"AWS_PROFILE", "AWS_DEFAULT_PROFILE",
+	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY",
+	"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
+	"AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+	"AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_STS_REGIONAL_ENDPOINTS",
+	"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_CA_BUNDLE",
+	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
+}
+
+// variables point chaim and the AWS SDKs at the double, as KEY=value. It opens the socket.
+func (s *Server) variables(home string) []string {
+	url := s.URL()
+	s.mu.Lock()
+	token := s.world.users[defaultUser].token
+	s.mu.Unlock()
+	return []string{
+		"CHAIM_URL=" + url + gatewayPath,
+		"CHAIM_USER=" + defaultUser,
+		"CHAIM_TOKEN=" + token,
+		"AWS_ENDPOINT_URL_STS=" + url + stsPath,
+		"AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "credentials"),
+		"AWS_CONFIG_FILE=" + filepath.Join(home, "config"),
+		"AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+// Setenv points code that takes no options, such as a call of chaim.With, at this server for the rest of the test tb:
+// it opens the socket and sets the variables of [Server.Environ], with home a new temporary folder, which it returns.
+// Variables that would interfere are unset, and restored like the others when the test ends. tb must not be nil and not
+// be parallel.
+func (s *Server) Setenv(tb TB) (home string) {
+	tb.Helper()
+	home = tb.TempDir()
+	for _, name := range interfering {
+		tb.Setenv(name, "") // has the old value restored
+		_ = os.Unsetenv(name)
+	}
+	for _, kv := range s.variables(home) {
+		name, value, _ := strings.Cut(kv, "=")
+		tb.Setenv(name, value)
+	}
+	return home
+}
+
+// Environ returns variables as KEY=value that point chaim and the AWS SDKs at this server, to be appended to the
+// environment of a child process: the gateway's URL with the default user and token (CHAIM_URL, CHAIM_USER,
+// CHAIM_TOKEN), the STS endpoint (AWS_ENDPOINT_URL_STS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files
+// "credentials" and "config" in the existing folder home, which need not exist (AWS_SHARED_CREDENTIALS_FILE,
+// AWS_CONFIG_FILE). Credentials, profiles, endpoints and proxies that are set in this process's environment are
+// blanked. As botocore takes even a blank AWS_PROFILE for a name, set it after these for a child that uses a profile.
+// Environ opens the socket, see [Server.URL].
+func (s *Server) Environ(home string) []string {
+	vars := s.variables(home)
+	for _, name := range interfering {
+		if os.Getenv(name) != "" {
+			vars = append(vars, name+"=")
+		}
+	}
+	return vars
+}

@@ -1,0 +1,169 @@
+package chaimtest
+
+import (
+	"cmp"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Fault answers a request in place of the server. Its Request has a Body that can be read, up to 1 MiB, and a Context
+// that ends when the client leaves or the server closes, for which a Fault that waits must watch. A Fault may be called
+// from several goroutines at once.
+type Fault func(w http.ResponseWriter, r *http.Request)
+
+type injected struct {
+	n     int // negative means without end
+	fault Fault
+}
+
+// Inject has the next n requests, at the gateway or at STS, answered by f; a negative n means all requests until
+// [Server.Clear], and zero none. A nil f lets requests through. Faults queue up: those injected later come after those
+// injected before.
+func (s *Server) Inject(n int, f Fault) {
+	if n == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, injected{n, f})
+}
+
+// Clear takes back all faults that have not happened yet.
+func (s *Server) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// Refuse says no: the gateway's refusal with text as its cause, such as "DataNotFound: Account not found: dev", or at
+// STS an AccessDenied error with text as its message.
+func Refuse(text string) Fault {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if isSTS(r) {
+			writeSTSError(w, &stsError{http.StatusForbidden, "AccessDenied", text})
+			return
+		}
+		writeEnvelope(w, "400", refusal+text)
+	}
+}
+
+// Throttle says that there are too many requests: status 429 at the gateway, error "Throttling" with status 400 at STS.
+// A positive retryAfter is sent as the Retry-After header, in whole seconds, rounded up.
+func Throttle(retryAfter time.Duration) Fault {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if retryAfter > 0 {
+			s := (retryAfter + time.Second - 1) / time.Second
+			w.Header().Set("Retry-After", strconv.FormatInt(int64(s), 10))
+		}
+		if isSTS(r) {
+			writeSTSError(w, &stsError{http.StatusBadRequest, "Throttling", "Rate exceeded"})
+			return
+		}
+		writeMessage(w, http.StatusTooManyRequests, "Too Many Requests")
+	}
+}
+
+// Status answers with an HTTP status in API Gateway's words, for instance "Endpoint request timed out" for 504, or with
+// an error document at STS. It panics unless code is from 200 to 599.
+func Status(code int) Fault {
+	if code < 200 || code > 599 {
+		panic("chaimtest: no HTTP status: " + strconv.Itoa(code))
+	}
+	text := cmp.Or(http.StatusText(code), "Unknown")
+	message, stsCode := text, strings.ReplaceAll(text, " ", "")
+	switch code {
+	case http.StatusForbidden:
+		message, stsCode = "Missing Authentication Token", "AccessDenied"
+	case http.StatusTooManyRequests:
+		stsCode = "Throttling"
+	case http.StatusInternalServerError:
+		message, stsCode = "Internal server error", "InternalFailure"
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		message = "Endpoint request timed out"
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		if isSTS(r) {
+			writeSTSError(w, &stsError{code, stsCode, text})
+			return
+		}
+		writeMessage(w, code, message)
+	}
+}
+
+// Hang never answers: it holds the request until the client leaves or the server closes.
+func Hang() Fault {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler) // cuts the connection
+	}
+}
+
+// Garbage answers like a proxy on the way: an HTML page with status 200.
+func Garbage() Fault {
+	const page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>" +
+		"<body><h1>Sign in to the guest network</h1></body></html>\n"
+	return func(w http.ResponseWriter, _ *http.Request) {
+		write(w, http.StatusOK, "text/html; charset=utf-8", page)
+	}
+}
+
+// Huge answers with a well-formed body of more than 1 MiB.
+func Huge() Fault {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		writeHuge(w)
+	}
+}
+
+// HugeGzip answers with a compressed body that is small until it is inflated to more than 1 MiB.
+func HugeGzip() Fault {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		writeHuge(z)
+		_ = z.Close()
+	}
+}
+
+// writeHuge writes a reply of 8 MiB, unless the client leaves before.
+func writeHuge(w io.Writer) {
+	_, _ = io.WriteString(w, `{"response_type":"ephemeral","statusCode":"200","text":"`)
+	block := strings.Repeat("x", 64<<10)
+	for range 128 {
+		if _, err := io.WriteString(w, block); err != nil {
+			return
+		}
+	}
+	_, _ = io.WriteString(w, `"}`)
+}
+
+// Redirect sends the client elsewhere with status 307, which asks it to repeat the POST, and the secrets in it, there.
+func Redirect(url string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", url)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}
+}
+
+// Reply answers as the gateway does on success, with exactly this text in its envelope.
+func Reply(text string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request) { writeEnvelope(w, "200", text) }
+}
+
+// Body answers with status 200 and exactly this body, for instance "null".
+func Body(body string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, "application/json", body) }
+}
+
+// write answers with a body.
+func write(w http.ResponseWriter, status int, contentType, body string) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // an error means that the client left
+}

@@ -1,0 +1,229 @@
+package chaimtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/pyliteral"
+)
+
+const (
+	listCommand = "--list"
+
+	// refusal is what the gateway's errors start with.
+	refusal = "doStart: Error CredentialsGenerationFail: buildCredentials error: "
+
+	resourceKeys = "/"
+	resourceLink = "/gui"
+)
+
+// gatewayResource returns what a request is for, or "" if the gateway has nothing there.
+func gatewayResource(r *http.Request) string {
+	switch {
+	case r.Method != http.MethodPost:
+		return ""
+	case r.URL.Path == gatewayPath || r.URL.Path+"/" == gatewayPath:
+		return resourceKeys
+	case r.URL.Path == gatewayPath+"gui":
+		return resourceLink
+	}
+	return ""
+}
+
+// gateway answers as the chaim gateway behind its API Gateway.
+func (x *exchange) gateway() {
+	var text string
+	var err error
+	switch gatewayResource(x.r) {
+	case resourceKeys:
+		if x.rec.Action == "List" { // Action does not change any more
+			text, err = x.list()
+		} else {
+			text, err = x.grant()
+		}
+	case resourceLink:
+		text, err = x.consoleLink()
+	default:
+		const message = "Missing Authentication Token" // what API Gateway says to any wrong URL
+		x.note(func(r *Request) { r.Error = message })
+		writeMessage(x, http.StatusForbidden, message)
+		return
+	}
+	if err != nil {
+		text = refusal + err.Error()
+		x.note(func(r *Request) { r.Error = text })
+		writeEnvelope(x, "400", text)
+		return
+	}
+	writeEnvelope(x, "200", text)
+}
+
+// refused is an error in the gateway's words.
+type refused string
+
+func (r refused) Error() string { return string(r) }
+
+// user checks who asks. The caller holds Server.mu.
+func (x *exchange) user() (name string, err error) {
+	name = x.form.Get("user_name")
+	u := x.s.world.users[name]
+	switch {
+	case u == nil || !equal(u.token, x.form.Get("token")):
+		return "", refused("IncorrectCredentials: Invalid token")
+	case u.disabled:
+		return "", refused("IncorrectCredentials: " + name + " is not an active user.")
+	case u.expired:
+		return "", refused("IncorrectCredentials: usertoken has expired")
+	}
+	return name, nil
+}
+
+// parseAsk reads account,role,duration as the gateway does, which bends any duration into range: 1 to 12 are hours,
+// anything else seconds from 900 to 43200.
+func parseAsk(text string) (account, role string, d time.Duration) {
+	part := func(i int) string {
+		if parts := strings.Split(text, ","); i < len(parts) {
+			return strings.TrimSpace(parts[i])
+		}
+		return ""
+	}
+	account, role = part(0), part(1)
+	if role == "" {
+		role = defaultRole
+	}
+	n, err := strconv.Atoi(part(2))
+	switch {
+	case err != nil:
+		return account, role, time.Hour
+	case n >= 1 && n <= 12:
+		return account, role, time.Duration(n) * time.Hour
+	}
+	return account, role, time.Duration(min(max(n, 900), 43200)) * time.Second
+}
+
+// grant issues keys.
+func (x *exchange) grant() (string, error) {
+	s, w := x.s, x.s.world
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	user, err := x.user()
+	if err != nil {
+		return "", err
+	}
+	name, alias, d := parseAsk(x.form.Get("text"))
+	a, role := w.account(name), w.role(alias)
+	switch {
+	case a == nil:
+		return "", refused("DataNotFound: Account not found: " + name)
+	case role == "":
+		return "", refused("DataNotFound: Role not recognised: " + alias)
+	case w.denied(user, a, role):
+		return "", refused(fmt.Sprintf("DataNotFound: Permission not granted to %s for %s in %s", user, role, a.name))
+	case !w.has(a, role):
+		return "", refused(fmt.Sprintf("IncorrectCredentials: user %s is not allowed to access %s at role %s",
+			user, a.name, alias))
+	}
+	d = s.granted(d)
+	k := &key{account: a.id, role: role, session: user, user: user, expires: s.now().Add(d).Truncate(time.Second)}
+	id := w.issue(k)
+	return dict(
+		"accountid", pyliteral.Quote(a.id),
+		"sectionname", pyliteral.Quote(a.name),
+		"accesskeyid", pyliteral.Quote(id),
+		"secretkey", pyliteral.Quote(k.secret),
+		"sessiontoken", pyliteral.Quote(k.token),
+		"expiresstr", pyliteral.Quote(fmt.Sprintf("Expires in %s at %s.", spoken(d), k.expires.UTC().Format(time.TimeOnly))),
+		"expires", strconv.FormatInt(k.expires.Unix(), 10),
+		"url", pyliteral.Quote(signInLink()),
+	), nil
+}
+
+// list names the accounts.
+func (x *exchange) list() (string, error) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	if _, err := x.user(); err != nil {
+		return "", err
+	}
+	accounts := make([]string, 0, 8)
+	for _, a := range x.s.world.accounts {
+		accounts = append(accounts, tuple([]string{pyliteral.Quote(a.id), pyliteral.Quote(a.name)}))
+	}
+	return dict("accountlist", tuple(accounts)), nil
+}
+
+// consoleLink makes a console link from keys that were issued.
+func (x *exchange) consoleLink() (string, error) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	k := x.s.world.keys[x.form.Get("accesskey")]
+	switch {
+	case k == nil || k.token == "" || !equal(k.secret, x.form.Get("secret")) || !equal(k.token, x.form.Get("session")):
+		return "", refused("UrlGenerationFail: the security token is not valid")
+	case !x.s.now().Before(k.expires):
+		return "", refused("UrlGenerationFail: the security token has expired")
+	}
+	return dict("url", pyliteral.Quote(signInLink())), nil
+}
+
+func signInLink() string {
+	return "https://signin.aws.amazon.com/federation?" + url.Values{
+		"Action":      {"login"},
+		"Issuer":      {"chaim"},
+		"Destination": {"https://console.aws.amazon.com/"},
+		"SigninToken": {randomBase64(120)},
+	}.Encode()
+}
+
+// dict prints a Python dict of keys and values that are literals already.
+func dict(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(pyliteral.Quote(pairs[i]) + ": " + pairs[i+1])
+	}
+	return "{" + b.String() + "}"
+}
+
+// tuple prints a Python tuple of literals.
+func tuple(items []string) string {
+	if len(items) == 1 {
+		return "(" + items[0] + ",)"
+	}
+	return "(" + strings.Join(items, ", ") + ")"
+}
+
+// writeEnvelope answers in the gateway's form: always HTTP 200, the real status as a string inside.
+func writeEnvelope(w http.ResponseWriter, status, text string) {
+	writeJSON(w, http.StatusOK, struct {
+		ResponseType string            `json:"response_type"`
+		StatusCode   string            `json:"statusCode"`
+		Text         string            `json:"text"`
+		Headers      map[string]string `json:"headers"`
+	}{"ephemeral", status, text, map[string]string{"Content-Type": "application/json"}})
+}
+
+// writeMessage answers as API Gateway does when the request gets no further.
+func writeMessage(w http.ResponseWriter, status int, message string) {
+	writeJSON(w, status, struct {
+		Message string `json:"message"`
+	}{message})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // only strings in there
+	}
+	write(w, status, "application/json", b.String())
+}

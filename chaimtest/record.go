@@ -1,0 +1,197 @@
+package chaimtest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Request is what the server remembers of a request. It never holds a token, a secret key or a signature.
+type Request struct {
+	Time time.Time // arrival, by the server's clock
+
+	// Action is "Keys", "List" or "ConsoleLink" at the gateway, and at STS the action asked for, such as
+	// "AssumeRole" or "GetCallerIdentity". It is empty when there is nothing of the kind at the URL.
+	Action string
+
+	// Account and Role are those asked for: at the gateway in the client's words, at STS the account id and role
+	// name of the role's ARN. A role left out is "rro" at the gateway.
+	Account, Role string
+
+	// Duration is the lifetime asked for, after the gateway's rules for numbers; zero means none was asked for.
+	Duration time.Duration
+
+	// User is the chaim user named in the request, or at STS the user to whom the verified keys go back.
+	User string
+
+	UserAgent  string // what the client calls itself: the field "useragent" at the gateway, else the header
+	StatusCode int    // HTTP status of the answer; zero while there is none, or if it was never sent
+	Error      string // why the request was refused: text or "code: message"; "injected fault" for a Fault
+}
+
+// Requests returns what was asked so far, in order of arrival.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Request, len(s.requests))
+	for i, r := range s.requests {
+		list[i] = *r
+	}
+	return list
+}
+
+// Reset forgets the requests so far. It changes nothing else.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
+// exchange is one request and its answer. As a ResponseWriter it records the status before the client can see it.
+type exchange struct {
+	http.ResponseWriter
+	s        *Server
+	r        *http.Request
+	body     []byte
+	form     url.Values
+	answered bool
+	rec      *Request // in Server.requests, guarded by Server.mu
+}
+
+// Unwrap serves http.NewResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+func (x *exchange) WriteHeader(code int) {
+	if !x.answered && code >= 200 {
+		x.answered = true
+		x.note(func(r *Request) { r.StatusCode = code })
+	}
+	x.ResponseWriter.WriteHeader(code)
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	if !x.answered {
+		x.WriteHeader(http.StatusOK)
+	}
+	return x.ResponseWriter.Write(p)
+}
+
+// note changes the record.
+func (x *exchange) note(change func(*Request)) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	change(x.rec)
+}
+
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	if err != nil && !tooLarge {
+		panic(http.ErrAbortHandler) // the client left
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body)) // a Fault may want to read it
+	x := &exchange{ResponseWriter: w, s: s, r: r, body: body, rec: &Request{UserAgent: r.UserAgent()}}
+	if !tooLarge {
+		x.describe()
+	}
+	fault, latency := s.arrive(x.rec)
+	if !s.pause(r, latency) {
+		panic(http.ErrAbortHandler)
+	}
+
+	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	w.Header().Set("X-Amzn-Requestid", newUUID())
+	switch {
+	case fault != nil:
+		fault(x, r)
+	case tooLarge:
+		x.note(func(r *Request) { r.Error = "request too large" })
+		writeMessage(x, http.StatusRequestEntityTooLarge, "Request Too Long")
+	case isSTS(r):
+		x.sts()
+	default:
+		x.gateway()
+	}
+	if !x.answered {
+		x.WriteHeader(http.StatusOK)
+	}
+}
+
+// describe parses the form and fills the record, which nobody else has yet.
+func (x *exchange) describe() {
+	sts := isSTS(x.r)
+	query := string(x.body)
+	if sts && x.r.Method == http.MethodGet {
+		query = x.r.URL.RawQuery
+	}
+	x.form, _ = url.ParseQuery(query) // what cannot be parsed is missing, and refused for that
+
+	rec := x.rec
+	if sts {
+		rec.Action = x.form.Get("Action")
+		rec.Duration = seconds(x.form.Get("DurationSeconds"))
+		if _, account, role, ok := parseRoleARN(x.form.Get("RoleArn")); ok {
+			rec.Account, rec.Role = account, role
+		}
+		return
+	}
+	if agent := x.form.Get("useragent"); agent != "" {
+		rec.UserAgent = agent
+	}
+	switch gatewayResource(x.r) {
+	case resourceKeys:
+		rec.User = x.form.Get("user_name")
+		if text := x.form.Get("text"); strings.TrimSpace(text) == listCommand {
+			rec.Action = "List"
+		} else {
+			rec.Action = "Keys"
+			rec.Account, rec.Role, rec.Duration = parseAsk(text)
+		}
+	case resourceLink:
+		rec.Action = "ConsoleLink"
+		rec.User, rec.Account = x.form.Get("username"), x.form.Get("account")
+		rec.Duration = seconds(x.form.Get("duration"))
+	}
+}
+
+// arrive puts a request on record and says what is to become of it.
+func (s *Server) arrive(rec *Request) (Fault, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec.Time = s.now()
+	s.requests = append(s.requests, rec)
+	if len(s.faults) == 0 {
+		return nil, s.latency
+	}
+	next := &s.faults[0]
+	fault := next.fault
+	if next.n > 0 {
+		if next.n--; next.n == 0 {
+			s.faults = slices.Delete(s.faults, 0, 1)
+		}
+	}
+	if fault != nil {
+		rec.Error = "injected fault"
+	}
+	return fault, s.latency
+}
+
+// pause waits for d. It is false if the client left or the server closes.
+func (s *Server) pause(r *http.Request, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}

@@ -1,0 +1,21 @@
+package chaimtest
+
+import "github.com/chaim-go/chaim"
+
+// Settings returns new settings with which the default user reaches the gateway, in memory through [Server.HTTPClient]
+// or, once a socket is open, over it. Other users take a copy and change Username and UserToken. Settings opens no
+// socket.
+func (s *Server) Settings() *chaim.Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	base := s.url
+	if base == "" {
+		base = "http://127.0.0.1"
+	}
+	return &chaim.Settings{
+		Endpoint:  base + gatewayPath,
+		Region:    region,
+		Username:  defaultUser,
+		UserToken: s.world.users[defaultUser].token,
+	}
+}

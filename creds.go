@@ -1,0 +1,145 @@
+package chaim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// AwsCreds is one set of temporary AWS credentials. It is a value: it never changes and never renews itself.
+//
+// AwsCreds prints, logs and marshals to JSON without its secrets. fmt breaks that promise where it calls no methods:
+// for the verb %p, and for a value in an unexported field of another struct. Keep an [atomic.Pointer] to it there, or
+// the [Client].
+//
+// An AwsCreds is an [aws.CredentialsProvider] and may be used by any number of goroutines.
+//
+// [atomic.Pointer]: https://pkg.go.dev/sync/atomic#Pointer
+type AwsCreds struct {
+	Region          string    // AWS region of the profile
+	AccessKeyID     string    // access key id; not a secret, but shown by its last four characters only
+	SecretAccessKey string    `json:"-"` // secret access key
+	SessionToken    string    `json:"-"` // session token
+	Expires         time.Time // end of validity; zero means that the source named none
+}
+
+var _ aws.CredentialsProvider = AwsCreds{}
+
+func credsFrom(c aws.Credentials, region string) AwsCreds {
+	creds := AwsCreds{
+		Region:          region,
+		AccessKeyID:     c.AccessKeyID,
+		SecretAccessKey: c.SecretAccessKey,
+		SessionToken:    c.SessionToken,
+	}
+	if c.CanExpire {
+		creds.Expires = c.Expires
+	}
+	return creds
+}
+
+func (c AwsCreds) sdk() aws.Credentials {
+	return aws.Credentials{
+		AccessKeyID:     c.AccessKeyID,
+		SecretAccessKey: c.SecretAccessKey,
+		SessionToken:    c.SessionToken,
+		Source:          "chaim",
+		CanExpire:       !c.Expires.IsZero(),
+		Expires:         c.Expires,
+	}
+}
+
+// Retrieve returns the set as the AWS SDK for Go wants it. It returns an error wrapping [ErrExpired] once the set has
+// expired, and an error for a set without keys, such as the zero value.
+func (c AwsCreds) Retrieve(context.Context) (aws.Credentials, error) {
+	switch {
+	case c.AccessKeyID == "" || c.SecretAccessKey == "":
+		return aws.Credentials{Source: "chaim"}, errors.New("chaim: this AwsCreds holds no keys")
+	case c.Expired(0):
+		return aws.Credentials{Source: "chaim"}, fmt.Errorf("%w at %s", ErrExpired, c.Expires.UTC().Format(time.RFC3339))
+	}
+	return c.sdk(), nil
+}
+
+// Expired reports whether the set is, or within slack will be, past its expiration. A set without keys is expired; a
+// set without an expiration never is.
+func (c AwsCreds) Expired(slack time.Duration) bool {
+	if c.AccessKeyID == "" {
+		return true
+	}
+	// Round drops the monotonic reading, which stands still while a machine is suspended.
+	return !c.Expires.IsZero() && !c.Expires.After(time.Now().Round(0).Add(slack))
+}
+
+// Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+// AWS_SESSION_TOKEN, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION. Append it to os.Environ() for an
+// exec.Cmd; a child cannot renew keys it was given this way.
+//
+// Names: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
+func (c AwsCreds) Environ() []string {
+	env := []string{
+		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey,
+		"AWS_SESSION_TOKEN=" + c.SessionToken,
+	}
+	if c.Region != "" {
+		env = append(env, "AWS_REGION="+c.Region, "AWS_DEFAULT_REGION="+c.Region)
+	}
+	if !c.Expires.IsZero() {
+		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+c.Expires.UTC().Format(time.RFC3339))
+	}
+	return env
+}
+
+// ProcessJSON returns the set, secrets included, as the document that a credential_process prints. It returns the
+// errors of [AwsCreds.Retrieve].
+//
+// Format: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+func (c AwsCreds) ProcessJSON() ([]byte, error) {
+	if _, err := c.Retrieve(context.Background()); err != nil {
+		return nil, err
+	}
+	doc := struct {
+		Version         int
+		AccessKeyID     string `json:"AccessKeyId"`
+		SecretAccessKey string
+		SessionToken    string `json:",omitempty"`
+		Expiration      string `json:",omitempty"`
+	}{Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
+	if !c.Expires.IsZero() {
+		doc.Expiration = c.Expires.UTC().Format(time.RFC3339)
+	}
+	return json.Marshal(doc)
+}
+
+// String describes the set without its secrets.
+func (c AwsCreds) String() string {
+	expires := "never"
+	if !c.Expires.IsZero() {
+		expires = c.Expires.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("chaim.AwsCreds{Region:%q AccessKeyID:%q SecretAccessKey:%s SessionToken:%s Expires:%s}",
+		c.Region, lastFour(c.AccessKeyID), redacted(c.SecretAccessKey), redacted(c.SessionToken), expires)
+}
+
+// Format prints what String returns, whatever the verb: %x or %d would otherwise print the fields.
+func (c AwsCreds) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// LogValue keeps the secrets out of structured logs.
+func (c AwsCreds) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText returns what String returns, so that JSON, XML and text encoders show no secret. Use
+// [AwsCreds.ProcessJSON] to hand the keys on.
+func (c AwsCreds) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+func lastFour(id string) string {
+	if len(id) <= 4 {
+		return id
+	}
+	return "..." + id[len(id)-4:]
+}

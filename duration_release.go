@@ -1,0 +1,7 @@
+//go:build !dev
+
+package chaim
+
+import "time"
+
+const defaultDuration = time.Hour

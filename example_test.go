@@ -1,0 +1,169 @@
+package chaim_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+// demo stands for a program's configuration: a gateway, here a double, and a folder for the credentials file.
+func demo() (opts chaim.Options, done func()) {
+	srv := chaimtest.NewServer(nil)
+	dir, err := os.MkdirTemp("", "chaim-example-")
+	if err != nil {
+		panic(err)
+	}
+	opts = chaim.Options{Account: "sredev", Settings: srv.Settings(), HTTPClient: srv.HTTPClient(), Dir: dir}
+	return opts, func() {
+		srv.Close()
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// profiles lists the sections of the credentials file.
+func profiles(opts chaim.Options) []string {
+	text, err := os.ReadFile(filepath.Join(opts.Dir, "credentials"))
+	if err != nil {
+		return nil
+	}
+	found := []string{}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "[") {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
+
+func ExampleWith() {
+	err := chaim.With("sredev", "rro", 13, func(profile string) error {
+		_, err := config.LoadDefaultConfig(context.Background(), config.WithSharedConfigProfile(profile))
+		return err
+	})
+	fmt.Println(err)
+	// Output: chaim: 13 hours asked for, but keys can be had for 1 to 12
+}
+
+func ExampleWithContext() {
+	opts, done := demo()
+	defer done()
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		fmt.Println("inside:", profiles(opts))
+		return nil
+	})
+	fmt.Println("after:", profiles(opts), err)
+	// Output:
+	// inside: [[tempname]]
+	// after: [] <nil>
+}
+
+func ExampleNew() {
+	opts, done := demo()
+	defer done()
+	ctx := context.Background()
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	creds, err := c.RequestKeys(ctx)
+	fmt.Println(time.Until(creds.Expires).Round(time.Minute), err)
+	fmt.Println(profiles(opts), c.DeleteAccount(ctx, c.Profile()), profiles(opts))
+	// Output:
+	// 1h0m0s <nil>
+	// [[tempname]] <nil> []
+}
+
+func ExampleClient_Retrieve() {
+	opts, done := demo()
+	defer done()
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	cfg := aws.Config{Region: "eu-west-1", Credentials: c}
+	keys, err := cfg.Credentials.Retrieve(context.Background())
+	fmt.Println(keys.HasKeys(), keys.Expired(), err)
+	// Output: true false <nil>
+}
+
+func ExampleClient_RequestList() {
+	opts, done := demo()
+	defer done()
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	accounts, err := c.RequestList(context.Background())
+	for _, a := range accounts {
+		fmt.Println(a.ID, a.Name)
+	}
+	fmt.Println(err)
+	// Output:
+	// 111111111111 sredev
+	// 222222222222 Connected Homes
+	// 333333333333 O'Brien
+	// <nil>
+}
+
+func ExampleOptions_source() {
+	opts, done := demo()
+	defer done()
+	opts.Source = credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "")
+	err := chaim.WithContext(context.Background(), opts, func(context.Context, *chaim.Client) error {
+		fmt.Println(profiles(opts))
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// [[tempname]]
+	// <nil>
+}
+
+func ExampleAwsCreds() {
+	creds := chaim.AwsCreds{
+		Region:          "eu-west-1",
+		AccessKeyID:     "ASIAIOSFODNN7EXAMPLE",
+		SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+		Expires:         time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC),
+	}
+	fmt.Println(creds)
+	// Output: chaim.AwsCreds{Region:"eu-west-1" AccessKeyID:"...MPLE" SecretAccessKey:[secret] SessionToken:none Expires:2030-01-01T12:00:00Z}
+}
+
+func ExampleNewMonitor() {
+	ctx := context.Background()
+	source := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "ASIAIOSFODNN7EXAMPLE", SecretAccessKey: "secret", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+	})
+	m, err := chaim.NewMonitor(ctx, source, chaim.MonitorOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	keys, err := m.Retrieve(ctx)
+	fmt.Println(keys.AccessKeyID, err)
+	// Output: ASIAIOSFODNN7EXAMPLE <nil>
+}
+
+func ExampleParseInit() {
+	settings, err := chaim.ParseInit("YXBpPTh4eHNzdThmczcmc3RhZ2U9cHJvZCZyZWdpb249ZXUtd2VzdC0xJnVzZXJuYW1lPWNocmlzJnVzZXJ0b2tlbj1hYj09")
+	fmt.Println(settings, err)
+	// Output: chaim.Settings{Endpoint:"" API:"8xxssu8fs7" Stage:"prod" Region:"eu-west-1" Username:"chris" UserToken:[secret]} <nil>
+}

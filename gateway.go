@@ -1,0 +1,447 @@
+package chaim
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/pyliteral"
+)
+
+const (
+	version = "0.1.0"
+
+	connectTimeout = 3 * time.Second
+	tlsTimeout     = 5 * time.Second
+	// API Gateway may take 29 s to its first byte.
+	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+	attemptTimeout = 35 * time.Second
+	attempts       = 3
+	retryBase      = 500 * time.Millisecond
+	retryLimit     = 5 * time.Second
+	maxRetryAfter  = 30 * time.Second // a longer pause is the caller's decision
+
+	maxReplySize  = 1 << 20 // after inflating
+	maxHeaderSize = 64 << 10
+)
+
+var errAttemptTimeout = fmt.Errorf("no complete reply within %s", attemptTimeout)
+
+// gateway speaks to one chaim gateway.
+type gateway struct {
+	settings *Settings
+	url      string // ends in a slash
+	http     *http.Client
+	owned    *http.Transport // ours to close, or nil
+	log      *slog.Logger
+}
+
+func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
+	endpoint, err := s.endpoint(where, opts.AllowInsecure)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{settings: s, url: endpoint, log: opts.Logger}
+	if strings.HasPrefix(endpoint, "http:") {
+		if u, err := url.Parse(endpoint); err != nil || !isLoopback(u) {
+			g.log.Warn("chaim: gateway is plain http, so anyone on the way can read the user token", "gateway", endpoint)
+		}
+	}
+
+	var client http.Client
+	if opts.HTTPClient != nil {
+		client = *opts.HTTPClient
+	} else {
+		if g.owned, err = newTransport(); err != nil {
+			return nil, err
+		}
+		client.Transport = g.owned
+	}
+	// Go sends the form, and the token in it, again to wherever a 307 or 308 points.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	g.http = &client
+	return g, nil
+}
+
+func newTransport() (*http.Transport, error) {
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		TLSHandshakeTimeout:    tlsTimeout,
+		MaxResponseHeaderBytes: maxHeaderSize,
+		IdleConnTimeout:        90 * time.Second,
+		ForceAttemptHTTP2:      true,
+	}
+	if bundle := os.Getenv("AWS_CA_BUNDLE"); bundle != "" {
+		pem, err := os.ReadFile(bundle)
+		if err != nil {
+			return nil, wrap(err, "reading AWS_CA_BUNDLE")
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("chaim: AWS_CA_BUNDLE %s holds no PEM certificate", bundle)
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	return t, nil
+}
+
+func (g *gateway) close() {
+	if g.owned != nil {
+		g.owned.CloseIdleConnections()
+	}
+}
+
+// keys asks for credentials.
+func (g *gateway) keys(ctx context.Context, account, role string, d time.Duration) (grant, error) {
+	form := g.form(strings.Join([]string{account, role, durationText(d)}, ","))
+	reply, err := g.call(ctx, "", form)
+	if err != nil {
+		return grant{}, err
+	}
+	return parseKeys(reply, account)
+}
+
+// accounts asks for the accounts that the gateway knows.
+func (g *gateway) accounts(ctx context.Context) ([]Account, error) {
+	reply, err := g.call(ctx, "", g.form("--list"))
+	if err != nil {
+		return nil, err
+	}
+	list, _ := reply.Get("accountlist")
+	items, ok := sequence(list)
+	if !ok {
+		return nil, badReply("reply has no account list")
+	}
+	accounts := make([]Account, 0, len(items))
+	for _, item := range items {
+		fields, _ := sequence(item)
+		if len(fields) != 2 {
+			return nil, badReply("account list has an entry that is not an id and a name")
+		}
+		id, okID := fields[0].(string)
+		name, okName := fields[1].(string)
+		if !okID || !okName {
+			return nil, badReply("account list has an entry that is not an id and a name")
+		}
+		accounts = append(accounts, Account{ID: id, Name: name})
+	}
+	return accounts, nil
+}
+
+// consoleURL asks for a signed-in console link.
+func (g *gateway) consoleURL(ctx context.Context, creds AwsCreds, account string) (string, error) {
+	form := url.Values{
+		"accesskey": {creds.AccessKeyID},
+		"secret":    {creds.SecretAccessKey},
+		"session":   {creds.SessionToken},
+		"duration":  {strconv.Itoa(int(time.Until(creds.Expires).Seconds()))},
+		"username":  {g.settings.Username},
+		"account":   {account},
+		"useragent": {"chaim-go " + version},
+	}
+	reply, err := g.call(ctx, "gui", form, creds.SecretAccessKey, creds.SessionToken)
+	if err != nil {
+		return "", err
+	}
+	link, _ := reply.Get("url")
+	text, _ := link.(string)
+	if !isConsoleURL(text) {
+		return "", because(ErrNoURL, badReply("reply has no https link"))
+	}
+	return text, nil
+}
+
+func (g *gateway) form(text string) url.Values {
+	form := url.Values{
+		"text":         {text},
+		"user_name":    {g.settings.Username},
+		"token":        {g.settings.UserToken},
+		"response_url": {"ignoreme"},
+		"useragent":    {"chaim-go " + version},
+	}
+	if g.settings.SlackID != "" {
+		form.Set("user_id", g.settings.SlackID)
+	}
+	if g.settings.WorkspaceID != "" {
+		form.Set("team_id", g.settings.WorkspaceID)
+	}
+	return form
+}
+
+// call posts a form and returns the dict that the gateway answers with. What may pass is tried again; refusals are not.
+// secrets are never in the error.
+func (g *gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (pyliteral.Dict, error) {
+	secrets = append(secrets, g.settings.UserToken)
+	for n := 0; ; n++ {
+		dict, err := g.attempt(ctx, path, form, secrets)
+		if err == nil {
+			return dict, nil
+		}
+		if ctx.Err() != nil {
+			return nil, wrap(context.Cause(ctx), "asking gateway %s", g.url)
+		}
+		var ge *GatewayError
+		isReply := errors.As(err, &ge)
+		if isReply && (ge.final || ge.retryAfter > maxRetryAfter) || isUntrusted(err) || n+1 == attempts {
+			return nil, err
+		}
+		pause := equalJitter(retryBase, retryLimit, n, rand.Float64())
+		if isReply {
+			pause = max(pause, ge.retryAfter)
+		}
+		g.log.Info("chaim: gateway failed, will retry", "gateway", g.url, "pause", pause, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, wrap(context.Cause(ctx), "asking gateway %s", g.url)
+		}
+	}
+}
+
+func (g *gateway) attempt(ctx context.Context, path string, form url.Values, secrets []string) (pyliteral.Dict, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, attemptTimeout, errAttemptTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, wrap(err, "asking gateway %s", g.url)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "chaim-go/"+version)
+
+	resp, err := g.http.Do(req)
+	if err != nil {
+		return nil, g.networkError(ctx, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplySize+1))
+	if err != nil {
+		return nil, g.networkError(ctx, err)
+	}
+	return parseReply(resp, body, secrets)
+}
+
+// networkError drops the *url.Error, whose text repeats the URL, and names the time-out that struck.
+func (g *gateway) networkError(ctx context.Context, err error) error {
+	if context.Cause(ctx) == errAttemptTimeout {
+		err = errAttemptTimeout
+	}
+	if ue := (*url.Error)(nil); errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return wrap(err, "asking gateway %s", g.url)
+}
+
+// isUntrusted reports whether a TLS peer could not be verified, which does not pass by itself.
+func isUntrusted(err error) bool {
+	var ve *tls.CertificateVerificationError
+	return errors.As(err, &ve)
+}
+
+// parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us.
+func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.Dict, error) {
+	status := resp.StatusCode
+	switch {
+	case status >= 300 && status < 400:
+		return nil, &GatewayError{StatusCode: status, Message: "it redirects elsewhere, which would take the user token there; correct the gateway URL", final: true}
+	case len(body) > maxReplySize:
+		return nil, &GatewayError{StatusCode: status, Message: fmt.Sprintf("reply is larger than %d bytes", maxReplySize), final: true}
+	}
+
+	// The parts of all replies: a chaim gateway's, API Gateway's "message", a crashed Lambda's "errorType".
+	var reply struct {
+		StatusCode   json.RawMessage `json:"statusCode"`
+		Text         json.RawMessage `json:"text"`
+		Message      any             `json:"message"`
+		ErrorType    string          `json:"errorType"`
+		ErrorMessage string          `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		ge := &GatewayError{StatusCode: status, Message: "reply is not that of a chaim gateway but " + kindOfBody(resp, body)}
+		ge.retryAfter, ge.final = retryAfter(resp), isFinal(status)
+		return nil, ge
+	}
+	text := textOf(reply.Text)
+	code := status
+	if n, err := strconv.Atoi(strings.Trim(string(reply.StatusCode), `"`)); err == nil && status < 400 {
+		code = n
+	}
+	if code >= 400 {
+		ge := &GatewayError{StatusCode: code, retryAfter: retryAfter(resp), final: isFinal(code)}
+		if message, ok := reply.Message.(string); ok && text == "" {
+			text = message
+		}
+		ge.Kind, ge.Message = exceptionKind(scrub(text, secrets...))
+		return nil, ge
+	}
+	if reply.ErrorType != "" {
+		return nil, &GatewayError{StatusCode: code, Kind: scrub(reply.ErrorType, secrets...), Message: scrub(reply.ErrorMessage, secrets...)}
+	}
+	if text == "" {
+		return nil, badReply("reply has no text")
+	}
+	value, err := pyliteral.Parse(text)
+	if err != nil {
+		return nil, badReply("text of the reply is neither a Python literal nor JSON")
+	}
+	dict, ok := value.(pyliteral.Dict)
+	if !ok {
+		return nil, badReply("text of the reply is not a dict")
+	}
+	seen := map[any]bool{}
+	for _, item := range dict {
+		key, ok := item.Key.(string)
+		if !ok || seen[key] {
+			return nil, badReply("text of the reply has repeated keys or keys that are not strings")
+		}
+		seen[key] = true
+	}
+	return dict, nil
+}
+
+// badReply is a reply with the right status and the wrong content.
+func badReply(message string) *GatewayError {
+	return &GatewayError{StatusCode: http.StatusOK, Message: message}
+}
+
+// isFinal reports whether a status will still be the answer in a while.
+func isFinal(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status < 500
+}
+
+// textOf returns the text of a reply: a string, or the JSON itself from a gateway that does not quote it.
+func textOf(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+// kindOfBody describes a body without repeating any of it.
+func kindOfBody(resp *http.Response, body []byte) string {
+	kind := "something else"
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(strings.TrimSpace(string(body)), "<") {
+		kind = "an HTML page, perhaps a proxy's"
+	}
+	return fmt.Sprintf("%s (%d bytes)", kind, len(body))
+}
+
+// retryAfter reads the header of that name, in seconds or as a date (RFC 9110 section 10.2.3).
+func retryAfter(resp *http.Response) time.Duration {
+	value := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 1<<20 {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
+
+var (
+	keyIDRule     = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
+	accountIDRule = regexp.MustCompile(`^[0-9]{12}$`)
+)
+
+// parseKeys takes all of a set of keys out of a reply, or none of it.
+func parseKeys(reply pyliteral.Dict, account string) (grant, error) {
+	var g grant
+	for _, f := range []struct {
+		key string
+		to  *string
+	}{
+		{"accesskeyid", &g.creds.AccessKeyID},
+		{"secretkey", &g.creds.SecretAccessKey},
+		{"sessiontoken", &g.creds.SessionToken},
+	} {
+		value, _ := reply.Get(f.key)
+		text, _ := value.(string)
+		if checkValue(pair{f.key, text}) != nil || strings.Contains(text, " ") {
+			return grant{}, badReply(f.key + " of the reply is missing or malformed")
+		}
+		*f.to = text
+	}
+	if !keyIDRule.MatchString(g.creds.AccessKeyID) {
+		return grant{}, badReply("accesskeyid of the reply is malformed")
+	}
+	value, _ := reply.Get("expires")
+	unix, ok := unixSeconds(value)
+	if !ok {
+		return grant{}, badReply("expires of the reply is missing or is not a time in Unix seconds")
+	}
+	g.creds.Expires = time.Unix(unix, 0)
+
+	// Keys for another account than the one asked for would send the work there.
+	if id, _ := reply.Get("accountid"); id != nil && accountIDRule.MatchString(account) && id != account {
+		return grant{}, badReply("reply has keys for another account")
+	}
+	g.account = account
+	if name, _ := reply.Get("sectionname"); name != nil {
+		if text, ok := name.(string); ok && checkAccount(text) == nil {
+			g.account = text
+		}
+	}
+	if text, _ := reply.Get("expiresstr"); text != nil {
+		g.expiresStr, _ = text.(string)
+	}
+	if link, _ := reply.Get("url"); link != nil {
+		if text, ok := link.(string); ok && isConsoleURL(text) {
+			g.url = text
+		}
+	}
+	return g, nil
+}
+
+// unixSeconds accepts the forms in which gateways send a time, between 1970 and the year 9999.
+func unixSeconds(v any) (int64, bool) {
+	const maxUnix = 253402300799
+	var seconds float64
+	switch v := v.(type) {
+	case int64:
+		return v, v > 0 && v <= maxUnix
+	case float64:
+		seconds = v
+	case string:
+		seconds, _ = strconv.ParseFloat(v, 64)
+	}
+	if seconds >= 1 && seconds <= maxUnix {
+		return int64(seconds), true
+	}
+	return 0, false
+}
+
+// sequence returns the items of a list or a tuple.
+func sequence(v any) ([]any, bool) {
+	switch v := v.(type) {
+	case []any:
+		return v, true
+	case pyliteral.Tuple:
+		return v, true
+	}
+	return nil, false
+}
+
+func isConsoleURL(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && u.Scheme == "https" && u.Host != "" && !strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e })
+}

@@ -1,0 +1,190 @@
+package chaim
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var testPairs = []pair{
+	{"aws_access_key_id", "ASIAEXAMPLE000000001"},
+	{"aws_secret_access_key", "secret+/=1"},
+	{"accountname", "sredev"},
+}
+
+const testBody = "aws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\n"
+
+func TestSetAndDeleteSection(t *testing.T) {
+	for _, tt := range []struct{ name, doc, want string }{
+		{"empty file", "", "[p]\n" + testBody},
+		{"after a section", "[a]\nk = v\n", "[a]\nk = v\n\n[p]\n" + testBody},
+		{"last line without newline", "[a]\nk = v", "[a]\nk = v\n[p]\n" + testBody},
+		{"blank line at the end", "[a]\nk = v\n\n", "[a]\nk = v\n\n\n[p]\n" + testBody},
+		{"only a comment", "# mine", "# mine\n[p]\n" + testBody},
+		{"only a blank line", "\n", "\n\n[p]\n" + testBody},
+		{"CRLF", "[a]\r\nk = v\r\n", "[a]\r\nk = v\r\n\r\n[p]\r\n" + strings.ReplaceAll(testBody, "\n", "\r\n")},
+		{"only a BOM", "\ufeff", "\ufeff[p]\n" + testBody},
+		{"BOM and section", "\ufeff[a]\nk=v\n", "\ufeff[a]\nk=v\n\n[p]\n" + testBody},
+		{"a dot is no hierarchy", "[p.eu]\nk = v\n", "[p.eu]\nk = v\n\n[p]\n" + testBody},
+		{"damage elsewhere", "junk\n[\n= x\n[a]\nk\n[a]\n", "junk\n[\n= x\n[a]\nk\n[a]\n\n[p]\n" + testBody},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := setSection([]byte(tt.doc), "p", testPairs)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, string(got))
+
+			again, err := setSection(got, "p", testPairs)
+			require.NoError(t, err)
+			assert.Equal(t, string(got), string(again), "the same values change nothing")
+
+			back, err := deleteSection(got, "p")
+			require.NoError(t, err)
+			assert.Equal(t, tt.doc, string(back), "add and remove is the identity")
+		})
+	}
+}
+
+func TestDeleteInAnyOrder(t *testing.T) {
+	const doc = "# top\n[a]\nk = v"
+	for _, order := range [][]string{{"p", "q", "r"}, {"r", "q", "p"}, {"q", "p", "r"}, {"q", "r", "p"}} {
+		text := []byte(doc)
+		var err error
+		for _, name := range []string{"p", "q", "r"} {
+			text, err = setSection(text, name, testPairs)
+			require.NoError(t, err)
+		}
+		for _, name := range order {
+			text, err = deleteSection(text, name)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, doc, string(text), "removed in order %v", order)
+	}
+}
+
+func TestSetSectionInPlace(t *testing.T) {
+	doc := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = old\nAWS_Secret_Access_Key: old\nmine = kept\naws_security_token = stale\n\n# about b\n[b]\nk = v\n"
+	want := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\nmine = kept\n\n# about b\n[b]\nk = v\n"
+	got, err := setSection([]byte(doc), "p", testPairs)
+	require.NoError(t, err)
+	assert.Equal(t, want, string(got))
+}
+
+func TestDeleteSectionKeepsWhatIsNotOurs(t *testing.T) {
+	for _, tt := range []struct{ name, doc, want string }{
+		{"comment for the next section", "[p]\nregion = x\n\n# about b\n[b]\n", "\n# about b\n[b]\n"},
+		{"parked as a comment", "[a]\n\n[p]\nregion = x\n#[old]\n#k = v\n", "[a]\n#[old]\n#k = v\n"},
+		{"key of the user", "[a]\n\n[p]\nregion = x\noutput = json\n", "[a]\n\n[p]\noutput = json\n"},
+		{"section moved up to ours", "[a]\nk = v\n[p]\nregion = x\n[b]\n", "[a]\nk = v\n[b]\n"},
+		{"absent", "[a]\n", "[a]\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := deleteSection([]byte(tt.doc), "p")
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, string(got))
+		})
+	}
+}
+
+func TestFindMatchesWhatAnyReaderMatches(t *testing.T) {
+	for _, header := range []string{"[p]", "  [p]", "[ p ]", "[p] # note", "[p]\t; note", "[p]#note", "\ufeff[p]"} {
+		s, err := find([]byte(header+"\nk = v\n"), "p")
+		require.NoError(t, err)
+		assert.NotNil(t, s, "%q", header)
+	}
+	for _, header := range []string{"[p", "#[p]", "[P]", "[pp]", "[p.q]", "x[p]"} {
+		s, err := find([]byte(header+"\nk = v\n"), "p")
+		require.NoError(t, err)
+		assert.Nil(t, s, "%q", header)
+	}
+}
+
+func TestSectionRefusals(t *testing.T) {
+	for name, doc := range map[string]string{
+		"bare carriage return": "[a]\rk = v\r",
+		"UTF-16":               "\xff\xfe[\x00a\x00]\x00\n\x00",
+		"NUL":                  "[a]\nk = \x00\n",
+		"section twice":        "[p]\n[a]\n[p]\n",
+	} {
+		_, err := setSection([]byte(doc), "p", testPairs)
+		assert.ErrorContains(t, err, "line", name)
+		_, err = deleteSection([]byte(doc), "p")
+		assert.ErrorContains(t, err, "line", name)
+	}
+}
+
+func TestSetSectionRefusesValues(t *testing.T) {
+	for _, value := range []string{
+		"", " x", "x ", "a\nb", "a\rb", "a\x00b", "a\tb", "#x", ";x", "'x'", `"x"`, "`x`", "a;b", "a #b", "\u00e9", "\u2028",
+		"x\n[admin]\naws_access_key_id = y", "x\x1b[31m",
+	} {
+		_, err := setSection(nil, "p", []pair{{"aws_secret_access_key", value}})
+		if assert.Error(t, err, "%q", value) && len(value) > 2 {
+			assert.NotContains(t, err.Error(), value)
+		}
+	}
+	_, err := setSection(nil, "p", []pair{{"credential_process", "rm"}})
+	assert.Error(t, err)
+}
+
+func TestReadSection(t *testing.T) {
+	doc := "[a]\nk = v\n[p]\nAPI = 8xx\npercent = %(k)s\nequals = a=b==\nhash = a#b # c\nnested =\n  x = y\nquoted = \"q\"\nback = a\\\nflag\n[b]\nk = w\n"
+	pairs, exists, err := readSection([]byte(doc), "p")
+	require.NoError(t, err)
+	require.True(t, exists)
+	for key, want := range map[string]string{
+		"api": "8xx", "percent": "%(k)s", "equals": "a=b==", "hash": "a#b # c", "quoted": `"q"`, "back": `a\`,
+	} {
+		assert.Equal(t, want, pairs[key], key)
+	}
+	assert.NotContains(t, pairs, "k")
+
+	_, exists, err = readSection([]byte(doc), "q")
+	require.NoError(t, err)
+	assert.False(t, exists)
+}
+
+func TestReadSectionErrorHoldsNoValue(t *testing.T) {
+	_, _, err := readSection([]byte("[p]\n= CANARY\n"), "p")
+	require.ErrorContains(t, err, "line 1")
+	assert.NotContains(t, err.Error(), "CANARY")
+}
+
+func FuzzSetAndDeleteSection(f *testing.F) {
+	for _, seed := range []string{
+		"", "\n", "x", "[a]\nk = v", "\ufeff[a]\r\nk = v\r\n", "[p]\nk = v\naws_access_key_id = x", "  [p] # c\n\n[b]", "[p\n", "\r\n", "a\n\r\n", "[ p ]\n= x\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		s, err := find(doc, "p")
+		if err != nil {
+			return // ambiguous, so refused
+		}
+		set, err := setSection(doc, "p", testPairs)
+		if err != nil {
+			return // refused, with the document untouched
+		}
+		again, err := setSection(set, "p", testPairs)
+		if err != nil || !bytes.Equal(set, again) {
+			t.Fatalf("setting the same values again changes the text: %v", err)
+		}
+		if before, after := scan(doc), scan(set); len(after)-len(before) > 1 || len(after) < len(before) {
+			t.Fatalf("%d sections became %d", len(before), len(after))
+		}
+		back, err := deleteSection(set, "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s == nil && !bytes.Equal(back, doc) {
+			t.Fatalf("add and remove made %q of %q", back, doc)
+		}
+		if s != nil {
+			if !bytes.HasPrefix(set, doc[:s.start]) || !bytes.HasSuffix(set, doc[s.end:]) {
+				t.Fatalf("bytes outside the section changed: %q became %q", doc, set)
+			}
+		}
+	})
+}

@@ -1,0 +1,330 @@
+package chaim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+const (
+	// The first renewal falls into this part of the lifetime: early enough to outlast a source that is away for a
+	// third of it, wide enough that clients started together do not renew together.
+	softFrom, softTo = 0.5, 2.0 / 3
+
+	// Timers stand still while a machine is suspended, so the clock is read at least this often.
+	wakeCheck = 15 * time.Second
+
+	forever = time.Duration(math.MaxInt64)
+)
+
+// softPoint is how long after receipt keys of that lifetime are renewed, for a random u in [0, 1).
+func softPoint(lifetime time.Duration, u float64) time.Duration {
+	return time.Duration(float64(lifetime) * (softFrom + u*(softTo-softFrom)))
+}
+
+// retryDelay is the wait after a number of failures in a row, with left until the keys expire and a random u in
+// [0, 1). An error that the source will not get over by itself is retried slowly.
+func retryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
+	var ge *GatewayError
+	isGateway := errors.As(err, &ge)
+	if isGateway && ge.final || isUntrusted(err) {
+		return time.Minute + time.Duration(u*float64(4*time.Minute))
+	}
+	base := min(max(left/60, time.Second), 15*time.Second)
+	limit := min(max(left/6, 5*time.Second), 5*time.Minute)
+	d := equalJitter(base, limit, failures-1, u)
+	if isGateway {
+		d = max(d, min(ge.retryAfter, left/3))
+	}
+	return d
+}
+
+// equalJitter doubles base with every step up to limit, and takes half of that and a random part of the other half.
+func equalJitter(base, limit time.Duration, step int, u float64) time.Duration {
+	d := limit
+	if step < 16 {
+		d = min(limit, base<<step)
+	}
+	return d/2 + time.Duration(u*float64(d/2))
+}
+
+// held is a set of keys with the time it arrived, which carries the monotonic clock.
+type held struct {
+	creds    aws.Credentials
+	received time.Time
+	lifetime time.Duration // forever for keys without an expiration
+	soft     time.Duration // what is left of lifetime when the renewal is due
+}
+
+func hold(creds aws.Credentials, now time.Time) (*held, error) {
+	h := &held{creds: creds, received: now, lifetime: forever}
+	if !creds.HasKeys() {
+		return nil, errors.New("chaim: the source answered without keys")
+	}
+	if creds.CanExpire {
+		h.lifetime = creds.Expires.Sub(now.Round(0))
+		if h.lifetime <= 0 {
+			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", ErrExpired, creds.Expires.UTC().Format(time.RFC3339))
+		}
+		h.soft = h.lifetime - softPoint(h.lifetime, rand.Float64())
+	}
+	return h, nil
+}
+
+func (h *held) sameKeys(other *held) bool {
+	return h.creds.AccessKeyID == other.creds.AccessKeyID && h.creds.Expires.Equal(other.creds.Expires)
+}
+
+// left is the time until the keys expire, by whichever of the two clocks ends them first.
+func (h *held) left(now time.Time) time.Duration {
+	if h.lifetime == forever {
+		return forever
+	}
+	return min(h.creds.Expires.Sub(now.Round(0)), h.lifetime-now.Sub(h.received))
+}
+
+// MonitorOptions are what a [Monitor] can be told; the zero value works.
+type MonitorOptions struct {
+	Logger *slog.Logger // gets a line per change of state; nil means silent
+}
+
+// Monitor keeps the credentials of a provider fresh: it renews them after 50 to 67 % of their lifetime, retries
+// with growing pauses when that fails, and serves what it has until that expires. Retrieve is then a memory read.
+//
+// All methods may be called by any number of goroutines; the provider is called by one at a time. A Monitor owns a
+// goroutine, so it must be closed.
+type Monitor struct {
+	src       aws.CredentialsProvider
+	log       *slog.Logger
+	lazy      bool        // renew only when a caller finds the keys expired
+	onExpired func(error) // called when keys expired and could not be renewed; may be nil
+
+	current atomic.Pointer[held] // nil before the first set and after Close
+	updated chan struct{}
+	wake    chan struct{} // the plan changed
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	wg      sync.WaitGroup
+
+	mu       sync.Mutex // never held during a call of src
+	closed   bool
+	flight   *flight
+	failures int // since the last success
+	lastErr  error
+	retryAt  time.Time
+}
+
+var _ aws.CredentialsProvider = (*Monitor)(nil)
+
+// flight is one call of the source, which any number of callers wait for.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+// NewMonitor waits for the first set of credentials of src and keeps them fresh until Close. ctx bounds only that
+// wait; its values are passed to src, its end is not. The error is that of src, or of ctx.
+func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOptions) (*Monitor, error) {
+	m := &Monitor{src: src, log: opts.Logger}
+	return m, m.start(ctx)
+}
+
+func (m *Monitor) start(ctx context.Context) error {
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	m.updated, m.wake = make(chan struct{}, 1), make(chan struct{}, 1)
+	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	if err := m.renew(ctx); err != nil {
+		_ = m.Close()
+		return err
+	}
+	<-m.updated
+	m.wg.Go(m.run)
+	return nil
+}
+
+// Retrieve returns the current set. When it has expired, Retrieve waits for one attempt to renew it, unless the last
+// one has only just failed; then the error wraps [ErrExpired] and the reason. After Close it is [ErrClosed].
+func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	h := m.current.Load()
+	if h == nil {
+		return aws.Credentials{Source: "chaim"}, ErrClosed
+	}
+	now := time.Now()
+	if h.left(now) > 0 {
+		return h.creds, nil
+	}
+	m.mu.Lock()
+	err, pause := m.lastErr, m.untilRetry(now) > 0
+	m.mu.Unlock()
+	if err == nil || !pause {
+		if err = m.renew(ctx); err == nil {
+			if h = m.current.Load(); h != nil {
+				return h.creds, nil
+			}
+			err = ErrClosed
+		}
+	}
+	return aws.Credentials{Source: "chaim"}, because(ErrExpired, err)
+}
+
+// Updated is signalled after each renewal. Signals that nobody has received merge into one.
+func (m *Monitor) Updated() <-chan struct{} { return m.updated }
+
+// Close stops renewing, cancels a call under way and waits for it. It may be called more than once; its error is
+// always nil.
+func (m *Monitor) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.cancel(ErrClosed)
+	m.wg.Wait()
+	m.current.Store(nil)
+	return nil
+}
+
+// renew calls the source, or joins the call under way. A caller that leaves does not end the call for the others.
+func (m *Monitor) renew(ctx context.Context) error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return ErrClosed
+	}
+	f := m.flight
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		m.flight = f
+		m.wg.Go(func() { m.fly(f) })
+	}
+	m.mu.Unlock()
+
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return wrap(context.Cause(ctx), "waiting for credentials")
+	}
+}
+
+func (m *Monitor) fly(f *flight) {
+	creds, err := m.src.Retrieve(m.ctx)
+	now := time.Now()
+	var h *held
+	if err == nil {
+		h, err = hold(creds, now)
+	}
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.flight, f.err = nil, err
+	defer close(f.done)
+	if m.closed {
+		f.err = ErrClosed
+		return
+	}
+	old := m.current.Load()
+	switch {
+	case err == nil && old != nil && h.sameKeys(old):
+		// A source that caches, such as aws.CredentialsCache, has no new ones yet.
+		m.failures, m.lastErr = 0, nil
+		m.retryAt = now.Add(max(old.left(now)/4, time.Second))
+	case err == nil:
+		m.current.Store(h)
+		if m.failures > 0 {
+			m.log.Info("chaim: credentials are renewed again", "expires", creds.Expires)
+		}
+		m.failures, m.lastErr, m.retryAt = 0, nil, time.Time{}
+		signal(m.updated)
+	case old != nil:
+		left := old.left(now)
+		m.failures++
+		m.lastErr = err
+		m.retryAt = now.Add(retryDelay(err, m.failures, left, rand.Float64()))
+		if m.failures == 1 {
+			m.log.Warn("chaim: renewing credentials failed, will retry", "left", left.Round(time.Second), "error", err)
+		}
+	}
+	signal(m.wake)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// untilRetry is the pause still to be kept after a failure, by whichever clock ends it first: the monotonic one has
+// stood still on a machine that was suspended.
+func (m *Monitor) untilRetry(now time.Time) time.Duration {
+	return min(m.retryAt.Sub(now), m.retryAt.Round(0).Sub(now.Round(0)))
+}
+
+// run renews what is due. It is the only caller of onExpired.
+func (m *Monitor) run() {
+	reported := false
+	for {
+		due, expired, err := m.plan(time.Now())
+		switch {
+		case expired && err != nil && !reported:
+			reported = true
+			m.log.Error("chaim: credentials expired", "error", err)
+			if m.onExpired != nil {
+				m.onExpired(err)
+			}
+		case !expired:
+			reported = false
+		}
+		if due <= 0 {
+			_ = m.renew(m.ctx) // kept in lastErr
+			if m.ctx.Err() != nil {
+				return
+			}
+			continue
+		}
+		timer := time.NewTimer(min(due, wakeCheck))
+		select {
+		case <-m.ctx.Done():
+		case <-m.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if m.ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// plan tells when the next renewal is due, whether the keys have expired, and with what error.
+func (m *Monitor) plan(now time.Time) (due time.Duration, expired bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.current.Load()
+	if h == nil {
+		return forever, false, nil // closed, and about to end
+	}
+	left := h.left(now)
+	expired = left <= 0
+	switch {
+	case expired && m.lazy:
+		return forever, true, ErrExpired
+	case m.lazy:
+		return left, false, nil
+	case m.lastErr != nil:
+		return m.untilRetry(now), expired, because(ErrExpired, m.lastErr)
+	case !m.retryAt.IsZero():
+		return m.untilRetry(now), expired, nil
+	case h.lifetime == forever:
+		return forever, false, nil
+	}
+	return left - h.soft, expired, nil
+}

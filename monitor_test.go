@@ -1,0 +1,241 @@
+package chaim
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fakeSource gives keys of one hour, or what fail says.
+type fakeSource struct {
+	calls atomic.Int32
+	delay atomic.Int64 // nanoseconds
+	fail  atomic.Pointer[error]
+}
+
+func (s *fakeSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	s.calls.Add(1)
+	select {
+	case <-time.After(time.Duration(s.delay.Load())):
+	case <-ctx.Done():
+		return aws.Credentials{}, context.Cause(ctx)
+	}
+	if err := s.fail.Load(); err != nil {
+		return aws.Credentials{}, *err
+	}
+	return aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func TestSoftPoint(t *testing.T) {
+	for _, tt := range []struct{ lifetime, from, to time.Duration }{
+		{15 * time.Minute, 7*time.Minute + 30*time.Second, 10 * time.Minute},
+		{time.Hour, 30 * time.Minute, 40 * time.Minute},
+		{12 * time.Hour, 6 * time.Hour, 8 * time.Hour},
+	} {
+		assert.Equal(t, tt.from, softPoint(tt.lifetime, 0))
+		assert.InDelta(t, tt.to, softPoint(tt.lifetime, 0.999999999), float64(time.Second))
+	}
+}
+
+func TestRetryDelay(t *testing.T) {
+	plain := errors.New("network")
+	for _, tt := range []struct {
+		name     string
+		err      error
+		failures int
+		left     time.Duration
+		min, max time.Duration
+	}{
+		{"first failure, an hour left", plain, 1, time.Hour, 7500 * time.Millisecond, 15 * time.Second},
+		{"third failure, an hour left", plain, 3, time.Hour, 30 * time.Second, time.Minute},
+		{"many failures, an hour left", plain, 100, time.Hour, 150 * time.Second, 5 * time.Minute},
+		{"a minute left", plain, 9, time.Minute, 5 * time.Second, 10 * time.Second},
+		{"nothing left", plain, 9, -time.Hour, 2500 * time.Millisecond, 5 * time.Second},
+		{"refused", &GatewayError{StatusCode: 400, final: true}, 1, time.Minute, time.Minute, 5 * time.Minute},
+		{"told to wait", &GatewayError{StatusCode: 429, retryAfter: 10 * time.Minute}, 1, time.Hour, 10 * time.Minute, 10 * time.Minute},
+		{"told to wait too long", &GatewayError{StatusCode: 429, retryAfter: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
+	} {
+		assert.Equal(t, tt.min, retryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
+		assert.InDelta(t, tt.max, retryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
+	}
+}
+
+func TestLeftIsWhatTheEarlierClockSays(t *testing.T) {
+	now := time.Now()
+	h, err := hold(aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s", CanExpire: true, Expires: now.Round(0).Add(time.Hour)}, now)
+	require.NoError(t, err)
+	assert.Equal(t, time.Hour, h.left(now))
+	assert.Equal(t, 50*time.Minute, h.left(now.Add(10*time.Minute)))
+	assert.Equal(t, 10*time.Minute, h.left(now.Round(0).Add(50*time.Minute)), "wall clock only, as after a suspend")
+}
+
+func TestMonitorWaitsForTheFirstSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		src.delay.Store(int64(time.Minute))
+		started := time.Now()
+		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, time.Minute, time.Since(started))
+		select {
+		case <-m.Updated():
+			t.Error("the first set is no update")
+		default:
+		}
+		<-m.Updated()
+		assert.EqualValues(t, 2, src.calls.Load())
+		require.NoError(t, m.Close())
+		require.NoError(t, m.Close())
+		_, err = m.Retrieve(t.Context())
+		assert.ErrorIs(t, err, ErrClosed)
+	})
+}
+
+func TestMonitorConstructorGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		src.delay.Store(int64(time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := NewMonitor(ctx, src, MonitorOptions{})
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+
+		failure := errors.New("no")
+		src = &fakeSource{}
+		src.fail.Store(&failure)
+		_, err = NewMonitor(t.Context(), src, MonitorOptions{})
+		assert.ErrorIs(t, err, failure)
+	})
+}
+
+func TestMonitorSharesOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
+		require.NoError(t, err)
+		defer m.Close()
+		src.delay.Store(int64(time.Minute))
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { assert.NoError(t, m.renew(t.Context())) })
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, m.renew(ctx), context.DeadlineExceeded, "a caller may leave")
+		wg.Wait()
+		assert.EqualValues(t, 2, src.calls.Load(), "and the others still get the result")
+	})
+}
+
+func TestMonitorCloseEndsTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
+		require.NoError(t, err)
+		src.delay.Store(int64(24 * time.Hour))
+		<-time.After(45 * time.Minute)
+		assert.EqualValues(t, 2, src.calls.Load(), "a renewal is under way")
+		started := time.Now()
+		require.NoError(t, m.Close())
+		assert.Zero(t, time.Since(started))
+	})
+}
+
+func TestMonitorServesValidKeysThenErrExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
+		require.NoError(t, err)
+		defer m.Close()
+		failure := errors.New("chaim: no gateway")
+		src.fail.Store(&failure)
+		<-time.After(time.Hour - time.Second)
+		_, err = m.Retrieve(t.Context())
+		assert.NoError(t, err)
+		<-time.After(2 * time.Second)
+		_, err = m.Retrieve(t.Context())
+		assert.ErrorIs(t, err, ErrExpired)
+		assert.ErrorIs(t, err, failure)
+		assert.LessOrEqual(t, src.calls.Load(), int32(50), "attempts are bounded")
+
+		src.fail.Store(nil)
+		<-time.After(10 * time.Second)
+		_, err = m.Retrieve(t.Context())
+		assert.NoError(t, err, "and it recovers")
+	})
+}
+
+func TestMonitorRefusesUselessKeys(t *testing.T) {
+	for name, creds := range map[string]aws.Credentials{
+		"empty":   {},
+		"partial": {AccessKeyID: "ASIA"},
+		"expired": {AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(-time.Second)},
+	} {
+		_, err := NewMonitor(t.Context(), aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }), MonitorOptions{})
+		assert.Error(t, err, name)
+	}
+}
+
+func TestMonitorLeavesKeysWithoutExpirationAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		m, err := NewMonitor(t.Context(), aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			calls.Add(1)
+			return aws.Credentials{AccessKeyID: "AKIA", SecretAccessKey: "s"}, nil
+		}), MonitorOptions{})
+		require.NoError(t, err)
+		defer m.Close()
+		<-time.After(1000 * time.Hour)
+		_, err = m.Retrieve(t.Context())
+		assert.NoError(t, err)
+		assert.EqualValues(t, 1, calls.Load())
+	})
+}
+
+func TestMonitorOnACachingSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		cache := aws.NewCredentialsCache(src)
+		var asked atomic.Int32
+		m, err := NewMonitor(t.Context(), aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			asked.Add(1)
+			return cache.Retrieve(ctx)
+		}), MonitorOptions{})
+		require.NoError(t, err)
+		defer m.Close()
+		for range 24 * 60 {
+			<-time.After(time.Minute)
+			_, err := m.Retrieve(t.Context())
+			require.NoError(t, err)
+		}
+		assert.InDelta(t, 24, src.calls.Load(), 2, "the cache asks once per lifetime")
+		assert.Less(t, asked.Load(), int32(24*40), "and is not pestered")
+	})
+}
+
+func BenchmarkRetrieve(b *testing.B) {
+	src := &fakeSource{}
+	m, err := NewMonitor(b.Context(), src, MonitorOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	for name, p := range map[string]aws.CredentialsProvider{"Monitor": m, "baseline=aws.CredentialsCache": aws.NewCredentialsCache(src)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := p.Retrieve(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,137 @@
+package chaim
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+const (
+	defaultRole = "rro"
+
+	// What STS accepts for a role session.
+	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+	minDuration = 15 * time.Minute
+	maxDuration = 12 * time.Hour
+)
+
+// Options say which credentials a [Client] is for and how it keeps them. Only Account is required.
+type Options struct {
+	// Account is the full name or the 12-digit id of the account.
+	Account string
+	// Role is what to be in that account: a role name, a role ARN, or an alias that the gateway knows, such as "rro"
+	// or "mpu". Empty means "rro".
+	Role string
+	// Duration is how long each set of keys is valid: whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or
+	// 15 minutes in a program built with the tag "dev".
+	Duration time.Duration
+	// Region is the AWS region of the profile. Empty means that of the settings, then "eu-west-1".
+	Region string
+	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
+	// name is taken. A name given here that is taken is [ErrInUse].
+	TempName string
+	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
+	Terrible bool
+	// Keep makes Close leave the profile in place; it may replace a profile kept earlier under the same name.
+	Keep bool
+	// NoRenew leaves keys alone until somebody asks for them after their end. A context made by [WithContext] then ends
+	// with the first set.
+	NoRenew bool
+	// Source gives the keys in place of a gateway: any provider of the AWS SDK. Nil means the gateway.
+	Source aws.CredentialsProvider
+	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and
+	// CHAIM_REGION; CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the default section of the
+	// credentials file.
+	Settings *Settings
+	// Dir is the folder of the credentials file. Empty means the file named by AWS_SHARED_CREDENTIALS_FILE, then
+	// ~/.aws/credentials.
+	Dir string
+	// AllowInsecure accepts a plain http gateway that is not on a loopback address, with a warning in the log.
+	AllowInsecure bool
+	// HTTPClient carries the requests to the gateway; redirects are refused whatever it says of them. Nil means one
+	// that allows 3 seconds to connect and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
+	HTTPClient *http.Client
+	// Logger gets what happens in the background, without secrets. Nil means silence.
+	Logger *slog.Logger
+}
+
+var (
+	errNoGateway = errors.New("these credentials do not come from a gateway")
+	errNoKeys    = errors.New("there are no keys yet")
+)
+
+// complete checks o and fills in what was left empty, except for the region. It touches neither network nor file.
+func (o *Options) complete() error {
+	if o.Role == "" {
+		o.Role = defaultRole
+	}
+	if o.Duration == 0 {
+		o.Duration = defaultDuration
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := checkAccount(o.Account); err != nil {
+		return err
+	}
+	if err := checkRole(o.Role); err != nil {
+		return err
+	}
+	if o.Duration < minDuration || o.Duration > maxDuration || o.Duration%time.Second != 0 {
+		return fmt.Errorf("chaim: duration %s is not whole seconds between 15 minutes and 12 hours", o.Duration)
+	}
+	if o.Region != "" && !regionRule.MatchString(o.Region) {
+		return fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(o.Region))
+	}
+	if o.TempName != "" {
+		return checkProfile(o.TempName)
+	}
+	return nil
+}
+
+// findSettings returns the gateway's settings and where they come from.
+func (o *Options) findSettings(file sharedFile) (*Settings, string, error) {
+	if o.Settings != nil {
+		return o.Settings, "Options.Settings", nil
+	}
+	if s, found := settingsFromEnv(); found {
+		return &s, "the CHAIM_ variables of the environment", nil
+	}
+	doc, err := file.read()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", err
+	}
+	pairs, _, err := readSection(doc, "default")
+	if err != nil {
+		return nil, "", err
+	}
+	s := settingsFromPairs(pairs)
+	if s.Endpoint == "" && s.API == "" {
+		return nil, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source", ErrNotConfigured, file.path)
+	}
+	return &s, "section [default] of " + file.path, nil
+}
+
+// childEnviron makes a child use a profile: credentials in its environment would win over it.
+func childEnviron(profile, region, path string) []string {
+	env := []string{
+		"AWS_PROFILE=" + profile,
+		"AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
+		"AWS_SHARED_CREDENTIALS_FILE=" + path,
+	}
+	for _, name := range []string{
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	} {
+		if os.Getenv(name) != "" {
+			env = append(env, name+"=")
+		}
+	}
+	return env
+}

@@ -1,0 +1,183 @@
+package chaim
+
+import (
+	"crypto/rand"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	defaultProfile = "tempname"
+	scopeKey       = "chaim_scope"
+	managedMarker  = "accountname"
+)
+
+// managedKeys are the keys that chaim writes into a section, and the only ones it changes or removes there.
+var managedKeys = map[string]bool{
+	"aws_access_key_id": true, "aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true,
+	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
+	managedMarker: true, scopeKey: true,
+}
+
+// profileRule is the set of names that every SDK reads alike. Names outside it hand keys to the profile above
+// (# and ;), or make a reader refuse the whole file ([ and ]).
+var profileRule = regexp.MustCompile(`^[A-Za-z0-9_./%@:+-]{1,128}$`)
+
+// reservedProfiles mean something else to a reader: inherited by all sections (botocore), the prototype of an object
+// (JavaScript), or everybody's profile.
+var reservedProfiles = map[string]bool{
+	"DEFAULT": true, "default": true, "__proto__": true, "constructor": true, "toString": true, "toLocaleString": true,
+	"valueOf": true, "hasOwnProperty": true, "isPrototypeOf": true, "propertyIsEnumerable": true,
+	"__defineGetter__": true, "__defineSetter__": true, "__lookupGetter__": true, "__lookupSetter__": true,
+}
+
+func checkProfile(name string) error {
+	switch {
+	case !profileRule.MatchString(name):
+		return fmt.Errorf("chaim: profile name %s has characters that some SDK misreads: use 1 to 128 letters, digits and _ . / %% @ : + -", quoteShort(name))
+	case reservedProfiles[name]:
+		return fmt.Errorf("chaim: profile name %q has a meaning of its own to some SDK: choose another", name)
+	}
+	return nil
+}
+
+var roleRule = regexp.MustCompile(`^[A-Za-z0-9_+=.@/:-]{1,512}$`)
+
+// checkAccount accepts what AWS allows as an account name, less what would change the meaning of the gateway's
+// comma-separated request or of the credentials file.
+//
+// https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
+func checkAccount(account string) error {
+	switch {
+	case account == "":
+		return fmt.Errorf("chaim: no account given")
+	case len(account) > 128:
+		return fmt.Errorf("chaim: account %s is longer than 128 characters", quoteShort(account))
+	case strings.Contains(account, ","):
+		return fmt.Errorf("chaim: account %s has a comma, which the gateway takes for the end of the name", quoteShort(account))
+	}
+	if err := checkValue(pair{managedMarker, account}); err != nil {
+		return fmt.Errorf("chaim: account %s must be printable ASCII without quotes at its start, comments or spaces around it", quoteShort(account))
+	}
+	return nil
+}
+
+func checkRole(role string) error {
+	if !roleRule.MatchString(role) {
+		return fmt.Errorf("chaim: role %s is neither an alias, a role name nor a role ARN", quoteShort(role))
+	}
+	return nil
+}
+
+func quoteShort(s string) string {
+	if len(s) > 64 {
+		s = s[:64] + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}
+
+// grant is what a source gave: keys, and what is known of them.
+type grant struct {
+	creds      AwsCreds
+	account    string // full name
+	expiresStr string // the gateway's words for the expiration, may be empty
+	url        string // signed-in console link, may be empty
+}
+
+// sectionPairs are the lines of a managed section, in the order in which the originals wrote them.
+func sectionPairs(g grant, role string, duration time.Duration, terrible bool, scope string) []pair {
+	pairs := []pair{
+		{"aws_access_key_id", g.creds.AccessKeyID},
+		{"aws_secret_access_key", g.creds.SecretAccessKey},
+	}
+	if token := g.creds.SessionToken; token != "" {
+		pairs = append(pairs, pair{"aws_session_token", token})
+		if terrible {
+			pairs = append(pairs, pair{"aws_security_token", token})
+		}
+	}
+	if end := g.creds.Expires; !end.IsZero() {
+		text := g.expiresStr
+		if text == "" || checkValue(pair{"expstr", text}) != nil {
+			text = "Expires at " + end.UTC().Format("15:04:05 MST") + "."
+		}
+		pairs = append(pairs, pair{"expires", strconv.FormatInt(end.Unix(), 10)}, pair{"expstr", text})
+	}
+	link := g.url
+	if link == "" || checkValue(pair{"gui_url", link}) != nil {
+		link = "notset"
+	}
+	pairs = append(pairs,
+		pair{"duration", durationText(duration)},
+		pair{"gui_url", link},
+		pair{"role", role},
+		pair{managedMarker, g.account},
+		pair{"region", g.creds.Region},
+	)
+	if scope != "" {
+		pairs = append(pairs, pair{scopeKey, scope})
+	}
+	return pairs
+}
+
+// durationText is a duration as the gateway takes it: 1 to 12 means hours, anything else seconds.
+func durationText(d time.Duration) string {
+	if d%time.Hour == 0 {
+		return strconv.Itoa(int(d / time.Hour))
+	}
+	return strconv.Itoa(int(d / time.Second))
+}
+
+// hasExpired reports whether the keys of a section are known to be past their end.
+func hasExpired(pairs map[string]string) bool {
+	unix, ok := unixSeconds(pairs["expires"])
+	return ok && !time.Now().Before(time.Unix(unix, 0))
+}
+
+// claim tells which section of doc a client may write its keys to.
+func (c *Client) claim(doc []byte) (string, error) {
+	if c.section != "" {
+		pairs, exists, err := readSection(doc, c.section)
+		if err != nil {
+			return "", err
+		}
+		if !exists || c.owns(pairs) {
+			return c.section, nil
+		}
+		if c.profile.Load() != nil {
+			return "", fmt.Errorf("%w: [%s] in %s was changed by somebody else and is not written again", ErrInUse, c.section, c.file.path)
+		}
+	}
+	name := c.opts.TempName
+	explicit := name != ""
+	if !explicit {
+		name = defaultProfile
+	}
+	pairs, exists, err := readSection(doc, name)
+	switch {
+	case err != nil:
+		return "", err
+	case !exists || (c.opts.Keep && pairs[managedMarker] != "" && pairs[scopeKey] == ""):
+		return name, nil
+	case !explicit:
+		// 12 characters of base32 are 60 random bits.
+		return name + "-" + strings.ToLower(rand.Text()[:12]), nil
+	case pairs[managedMarker] == "":
+		return "", because(ErrInUse, fmt.Errorf("%w: [%s] in %s is yours: choose another profile name", ErrUnmanagedAccount, name, c.file.path))
+	}
+	return "", fmt.Errorf("%w: [%s] in %s holds keys for %q: choose another profile name", ErrInUse, name, c.file.path, pairs[managedMarker])
+}
+
+// owns reports whether a section is still the one this client wrote.
+func (c *Client) owns(pairs map[string]string) bool {
+	if pairs[managedMarker] == "" {
+		return false
+	}
+	if c.opts.Keep {
+		return pairs[scopeKey] == ""
+	}
+	return pairs[scopeKey] == c.scope && c.wrote[pairs["aws_access_key_id"]]
+}
