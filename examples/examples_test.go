@@ -1,0 +1,67 @@
+// Package examples_test builds the examples and runs them against a double, as a user would.
+package examples_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+// run builds and runs an example with an environment of its own, and returns what it prints.
+func run(t *testing.T, srv *chaimtest.Server, home, example string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), example)
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+example).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	cmd := exec.CommandContext(t.Context(), binary)
+	cmd.Env = append(os.Environ(), "HOME="+home)
+	if srv != nil {
+		cmd.Env = append(cmd.Env, srv.Environ(home)...)
+	}
+	out, err = cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+func TestExamples(t *testing.T) {
+	for example, want := range map[string][]string{
+		"with":     {":assumed-role/CrossAccountReadOnly/"},
+		"client":   {"sredev           profile tempname", "deleted", "Connected Homes  profile tempname"},
+		"provider": {"Client is arn:", "AwsCreds is arn:", ":assumed-role/CrossAccountPowerUser/"},
+	} {
+		t.Run(example, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			home := t.TempDir()
+			out := run(t, srv, home, example)
+			for _, s := range want {
+				assert.Contains(t, out, s)
+			}
+			text, err := os.ReadFile(filepath.Join(home, "credentials"))
+			require.NoError(t, err)
+			assert.Empty(t, text, "no profile is left")
+		})
+	}
+}
+
+func TestQuickstart(t *testing.T) {
+	home := t.TempDir()
+	out := run(t, nil, home, "quickstart")
+	for _, s := range []string{"(a test double)", `profile "tempname" is lent`, "arn:aws:sts::111111111111:assumed-role/CrossAccountPowerUser/", "is gone", "ExpiredToken"} {
+		assert.Contains(t, out, s)
+	}
+	entries, err := os.ReadDir(home)
+	require.NoError(t, err)
+	assert.Empty(t, entries, "the user's home is not touched")
+
+	_, scratch, _ := strings.Cut(out, "home      ")
+	scratch, _, _ = strings.Cut(scratch, " ")
+	require.NotEmpty(t, scratch)
+	assert.NoDirExists(t, scratch)
+}
