@@ -29,6 +29,7 @@
 package chaim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -151,13 +152,9 @@ func New(opts Options) (*Client, error) {
 		if c.gateway, err = newGateway(settings, where, &opts); err != nil {
 			return nil, err
 		}
-		if c.opts.Region == "" && regionRule.MatchString(settings.Region) {
-			c.opts.Region = settings.Region
-		}
+		c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
 	}
-	if c.opts.Region == "" {
-		c.opts.Region = defaultRegion
-	}
+	c.opts.Region = cmp.Or(c.opts.Region, defaultRegion)
 	if !opts.Keep {
 		c.scope = rand.Text()
 	}

@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,12 +69,8 @@ var (
 
 // complete checks o and fills in what was left empty, except for the region. It touches neither network nor file.
 func (o *Options) complete() error {
-	if o.Role == "" {
-		o.Role = defaultRole
-	}
-	if o.Duration == 0 {
-		o.Duration = defaultDuration
-	}
+	o.Role = cmp.Or(o.Role, defaultRole)
+	o.Duration = cmp.Or(o.Duration, defaultDuration)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

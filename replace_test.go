@@ -149,19 +149,33 @@ func TestEditBuildsOnWhatIsThere(t *testing.T) {
 
 // TestEditWaitsForAWriter lets another program empty the file first and fill it later, as the AWS CLI does.
 func TestEditWaitsForAWriter(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "credentials")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	defer f.Close()
-	filled := make(chan error)
-	go func() {
-		<-time.After(50 * time.Millisecond)
-		_, err := f.WriteString("[user]\n")
-		filled <- err
-	}()
-	require.NoError(t, newSharedFile(path).edit(t.Context(), appendLine("x")))
-	require.NoError(t, <-filled)
-	assert.Equal(t, "[user]\nx\n", text(t, path))
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chtimes(path, time.Now(), time.Now())) // the bubble's time
+		filled := make(chan error)
+		go func() {
+			<-time.After(maxEmptyTime - time.Millisecond)
+			filled <- os.WriteFile(path, []byte("[user]\n"), 0o600)
+		}()
+		edited := make(chan error)
+		go func() { edited <- newSharedFile(path).edit(t.Context(), appendLine("x")) }()
+		require.NoError(t, <-filled)
+		require.NoError(t, <-edited)
+		assert.Equal(t, "[user]\nx\n", text(t, path))
+	})
+}
+
+func TestEditBelievesAFileThatStaysEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chtimes(path, time.Now(), time.Now()))
+		started := time.Now()
+		require.NoError(t, newSharedFile(path).edit(t.Context(), appendLine("x")))
+		assert.Equal(t, maxEmptyTime, time.Since(started))
+		assert.Equal(t, "x\n", text(t, path))
+	})
 }
 
 func TestLockEndsWithItsContext(t *testing.T) {

@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -139,21 +140,16 @@ func (s *Settings) endpoint(where string, allowInsecure bool) (string, error) {
 	if len(missing) > 0 {
 		return "", fmt.Errorf("%w: %s lack the %s", ErrNotConfigured, where, strings.Join(missing, " and the "))
 	}
-	if s.Endpoint != "" {
-		return checkEndpoint(s.Endpoint, where, allowInsecure)
-	}
-
-	region := s.Region
-	if region == "" {
-		region = defaultRegion
-	}
+	region := cmp.Or(s.Region, defaultRegion)
 	switch {
+	case !regionRule.MatchString(region):
+		return "", fmt.Errorf("chaim: region %q in %s is not an AWS region name", region, where)
+	case s.Endpoint != "":
+		return checkEndpoint(s.Endpoint, where, allowInsecure)
 	case !apiRule.MatchString(s.API):
 		return "", fmt.Errorf("chaim: API id %q in %s is not letters and digits", s.API, where)
 	case !stageRule.MatchString(s.Stage):
 		return "", fmt.Errorf("chaim: stage %q in %s is not an API Gateway stage name", s.Stage, where)
-	case !regionRule.MatchString(region):
-		return "", fmt.Errorf("chaim: region %q in %s is not an AWS region name", region, where)
 	}
 	suffix := "amazonaws.com"
 	if strings.HasPrefix(region, "cn-") {

@@ -15,12 +15,12 @@ import (
 )
 
 // run builds and runs an example with an environment of its own, and returns what it prints.
-func run(t *testing.T, srv *chaimtest.Server, home, example string) string {
+func run(t *testing.T, srv *chaimtest.Server, home, example string, args ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), example)
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+example).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	cmd := exec.CommandContext(t.Context(), binary)
+	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Env = append(os.Environ(), "HOME="+home)
 	if srv != nil {
 		cmd.Env = append(cmd.Env, srv.Environ(home)...)
@@ -48,6 +48,14 @@ func TestExamples(t *testing.T) {
 			assert.Empty(t, text, "no profile is left")
 		})
 	}
+}
+
+func TestQuickstartWithAConfiguredGateway(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	out := run(t, srv, t.TempDir(), "quickstart", "-real", "-account", "Connected Homes", "-role", "apu")
+	assert.Contains(t, out, "arn:aws:sts::222222222222:assumed-role/CrossAccountAdminUser/")
+	assert.Contains(t, out, "is gone")
+	assert.NotContains(t, out, "double")
 }
 
 func TestQuickstart(t *testing.T) {
