@@ -25,7 +25,7 @@
 //
 // # Secrets
 //
-// No key, token or reply body is ever part of an error, a log line, or what a value of this package prints.
+// No key, token or raw reply is ever part of an error, a log line, or what a value of this package prints.
 package chaim
 
 import (
@@ -34,22 +34,23 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
+	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// cleanupTimeout bounds the removal of a profile. Waiting for the lock is most of it.
-const cleanupTimeout = lockTimeout + 5*time.Second
+// cleanupTimeout bounds the removal of a profile. It is long, as many scopes may end at once and each must get the
+// lock; a lock that nobody gets is given up sooner.
+const cleanupTimeout = time.Minute
 
 // With obtains credentials for account and role, valid for hours (1 to 12), stores them as a profile, calls fn with
 // its name, keeps them valid while fn runs, and removes them when fn returns, panics or exits its goroutine.
 //
 // fn is not called when the credentials cannot be had; the error then says why and may wrap [ErrNotConfigured],
-// [ErrDenied] or [ErrLocked], or hold a [*GatewayError]. fn's own error is returned as it is, joined only by that of a
-// removal that failed.
+// [ErrDenied], [ErrExpired] (keys that came too late, or a wrong clock) or [ErrLocked], or hold a [*GatewayError]. fn's
+// own error is returned as it is, joined only by that of a removal that failed.
 //
 // With installs no signal handler, because that would change what signals do to the rest of the program: a program
 // killed by a signal leaves its profile behind. Use [WithContext] and [signal.NotifyContext] to clean up on Ctrl-C.
@@ -70,7 +71,7 @@ func With(account, role string, hours int, fn func(profile string) error) error 
 
 // WithContext is [With] for everything else. The context given to fn ends with ctx, or when the credentials have
 // expired and could not be renewed; [context.Cause] is then an error wrapping [ErrExpired]. When ctx ends, fn is
-// expected to return; the profile is removed then.
+// expected to return; the profile is removed then. Errors are those of With, and [ErrInUse] for [Options].TempName.
 func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) (err error) {
 	if fn == nil {
 		return errors.New("chaim: no function to run")
@@ -112,18 +113,13 @@ type Client struct {
 	end     context.CancelCauseFunc
 	turn    chan struct{} // holds a token while the monitor or the end of the profile is being changed
 	monitor atomic.Pointer[Monitor]
-	latest  atomic.Pointer[receivedGrant]
+	latest  atomic.Pointer[grant]
 	profile atomic.Pointer[string] // set once it is written
+	stored  atomic.Bool            // something may stand in the file
 
-	// What may stand in the file. Only a renewal touches these, or whoever has the turn once renewals have stopped.
+	// What may stand there. Touched only while the file is locked, and by checkClaim before anything is stored.
 	section string
 	wrote   map[string]bool // access key ids
-}
-
-// receivedGrant is a grant with its time of arrival.
-type receivedGrant struct {
-	grant
-	received time.Time
 }
 
 var _ aws.CredentialsProvider = (*Client)(nil)
@@ -169,58 +165,70 @@ func (c *Client) Format(f fmt.State, _ rune) {
 
 // RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set.
 // It returns the errors of the gateway or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
-// the credentials file is busy for longer than 10 seconds, and [ErrClosed] after Close.
+// nobody gets the lock of the credentials file for 10 seconds, and [ErrClosed] after Close.
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	if err := c.takeTurn(ctx); err != nil {
+	m, isNew, err := c.obtain(ctx)
+	if err == nil && !isNew {
+		err = m.renew(ctx)
+	}
+	if err != nil {
 		return AwsCreds{}, err
+	}
+	return c.Creds(), nil
+}
+
+// obtain returns the client's monitor. Whoever comes first makes it, with the first set of keys.
+func (c *Client) obtain(ctx context.Context) (m *Monitor, isNew bool, err error) {
+	if err := c.takeTurn(ctx); err != nil {
+		return nil, false, err
 	}
 	defer c.passTurn()
-
 	if m := c.monitor.Load(); m != nil {
-		if err := m.renew(ctx); err != nil {
-			return AwsCreds{}, err
-		}
-		return c.Creds(), nil
+		return m, false, nil
 	}
 	if err := c.checkClaim(); err != nil {
-		return AwsCreds{}, err
+		return nil, false, err
 	}
-	m := &Monitor{src: renewer{c}, log: c.opts.Logger, lazy: c.opts.NoRenew, onExpired: c.onExpired}
+	m = &Monitor{
+		src:       aws.CredentialsProviderFunc(c.renew),
+		log:       c.opts.Logger,
+		lazy:      c.opts.NoRenew,
+		onExpired: c.onExpired,
+	}
 	if err := m.start(ctx); err != nil {
-		return AwsCreds{}, err
+		return nil, false, err
 	}
 	c.monitor.Store(m)
-	return c.Creds(), nil
+	return m, true, nil
 }
 
 // checkClaim refuses a taken profile name before the gateway is troubled; store looks again.
 func (c *Client) checkClaim() error {
+	if c.stored.Load() {
+		return nil
+	}
 	doc, err := c.file.read()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return err
 	}
-	_, err = c.claim(doc)
-	return err
+	if _, err = c.claim(doc); err != nil {
+		return wrap(err, "%s", c.file.path)
+	}
+	return nil
 }
 
-// renewer is the source of a client's monitor: a new set of keys, in the profile before anybody sees it.
-type renewer struct{ c *Client }
-
-func (r renewer) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	g, err := r.c.request(ctx)
+// renew is the source of the monitor: a new set of keys, in the profile before anybody sees it.
+func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
+	g, err := c.request(ctx)
+	if err == nil {
+		_, err = hold(g.creds.sdk(), g.received)
+	}
 	if err != nil {
-		return aws.Credentials{}, wrap(err, "keys for account %q as %q", r.c.opts.Account, r.c.opts.Role)
+		return aws.Credentials{}, wrap(err, "keys for account %q as %q", c.opts.Account, c.opts.Role)
 	}
-	if g.creds.Expired(0) {
-		return aws.Credentials{}, fmt.Errorf("%w: keys for account %q came with an end at %s, and it is %s here: check this machine's clock",
-			ErrExpired, r.c.opts.Account, g.creds.Expires.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
-	}
-	if err := r.c.store(ctx, g); err != nil {
-		return aws.Credentials{}, err
-	}
-	return g.creds.sdk(), nil
+	return g.creds.sdk(), c.store(ctx, g)
 }
 
 func (c *Client) request(ctx context.Context) (grant, error) {
@@ -233,32 +241,26 @@ func (c *Client) request(ctx context.Context) (grant, error) {
 		creds, err = c.opts.Source.Retrieve(ctx)
 		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account}
 	}
-	g.creds.Region = c.opts.Region
+	g.creds.Region, g.received = c.opts.Region, time.Now()
 	return g, err
 }
 
 // store writes keys into the profile.
 func (c *Client) store(ctx context.Context, g grant) error {
-	err := c.file.edit(ctx, func(doc []byte) ([]byte, error) {
-		name, err := c.claim(doc)
-		if err != nil {
+	var name string
+	err := c.file.edit(ctx, func(doc []byte) (_ []byte, err error) {
+		if name, err = c.claim(doc); err != nil {
 			return nil, err
 		}
 		c.section, c.wrote[g.creds.AccessKeyID] = name, true
+		c.stored.Store(true)
 		return setSection(doc, name, sectionPairs(g, c.opts.Role, c.opts.Duration, c.opts.Terrible, c.scope))
 	})
 	if err != nil {
 		return err
 	}
-	// Those of the last set count until it is replaced; older ones cannot be in the file.
-	previous := c.latest.Swap(&receivedGrant{g, time.Now()})
-	for id := range c.wrote {
-		if id != g.creds.AccessKeyID && (previous == nil || id != previous.creds.AccessKeyID) {
-			delete(c.wrote, id)
-		}
-	}
-	section := c.section
-	c.profile.Store(&section)
+	c.latest.Store(&g)
+	c.profile.Store(&name)
 	return nil
 }
 
@@ -275,38 +277,39 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		return err
 	}
 	defer c.passTurn()
-	if profile == c.Profile() {
+	if profile == c.Profile() && c.stored.Load() {
 		c.stopRenewing()
-		if c.section == profile {
-			return c.remove(ctx)
+		isOurs, err := c.remove(ctx)
+		if err == nil && !isOurs {
+			err = fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.path)
 		}
+		return err
 	}
 
 	doc, err := c.file.read()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
-	if s, err := find(doc, profile); s == nil || err != nil {
-		return err
+	if _, exists, err := readManaged(doc, profile); err == nil && !exists {
+		return nil // and no lock file is made
 	}
 	return c.file.edit(ctx, func(doc []byte) ([]byte, error) {
-		pairs, exists, err := readSection(doc, profile)
+		pairs, exists, err := readManaged(doc, profile)
 		switch {
 		case err != nil || !exists:
 			return doc, err
 		case pairs[managedMarker] == "":
-			return nil, fmt.Errorf("%w: [%s] in %s is yours and stays", ErrUnmanagedAccount, profile, c.file.path)
+			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
 		case pairs[scopeKey] != "" && !hasExpired(pairs):
-			return nil, fmt.Errorf("%w: [%s] in %s belongs to a scope that may still run", ErrInUse, profile, c.file.path)
+			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
+		case pairs[scopeKey] != "" && isLongLived(pairs["aws_access_key_id"]):
+			return nil, fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, profile)
 		}
 		return deleteSection(doc, profile)
 	})
 }
 
-// stopRenewing waits until nothing writes to the profile any more. The caller has the turn.
+// stopRenewing waits until nothing renews the profile any more. The caller has the turn.
 func (c *Client) stopRenewing() {
 	if m := c.monitor.Swap(nil); m != nil {
 		_ = m.Close() // always nil
@@ -315,26 +318,28 @@ func (c *Client) stopRenewing() {
 
 // remove takes the profile out of the file, if it is still the one this client wrote. The caller has the turn and has
 // stopped the renewals.
-func (c *Client) remove(ctx context.Context) error {
-	if c.section == "" {
-		return nil
+func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
+	if !c.stored.Load() {
+		return true, nil
 	}
-	err := c.file.edit(ctx, func(doc []byte) ([]byte, error) {
-		pairs, exists, err := readSection(doc, c.section)
+	err = c.file.edit(ctx, func(doc []byte) ([]byte, error) {
+		pairs, exists, err := readManaged(doc, c.section)
+		isOurs = !exists || c.owns(pairs)
 		if err != nil || !exists {
 			return doc, err
 		}
-		if !c.owns(pairs) {
+		if !isOurs {
 			c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.section, "path", c.file.path)
 			return doc, nil
 		}
 		return deleteSection(doc, c.section)
 	})
 	if err != nil {
-		return wrap(err, "removing profile %q", c.section)
+		return isOurs, wrap(err, "removing profile %q", c.Profile())
 	}
-	c.section = ""
-	return nil
+	c.stored.Store(false)
+	c.latest.Store(nil)
+	return isOurs, nil
 }
 
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first.
@@ -342,10 +347,7 @@ func (c *Client) Profile() string {
 	if name := c.profile.Load(); name != nil {
 		return *name
 	}
-	if c.opts.TempName != "" {
-		return c.opts.TempName
-	}
-	return defaultProfile
+	return cmp.Or(c.opts.TempName, defaultProfile)
 }
 
 // Creds is the current set of keys: the zero value before RequestKeys and after Close, an expired set while renewing
@@ -362,30 +364,44 @@ func (c *Client) Creds() AwsCreds {
 // Retrieve returns keys that are valid now, so that a Client can be the provider of any AWS SDK client: it obtains the
 // first set if there is none, and else returns what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if m := c.monitor.Load(); m != nil {
-		return m.Retrieve(ctx)
+	m := c.monitor.Load()
+	if m == nil {
+		ctx, stop := c.bound(ctx)
+		defer stop()
+		var err error
+		if m, _, err = c.obtain(ctx); err != nil {
+			return aws.Credentials{Source: "chaim"}, err
+		}
 	}
-	creds, err := c.RequestKeys(ctx)
-	if err != nil {
-		return aws.Credentials{Source: "chaim"}, err
-	}
-	return creds.sdk(), nil
+	return m.Retrieve(ctx)
 }
 
-// Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_REGION,
-// AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE, and an empty value for each variable of this process that would
-// win over them. It holds no keys. Append it to os.Environ() for an exec.Cmd.
+// Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_DEFAULT_PROFILE (which
+// boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE, and an empty value for each variable
+// of this process that would win over them. It holds no keys. Append it to os.Environ() for an exec.Cmd.
 func (c *Client) Environ() []string {
-	return childEnviron(c.Profile(), c.opts.Region, c.file.path)
+	env := []string{
+		"AWS_PROFILE=" + c.Profile(),
+		"AWS_DEFAULT_PROFILE=" + c.Profile(),
+		"AWS_REGION=" + c.opts.Region,
+		"AWS_DEFAULT_REGION=" + c.opts.Region,
+		"AWS_SHARED_CREDENTIALS_FILE=" + c.file.path,
+	}
+	for _, name := range []string{
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	} {
+		if os.Getenv(name) != "" {
+			env = append(env, name+"=")
+		}
+	}
+	return env
 }
 
-// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. After an
-// error, such as [ErrLocked], the profile may still be there: Close may be called again, and tries again. Once it has
-// succeeded it does nothing more.
+// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. A Source that
+// does not heed its context is waited for a second. After an error, such as [ErrLocked], the profile may still be there:
+// Close may be called again, and tries again. Once it has succeeded it does nothing more.
 func (c *Client) Close() error {
 	c.end(ErrClosed)
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-	defer cancel()
 	c.turn <- struct{}{}
 	defer c.passTurn()
 	c.stopRenewing()
@@ -395,7 +411,10 @@ func (c *Client) Close() error {
 	if c.opts.Keep {
 		return nil
 	}
-	return c.remove(ctx)
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	_, err := c.remove(ctx)
+	return err
 }
 
 // bound ends ctx with the client.

@@ -1,9 +1,11 @@
 package chaim_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,6 +27,14 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
+func TestMain(m *testing.M) {
+	// The tests look at nobody's ~/.aws.
+	if err := os.Setenv("AWS_CONFIG_FILE", filepath.Join(os.TempDir(), "chaim-no-such-file")); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // userFile is what a user may have in the credentials file, written the way nobody else would.
 const userFile = "# keys of the company\r\n\n[prod]\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\naws_secret_access_key  = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY ; mine\n\n\n  # parked\n#[old]\n#k = v\n[prod.eu]\nREGION: eu-west-1"
 
@@ -33,6 +43,7 @@ func optionsFor(t *testing.T, srv *chaimtest.Server) chaim.Options {
 	t.Helper()
 	return chaim.Options{
 		Account:    "sredev",
+		Duration:   time.Hour,
 		Settings:   srv.Settings(),
 		HTTPClient: srv.HTTPClient(),
 		Dir:        t.TempDir(),
@@ -280,6 +291,76 @@ func TestSectionTakenOverByUserStays(t *testing.T) {
 	}
 }
 
+func TestOddLinesAddedDuringScopeDoNotKeepTheProfile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	for _, added := range []string{
+		"\n\u00a0[mine]\naws_access_key_id = AKIAUSER\naws_secret_access_key = usersecret\n",
+		"\n[mine\naws_access_key_id = AKIAUSER\n",
+		"\n[mine]\n= x\n",
+		"\n# a\rb\n",
+		"\n[mine]\nnote = \"\"\"\noutput = `x\n",
+	} {
+		opts := optionsFor(t, srv)
+		write(t, credentialsFile(opts), "[prod]\nk = v\n")
+		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			text := read(t, credentialsFile(opts))
+			write(t, credentialsFile(opts), text+added)
+			return nil
+		})
+		assert.NoError(t, err, "%q", added)
+		assert.Equal(t, "[prod]\nk = v\n"+added, read(t, credentialsFile(opts)))
+	}
+}
+
+func TestOldTextSavedOverOursIsRemoved(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		old := read(t, credentialsFile(opts))
+		for range 3 {
+			_, err := c.RequestKeys(ctx)
+			require.NoError(t, err)
+		}
+		write(t, credentialsFile(opts), old)
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Empty(t, read(t, credentialsFile(opts)))
+}
+
+func TestNameInConfigFileIsTaken(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	configFile := filepath.Join(t.TempDir(), "config")
+	t.Setenv("AWS_CONFIG_FILE", configFile)
+	write(t, configFile, "[profile tempname]\nrole_arn = arn:aws:iam::111111111111:role/x\nsource_profile = y\n[profile  'dev']\nsso_session = z\n[profile plain]\nregion = eu-west-1\n")
+	for name, want := range map[string]string{"": "tempname-", "plain": "plain"} {
+		opts.TempName = name
+		assert.NoError(t, chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+			assert.Contains(t, c.Profile(), want)
+			return nil
+		}))
+	}
+	opts.TempName = "dev"
+	err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+	assert.ErrorIs(t, err, chaim.ErrInUse)
+	assert.ErrorContains(t, err, "sso_session")
+}
+
+func TestManyScopesAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "credentials"), userFile)
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			opts := chaim.Options{Account: "sredev", Dir: dir, TempName: fmt.Sprint("p", i), Source: credentials.NewStaticCredentialsProvider("ASIA", "s", "t")}
+			assert.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { return nil }))
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, userFile, read(t, filepath.Join(dir, "credentials")))
+}
+
 func TestParallelScopes(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
@@ -392,6 +473,20 @@ func TestDeleteAccount(t *testing.T) {
 	_, err = other.RequestKeys(t.Context())
 	require.NoError(t, err)
 	assert.ErrorIs(t, c.DeleteAccount(t.Context(), other.Profile()), chaim.ErrInUse, "a live scope of somebody else")
+
+	const theirs = "[nested]\ncredential_process = x\n  accountname = y\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n" +
+		"[reused]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naccountname = y\nchaim_scope = dead\nexpires = 1\n"
+	plain := optionsFor(t, srv)
+	write(t, credentialsFile(plain), theirs)
+	reader, err := chaim.New(plain)
+	require.NoError(t, err)
+	defer reader.Close()
+	for _, profile := range []string{"nested", "reused"} {
+		assert.ErrorIs(t, reader.DeleteAccount(t.Context(), profile), chaim.ErrUnmanagedAccount)
+	}
+	assert.Equal(t, theirs, read(t, credentialsFile(plain)))
+	write(t, credentialsFile(plain), strings.ReplaceAll(theirs, "AKIA", "ASIA"))
+	assert.NoError(t, reader.DeleteAccount(t.Context(), "reused"), "expired keys of a dead scope")
 
 	assert.NoError(t, other.DeleteAccount(t.Context(), other.Profile()))
 	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
@@ -519,6 +614,84 @@ func TestLockedFile(t *testing.T) {
 	})
 }
 
+func TestRemovalThatFailsIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		opts := optionsFor(t, srv)
+		var log bytes.Buffer
+		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		held := flock.New(credentialsFile(opts) + ".lock")
+		mine := errors.New("mine")
+		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			require.NoError(t, held.Lock())
+			return mine
+		})
+		assert.ErrorIs(t, err, mine)
+		assert.ErrorIs(t, err, chaim.ErrLocked)
+		assert.ErrorContains(t, err, "tempname")
+
+		require.NoError(t, held.Unlock())
+		assert.Panics(t, func() {
+			_ = chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+				require.NoError(t, held.Lock())
+				panic("mine")
+			})
+		})
+		require.NoError(t, held.Unlock())
+		assert.Equal(t, 2, strings.Count(log.String(), "profile could not be removed"))
+	})
+}
+
+// TestDeafSourceDoesNotKeepTheProfile has a renewal under way, in a source that does not heed its context, when the
+// scope ends.
+func TestDeafSourceDoesNotKeepTheProfile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := chaim.Options{Account: "sredev", Dir: t.TempDir()}
+		release := make(chan struct{})
+		calls := 0
+		opts.Source = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			if calls++; calls > 1 {
+				<-release
+			}
+			return aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+		})
+		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			<-time.After(45 * time.Minute)
+			return nil
+		})
+		assert.NoError(t, err)
+		assert.Empty(t, read(t, credentialsFile(opts)))
+		close(release)
+		synctest.Wait()
+		assert.Empty(t, read(t, credentialsFile(opts)), "what comes too late is not written")
+	})
+}
+
+func TestSourceWithoutKeys(t *testing.T) {
+	opts := chaim.Options{Account: "sredev", Dir: t.TempDir()}
+	opts.Source = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, nil })
+	err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+	assert.ErrorContains(t, err, "without keys")
+	assert.NotErrorIs(t, err, chaim.ErrExpired)
+	assert.NoFileExists(t, credentialsFile(opts))
+}
+
+func TestColdRetrieveAsksOnce(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	c, err := chaim.New(optionsFor(t, srv))
+	require.NoError(t, err)
+	defer c.Close()
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			_, err := c.Retrieve(t.Context())
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	assert.Len(t, srv.Requests(), 1)
+}
+
 func TestCloseEndsARequestUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := chaimtest.NewServer(t)
@@ -552,18 +725,20 @@ func TestAfterClose(t *testing.T) {
 	_, err = c.RequestList(t.Context())
 	assert.ErrorIs(t, err, chaim.ErrClosed)
 	assert.ErrorIs(t, c.DeleteAccount(t.Context(), "x"), chaim.ErrClosed)
+	_, err = c.ConsoleURL(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrClosed)
 	assert.Zero(t, c.Creds().AccessKeyID)
 }
 
 func TestSource(t *testing.T) {
 	opts := chaim.Options{
-		Account: "222222222222", Role: "Ops", Region: "us-gov-west-1", Terrible: true, Dir: t.TempDir(),
+		Account: "222222222222", Role: "Ops", Region: "us-gov-west-1", Duration: 90 * time.Minute, Terrible: true, Dir: t.TempDir(),
 		Source: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "token"),
 	}
 	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
 		assert.Equal(t, strings.Join([]string{
 			"[tempname]", "aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key = secret", "aws_session_token = token",
-			"aws_security_token = token", "duration = 1", "gui_url = notset", "role = Ops", "accountname = 222222222222", "region = us-gov-west-1", "chaim_scope = ",
+			"aws_security_token = token", "duration = 5400", "gui_url = notset", "role = Ops", "accountname = 222222222222", "region = us-gov-west-1", "chaim_scope = ",
 		}, "\n"), strings.TrimRight(read(t, credentialsFile(opts)), "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567\n"))
 		_, err := c.RequestList(ctx)
 		assert.ErrorIs(t, err, chaim.ErrNotConfigured)
@@ -589,7 +764,7 @@ func TestEnviron(t *testing.T) {
 	creds, err := c.RequestKeys(t.Context())
 	require.NoError(t, err)
 	env := c.Environ()
-	for _, want := range []string{"AWS_PROFILE=tempname", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=", "AWS_SHARED_CREDENTIALS_FILE=" + credentialsFile(opts)} {
+	for _, want := range []string{"AWS_PROFILE=tempname", "AWS_DEFAULT_PROFILE=tempname", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=", "AWS_SHARED_CREDENTIALS_FILE=" + credentialsFile(opts)} {
 		assert.Contains(t, env, want)
 	}
 	assert.NotContains(t, strings.Join(env, "\n"), creds.AccessKeyID)
@@ -600,15 +775,20 @@ func TestConcurrentUse(t *testing.T) {
 	opts := optionsFor(t, srv)
 	c, err := chaim.New(opts)
 	require.NoError(t, err)
+	check := func(err error) {
+		if err != nil && !errors.Is(err, chaim.ErrClosed) && !errors.Is(err, chaim.ErrNoURL) {
+			t.Error(err)
+		}
+	}
 	var wg sync.WaitGroup
 	for range 20 {
-		wg.Go(func() { _, _ = c.Retrieve(t.Context()) })
-		wg.Go(func() { _, _ = c.RequestKeys(t.Context()) })
-		wg.Go(func() { _ = c.DeleteAccount(t.Context(), c.Profile()) })
+		wg.Go(func() { _, err := c.Retrieve(t.Context()); check(err) })
+		wg.Go(func() { _, err := c.RequestKeys(t.Context()); check(err) })
+		wg.Go(func() { check(c.DeleteAccount(t.Context(), c.Profile())) })
 		wg.Go(func() { _ = fmt.Sprint(c, c.Creds(), c.Profile(), c.Environ()) })
-		wg.Go(func() { _, _ = c.ConsoleURL(t.Context()) })
+		wg.Go(func() { _, err := c.ConsoleURL(t.Context()); check(err) })
 	}
-	wg.Go(func() { _ = c.Close() })
+	wg.Go(func() { check(c.Close()) })
 	wg.Wait()
 	require.NoError(t, c.Close())
 	assert.NotContains(t, string(readIfThere(t, credentialsFile(opts))), "[")

@@ -2,6 +2,7 @@ package chaim
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -13,22 +14,25 @@ const consoleURLLifetime = 15 * time.Minute
 // credentials, so it is a secret. It is the one that came with the keys while that can still be used, else the gateway
 // is asked for a new one.
 //
-// The error wraps [ErrNoURL] when there is no link to be had: no keys yet, no gateway, or a gateway that gives none.
+// The error wraps [ErrNoURL] when there can be no link, because there are no keys yet or no gateway to ask, and
+// [ErrClosed] after Close. Otherwise it is that of the gateway.
 func (c *Client) ConsoleURL(ctx context.Context) (string, error) {
-	k := c.latest.Load()
+	g := c.latest.Load()
 	switch {
-	case k == nil:
-		return "", because(ErrNoURL, errNoKeys)
-	case k.url != "" && time.Since(k.received) < consoleURLLifetime:
-		return k.url, nil
+	case c.life.Err() != nil:
+		return "", ErrClosed
+	case g == nil:
+		return "", because(ErrNoURL, errors.New("there are no keys yet"))
+	case g.url != "" && time.Since(g.received) < consoleURLLifetime:
+		return g.url, nil
 	case c.gateway == nil:
 		return "", because(ErrNoURL, errNoGateway)
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	link, err := c.gateway.consoleURL(ctx, k.creds, k.account)
+	link, err := c.gateway.consoleURL(ctx, g.creds, g.account)
 	if err != nil {
-		return "", because(ErrNoURL, err)
+		return "", wrap(err, "asking for a console link")
 	}
 	return link, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 type AwsCreds struct {
 	Region          string    // AWS region of the profile
 	AccessKeyID     string    // access key id; not a secret, but shown by its last four characters only
-	SecretAccessKey string    `json:"-"` // secret access key
-	SessionToken    string    `json:"-"` // session token
+	SecretAccessKey string    // secret access key
+	SessionToken    string    // session token
 	Expires         time.Time // end of validity; zero means that the source named none
 }
 
@@ -77,8 +78,8 @@ func (c AwsCreds) Expired(slack time.Duration) bool {
 }
 
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-// AWS_SESSION_TOKEN, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION. Append it to os.Environ() for an
-// exec.Cmd; a child cannot renew keys it was given this way.
+// AWS_SESSION_TOKEN, and where they are known AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION. Append it to
+// os.Environ() for an exec.Cmd; a child cannot renew keys it was given this way.
 //
 // Names: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
 func (c AwsCreds) Environ() []string {
@@ -128,7 +129,7 @@ func (c AwsCreds) String() string {
 }
 
 // Format prints what String returns, whatever the verb: %x or %d would otherwise print the fields.
-func (c AwsCreds) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+func (c AwsCreds) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // LogValue keeps the secrets out of structured logs.
 func (c AwsCreds) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -3,9 +3,10 @@ package chaim
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // The conditions a caller can act on. Test for them with [errors.Is]; the message of an error that wraps one says
@@ -70,6 +71,8 @@ func (e *GatewayError) Is(target error) bool {
 	return target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
 }
 
+var exceptionName = regexp.MustCompile(`^(?:Error )?([A-Z][a-z]*[A-Z][A-Za-z]*)$`)
+
 // exceptionKind finds the innermost exception name in a text such as
 // "doStart: Error CredentialsGenerationFail: buildCredentials error: IncorrectCredentials: usertoken has expired",
 // and what follows it.
@@ -77,67 +80,46 @@ func exceptionKind(text string) (kind, message string) {
 	message = text
 	rest := text
 	for {
-		head, tail, ok := strings.Cut(rest, ": ")
-		if !ok {
+		link, tail, ok := strings.Cut(rest, ": ")
+		name := exceptionName.FindStringSubmatch(link)
+		switch {
+		case !ok:
 			return kind, message
-		}
-		if name := strings.TrimPrefix(head, "Error "); isExceptionName(name) {
-			kind, message = name, tail
+		case name != nil:
+			kind, message = name[1], tail
+		case strings.Contains(link, " ") && !strings.HasSuffix(link, " error"):
+			return kind, message // a sentence, which may quote names
 		}
 		rest = tail
 	}
 }
 
-// isExceptionName accepts a class name in camel case; a single capital would also fit an ordinary first word.
-func isExceptionName(s string) bool {
-	capitals := 0
-	for _, r := range s {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			capitals++
-		case r < 'a' || r > 'z':
-			return false
-		}
-	}
-	return capitals >= 2 && s[0] >= 'A' && s[0] <= 'Z'
-}
+const maxForeignText = 200 // characters of a remote text that go into an error
 
-const (
-	maxForeignText  = 200 // characters of a remote text that go into an error
-	minSecretLength = 40  // an AWS secret access key has 40 characters, a session token hundreds
-)
+// An AWS secret access key has 40 characters, a session token hundreds.
+var looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%-]{40,}`)
 
 // scrub makes a remote text fit for errors and logs: one line, printable, short, without secrets and without anything
 // that could be one.
 func scrub(text string, secrets ...string) string {
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "[secret]")
-		}
-	}
-	var out, run []rune
-	flush := func() {
-		if len(run) >= minSecretLength {
-			run = []rune("[secret]")
-		}
-		out, run = append(out, run...), nil
-	}
-	for _, r := range text {
-		switch {
-		case r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("+/=_-%", r)):
-			run = append(run, r)
+	for _, secret := range secrets {
+		if secret == "" {
 			continue
-		case r >= 0x7f || r < 0x20:
-			r = '?'
 		}
-		flush()
-		out = append(out, r)
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			text = strings.ReplaceAll(text, form, "[secret]")
+		}
 	}
-	flush()
-	if len(out) > maxForeignText {
-		out = append(out[:maxForeignText], []rune("...")...)
+	text = strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, looksSecret.ReplaceAllString(text, "[secret]"))
+	if len(text) > maxForeignText {
+		text = text[:maxForeignText] + "..."
 	}
-	return string(out)
+	return text
 }
 
 // chained is an error with causes whose own "chaim: " is left out of the text, so that it stands there once.

@@ -14,7 +14,8 @@ func TestExceptionKind(t *testing.T) {
 		"doStart: Error DataNotFound: Account not found: My: account":                                                   {"DataNotFound", "Account not found: My: account"},
 		"KeyError: 'api'": {"KeyError", "'api'"},
 		"Sorry: no":       {"", "Sorry: no"},
-		"":                {"", ""},
+		"DataNotFound: Account not found: ProdTeam: eu": {"DataNotFound", "Account not found: ProdTeam: eu"},
+		"": {"", ""},
 	} {
 		kind, message := exceptionKind(text)
 		assert.Equal(t, want, [2]string{kind, message}, text)
@@ -26,11 +27,12 @@ func TestScrub(t *testing.T) {
 		"plain text, 12 words":                        "plain text, 12 words",
 		"token abc in it":                             "token [secret] in it",
 		"key " + strings.Repeat("aB3/", 10) + "!":     "key [secret]!",
+		"query a%2Fb%3D, path a%2Fb=":                 "query [secret], path [secret]",
 		"a\nb\x1b[31m\u202e\u00e9":                    "a?b?[31m??",
 		strings.Repeat("word ", 60):                   strings.Repeat("word ", 40) + "...",
 		"id ASIAEXAMPLE000000001 is not a secret key": "id ASIAEXAMPLE000000001 is not a secret key",
 	} {
-		assert.Equal(t, want, scrub(text, "abc", ""))
+		assert.Equal(t, want, scrub(text, "abc", "", "a/b="))
 	}
 }
 

@@ -23,7 +23,7 @@ func demo() (opts chaim.Options, done func()) {
 	if err != nil {
 		panic(err)
 	}
-	opts = chaim.Options{Account: "sredev", Settings: srv.Settings(), HTTPClient: srv.HTTPClient(), Dir: dir}
+	opts = chaim.Options{Account: "sredev", Duration: time.Hour, Settings: srv.Settings(), HTTPClient: srv.HTTPClient(), Dir: dir}
 	return opts, func() {
 		srv.Close()
 		_ = os.RemoveAll(dir)

@@ -131,11 +131,11 @@ func (g *gateway) accounts(ctx context.Context) ([]Account, error) {
 	for _, item := range items {
 		fields, _ := sequence(item)
 		if len(fields) != 2 {
-			return nil, badReply("account list has an entry that is not an id and a name")
+			return nil, badReply("account list has an entry that is not a pair")
 		}
-		id, okID := fields[0].(string)
-		name, okName := fields[1].(string)
-		if !okID || !okName {
+		id, isID := fields[0].(string)
+		name, isName := fields[1].(string)
+		if !isID || !isName {
 			return nil, badReply("account list has an entry that is not an id and a name")
 		}
 		accounts = append(accounts, Account{ID: id, Name: name})
@@ -161,7 +161,7 @@ func (g *gateway) consoleURL(ctx context.Context, creds AwsCreds, account string
 	link, _ := reply.Get("url")
 	text, _ := link.(string)
 	if !isConsoleURL(text) {
-		return "", because(ErrNoURL, badReply("reply has no https link"))
+		return "", badReply("reply has no https link")
 	}
 	return text, nil
 }
@@ -197,7 +197,7 @@ func (g *gateway) call(ctx context.Context, path string, form url.Values, secret
 		}
 		var ge *GatewayError
 		isReply := errors.As(err, &ge)
-		if isReply && (ge.final || ge.retryAfter > maxRetryAfter) || isUntrusted(err) || n+1 == attempts {
+		if isReply && ge.retryAfter > maxRetryAfter || isFinal(err) || n+1 == attempts {
 			return nil, err
 		}
 		pause := equalJitter(retryBase, retryLimit, n, rand.Float64())
@@ -236,21 +236,40 @@ func (g *gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	return parseReply(resp, body, secrets)
 }
 
-// networkError drops the *url.Error, whose text repeats the URL, and names the time-out that struck.
+// networkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
+// certificates are kept: others of net/http quote the peer's bytes, which may be keys or an echo of the token.
 func (g *gateway) networkError(ctx context.Context, err error) error {
-	if context.Cause(ctx) == errAttemptTimeout {
+	var op *net.OpError
+	var dns *net.DNSError
+	switch {
+	case context.Cause(ctx) == errAttemptTimeout:
 		err = errAttemptTimeout
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.As(err, &op):
+		err = op
+	case errors.As(err, &dns):
+		err = dns
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		err = errUntrusted{scrub(err.Error())}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("it closed the connection")
+	default:
+		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	if ue := (*url.Error)(nil); errors.As(err, &ue) {
-		err = ue.Err
-	}
-	return wrap(err, "asking gateway %s", g.url)
+	return &chained{"chaim: asking gateway " + g.url + ": " + scrub(unprefixed(err)), []error{err}}
 }
 
-// isUntrusted reports whether a TLS peer could not be verified, which does not pass by itself.
-func isUntrusted(err error) bool {
-	var ve *tls.CertificateVerificationError
-	return errors.As(err, &ve)
+// errUntrusted is a TLS peer that could not be verified, which does not pass by itself. The library's own error would
+// quote names of the peer's choice.
+type errUntrusted struct{ text string }
+
+func (e errUntrusted) Error() string { return e.text }
+
+// isFinal reports whether asking again will not help.
+func isFinal(err error) bool {
+	var ge *GatewayError
+	return errors.As(err, &ge) && ge.final || errors.As(err, new(errUntrusted))
 }
 
 // parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us.
@@ -273,7 +292,7 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
 		ge := &GatewayError{StatusCode: status, Message: "reply is not that of a chaim gateway but " + kindOfBody(resp, body)}
-		ge.retryAfter, ge.final = retryAfter(resp), isFinal(status)
+		ge.retryAfter, ge.final = retryAfter(resp), isFinalStatus(status)
 		return nil, ge
 	}
 	text := textOf(reply.Text)
@@ -282,7 +301,7 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 		code = n
 	}
 	if code >= 400 {
-		ge := &GatewayError{StatusCode: code, retryAfter: retryAfter(resp), final: isFinal(code)}
+		ge := &GatewayError{StatusCode: code, retryAfter: retryAfter(resp), final: isFinalStatus(code)}
 		if message, ok := reply.Message.(string); ok && text == "" {
 			text = message
 		}
@@ -319,8 +338,8 @@ func badReply(message string) *GatewayError {
 	return &GatewayError{StatusCode: http.StatusOK, Message: message}
 }
 
-// isFinal reports whether a status will still be the answer in a while.
-func isFinal(status int) bool {
+// isFinalStatus reports whether a status will still be the answer in a while.
+func isFinalStatus(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false

@@ -1,6 +1,7 @@
 package chaim_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -96,6 +98,7 @@ func TestGatewayReplies(t *testing.T) {
 		{name: "tuples", fault: chaimtest.Reply(keysText(map[string]string{"new": "(1, ('a',), ())"})), requests: 1},
 		{name: "no url", fault: chaimtest.Reply(keysText(map[string]string{"url": ""})), requests: 1},
 		{name: "expires as text", fault: chaimtest.Reply(keysText(map[string]string{"expires": fmt.Sprintf("'%d'", time.Now().Add(time.Hour).Unix())})), requests: 1},
+		{name: "expires as a float", fault: chaimtest.Reply(keysText(map[string]string{"expires": fmt.Sprintf("%d.5", time.Now().Add(time.Hour).Unix())})), requests: 1},
 		{name: "newline in a part that is only told", fault: chaimtest.Reply(keysText(map[string]string{"expiresstr": `'x\n[admin]'`, "url": `'https://x/\n[admin]'`, "sectionname": `'x\n[admin]'`})), requests: 1},
 
 		{name: "token expired", fault: refusal("doStart: Error CredentialsGenerationFail: buildCredentials error: IncorrectCredentials: usertoken has expired"), requests: 1, status: 400, kind: "IncorrectCredentials", says: "usertoken has expired", denied: true},
@@ -121,6 +124,9 @@ func TestGatewayReplies(t *testing.T) {
 		{name: "secret is a number", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": "1"})), requests: 1, status: 200, says: "secretkey"},
 		{name: "newline in the secret", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": `'CANARY\n[admin]'`})), requests: 1, status: 200, says: "secretkey"},
 		{name: "newline in the key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": `'ASIAEXAMPLE0000\n[default]'`})), requests: 1, status: 200, says: "accesskeyid"},
+		{name: "short key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": "'ASIA'"})), requests: 1, status: 200, says: "accesskeyid"},
+		{name: "secret of a megabyte", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": "'" + strings.Repeat("x", 1<<19) + "'"})), requests: 1, status: 200, says: "secretkey"},
+		{name: "expiration is not a number", fault: chaimtest.Reply(keysText(map[string]string{"expires": "'nan'"})), requests: 1, status: 200, says: "expires"},
 		{name: "no expiration", fault: chaimtest.Reply(keysText(map[string]string{"expires": ""})), requests: 1, status: 200, says: "expires"},
 		{name: "expiration is a date", fault: chaimtest.Reply(keysText(map[string]string{"expires": "'2036-01-01'"})), requests: 1, status: 200, says: "expires"},
 		{name: "expiration is absurd", fault: chaimtest.Reply(keysText(map[string]string{"expires": "10**9"})), requests: 3, status: 200, says: "neither"},
@@ -243,6 +249,14 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		started := time.Now()
 		require.NoError(t, chaim.WithContext(t.Context(), optionsFor(t, srv), func(context.Context, *chaim.Client) error { return nil }))
 		assert.Equal(t, 40*time.Second, time.Since(started))
+
+		srv.Inject(1, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", time.Now().Add(25*time.Second).UTC().Format(http.TimeFormat))
+			chaimtest.Status(503)(w, r)
+		})
+		started = time.Now()
+		require.NoError(t, chaim.WithContext(t.Context(), optionsFor(t, srv), func(context.Context, *chaim.Client) error { return nil }))
+		assert.Equal(t, 25*time.Second, time.Since(started))
 	})
 }
 
@@ -251,15 +265,23 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	defer evil.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		gateway := httptest.NewServer(http.RedirectHandler(evil.URL, status))
+		var asked atomic.Int32
+		gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			target := evil.URL
+			if asked.Add(1)%2 == 0 {
+				target = "/elsewhere"
+			}
+			http.Redirect(w, r, target, status)
+		}))
 		opts := chaim.Options{Account: "sredev", Dir: t.TempDir(), Settings: &chaim.Settings{Endpoint: gateway.URL, Username: "u", UserToken: "t"}}
-		for _, client := range []*http.Client{nil, {}} {
+		for i, client := range []*http.Client{nil, nil, {}, {}} {
 			opts.HTTPClient = client
 			err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
 			var ge *chaim.GatewayError
 			if assert.ErrorAs(t, err, &ge) {
 				assert.Equal(t, status, ge.StatusCode)
 			}
+			assert.EqualValues(t, i+1, asked.Load())
 		}
 		gateway.Close()
 	}
@@ -332,7 +354,7 @@ func TestSettingsSources(t *testing.T) {
 		{name: "default section", file: section, url: "https://8xxssu8fs7.execute-api.us-east-1.amazonaws.com/prod/", form: "team_id=W1&text=sredev%2Crro%2C1&token=t%3D1&user_id=S1&user_name=chris"},
 		{name: "China", file: strings.ReplaceAll(section, "us-east-1", "cn-north-1"), url: "https://8xxssu8fs7.execute-api.cn-north-1.amazonaws.com.cn/prod/"},
 		{name: "endpoint wins over api", file: section + "endpoint = https://gateway.example/chaim\n", url: "https://gateway.example/chaim/"},
-		{name: "environment wins over file", file: section, env: map[string]string{"CHAIM_URL": "https://env.example", "CHAIM_USER": "env", "CHAIM_TOKEN": "e"}, url: "https://env.example/", form: "text=sredev%2Crro%2C1&token=e&user_name=env"},
+		{name: "environment wins over file", file: section, env: map[string]string{"CHAIM_URL": "https://env.example", "CHAIM_USER": "env", "CHAIM_TOKEN": "e", "CHAIM_SLACKID": "S2", "CHAIM_WORKSPACEID": "W2"}, url: "https://env.example/", form: "team_id=W2&text=sredev%2Crro%2C1&token=e&user_id=S2&user_name=env"},
 		{name: "API in the environment", env: map[string]string{"CHAIM_API": "abc", "CHAIM_STAGE": "dev", "CHAIM_USER": "env", "CHAIM_TOKEN": "e"}, url: "https://abc.execute-api.eu-west-1.amazonaws.com/dev/"},
 		{name: "options win over environment", env: map[string]string{"CHAIM_URL": "https://env.example"}, settings: &chaim.Settings{Endpoint: "https://opts.example", Username: "o", UserToken: "p"}, url: "https://opts.example/"},
 	} {
@@ -416,6 +438,11 @@ func TestRequestList(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, accounts, chaim.Account{ID: "333333333333", Name: "O'Brien"})
 
+	srv.Inject(1, chaimtest.Reply(`{"accountlist": [["444444444444", "billing"]]}`))
+	accounts, err = c.RequestList(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []chaim.Account{{ID: "444444444444", Name: "billing"}}, accounts)
+
 	for _, text := range []string{"{}", "{'accountlist': 1}", "{'accountlist': ((1, 2),)}", "{'accountlist': (('1', '2', '3'),)}"} {
 		srv.Inject(1, chaimtest.Reply(text))
 		_, err = c.RequestList(t.Context())
@@ -449,7 +476,7 @@ func TestConsoleURL(t *testing.T) {
 
 		srv.Inject(1, chaimtest.Reply("{'url': 'http://plain.example'}"))
 		_, err = c.ConsoleURL(t.Context())
-		assert.ErrorIs(t, err, chaim.ErrNoURL)
+		assert.ErrorAs(t, err, new(*chaim.GatewayError))
 	})
 }
 
@@ -479,13 +506,70 @@ func TestSecretsStayOut(t *testing.T) {
 		require.ErrorIs(t, err, chaim.ErrExpired)
 		fmt.Fprint(&out, err)
 		secrets = append(secrets, opts.Settings.UserToken)
-		require.NotEmpty(t, out)
+		assert.Contains(t, out.String(), `"level":"WARN"`)
+		assert.Contains(t, out.String(), `"level":"ERROR"`)
 		for _, secret := range secrets {
 			require.NotEmpty(t, secret)
 			assert.NotContains(t, out.String(), secret)
 			assert.NotContains(t, out.String(), fmt.Sprintf("%x", secret))
 		}
 	})
+}
+
+// chain is err and all that it wraps.
+func chain(err error) []error {
+	all := []error{err}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		all = append(all, chain(e.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			all = append(all, chain(inner)...)
+		}
+	}
+	return all
+}
+
+// TestNoHTTP lets peers that do not speak HTTP send secrets back, as a debugging proxy or a broken gateway may.
+func TestNoHTTP(t *testing.T) {
+	const token = "CANARY-0f8fad5b/x=="
+	for name, answer := range map[string]string{
+		"body without a status line":   "{'secretkey': 'CANARY'}\r\n\r\n",
+		"body in place of the headers": "HTTP/1.1 200 OK\r\n{'secretkey': 'CANARY'}\r\n\r\n",
+		"echo as the status line":      "HTTP/1.1 " + token + "\r\n\r\n",
+		"echo as a length":             "HTTP/1.1 200 OK\r\nContent-Length: " + token + "\r\n\r\n",
+		"echo as an encoding":          "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + token + "\r\n\r\n",
+		"nothing":                      "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = http.ReadRequest(bufio.NewReader(conn))
+					_, _ = io.WriteString(conn, answer)
+					_ = conn.Close()
+				}
+			})
+			var log bytes.Buffer
+			opts := chaim.Options{Account: "sredev", Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			opts.Settings = &chaim.Settings{Endpoint: "http://" + l.Addr().String(), Username: "u", UserToken: token}
+			err = chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+			require.NoError(t, l.Close())
+			wg.Wait()
+			for _, err := range chain(err) {
+				assert.NotContains(t, err.Error(), "CANARY")
+			}
+			assert.NotEmpty(t, log)
+			assert.NotContains(t, log.String(), "CANARY")
+		})
+	}
 }
 
 const proxyChild = "CHAIM_TEST_PROXY_CHILD"
@@ -515,7 +599,7 @@ func TestProxy(t *testing.T) {
 		"HTTPS_PROXY="+strings.Replace(proxy.URL, "http://", "http://user:CANARY@", 1))
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	assert.Contains(t, string(out), "child: chaim: keys for account \"sredev\" as \"rro\": asking gateway https://gateway.example/: Forbidden")
+	assert.Contains(t, string(out), "child: chaim: keys for account \"sredev\" as \"rro\": asking gateway https://gateway.example/: no HTTP reply came back, from it or from the proxy")
 	assert.NotContains(t, string(out), "CANARY")
 	mu.Lock()
 	defer mu.Unlock()

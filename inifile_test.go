@@ -13,9 +13,10 @@ var testPairs = []pair{
 	{"aws_access_key_id", "ASIAEXAMPLE000000001"},
 	{"aws_secret_access_key", "secret+/=1"},
 	{"accountname", "sredev"},
+	{"chaim_scope", "S"},
 }
 
-const testBody = "aws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\n"
+const testBody = "aws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\nchaim_scope = S\n"
 
 func TestSetAndDeleteSection(t *testing.T) {
 	for _, tt := range []struct{ name, doc, want string }{
@@ -48,28 +49,38 @@ func TestSetAndDeleteSection(t *testing.T) {
 }
 
 func TestDeleteInAnyOrder(t *testing.T) {
-	const doc = "# top\n[a]\nk = v"
-	for _, order := range [][]string{{"p", "q", "r"}, {"r", "q", "p"}, {"q", "p", "r"}, {"q", "r", "p"}} {
-		text := []byte(doc)
-		var err error
-		for _, name := range []string{"p", "q", "r"} {
-			text, err = setSection(text, name, testPairs)
-			require.NoError(t, err)
+	for _, doc := range []string{"", "\ufeff", "\n", "# top\n[a]\nk = v", "[a]\r\nk = v\r\n"} {
+		for _, order := range [][]string{{"p", "q", "r"}, {"r", "q", "p"}, {"q", "p", "r"}, {"q", "r", "p"}} {
+			text := []byte(doc)
+			var err error
+			for _, name := range []string{"p", "q", "r"} {
+				text, err = setSection(text, name, testPairs)
+				require.NoError(t, err)
+			}
+			for _, name := range order {
+				text, err = deleteSection(text, name)
+				require.NoError(t, err)
+			}
+			assert.Equal(t, doc, string(text), "%q, removed in order %v", doc, order)
 		}
-		for _, name := range order {
-			text, err = deleteSection(text, name)
-			require.NoError(t, err)
-		}
-		assert.Equal(t, doc, string(text), "removed in order %v", order)
 	}
 }
 
 func TestSetSectionInPlace(t *testing.T) {
 	doc := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = old\nAWS_Secret_Access_Key: old\nmine = kept\naws_security_token = stale\n\n# about b\n[b]\nk = v\n"
-	want := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\nmine = kept\n\n# about b\n[b]\nk = v\n"
+	want := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\nchaim_scope = S\nmine = kept\n\n# about b\n[b]\nk = v\n"
 	got, err := setSection([]byte(doc), "p", testPairs)
 	require.NoError(t, err)
 	assert.Equal(t, want, string(got))
+}
+
+func TestSetSectionThatSomebodyIndented(t *testing.T) {
+	got, err := setSection([]byte("[p]\n  aws_access_key_id = old\noutput = json\nAccountName = old\n  junk\n\t# note\n"), "p", testPairs)
+	require.NoError(t, err)
+	assert.Equal(t, "[p]\naws_access_key_id = ASIAEXAMPLE000000001\noutput = json\naccountname = sredev\naws_secret_access_key = secret+/=1\nchaim_scope = S\n\t# note\n", string(got))
+
+	_, err = setSection([]byte("[p]\n  aws_access_key_id = old\n  output = json\n"), "p", testPairs)
+	assert.ErrorContains(t, err, "indented")
 }
 
 func TestDeleteSectionKeepsWhatIsNotOurs(t *testing.T) {
@@ -77,7 +88,14 @@ func TestDeleteSectionKeepsWhatIsNotOurs(t *testing.T) {
 		{"comment for the next section", "[p]\nregion = x\n\n# about b\n[b]\n", "\n# about b\n[b]\n"},
 		{"parked as a comment", "[a]\n\n[p]\nregion = x\n#[old]\n#k = v\n", "[a]\n#[old]\n#k = v\n"},
 		{"key of the user", "[a]\n\n[p]\nregion = x\noutput = json\n", "[a]\n\n[p]\noutput = json\n"},
+		{"no blank line above a kept section", "[a]\nk = v\n[p]\nregion = x\n", "[a]\nk = v\n"},
+		{"header that is not closed", "[p]\nregion = x\n[mine\naws_access_key_id = mine\n", "[mine\naws_access_key_id = mine\n"},
+		{"header behind a no-break space", "[p]\nregion = x\n\u00a0[mine]\naws_access_key_id = mine\n", "\u00a0[mine]\naws_access_key_id = mine\n"},
+		{"bare carriage return elsewhere", "# a\rb\n\n[p]\nregion = x\n", "# a\rb\n"},
 		{"section moved up to ours", "[a]\nk = v\n[p]\nregion = x\n[b]\n", "[a]\nk = v\n[b]\n"},
+		{"nested under a key of the user", "[a]\n\n[p]\nregion = x\ns3 =\n  region = y\n", "[a]\n\n[p]\ns3 =\n  region = y\n"},
+		{"nested under ours", "[a]\n\n[p]\nregion = x\n  junk\n  # note\n[b]\n", "[a]\n  # note\n[b]\n"},
+		{"indented by somebody", "[a]\n\n[p]\n  region = x\n  output = json\n", "[a]\n\n[p]\n  output = json\n"},
 		{"absent", "[a]\n", "[a]\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -107,11 +125,39 @@ func TestSectionRefusals(t *testing.T) {
 		"UTF-16":               "\xff\xfe[\x00a\x00]\x00\n\x00",
 		"NUL":                  "[a]\nk = \x00\n",
 		"section twice":        "[p]\n[a]\n[p]\n",
+		"assumes a role":       "[p]\naccountname = x\nrole_arn = y\n",
+		"logs in by SSO":       "[p]\nSSO_session: x\n",
 	} {
 		_, err := setSection([]byte(doc), "p", testPairs)
 		assert.ErrorContains(t, err, "line", name)
-		_, err = deleteSection([]byte(doc), "p")
-		assert.ErrorContains(t, err, "line", name)
+	}
+	_, err := deleteSection([]byte("[p]\n[a]\n[p]\n"), "p")
+	assert.ErrorContains(t, err, "lines 1 and 3")
+}
+
+func TestHeaderThatSomeReaderMissesIsMadePlain(t *testing.T) {
+	for header, want := range map[string]string{"[ p ]": "[p]", " [p]": "[p]", "[p] # note": "[p] # note"} {
+		got, err := setSection([]byte(header+"\nregion = x\n"), "p", []pair{{"region", "y"}})
+		require.NoError(t, err)
+		assert.Equal(t, want+"\nregion = y\n", string(got))
+	}
+}
+
+func TestReadManaged(t *testing.T) {
+	for doc, marked := range map[string]bool{
+		"[p]\naccountname = x\n":                           true,
+		"[p]\nAccountName: x\n":                            true,
+		"[p]\n  accountname = x\n":                         true,
+		"[p]\naccountname\n":                               false,
+		"[p]\n\"accountname\" = x\n":                       false,
+		"[p]\n# accountname = x\n":                         false,
+		"[p]\ncredential_process = y\n  accountname = x\n": false,
+		"[q]\naccountname = x\n[p]\n":                      false,
+	} {
+		pairs, exists, err := readManaged([]byte(doc), "p")
+		require.NoError(t, err)
+		assert.True(t, exists)
+		assert.Equal(t, marked, pairs[managedMarker] != "", doc)
 	}
 }
 
@@ -173,6 +219,15 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 		}
 		if before, after := scan(doc), scan(set); len(after)-len(before) > 1 || len(after) < len(before) {
 			t.Fatalf("%d sections became %d", len(before), len(after))
+		}
+		if got, _, err := readManaged(set, "p"); err != nil {
+			t.Fatal(err)
+		} else {
+			for _, p := range testPairs {
+				if got[p.key] != p.value {
+					t.Fatalf("%s reads as %q", p.key, got[p.key])
+				}
+			}
 		}
 		back, err := deleteSection(set, "p")
 		if err != nil {

@@ -50,6 +50,7 @@ func TestInterop(t *testing.T) {
 			// What would win over a profile, were it not for Environ.
 			t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+			t.Setenv("AWS_DEFAULT_PROFILE", "prod")
 
 			run := func(env []string, profile string) (string, error) {
 				args := command(srv.STSURL(), profile)

@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,18 @@ const (
 	// Timers stand still while a machine is suspended, so the clock is read at least this often.
 	wakeCheck = 15 * time.Second
 
+	// A renewal may take this long, but not much longer than the keys it replaces are valid.
+	renewalTimeout, minRenewalTimeout = 2 * time.Minute, 30 * time.Second
+
+	closeGrace  = time.Second // for a source to heed the end of its context
+	minLifetime = time.Second // keys are not renewed sooner
+
 	forever = time.Duration(math.MaxInt64)
+)
+
+var (
+	errRenewalTimeout = errors.New("the source has not answered yet")
+	errSourceLeft     = errors.New("the source ended its goroutine")
 )
 
 // softPoint is how long after receipt keys of that lifetime are renewed, for a random u in [0, 1).
@@ -33,15 +45,13 @@ func softPoint(lifetime time.Duration, u float64) time.Duration {
 // retryDelay is the wait after a number of failures in a row, with left until the keys expire and a random u in
 // [0, 1). An error that the source will not get over by itself is retried slowly.
 func retryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
-	var ge *GatewayError
-	isGateway := errors.As(err, &ge)
-	if isGateway && ge.final || isUntrusted(err) {
+	if isFinal(err) {
 		return time.Minute + time.Duration(u*float64(4*time.Minute))
 	}
 	base := min(max(left/60, time.Second), 15*time.Second)
 	limit := min(max(left/6, 5*time.Second), 5*time.Minute)
 	d := equalJitter(base, limit, failures-1, u)
-	if isGateway {
+	if ge := (*GatewayError)(nil); errors.As(err, &ge) {
 		d = max(d, min(ge.retryAfter, left/3))
 	}
 	return d
@@ -74,7 +84,7 @@ func hold(creds aws.Credentials, now time.Time) (*held, error) {
 		if h.lifetime <= 0 {
 			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", ErrExpired, creds.Expires.UTC().Format(time.RFC3339))
 		}
-		h.soft = h.lifetime - softPoint(h.lifetime, rand.Float64())
+		h.soft = h.lifetime - max(softPoint(h.lifetime, rand.Float64()), minLifetime)
 	}
 	return h, nil
 }
@@ -133,14 +143,29 @@ type flight struct {
 // NewMonitor waits for the first set of credentials of src and keeps them fresh until Close. ctx bounds only that
 // wait; its values are passed to src, its end is not. The error is that of src, or of ctx.
 func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOptions) (*Monitor, error) {
-	m := &Monitor{src: src, log: opts.Logger}
-	return m, m.start(ctx)
+	if src == nil {
+		return nil, errors.New("chaim: no source to monitor")
+	}
+	m := &Monitor{src: src, log: cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))}
+	if err := m.start(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
-func (m *Monitor) start(ctx context.Context) error {
-	if m.log == nil {
-		m.log = slog.New(slog.DiscardHandler)
+// Format prints when the keys expire, whatever the verb: the fields of a Monitor lead to secrets.
+func (m *Monitor) Format(f fmt.State, _ rune) {
+	text := "closed"
+	if h := m.current.Load(); h != nil {
+		text = credsFrom(h.creds, "").String()
 	}
+	fmt.Fprintf(f, "chaim.Monitor{%s}", text)
+}
+
+// LogValue keeps the secrets out of structured logs.
+func (m *Monitor) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
+
+func (m *Monitor) start(ctx context.Context) error {
 	m.updated, m.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := m.renew(ctx); err != nil {
@@ -180,14 +205,25 @@ func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // Updated is signalled after each renewal. Signals that nobody has received merge into one.
 func (m *Monitor) Updated() <-chan struct{} { return m.updated }
 
-// Close stops renewing, cancels a call under way and waits for it. It may be called more than once; its error is
-// always nil.
+// Close stops renewing, cancels a call under way and waits for it, for a second if src does not heed its context. It
+// may be called more than once; its error is always nil.
 func (m *Monitor) Close() error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
 	m.cancel(ErrClosed)
-	m.wg.Wait()
+	ended := make(chan struct{})
+	go func() {
+		m.wg.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(closeGrace)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		m.log.Warn("chaim: a credentials source does not heed the end of its context")
+	}
 	m.current.Store(nil)
 	return nil
 }
@@ -216,44 +252,57 @@ func (m *Monitor) renew(ctx context.Context) error {
 }
 
 func (m *Monitor) fly(f *flight) {
-	creds, err := m.src.Retrieve(m.ctx)
+	ctx, cancel := context.WithTimeoutCause(m.ctx, renewalTimeout, errRenewalTimeout)
+	defer cancel()
+	var creds aws.Credentials
+	err := errSourceLeft
+	defer func() { m.land(f, creds, err) }() // also when a test double calls t.FailNow
+	creds, err = m.src.Retrieve(ctx)
+}
+
+// land takes in the outcome of a flight.
+func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	now := time.Now()
 	var h *held
 	if err == nil {
 		h, err = hold(creds, now)
 	}
-
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.flight, f.err = nil, err
-	defer close(f.done)
-	if m.closed {
-		f.err = ErrClosed
-		return
+	old, failures := m.current.Load(), m.failures
+	var left time.Duration
+	if old != nil {
+		left = old.left(now)
 	}
-	old := m.current.Load()
 	switch {
+	case m.closed:
+		f.err = ErrClosed
 	case err == nil && old != nil && h.sameKeys(old):
 		// A source that caches, such as aws.CredentialsCache, has no new ones yet.
 		m.failures, m.lastErr = 0, nil
-		m.retryAt = now.Add(max(old.left(now)/4, time.Second))
+		m.retryAt = now.Add(max(left/4, time.Second))
 	case err == nil:
 		m.current.Store(h)
-		if m.failures > 0 {
-			m.log.Info("chaim: credentials are renewed again", "expires", creds.Expires)
-		}
 		m.failures, m.lastErr, m.retryAt = 0, nil, time.Time{}
 		signal(m.updated)
 	case old != nil:
-		left := old.left(now)
 		m.failures++
 		m.lastErr = err
 		m.retryAt = now.Add(retryDelay(err, m.failures, left, rand.Float64()))
-		if m.failures == 1 {
-			m.log.Warn("chaim: renewing credentials failed, will retry", "left", left.Round(time.Second), "error", err)
-		}
 	}
+	isClosed := m.closed
+	close(f.done)
+	m.mu.Unlock()
 	signal(m.wake)
+
+	// Logged without the lock, as a handler may well ask for credentials.
+	switch {
+	case isClosed || old == nil:
+	case err == nil && failures > 0:
+		m.log.Info("chaim: credentials are renewed again", "expires", creds.Expires)
+	case err != nil && failures == 0:
+		m.log.Warn("chaim: renewing credentials failed, will retry", "left", left.Round(time.Second), "error", err)
+	}
 }
 
 func signal(c chan struct{}) {
@@ -272,23 +321,25 @@ func (m *Monitor) untilRetry(now time.Time) time.Duration {
 // run renews what is due. It is the only caller of onExpired.
 func (m *Monitor) run() {
 	reported := false
-	for {
-		due, expired, err := m.plan(time.Now())
-		switch {
-		case expired && err != nil && !reported:
-			reported = true
-			m.log.Error("chaim: credentials expired", "error", err)
-			if m.onExpired != nil {
-				m.onExpired(err)
+	for m.ctx.Err() == nil {
+		due, left, err := m.plan(time.Now())
+		if due <= 0 {
+			ctx, cancel := context.WithTimeoutCause(m.ctx, min(max(left, minRenewalTimeout), renewalTimeout), errRenewalTimeout)
+			err = m.renew(ctx)
+			cancel()
+			if err == nil {
+				continue
 			}
-		case !expired:
+			_, left, _ = m.plan(time.Now())
+		}
+		switch {
+		case left > 0:
 			reported = false
+		case err != nil && !reported && m.ctx.Err() == nil:
+			reported = true
+			m.expired(err)
 		}
 		if due <= 0 {
-			_ = m.renew(m.ctx) // kept in lastErr
-			if m.ctx.Err() != nil {
-				return
-			}
 			continue
 		}
 		timer := time.NewTimer(min(due, wakeCheck))
@@ -298,33 +349,38 @@ func (m *Monitor) run() {
 		case <-timer.C:
 		}
 		timer.Stop()
-		if m.ctx.Err() != nil {
-			return
-		}
 	}
 }
 
-// plan tells when the next renewal is due, whether the keys have expired, and with what error.
-func (m *Monitor) plan(now time.Time) (due time.Duration, expired bool, err error) {
+// expired says that the keys have come to their end without new ones.
+func (m *Monitor) expired(err error) {
+	if !errors.Is(err, ErrExpired) {
+		err = because(ErrExpired, err)
+	}
+	if !m.lazy {
+		m.log.Error("chaim: credentials expired", "error", err)
+	}
+	if m.onExpired != nil {
+		m.onExpired(err)
+	}
+}
+
+// plan tells when the next renewal is due, how long the keys are valid, and what keeps them from being renewed.
+func (m *Monitor) plan(now time.Time) (due, left time.Duration, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.current.Load()
 	if h == nil {
-		return forever, false, nil // closed, and about to end
+		return forever, forever, nil // closed, and about to end
 	}
-	left := h.left(now)
-	expired = left <= 0
+	left = h.left(now)
 	switch {
-	case expired && m.lazy:
-		return forever, true, ErrExpired
-	case m.lazy:
-		return left, false, nil
-	case m.lastErr != nil:
-		return m.untilRetry(now), expired, because(ErrExpired, m.lastErr)
+	case m.lazy && left <= 0:
+		return forever, left, ErrExpired
+	case m.lazy || left == forever:
+		return left, left, nil
 	case !m.retryAt.IsZero():
-		return m.untilRetry(now), expired, nil
-	case h.lifetime == forever:
-		return forever, false, nil
+		return m.untilRetry(now), left, m.lastErr
 	}
-	return left - h.soft, expired, nil
+	return left - h.soft, left, nil
 }

@@ -3,6 +3,8 @@ package chaim
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -140,12 +142,85 @@ func TestMonitorCloseEndsTheCall(t *testing.T) {
 		src := &fakeSource{}
 		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
 		require.NoError(t, err)
-		src.delay.Store(int64(24 * time.Hour))
-		<-time.After(45 * time.Minute)
-		assert.EqualValues(t, 2, src.calls.Load(), "a renewal is under way")
+		src.delay.Store(int64(time.Minute))
+		failed := make(chan error)
+		go func() { failed <- m.renew(t.Context()) }()
+		synctest.Wait()
 		started := time.Now()
 		require.NoError(t, m.Close())
 		assert.Zero(t, time.Since(started))
+		assert.ErrorIs(t, <-failed, ErrClosed)
+	})
+}
+
+// deafSource answers when release is closed, whatever becomes of the context.
+type deafSource struct {
+	fakeSource
+	release chan struct{}
+}
+
+func (s *deafSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if s.calls.Load() > 0 {
+		<-s.release
+	}
+	return s.fakeSource.Retrieve(context.WithoutCancel(ctx))
+}
+
+func TestMonitorDoesNotDependOnADeafSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &deafSource{release: make(chan struct{})}
+		expired := make(chan error, 1)
+		m := &Monitor{src: src, log: slog.New(slog.DiscardHandler), onExpired: func(err error) { expired <- err }}
+		started := time.Now()
+		require.NoError(t, m.start(t.Context()))
+		err := <-expired
+		assert.ErrorIs(t, err, ErrExpired)
+		assert.ErrorIs(t, err, errRenewalTimeout)
+		assert.LessOrEqual(t, time.Since(started), time.Hour+minRenewalTimeout)
+
+		started = time.Now()
+		require.NoError(t, m.Close())
+		assert.Equal(t, closeGrace, time.Since(started))
+		close(src.release)
+	})
+}
+
+func TestMonitorSourceThatEndsItsGoroutine(t *testing.T) {
+	_, err := NewMonitor(t.Context(), aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		runtime.Goexit()
+		return aws.Credentials{}, nil
+	}), MonitorOptions{})
+	assert.ErrorIs(t, err, errSourceLeft)
+	m, err := NewMonitor(t.Context(), nil, MonitorOptions{})
+	assert.Error(t, err)
+	assert.Nil(t, m)
+}
+
+// askingHandler asks for credentials whenever something is logged.
+type askingHandler struct {
+	slog.Handler
+	ask func()
+}
+
+func (h *askingHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *askingHandler) Handle(context.Context, slog.Record) error {
+	h.ask()
+	return nil
+}
+
+func TestMonitorLogsWithoutItsLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &askingHandler{ask: func() {}}
+		src := &fakeSource{}
+		m, err := NewMonitor(t.Context(), src, MonitorOptions{Logger: slog.New(h)})
+		require.NoError(t, err)
+		asked := 0
+		h.ask = func() { asked++; _, _ = m.Retrieve(t.Context()) }
+		failure := errors.New("no")
+		src.fail.Store(&failure)
+		<-time.After(2 * time.Hour)
+		require.NoError(t, m.Close())
+		assert.Equal(t, 2, asked, "one line when it fails first, one when the keys expire")
 	})
 }
 

@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,14 +34,16 @@ type Options struct {
 	// Region is the AWS region of the profile. Empty means that of the settings, then "eu-west-1".
 	Region string
 	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
-	// name is taken. A name given here that is taken is [ErrInUse].
+	// name is taken. A name given here that is taken is [ErrInUse]. So is one that the AWS config file (AWS_CONFIG_FILE,
+	// or ~/.aws/config) gives a role, SSO login or process, which SDKs would use in place of the keys.
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool
-	// Keep makes Close leave the profile in place; it may replace a profile kept earlier under the same name.
+	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
+	// and by whatever tool that marks it with an accountname.
 	Keep bool
-	// NoRenew leaves keys alone until somebody asks for them after their end. A context made by [WithContext] then ends
-	// with the first set.
+	// NoRenew leaves keys alone until somebody asks for new ones, or for any after their end. A context made by
+	// [WithContext] ends when a set does.
 	NoRenew bool
 	// Source gives the keys in place of a gateway: any provider of the AWS SDK. Nil means the gateway.
 	Source aws.CredentialsProvider
@@ -55,17 +56,15 @@ type Options struct {
 	Dir string
 	// AllowInsecure accepts a plain http gateway that is not on a loopback address, with a warning in the log.
 	AllowInsecure bool
-	// HTTPClient carries the requests to the gateway; redirects are refused whatever it says of them. Nil means one
-	// that allows 3 seconds to connect and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
+	// HTTPClient carries the requests to the gateway. Whatever it says of them, redirects are refused, an attempt may
+	// take 35 seconds, there are up to three, and a reply may have 1 MiB. Nil means one that allows 3 seconds to connect
+	// and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
 	HTTPClient *http.Client
 	// Logger gets what happens in the background, without secrets. Nil means silence.
 	Logger *slog.Logger
 }
 
-var (
-	errNoGateway = errors.New("these credentials do not come from a gateway")
-	errNoKeys    = errors.New("there are no keys yet")
-)
+var errNoGateway = errors.New("these credentials do not come from a gateway")
 
 // complete checks o and fills in what was left empty, except for the region. It touches neither network nor file.
 func (o *Options) complete() error {
@@ -101,34 +100,31 @@ func (o *Options) findSettings(file sharedFile) (*Settings, string, error) {
 		return &s, "the CHAIM_ variables of the environment", nil
 	}
 	doc, err := file.read()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, "", err
 	}
 	pairs, _, err := readSection(doc, "default")
 	if err != nil {
-		return nil, "", err
+		return nil, "", wrap(err, "%s", file.path)
 	}
-	s := settingsFromPairs(pairs)
+	s, _ := settingsFromPairs(pairs)
 	if s.Endpoint == "" && s.API == "" {
 		return nil, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source", ErrNotConfigured, file.path)
 	}
 	return &s, "section [default] of " + file.path, nil
 }
 
-// childEnviron makes a child use a profile: credentials in its environment would win over it.
-func childEnviron(profile, region, path string) []string {
-	env := []string{
-		"AWS_PROFILE=" + profile,
-		"AWS_REGION=" + region,
-		"AWS_DEFAULT_REGION=" + region,
-		"AWS_SHARED_CREDENTIALS_FILE=" + path,
-	}
-	for _, name := range []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE",
-	} {
-		if os.Getenv(name) != "" {
-			env = append(env, name+"=")
-		}
-	}
-	return env
+// String describes the options without what could hold a secret.
+func (o Options) String() string {
+	return fmt.Sprintf("chaim.Options{Account:%q Role:%q Duration:%s Region:%q TempName:%q Dir:%q Source:%T Settings:%v}",
+		o.Account, o.Role, o.Duration, o.Region, o.TempName, o.Dir, o.Source, o.Settings)
 }
+
+// Format prints what String returns, whatever the verb.
+func (o Options) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.String()) }
+
+// LogValue keeps a Source's secrets out of structured logs.
+func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }
+
+// MarshalText returns what String returns, so that JSON and other encoders show no secret.
+func (o Options) MarshalText() ([]byte, error) { return []byte(o.String()), nil }

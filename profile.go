@@ -1,8 +1,10 @@
 package chaim
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,6 +23,9 @@ var managedKeys = map[string]bool{
 	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
 	managedMarker: true, scopeKey: true,
 }
+
+// decisiveKeys are those in place of which, or along with which, some SDK ignores the keys of a section.
+var decisiveKeys = regexp.MustCompile(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)
 
 // profileRule is the set of names that every SDK reads alike. Names outside it hand keys to the profile above
 // (# and ;), or make a reader refuse the whole file ([ and ]).
@@ -85,6 +90,7 @@ type grant struct {
 	account    string // full name
 	expiresStr string // the gateway's words for the expiration, may be empty
 	url        string // signed-in console link, may be empty
+	received   time.Time
 }
 
 // sectionPairs are the lines of a managed section, in the order in which the originals wrote them.
@@ -137,38 +143,65 @@ func hasExpired(pairs map[string]string) bool {
 	return ok && !time.Now().Before(time.Unix(unix, 0))
 }
 
+// isLongLived reports whether an access key id is that of an IAM user.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+func isLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
+
 // claim tells which section of doc a client may write its keys to.
 func (c *Client) claim(doc []byte) (string, error) {
 	if c.section != "" {
-		pairs, exists, err := readSection(doc, c.section)
-		if err != nil {
+		pairs, exists, err := readManaged(doc, c.section)
+		switch {
+		case err != nil:
 			return "", err
-		}
-		if !exists || c.owns(pairs) {
+		case !exists || c.owns(pairs):
 			return c.section, nil
-		}
-		if c.profile.Load() != nil {
-			return "", fmt.Errorf("%w: [%s] in %s was changed by somebody else and is not written again", ErrInUse, c.section, c.file.path)
+		case c.latest.Load() != nil:
+			return "", fmt.Errorf("%w: [%s] was changed by somebody else and is not written again", ErrInUse, c.section)
 		}
 	}
-	name := c.opts.TempName
-	explicit := name != ""
-	if !explicit {
-		name = defaultProfile
-	}
-	pairs, exists, err := readSection(doc, name)
+	name := cmp.Or(c.opts.TempName, defaultProfile)
+	explicit := c.opts.TempName != ""
+	pairs, exists, err := readManaged(doc, name)
+	marker := pairs[managedMarker]
+	rival := configRival(name)
 	switch {
 	case err != nil:
 		return "", err
-	case !exists || (c.opts.Keep && pairs[managedMarker] != "" && pairs[scopeKey] == ""):
+	case rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[scopeKey] == ""):
 		return name, nil
 	case !explicit:
 		// 12 characters of base32 are 60 random bits.
 		return name + "-" + strings.ToLower(rand.Text()[:12]), nil
-	case pairs[managedMarker] == "":
-		return "", because(ErrInUse, fmt.Errorf("%w: [%s] in %s is yours: choose another profile name", ErrUnmanagedAccount, name, c.file.path))
+	case rival != "":
+		return "", fmt.Errorf("%w: %s: choose another profile name", ErrInUse, rival)
+	case marker == "":
+		return "", because(ErrInUse, fmt.Errorf("%w: [%s] is yours: choose another profile name", ErrUnmanagedAccount, name))
 	}
-	return "", fmt.Errorf("%w: [%s] in %s holds keys for %q: choose another profile name", ErrInUse, name, c.file.path, pairs[managedMarker])
+	return "", fmt.Errorf("%w: [%s] holds keys for %q: choose another profile name", ErrInUse, name, marker)
+}
+
+// configRival tells what in the AWS config file SDKs would use in place of a profile's keys, if anything.
+func configRival(name string) string {
+	path, err := awsFile("AWS_CONFIG_FILE", "config")
+	if err != nil {
+		return ""
+	}
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	for _, s := range scan(doc) {
+		if fields := strings.Fields(s.name); len(fields) != 2 || fields[0] != "profile" || strings.Trim(fields[1], `"'`) != name {
+			continue
+		}
+		for l := range s.body(doc) {
+			if decisiveKeys.MatchString(l.key) {
+				return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", s.name, path, l.key)
+			}
+		}
+	}
+	return ""
 }
 
 // owns reports whether a section is still the one this client wrote.

@@ -2,6 +2,7 @@ package chaim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -22,7 +25,7 @@ const (
 	maxRestarts   = 50
 	lockTimeout   = 10 * time.Second
 	lockPoll      = 2 * time.Millisecond
-	settleTime    = 10 * time.Millisecond  // between two reads that must agree
+	settlePoll    = 10 * time.Millisecond
 	quietTime     = 100 * time.Millisecond // a file older than this has no writer half-way through
 	maxEmptyTime  = 500 * time.Millisecond // how long a file just emptied is given to be filled again
 	tempPattern   = ".chaim-tmp-*"
@@ -36,16 +39,13 @@ type sharedFile struct {
 	log  *slog.Logger
 }
 
-// read returns the text of the file; a missing file is fs.ErrNotExist.
+// read returns the text of the file, empty for a missing one.
 func (f sharedFile) read() ([]byte, error) {
 	target, err := resolve(f.path)
 	if err != nil {
 		return nil, err
 	}
 	s, err := takeSnapshot(target)
-	if err == nil && s.info == nil {
-		err = wrap(fs.ErrNotExist, "cannot read %s", f.path)
-	}
 	return s.text, err
 }
 
@@ -53,18 +53,24 @@ func (f sharedFile) read() ([]byte, error) {
 // returns once the new text is on disk. change gets an empty text for a missing file, and may be called again when
 // another program writes at the same time. Nothing is written where change returns what it got.
 func (f sharedFile) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
-		return wrap(err, "cannot create the folder of %s", f.path)
-	}
 	target, err := resolve(f.path)
 	if err != nil {
 		return err
+	}
+	if err := checkOwner(target); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return wrap(err, "cannot create the folder of %s", f.path)
 	}
 	unlock, err := lock(ctx, target+lockExtension)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if ctx.Err() != nil {
+		return wrap(context.Cause(ctx), "cannot write %s", f.path)
+	}
 
 	for range maxRestarts {
 		before, err := settledSnapshot(ctx, target)
@@ -72,14 +78,13 @@ func (f sharedFile) edit(ctx context.Context, change func([]byte) ([]byte, error
 			return err
 		}
 		after, err := change(before.text)
-		if err != nil {
-			return err
-		}
-		if bytes.Equal(before.text, after) {
+		switch {
+		case err != nil:
+			return wrap(err, "%s", f.path)
+		case bytes.Equal(before.text, after):
 			return nil
-		}
-		if err := checkReplaceable(target, before.info); err != nil {
-			return err
+		case len(after) > maxFileSize:
+			return fmt.Errorf("chaim: %s would become larger than %d MiB", f.path, maxFileSize>>20)
 		}
 		done, err := f.replace(target, before, after)
 		if done || err != nil {
@@ -106,7 +111,8 @@ func (f sharedFile) replace(target string, before snapshot, text []byte) (done b
 			err = errors.Join(err, removeTemp(tmp))
 		}
 	}()
-	if err := writeDurably(tmp, text); err != nil {
+	stamp, err := writeDurably(tmp, text)
+	if err != nil {
 		return false, err
 	}
 	now, err := takeSnapshot(target)
@@ -116,6 +122,7 @@ func (f sharedFile) replace(target string, before snapshot, text []byte) (done b
 	if err := rename(tmp.Name(), target); err != nil {
 		return false, err
 	}
+	_ = os.WriteFile(target+lockExtension, []byte(stamp), 0o600) // without it the next edit only waits longer
 	if before.info != nil && before.info.Mode().Perm()&0o077 != 0 {
 		f.log.Warn("chaim: credentials file was open to other users and is now mode 0600", "path", target)
 	}
@@ -126,25 +133,35 @@ func (f sharedFile) replace(target string, before snapshot, text []byte) (done b
 }
 
 // writeDurably fills and closes a temporary file, and reads it back before anything is built on it.
-func writeDurably(tmp *os.File, text []byte) error {
+func writeDurably(tmp *os.File, text []byte) (stamp string, err error) {
 	// Chmod, because the umask applies to the mode given at creation.
 	if err := tmp.Chmod(0o600); err != nil {
-		return err
+		return "", err
 	}
 	if _, err := tmp.Write(text); err != nil {
-		return err
+		return "", err
 	}
 	if err := tmp.Sync(); err != nil {
-		return err
+		return "", err
 	}
 	back, err := io.ReadAll(io.NewSectionReader(tmp, 0, int64(len(text))+1))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !bytes.Equal(back, text) {
-		return errors.New("the temporary file does not hold what was written to it")
+		return "", errors.New("the temporary file does not hold what was written to it")
 	}
-	return tmp.Close()
+	info, err := tmp.Stat()
+	if err != nil {
+		return "", err
+	}
+	return stampOf(info), tmp.Close()
+}
+
+// stampOf tells one version of a file from the others. The lock file holds that of the last edit: a file that still
+// has it was not touched by anybody else since.
+func stampOf(info os.FileInfo) string {
+	return fmt.Sprintf("%d %d\n", info.ModTime().UnixNano(), info.Size())
 }
 
 func removeTemp(tmp *os.File) error {
@@ -169,6 +186,16 @@ func (s snapshot) equal(t snapshot) bool {
 }
 
 func takeSnapshot(path string) (snapshot, error) {
+	// Looked at first, because opening a named pipe would wait for a writer.
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return snapshot{}, nil
+	case err != nil:
+		return snapshot{}, wrap(err, "cannot read %s", path)
+	case !info.Mode().IsRegular():
+		return snapshot{}, fmt.Errorf("chaim: %s is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return snapshot{}, nil
@@ -177,12 +204,8 @@ func takeSnapshot(path string) (snapshot, error) {
 		return snapshot{}, wrap(err, "cannot read %s", path)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		return snapshot{}, wrap(err, "cannot read %s", path)
-	}
-	if !info.Mode().IsRegular() {
-		return snapshot{}, fmt.Errorf("chaim: %s is not a regular file", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
@@ -197,29 +220,25 @@ func takeSnapshot(path string) (snapshot, error) {
 // settledSnapshot reads the file when no writer seems half-way through. Programs that rewrite it in place, such as
 // the AWS CLI, empty it first: building on what is there at that moment would lose the rest.
 func settledSnapshot(ctx context.Context, path string) (snapshot, error) {
-	s, err := takeSnapshot(path)
-	for err == nil && s.info != nil {
-		age := time.Since(s.info.ModTime())
+	stamp, _ := os.ReadFile(path + lockExtension)
+	for {
+		s, err := takeSnapshot(path)
+		if err != nil || s.info == nil || stampOf(s.info) == string(stamp) {
+			return s, err
+		}
 		needed := quietTime
 		if len(s.text) == 0 {
 			needed = maxEmptyTime
 		}
-		if age < 0 || age >= needed {
-			break
+		if age := time.Since(s.info.ModTime()); age < 0 || age >= needed {
+			return s, nil
 		}
 		select {
-		case <-time.After(settleTime):
+		case <-time.After(settlePoll):
 		case <-ctx.Done():
 			return snapshot{}, wrap(context.Cause(ctx), "cannot read %s", path)
 		}
-		var again snapshot
-		again, err = takeSnapshot(path)
-		if again.equal(s) && len(s.text) > 0 {
-			break
-		}
-		s = again
 	}
-	return s, err
 }
 
 // resolve follows symbolic links by hand: the file is replaced where it is, the link stays, and a link to a file that
@@ -250,39 +269,81 @@ func resolve(path string) (string, error) {
 	return "", fmt.Errorf("chaim: cannot resolve %s: more than %d symbolic links", path, maxLinks)
 }
 
-// lock takes the lock beside the file. Locking the file itself would lock an inode that the next rename replaces.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, ErrLocked)
-	defer cancel()
-	l := flock.New(path, flock.SetPermissions(0o600))
-	if _, err := l.TryLockContext(ctx, lockPoll); err != nil {
-		if ctx.Err() == nil {
-			return nil, wrap(err, "cannot lock %s", path)
-		}
-		if cause := context.Cause(ctx); cause == ErrLocked {
-			return nil, fmt.Errorf("%w: another process has held %s for %s", ErrLocked, path, lockTimeout)
-		}
-		return nil, wrap(context.Cause(ctx), "waiting for %s", path)
-	}
-	return func() { _ = l.Close() }, nil
+// queues hold the goroutines of this process that want a lock, by its path. They get it in the order in which they
+// came, which polling would not give them.
+var queues sync.Map
+
+type queue struct {
+	turn chan struct{}             // holds a token while one of them has or polls for the lock
+	last atomic.Pointer[time.Time] // when one of them last got it
 }
 
-// credentialsPath is the file that the AWS SDKs read: that of AWS_SHARED_CREDENTIALS_FILE, with a leading tilde
-// expanded as the AWS CLI does, or ~/.aws/credentials.
-//
-// https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
+// lock takes the lock beside the file. Locking the file itself would lock an inode that the next rename replaces. The
+// time-out does not count while others in this process get the lock.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	value, _ := queues.LoadOrStore(path, &queue{turn: make(chan struct{}, 1)})
+	q := value.(*queue)
+	start := time.Now()
+	left := func() time.Duration {
+		since := start
+		if last := q.last.Load(); last != nil && last.After(start) {
+			since = *last
+		}
+		return lockTimeout - time.Since(since)
+	}
+	for waiting := true; waiting; {
+		select {
+		case q.turn <- struct{}{}:
+			waiting = false
+		case <-ctx.Done():
+			return nil, wrap(context.Cause(ctx), "waiting for %s", path)
+		case <-time.After(left()):
+			if left() <= 0 {
+				return nil, lockedError(path)
+			}
+		}
+	}
+
+	polling, cancel := context.WithTimeout(ctx, left())
+	defer cancel()
+	l := flock.New(path, flock.SetPermissions(0o600))
+	if _, err := l.TryLockContext(polling, lockPoll); err != nil {
+		<-q.turn
+		switch {
+		case ctx.Err() != nil:
+			return nil, wrap(context.Cause(ctx), "waiting for %s", path)
+		case polling.Err() != nil:
+			return nil, lockedError(path)
+		}
+		return nil, wrap(err, "cannot lock %s", path)
+	}
+	now := time.Now()
+	q.last.Store(&now)
+	return func() { _ = l.Close(); <-q.turn }, nil
+}
+
+func lockedError(path string) error {
+	return fmt.Errorf("%w: somebody has held %s for %s", ErrLocked, path, lockTimeout)
+}
+
+// credentialsPath is the file that the AWS SDKs read, unless a folder is given.
 func credentialsPath(dir string) (string, error) {
 	if dir != "" {
 		return filepath.Abs(filepath.Join(dir, "credentials"))
 	}
-	path := os.Getenv("AWS_SHARED_CREDENTIALS_FILE")
-	if path == "" {
-		path = filepath.Join("~", ".aws", "credentials")
-	}
+	return awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials")
+}
+
+// awsFile is the file that an environment variable names, with a leading tilde expanded as the AWS CLI does, or the one
+// of that name in ~/.aws.
+//
+// https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
+func awsFile(variable, name string) (string, error) {
+	path := cmp.Or(os.Getenv(variable), filepath.Join("~", ".aws", name))
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("chaim: cannot tell where the credentials file is: %w", err)
+			return "", wrap(err, "cannot tell where the AWS file %q is", name)
 		}
 		path = filepath.Join(home, rest)
 	}

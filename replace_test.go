@@ -98,7 +98,7 @@ func TestEditWithoutChangeWritesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, newSharedFile(path).edit(t.Context(), func(doc []byte) ([]byte, error) { return doc, nil }))
 	mine := errors.New("mine")
-	assert.Equal(t, mine, newSharedFile(path).edit(t.Context(), func([]byte) ([]byte, error) { return nil, mine }))
+	assert.ErrorIs(t, newSharedFile(path).edit(t.Context(), func([]byte) ([]byte, error) { return nil, mine }), mine)
 	after, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.True(t, os.SameFile(before, after))
@@ -166,6 +166,50 @@ func TestEditWaitsForAWriter(t *testing.T) {
 	})
 }
 
+// TestEditWaitsForAWriterThatPauses lets another program write the file in two halves.
+func TestEditWaitsForAWriterThatPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		require.NoError(t, os.WriteFile(path, []byte("[a]\n"), 0o600))
+		require.NoError(t, os.Chtimes(path, time.Now(), time.Now())) // the bubble's time
+		filled := make(chan error)
+		go func() {
+			<-time.After(quietTime - time.Millisecond)
+			filled <- os.WriteFile(path, []byte("[a]\n[b]\n"), 0o600)
+		}()
+		edited := make(chan error)
+		go func() { edited <- newSharedFile(path).edit(t.Context(), appendLine("x")) }()
+		require.NoError(t, <-filled)
+		require.NoError(t, <-edited)
+		assert.Equal(t, "[a]\n[b]\nx\n", text(t, path))
+	})
+}
+
+func TestEditDoesNotWaitForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		require.NoError(t, newSharedFile(path).edit(t.Context(), appendLine("x")))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.Equal(t, stampOf(info), text(t, path+lockExtension), "an edit leaves its stamp")
+
+		// From here on in the bubble's time, by which the file is new.
+		require.NoError(t, os.Chtimes(path, time.Now(), time.Now()))
+		if info, err = os.Stat(path); assert.NoError(t, err) {
+			require.NoError(t, os.WriteFile(path+lockExtension, []byte(stampOf(info)), 0o600))
+		}
+		started := time.Now()
+		require.NoError(t, newSharedFile(path).edit(t.Context(), appendLine("y")))
+		assert.Zero(t, time.Since(started))
+	})
+}
+
+func TestEditRefusesToGrowTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	require.NoError(t, os.WriteFile(path, make([]byte, maxFileSize), 0o600))
+	assert.ErrorContains(t, newSharedFile(path).edit(t.Context(), appendLine("x")), "16 MiB")
+}
+
 func TestEditBelievesAFileThatStaysEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
@@ -198,6 +242,40 @@ func TestLockEndsWithItsContext(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.NotErrorIs(t, err, ErrLocked)
 		assert.Equal(t, time.Second, time.Since(started))
+	})
+}
+
+// TestLockTimeoutDoesNotCountOwnProcess lets goroutines of one process hold the lock for longer than the time-out, each
+// in its turn.
+func TestLockTimeoutDoesNotCountOwnProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "lock")
+		var wg sync.WaitGroup
+		started := time.Now()
+		for range 5 {
+			wg.Go(func() {
+				unlock, err := lock(t.Context(), path)
+				if assert.NoError(t, err) {
+					<-time.After(lockTimeout - time.Second)
+					unlock()
+				}
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 5*(lockTimeout-time.Second), time.Since(started))
+
+		held := flock.New(path)
+		require.NoError(t, held.Lock())
+		defer held.Unlock()
+		started = time.Now()
+		for range 5 {
+			wg.Go(func() {
+				_, err := lock(t.Context(), path)
+				assert.ErrorIs(t, err, ErrLocked)
+			})
+		}
+		wg.Wait()
+		assert.LessOrEqual(t, time.Since(started), lockTimeout+time.Second, "and a lock that nobody here has is given up once, not five times")
 	})
 }
 

@@ -26,18 +26,29 @@ func TestModesUnderAnyUmask(t *testing.T) {
 	}
 }
 
-// foreignInfo is a file of another user.
-type foreignInfo struct{ os.FileInfo }
-
-func (f foreignInfo) Sys() any {
-	return &syscall.Stat_t{Uid: uint32(os.Geteuid()) + 1}
+// TestFilesOfAnotherUserAreRefused needs root to make such files; another user has one at hand in /etc/passwd, which
+// is only looked at.
+func TestFilesOfAnotherUserAreRefused(t *testing.T) {
+	path := "/etc/passwd"
+	if os.Geteuid() == 0 {
+		dir := t.TempDir()
+		path = filepath.Join(dir, "credentials")
+		require.NoError(t, os.WriteFile(path, []byte("mine\n"), 0o600))
+		for _, p := range []string{path, dir} {
+			require.NoError(t, os.Chown(p, 65534, 65534))
+		}
+		missing := filepath.Join(dir, "new", "credentials")
+		assert.ErrorIs(t, newSharedFile(missing).edit(t.Context(), appendLine("x")), fs.ErrPermission)
+		assert.NoDirExists(t, filepath.Dir(missing))
+	}
+	assert.ErrorIs(t, newSharedFile(path).edit(t.Context(), appendLine("x")), fs.ErrPermission)
+	assert.NoFileExists(t, path+lockExtension, "a lock file of the wrong owner would lock the right one out")
 }
 
-func TestFileOfAnotherUserIsRefused(t *testing.T) {
+func TestNamedPipeIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	assert.NoError(t, checkReplaceable(path, info))
-	assert.ErrorIs(t, checkReplaceable(path, foreignInfo{info}), fs.ErrPermission)
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	_, err := newSharedFile(path).read()
+	assert.ErrorContains(t, err, "not a regular file")
+	assert.ErrorContains(t, newSharedFile(path).edit(t.Context(), appendLine("x")), "not a regular file")
 }

@@ -32,10 +32,10 @@ func rename(from, to string) error {
 // syncDir does nothing: Windows has no such call, and NTFS journals its renames.
 func syncDir(string) error { return nil }
 
-// checkReplaceable refuses a read-only file. Who may write is the business of the ACL, which the new file inherits
-// from the folder.
-func checkReplaceable(path string, info os.FileInfo) error {
-	if info != nil && info.Mode().Perm()&0o200 == 0 {
+// checkOwner refuses a read-only file. Who may write is the business of the ACL, which the new file inherits from the
+// folder.
+func checkOwner(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o200 == 0 {
 		return fmt.Errorf("chaim: cannot write %s: it is read-only: %w", path, fs.ErrPermission)
 	}
 	return nil

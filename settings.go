@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"net/url"
 	"os"
@@ -27,26 +29,33 @@ type Settings struct {
 	Stage        string    // API Gateway stage
 	Region       string    // region of the gateway and default region of its profiles; empty means "eu-west-1"
 	Username     string    // chaim user name
-	UserToken    string    `json:"-"` // the user's token, a secret
+	UserToken    string    // the user's token, a secret
 	TokenExpires time.Time // when the user token ends; zero means unknown
 	SlackID      string    // Slack user id, optional
 	WorkspaceID  string    // Slack workspace id, optional
 
 	// Extra holds the pairs of an init string that have no field here, under their own names.
-	Extra map[string]string `json:"-"`
+	Extra map[string]string
 }
 
-// String describes the settings without the token.
+// String describes the settings without the token, and without a password in the URL.
 func (s Settings) String() string {
+	endpoint := "[unreadable]"
+	if u, err := url.Parse(s.Endpoint); err == nil {
+		endpoint = u.Redacted()
+	}
 	return fmt.Sprintf("chaim.Settings{Endpoint:%q API:%q Stage:%q Region:%q Username:%q UserToken:%s}",
-		s.Endpoint, s.API, s.Stage, s.Region, s.Username, redacted(s.UserToken))
+		endpoint, s.API, s.Stage, s.Region, s.Username, redacted(s.UserToken))
 }
 
 // Format prints what String returns, whatever the verb.
-func (s Settings) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+func (s Settings) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue keeps the token out of structured logs.
 func (s Settings) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText returns what String returns, so that JSON and other encoders show no secret.
+func (s Settings) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // redacted stands in for a secret: it tells only whether there is one.
 func redacted(secret string) string {
@@ -56,64 +65,44 @@ func redacted(secret string) string {
 	return "[secret]"
 }
 
-// The keys of the default section and of an init string, with the fields they fill.
-func (s *Settings) field(key string) *string {
-	switch key {
-	case "endpoint":
-		return &s.Endpoint
-	case "api":
-		return &s.API
-	case "stage":
-		return &s.Stage
-	case "region":
-		return &s.Region
-	case "username":
-		return &s.Username
-	case "usertoken":
-		return &s.UserToken
-	case "slackid":
-		return &s.SlackID
-	case "workspaceid":
-		return &s.WorkspaceID
-	}
-	return nil
+// settingsFields are the keys of the default section and of an init string, with the environment variables and the
+// fields they stand for.
+var settingsFields = []struct {
+	key, env string
+	field    func(*Settings) *string
+}{
+	{"endpoint", "CHAIM_URL", func(s *Settings) *string { return &s.Endpoint }},
+	{"api", "CHAIM_API", func(s *Settings) *string { return &s.API }},
+	{"stage", "CHAIM_STAGE", func(s *Settings) *string { return &s.Stage }},
+	{"region", "CHAIM_REGION", func(s *Settings) *string { return &s.Region }},
+	{"username", "CHAIM_USER", func(s *Settings) *string { return &s.Username }},
+	{"usertoken", "CHAIM_TOKEN", func(s *Settings) *string { return &s.UserToken }},
+	{"slackid", "CHAIM_SLACKID", func(s *Settings) *string { return &s.SlackID }},
+	{"workspaceid", "CHAIM_WORKSPACEID", func(s *Settings) *string { return &s.WorkspaceID }},
 }
 
-// settingsFromPairs reads keys as they stand in the default section.
-func settingsFromPairs(pairs map[string]string) Settings {
-	var s Settings
-	for key, value := range pairs {
-		if f := s.field(key); f != nil {
-			*f = value
-		}
+// settingsFromPairs reads keys as they stand in the default section, and returns those it does not know.
+func settingsFromPairs(pairs map[string]string) (s Settings, rest map[string]string) {
+	rest = maps.Clone(pairs)
+	for _, f := range settingsFields {
+		*f.field(&s) = pairs[f.key]
+		delete(rest, f.key)
 	}
 	if unix, err := strconv.ParseInt(pairs["tokenexpires"], 10, 64); err == nil && unix > 0 {
 		s.TokenExpires = time.Unix(unix, 0)
+		delete(rest, "tokenexpires")
 	}
-	return s
+	return s, rest
 }
 
-// The environment variables that configure a gateway. One of them is enough to make the environment the only source:
-// mixing it with the file could send one gateway's token to another.
-var settingsEnv = map[string]string{
-	"CHAIM_URL":         "endpoint",
-	"CHAIM_API":         "api",
-	"CHAIM_STAGE":       "stage",
-	"CHAIM_REGION":      "region",
-	"CHAIM_USER":        "username",
-	"CHAIM_TOKEN":       "usertoken",
-	"CHAIM_SLACKID":     "slackid",
-	"CHAIM_WORKSPACEID": "workspaceid",
-}
-
+// settingsFromEnv reads the environment. One variable makes it the only source: mixing it with the file could send one
+// gateway's token to another.
 func settingsFromEnv() (s Settings, found bool) {
-	pairs := map[string]string{}
-	for name, key := range settingsEnv {
-		if value := os.Getenv(name); value != "" {
-			pairs[key] = value
-		}
+	for _, f := range settingsFields {
+		*f.field(&s) = os.Getenv(f.env)
+		found = found || os.Getenv(f.env) != ""
 	}
-	return settingsFromPairs(pairs), len(pairs) > 0
+	return s, found
 }
 
 var (
@@ -168,7 +157,7 @@ func checkEndpoint(endpoint, where string, allowInsecure bool) (string, error) {
 	switch {
 	case u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return "", fmt.Errorf("chaim: gateway URL in %s is not an https URL", where)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", fmt.Errorf("chaim: gateway URL in %s has a user, query or fragment; leave them out", where)
 	case u.Scheme == "http" && !isLoopback(u) && !allowInsecure:
 		return "", fmt.Errorf("chaim: gateway URL in %s is plain http to %q: the user token would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", where, u.Host)
@@ -204,17 +193,11 @@ func ParseInit(init string) (Settings, error) {
 	}
 	if expires, ok := pairs["expires"]; ok {
 		pairs["tokenexpires"] = expires
+		delete(pairs, "expires")
 	}
-
-	s := settingsFromPairs(pairs)
-	for key, value := range pairs {
-		if s.field(key) != nil || key == "expires" || key == "tokenexpires" {
-			continue
-		}
-		if s.Extra == nil {
-			s.Extra = map[string]string{}
-		}
-		s.Extra[key] = value
+	s, rest := settingsFromPairs(pairs)
+	if len(rest) > 0 {
+		s.Extra = rest
 	}
 	if _, err := s.endpoint("the init string", false); err != nil {
 		return Settings{}, err

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -61,6 +63,9 @@ func TestSecretsAreRedacted(t *testing.T) {
 		Region: "eu-west-1", AccessKeyID: "ASIAEXAMPLE000009876", SecretAccessKey: "CANARY-secret", SessionToken: "CANARY-session",
 		Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
+	monitor, err := chaim.NewMonitor(t.Context(), creds, chaim.MonitorOptions{})
+	require.NoError(t, err)
+	defer monitor.Close()
 	type nested struct {
 		Settings  chaim.Settings
 		Pointer   *chaim.AwsCreds
@@ -71,6 +76,9 @@ func TestSecretsAreRedacted(t *testing.T) {
 		settings, &settings, creds, &creds,
 		[]chaim.AwsCreds{creds},
 		map[string]any{"c": creds, "s": &settings},
+		chaim.Settings{Endpoint: "https://user:CANARY@gateway.example/"},
+		chaim.Options{Settings: &settings, Source: creds}, chaim.Options{Source: aws.CredentialsProvider(credentials.NewStaticCredentialsProvider("AKIA", "CANARY", "CANARY"))},
+		monitor,
 		nested{settings, &creds, map[string]chaim.AwsCreds{"a": creds}, creds},
 		fmt.Errorf("wrapped: %v", creds),
 	}
