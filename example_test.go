@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
@@ -45,13 +48,50 @@ func profiles(opts chaim.Options) []string {
 	return found
 }
 
+// The gateway is found in the environment or the credentials file; here both are those of a double.
 func ExampleWith() {
-	err := chaim.With("sredev", "rro", 13, func(profile string) error {
-		_, err := config.LoadDefaultConfig(context.Background(), config.WithSharedConfigProfile(profile))
-		return err
+	restore := useDouble()
+	defer restore()
+	err := chaim.With("sredev", "rro", 1, func(profile string) error {
+		cfg, err := config.LoadDefaultConfig(context.Background(), config.WithSharedConfigProfile(profile))
+		if err != nil {
+			return err
+		}
+		id, err := sts.NewFromConfig(cfg).GetCallerIdentity(context.Background(), nil)
+		if err != nil {
+			return err
+		}
+		fmt.Println(profile, "is", aws.ToString(id.Arn))
+		return nil
 	})
 	fmt.Println(err)
-	// Output: chaim: 13 hours asked for, but keys can be had for 1 to 12
+	// Output:
+	// tempname is arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/test.user
+	// <nil>
+}
+
+// useDouble points this process at a double until restore is called.
+func useDouble() (restore func()) {
+	srv := chaimtest.NewServer(nil)
+	home, err := os.MkdirTemp("", "chaim-example-")
+	if err != nil {
+		panic(err)
+	}
+	undo := []func(){srv.Close, func() { _ = os.RemoveAll(home) }}
+	for _, variable := range srv.Environ(home) {
+		name, value, _ := strings.Cut(variable, "=")
+		if old, ok := os.LookupEnv(name); ok {
+			undo = append(undo, func() { _ = os.Setenv(name, old) })
+		} else {
+			undo = append(undo, func() { _ = os.Unsetenv(name) })
+		}
+		_ = os.Setenv(name, value)
+	}
+	return func() {
+		for _, f := range undo {
+			f()
+		}
+	}
 }
 
 func ExampleWithContext() {
@@ -98,6 +138,35 @@ func ExampleClient_Retrieve() {
 	keys, err := cfg.Credentials.Retrieve(context.Background())
 	fmt.Println(keys.HasKeys(), keys.Expired(), err)
 	// Output: true false <nil>
+}
+
+func ExampleClient_Environ() {
+	opts, done := demo()
+	defer done()
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		cmd := exec.CommandContext(ctx, "aws", "s3", "ls")
+		cmd.Env = append(os.Environ(), c.Environ()...)
+		fmt.Println(slices.Contains(cmd.Env, "AWS_PROFILE=tempname"))
+		return nil // or cmd.Run()
+	})
+	fmt.Println(err)
+	// Output:
+	// true
+	// <nil>
+}
+
+func ExampleClient_ConsoleURL() {
+	opts, done := demo()
+	defer done()
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		link, err := c.ConsoleURL(ctx)
+		fmt.Println(strings.HasPrefix(link, "https://signin.aws.amazon.com/federation?"))
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// true
+	// <nil>
 }
 
 func ExampleClient_RequestList() {

@@ -108,7 +108,7 @@ func TestEditWithoutChangeWritesNothing(t *testing.T) {
 func TestEditLeavesThePrivateModeBehind(t *testing.T) {
 	for _, mode := range []os.FileMode{0o600, 0o640, 0o644, 0o666} {
 		path := filepath.Join(t.TempDir(), "credentials")
-		require.NoError(t, os.WriteFile(path, nil, mode))
+		require.NoError(t, os.WriteFile(path, []byte("old\n"), mode))
 		require.NoError(t, os.Chmod(path, mode))
 		require.NoError(t, newSharedFile(path).edit(t.Context(), appendLine("x")))
 		info, err := os.Stat(path)

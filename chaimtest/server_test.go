@@ -26,7 +26,7 @@ var _ chaimtest.TB = testing.TB(nil)
 
 func TestURLs(t *testing.T) {
 	srv := chaimtest.NewServer(t)
-	require.Equal(t, "http://127.0.0.1/prod/", srv.Settings().Endpoint)
+	require.Equal(t, "https://chaimtest.invalid/prod/", srv.Settings().Endpoint)
 	base := srv.URL()
 	require.Regexp(t, `^http://127\.0\.0\.1:\d+$`, base)
 	require.Equal(t, base, srv.URL())
@@ -44,7 +44,7 @@ func TestURLs(t *testing.T) {
 	other := chaimtest.NewServer(nil)
 	other.Close()
 	require.Panics(t, func() { other.URL() })
-	require.Equal(t, "http://127.0.0.1/prod/", other.Settings().Endpoint)
+	require.Equal(t, "https://chaimtest.invalid/prod/", other.Settings().Endpoint)
 }
 
 func TestDateHeaderAndClock(t *testing.T) {

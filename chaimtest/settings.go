@@ -10,7 +10,7 @@ func (s *Server) Settings() *chaim.Settings {
 	defer s.mu.Unlock()
 	base := s.url
 	if base == "" {
-		base = "http://127.0.0.1"
+		base = "https://chaimtest.invalid" // no use without HTTPClient, and says so
 	}
 	return &chaim.Settings{
 		Endpoint:  base + gatewayPath,

@@ -2,17 +2,42 @@
 package examples_test
 
 import (
+	"context"
+	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
 )
+
+const child = "CHAIM_EXAMPLE_CHILD"
+
+// TestMain lets the test binary be the program that examples/with runs: it says who it is, as any AWS SDK would find out.
+func TestMain(m *testing.M) {
+	if os.Getenv(child) == "" {
+		os.Exit(m.Run())
+	}
+	ctx := context.Background()
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	id, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(aws.ToString(id.Arn))
+}
 
 // run builds and runs an example with an environment of its own, and returns what it prints.
 func run(t *testing.T, srv *chaimtest.Server, home, example string, args ...string) string {
@@ -32,7 +57,6 @@ func run(t *testing.T, srv *chaimtest.Server, home, example string, args ...stri
 
 func TestExamples(t *testing.T) {
 	for example, want := range map[string][]string{
-		"with":     {":assumed-role/CrossAccountReadOnly/"},
 		"client":   {"sredev           profile tempname", "deleted", "Connected Homes  profile tempname"},
 		"provider": {"Client is arn:", "AwsCreds is arn:", ":assumed-role/CrossAccountPowerUser/"},
 	} {
@@ -48,6 +72,28 @@ func TestExamples(t *testing.T) {
 			assert.Empty(t, text, "no profile is left")
 		})
 	}
+}
+
+func TestWith(t *testing.T) {
+	t.Setenv(child, "1")
+	srv := chaimtest.NewServer(t)
+	home := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	assert.Contains(t, run(t, srv, home, "with", self), "arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/")
+	text, err := os.ReadFile(filepath.Join(home, "credentials"))
+	require.NoError(t, err)
+	assert.Empty(t, text)
+}
+
+func TestReadmeHasTheProgram(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	require.NoError(t, err)
+	program, err := os.ReadFile(filepath.Join("with", "main.go"))
+	require.NoError(t, err)
+	_, body, _ := strings.Cut(string(program), "func main() {")
+	require.NotEmpty(t, body)
+	assert.Contains(t, string(readme), "```go\nfunc main() {"+body+"```\n")
 }
 
 func TestQuickstartWithAConfiguredGateway(t *testing.T) {

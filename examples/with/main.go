@@ -1,38 +1,30 @@
-// Command with prints who it is in the account "sredev", with credentials that are gone when it ends, on Ctrl-C too.
+// Command with runs a program with the credentials of the account "sredev", which are gone when it ends, or on Ctrl-C:
+//
+//	go run ./examples/with aws s3 ls
 package main
 
 import (
 	"context"
-	"fmt"
 	"log"
 	"os"
+	"os/exec"
 	"os/signal"
+	"syscall"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/chaim-go/chaim"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := chaim.WithContext(ctx, chaim.Options{Account: "sredev", Role: "rro"}, work)
+	opts := chaim.Options{Account: "sredev", Role: "rro"}
+	err := chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
+		cmd := exec.CommandContext(ctx, os.Args[1], os.Args[2:]...)
+		cmd.Env = append(os.Environ(), c.Environ()...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		return cmd.Run()
+	})
 	if err != nil {
-		stop()
 		log.Fatal(err)
 	}
-}
-
-func work(ctx context.Context, c *chaim.Client) error {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(c.Profile()))
-	if err != nil {
-		return err
-	}
-	id, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
-	if err != nil {
-		return err
-	}
-	fmt.Println(aws.ToString(id.Arn))
-	return nil
 }
