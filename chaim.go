@@ -176,7 +176,11 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	if err != nil {
 		return AwsCreds{}, err
 	}
-	return c.Creds(), nil
+	h := m.current.Load()
+	if h == nil {
+		return AwsCreds{}, ErrClosed
+	}
+	return credsFrom(h.creds, c.opts.Region), nil
 }
 
 // obtain returns the client's monitor. Whoever comes first makes it, with the first set of keys.

@@ -99,15 +99,15 @@ const maxForeignText = 200 // characters of a remote text that go into an error
 // An AWS secret access key has 40 characters, a session token hundreds.
 var looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%-]{40,}`)
 
-// scrub makes a remote text fit for errors and logs: one line, printable, short, without secrets and without anything
-// that could be one.
+// scrub makes a remote text fit for errors and logs: one line, printable, short, without anything that could be a
+// secret, and without the given ones in any case, URL encoding or hex.
 func scrub(text string, secrets ...string) string {
 	for _, secret := range secrets {
 		if secret == "" {
 			continue
 		}
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-			text = strings.ReplaceAll(text, form, "[secret]")
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), fmt.Sprintf("%x", secret)} {
+			text = regexp.MustCompile("(?i)"+regexp.QuoteMeta(form)).ReplaceAllLiteralString(text, "[secret]")
 		}
 	}
 	text = strings.Map(func(r rune) rune {

@@ -239,6 +239,9 @@ func (g *gateway) attempt(ctx context.Context, path string, form url.Values, sec
 // networkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
 // certificates are kept: others of net/http quote the peer's bytes, which may be keys or an echo of the token.
 func (g *gateway) networkError(ctx context.Context, err error) error {
+	if ue := (*url.Error)(nil); errors.As(err, &ue) {
+		err = ue.Err // its own text has the URL again
+	}
 	var op *net.OpError
 	var dns *net.DNSError
 	switch {
