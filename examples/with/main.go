@@ -15,6 +15,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) < 2 {
+		log.Fatal("usage: with PROGRAM [ARGUMENT...]")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	opts := chaim.Options{Account: "sredev", Role: "rro"}
