@@ -115,7 +115,8 @@ type Client struct {
 	monitor atomic.Pointer[Monitor]
 	latest  atomic.Pointer[grant]
 	profile atomic.Pointer[string] // set once it is written
-	stored  atomic.Bool            // something may stand in the file
+	stored  atomic.Bool            // something may stand in the file, or be on its way there
+	rival   string                 // see configRival; set before the first request
 
 	// What may stand there. Touched only while the file is locked, and by checkClaim before anything is stored.
 	section string
@@ -213,6 +214,7 @@ func (c *Client) checkClaim() error {
 	if c.stored.Load() {
 		return nil
 	}
+	c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
 	doc, err := c.file.read()
 	if err != nil {
 		return err
@@ -252,15 +254,19 @@ func (c *Client) request(ctx context.Context) (grant, error) {
 // store writes keys into the profile.
 func (c *Client) store(ctx context.Context, g grant) error {
 	var name string
+	hasTried := false
+	wasStored := c.stored.Swap(true) // before the lock, for remove to wait for that
 	err := c.file.edit(ctx, func(doc []byte) (_ []byte, err error) {
 		if name, err = c.claim(doc); err != nil {
 			return nil, err
 		}
-		c.section, c.wrote[g.creds.AccessKeyID] = name, true
-		c.stored.Store(true)
+		hasTried, c.section, c.wrote[g.creds.AccessKeyID] = true, name, true
 		return setSection(doc, name, sectionPairs(g, c.opts.Role, c.opts.Duration, c.opts.Terrible, c.scope))
 	})
 	if err != nil {
+		if !hasTried {
+			c.stored.Store(wasStored)
+		}
 		return err
 	}
 	c.latest.Store(&g)
@@ -306,7 +312,7 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
 		case pairs[scopeKey] != "" && !hasExpired(pairs):
 			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
-		case pairs[scopeKey] != "" && isLongLived(pairs["aws_access_key_id"]):
+		case isLongLived(pairs["aws_access_key_id"]):
 			return nil, fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, profile)
 		}
 		return deleteSection(doc, profile)
@@ -327,6 +333,10 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		return true, nil
 	}
 	err = c.file.edit(ctx, func(doc []byte) ([]byte, error) {
+		if c.section == "" {
+			isOurs = true
+			return doc, nil // it did not get there
+		}
 		pairs, exists, err := readManaged(doc, c.section)
 		isOurs = !exists || c.owns(pairs)
 		if err != nil || !exists {

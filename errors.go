@@ -94,21 +94,28 @@ func exceptionKind(text string) (kind, message string) {
 	}
 }
 
-const maxForeignText = 200 // characters of a remote text that go into an error
+const (
+	maxForeignText = 200 // characters of a remote text that go into an error
+	minSecretSize  = 3   // anything shorter stands in every text
+)
 
 // An AWS secret access key has 40 characters, a session token hundreds.
-var looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%-]{40,}`)
+var looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%\\-]{40,}`)
 
 // scrub makes a remote text fit for errors and logs: one line, printable, short, without anything that could be a
 // secret, and without the given ones in any case, URL encoding or hex.
 func scrub(text string, secrets ...string) string {
+	var forms []string
 	for _, secret := range secrets {
-		if secret == "" {
+		if len(secret) < minSecretSize {
 			continue
 		}
 		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), fmt.Sprintf("%x", secret)} {
-			text = regexp.MustCompile("(?i)"+regexp.QuoteMeta(form)).ReplaceAllLiteralString(text, "[secret]")
+			forms = append(forms, regexp.QuoteMeta(form))
 		}
+	}
+	if len(forms) > 0 {
+		text = regexp.MustCompile("(?i)"+strings.Join(forms, "|")).ReplaceAllLiteralString(text, "[secret]")
 	}
 	text = strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e {

@@ -254,13 +254,13 @@ func (g *gateway) networkError(ctx context.Context, err error) error {
 	case errors.As(err, &dns):
 		err = dns
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		err = errUntrusted{scrub(err.Error())}
+		err = errUntrusted{scrub(err.Error(), g.settings.UserToken)}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		err = errors.New("it closed the connection")
 	default:
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	return &chained{"chaim: asking gateway " + g.url + ": " + scrub(unprefixed(err)), []error{err}}
+	return &chained{"chaim: asking gateway " + g.url + ": " + scrub(unprefixed(err), g.settings.UserToken), []error{err}}
 }
 
 // errUntrusted is a TLS peer that could not be verified, which does not pass by itself. The library's own error would

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"gopkg.in/ini.v1"
 )
@@ -25,6 +28,9 @@ type section struct {
 type pair struct{ key, value string }
 
 var utf8BOM = []byte("\xef\xbb\xbf")
+
+// endedLine follows the scope's id in a section above which an incomplete last line of the file was ended.
+const endedLine = "+"
 
 // maxValueSize keeps the file within what is read of it; session tokens have a few thousand bytes at most.
 const maxValueSize = 64 << 10
@@ -95,41 +101,44 @@ type bodyLine struct {
 	kind       lineKind
 	key, value string // the key in lower case, as readers compare keys; empty for a line that sets none
 	indented   bool
+	ambiguous  bool // indented where readers disagree on what it belongs to
 }
 
 type lineKind int
 
 const (
-	ownLine     lineKind = iota // a managed key, or an indented line that readers add to its value
-	foreignLine                 // a key of somebody else, or anything else
-	nestedLine                  // indented under one, and so a part of it
+	ownLine     lineKind = iota // a managed key, or what only goes on with its value
+	foreignLine                 // anything else
 	quietLine                   // blank or comment
 )
 
-// body tells whose the lines of a section are. Somebody may have indented a managed key since; one nested under
-// another's key belongs to that.
+// body tells whose the lines of a section are. Nested settings, indented under a key without a value, are common in AWS
+// files; under a key with a value some readers take an indented line for more of that, and some for a key of its own.
 func (s *section) body(doc []byte) iter.Seq[bodyLine] {
 	return func(yield func(bodyLine) bool) {
 		_, body := cutLine(doc[s.start:s.end])
-		last, level := nestedLine, -1 // level is the indentation of the last key
+		var parent bodyLine // the last line that was not indented
+		parent.kind = quietLine
 		for line := range bytes.Lines(body) {
-			text := bytes.TrimLeft(line, " \t")
-			indent := len(line) - len(text)
-			l := bodyLine{text: line, kind: foreignLine, indented: indent > 0}
+			text := bytes.TrimSpace(line)
+			first, _ := utf8.DecodeRune(line)
+			l := bodyLine{text: line, kind: foreignLine, indented: unicode.IsSpace(first)}
 			if i := bytes.IndexAny(text, "=:"); i >= 0 {
 				l.key = strings.ToLower(string(bytes.TrimSpace(text[:i])))
 				l.value = string(bytes.TrimSpace(text[i+1:]))
 			}
+			isNested := l.indented && parent.kind == foreignLine
 			switch {
-			case len(bytes.TrimSpace(text)) == 0 || text[0] == '#' || text[0] == ';':
+			case len(text) == 0 || text[0] == '#' || text[0] == ';':
 				l.kind = quietLine
-			case level >= 0 && indent > level:
-				l.kind = last
-			case managedKeys[l.key]:
+			case !isNested && managedKeys[l.key], l.indented && parent.kind == ownLine && l.key == "":
 				l.kind = ownLine
-				last, level = ownLine, indent
-			default:
-				last, level = nestedLine, indent
+			}
+			if l.kind != quietLine {
+				l.ambiguous = l.indented && !(isNested && parent.value == "")
+				if !l.indented {
+					parent = l
+				}
 			}
 			if !yield(l) {
 				return
@@ -139,7 +148,7 @@ func (s *section) body(doc []byte) iter.Seq[bodyLine] {
 }
 
 // readManaged returns the managed keys of a section, and whether it exists. What decides over ownership is read by the
-// rule that decides what is edited.
+// rule that decides what is edited, and only where all readers agree.
 func readManaged(doc []byte, name string) (map[string]string, bool, error) {
 	s, err := find(doc, name)
 	if s == nil || err != nil {
@@ -147,10 +156,11 @@ func readManaged(doc []byte, name string) (map[string]string, bool, error) {
 	}
 	pairs := map[string]string{}
 	for l := range s.body(doc) {
-		if l.kind == ownLine && managedKeys[l.key] {
+		if l.kind == ownLine && !l.indented {
 			pairs[l.key] = l.value
 		}
 	}
+	pairs[scopeKey] = strings.TrimSuffix(pairs[scopeKey], endedLine)
 	return pairs, true, nil
 }
 
@@ -233,20 +243,34 @@ func appendSection(doc []byte, name string, pairs []pair) ([]byte, error) {
 	}
 	eol := lineEnding(doc)
 	out := bytes.NewBuffer(bytes.Clone(doc))
+	isIncomplete := false
 	// After a complete line this is the blank line between sections, after an incomplete one its end; either way
 	// deleteSection takes it back.
-	if len(bytes.TrimPrefix(doc, utf8BOM)) > 0 {
+	if text := bytes.TrimPrefix(doc, utf8BOM); len(text) > 0 {
 		out.WriteString(eol)
+		isIncomplete = text[len(text)-1] != '\n'
 	}
 	out.WriteString("[" + name + "]" + eol)
 	for _, p := range pairs {
+		if p.key == scopeKey && isIncomplete {
+			p.value += endedLine
+		}
 		out.WriteString(p.key + " = " + p.value + eol)
 	}
 	return out.Bytes(), nil
 }
 
-// rewriteSection replaces the values of keys where they stand, and adds new ones after the last of them.
+// rewriteSection replaces the values of keys where they stand, and adds new ones after the last of them. It refuses a
+// section out of which some reader would take other keys than these.
 func rewriteSection(doc []byte, s *section, pairs []pair) ([]byte, error) {
+	header, _ := cutLine(doc[s.start:s.end])
+	refuse := func(why string) ([]byte, error) {
+		return nil, fmt.Errorf("chaim: section [%s] at line %d %s", s.name, s.line, why)
+	}
+	rest, isPlain := bytes.CutPrefix(header, []byte("["+s.name+"]"))
+	if rest = bytes.TrimSpace(rest); !isPlain || len(rest) > 0 && (!bytes.ContainsAny(rest[:1], "#;") || bytes.ContainsAny(rest, "[]")) {
+		return refuse("has a header that some SDKs misread: leave nothing but [" + s.name + "] on that line")
+	}
 	eol := lineEnding(doc)
 	missing := map[string]string{}
 	for _, p := range pairs {
@@ -254,23 +278,22 @@ func rewriteSection(doc []byte, s *section, pairs []pair) ([]byte, error) {
 	}
 	var out, tail bytes.Buffer // tail follows the last managed line
 	out.Write(doc[:s.start])
-	header, _ := cutLine(doc[s.start:s.end])
-	if !bytes.HasPrefix(header, []byte("["+s.name+"]")) {
-		header = []byte("[" + s.name + "]") // some reader does not see it
-	}
 	out.Write(bytes.TrimRight(header, "\r\n"))
 	out.WriteString(eol)
 	for l := range s.body(doc) {
 		value, ok := missing[l.key]
 		switch {
-		case l.kind == foreignLine && decisiveKeys.MatchString(l.key):
-			return nil, fmt.Errorf("chaim: section [%s] at line %d has %s, which SDKs use in place of its keys: remove it", s.name, s.line, l.key)
-		case l.kind == foreignLine && l.indented:
-			return nil, fmt.Errorf("chaim: section [%s] at line %d has an indented line, which readers take for a part of the key above: move it to the left", s.name, s.line)
+		case l.ambiguous:
+			return refuse("has an indented line, which readers understand differently: move it to the left or out of the section")
+		case l.kind == foreignLine && !l.indented && decisiveKeys.MatchString(l.key):
+			return refuse("has " + l.key + ", which SDKs use in place of its keys: remove it")
 		case l.kind != ownLine:
 			tail.Write(l.text)
 		case ok:
 			delete(missing, l.key)
+			if l.key == scopeKey && strings.HasSuffix(l.value, endedLine) {
+				value += endedLine
+			}
 			_, _ = tail.WriteTo(&out) // to memory
 			out.WriteString(l.key + " = " + value + eol)
 		}
@@ -293,39 +316,64 @@ func deleteSection(doc []byte, name string) ([]byte, error) {
 		return doc, err
 	}
 	var kept []byte
-	foreign, scoped := false, false
+	isForeign, hasEnded := false, false
 	for l := range s.body(doc) {
 		if l.kind == ownLine {
-			scoped = scoped || l.key == scopeKey
+			hasEnded = hasEnded || l.key == scopeKey && strings.HasSuffix(l.value, endedLine)
 			continue
 		}
 		kept = append(kept, l.text...)
-		foreign = foreign || l.kind != quietLine
+		isForeign = isForeign || l.kind == foreignLine
 	}
 	before, after := doc[:s.start], append(kept, doc[s.end:]...)
-	if foreign {
+	if isForeign {
 		header, _ := cutLine(doc[s.start:s.end])
 		return bytes.Join([][]byte{before, header, after}, nil), nil
 	}
-	return append(trimSeparator(before, after, scoped), after...), nil
+	if hasEnded {
+		after, hasEnded = passOnEnding(after)
+	}
+	return append(trimSeparator(before, after, hasEnded), after...), nil
 }
 
-// trimSeparator takes back the line ending that appendSection wrote above a header: a blank line, or the end of an
-// incomplete line. The latter is told from a user's only for the section of a scope, and stays where two lines would
-// be joined.
-func trimSeparator(before, after []byte, scoped bool) []byte {
-	before = bytes.Clone(before)
-	rest, ok := bytes.CutSuffix(before, []byte("\r\n"))
-	if !ok {
-		rest, ok = bytes.CutSuffix(before, []byte("\n"))
+// passOnEnding makes the section of another scope at the start of doc the one that ended the line above it. If there is
+// none, the ending is still with the caller.
+func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
+	found := scan(doc)
+	if len(found) == 0 || len(bytes.TrimSpace(doc[:found[0].start])) > 0 {
+		return doc, true
 	}
-	isBlank := bytes.HasSuffix(rest, []byte("\n"))
-	joins := len(bytes.TrimPrefix(rest, utf8BOM)) > 0 && len(after) > 0 &&
-		!bytes.HasPrefix(after, []byte("\n")) && !bytes.HasPrefix(after, []byte("\r\n"))
-	if ok && (isBlank || scoped && !joins) {
-		return rest
+	s := found[0]
+	header, _ := cutLine(doc[s.start:s.end])
+	out := bytes.Clone(doc[:s.start+len(header)])
+	isLeft = true
+	for l := range s.body(doc) {
+		line := l.text
+		if l.kind == ownLine && l.key == scopeKey {
+			id := bytes.TrimRight(line, "\r\n")
+			line = slices.Concat(id, []byte(endedLine), line[len(id):])
+			isLeft = false
+		}
+		out = append(out, line...)
 	}
-	return before
+	return append(out, doc[s.end:]...), isLeft
+}
+
+// trimSeparator takes back the blank line that appendSection wrote above a header, and with hasEnded the end of an
+// incomplete line, unless that would join two lines.
+func trimSeparator(before, after []byte, hasEnded bool) []byte {
+	rest := cutLineEnding(before)
+	if len(bytes.TrimPrefix(rest, utf8BOM)) == 0 || rest[len(rest)-1] == '\n' {
+		before = rest // blank
+	}
+	if joins := len(after) > 0 && after[0] != '\n' && after[0] != '\r'; hasEnded && !joins {
+		before = cutLineEnding(before)
+	}
+	return bytes.Clone(before)
+}
+
+func cutLineEnding(text []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
 }
 
 // lineEnding is that of the first line.

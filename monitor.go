@@ -23,8 +23,9 @@ const (
 	// Timers stand still while a machine is suspended, so the clock is read at least this often.
 	wakeCheck = 15 * time.Second
 
-	// A renewal may take this long, but not much longer than the keys it replaces are valid.
-	renewalTimeout, minRenewalTimeout = 2 * time.Minute, 30 * time.Second
+	// A renewal may take this long. The end of the keys is told at once if one is under way, except when they were found
+	// expired, as after a suspend.
+	renewalTimeout, wakeRenewalTimeout = 2 * time.Minute, 30 * time.Second
 
 	closeGrace  = time.Second // for a source to heed the end of its context
 	minLifetime = time.Second // keys are not renewed sooner
@@ -50,6 +51,9 @@ func retryDelay(err error, failures int, left time.Duration, u float64) time.Dur
 	}
 	base := min(max(left/60, time.Second), 15*time.Second)
 	limit := min(max(left/6, 5*time.Second), 5*time.Minute)
+	if left <= 0 {
+		limit = time.Minute // nothing is left to lose by waiting
+	}
 	d := equalJitter(base, limit, failures-1, u)
 	if ge := (*GatewayError)(nil); errors.As(err, &ge) {
 		d = max(d, min(ge.retryAfter, left/3))
@@ -324,7 +328,11 @@ func (m *Monitor) run() {
 	for m.ctx.Err() == nil {
 		due, left, err := m.plan(time.Now())
 		if due <= 0 {
-			ctx, cancel := context.WithTimeoutCause(m.ctx, min(max(left, minRenewalTimeout), renewalTimeout), errRenewalTimeout)
+			patience := min(left, renewalTimeout)
+			if left <= 0 {
+				patience = wakeRenewalTimeout
+			}
+			ctx, cancel := context.WithTimeoutCause(m.ctx, patience, errRenewalTimeout)
 			err = m.renew(ctx)
 			cancel()
 			if err == nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -164,17 +163,16 @@ func (c *Client) claim(doc []byte) (string, error) {
 	explicit := c.opts.TempName != ""
 	pairs, exists, err := readManaged(doc, name)
 	marker := pairs[managedMarker]
-	rival := configRival(name)
 	switch {
 	case err != nil:
 		return "", err
-	case rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[scopeKey] == ""):
+	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[scopeKey] == ""):
 		return name, nil
 	case !explicit:
 		// 12 characters of base32 are 60 random bits.
 		return name + "-" + strings.ToLower(rand.Text()[:12]), nil
-	case rival != "":
-		return "", fmt.Errorf("%w: %s: choose another profile name", ErrInUse, rival)
+	case c.rival != "":
+		return "", fmt.Errorf("%w: %s: choose another profile name", ErrInUse, c.rival)
 	case marker == "":
 		return "", because(ErrInUse, fmt.Errorf("%w: [%s] is yours: choose another profile name", ErrUnmanagedAccount, name))
 	}
@@ -187,15 +185,15 @@ func configRival(name string) string {
 	if err != nil {
 		return ""
 	}
-	doc, err := os.ReadFile(path)
+	file, err := takeSnapshot(path)
 	if err != nil {
-		return ""
+		return "" // the SDKs cannot read it either
 	}
-	for _, s := range scan(doc) {
+	for _, s := range scan(file.text) {
 		if fields := strings.Fields(s.name); len(fields) != 2 || fields[0] != "profile" || strings.Trim(fields[1], `"'`) != name {
 			continue
 		}
-		for l := range s.body(doc) {
+		for l := range s.body(file.text) {
 			if decisiveKeys.MatchString(l.key) {
 				return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", s.name, path, l.key)
 			}

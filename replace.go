@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ const (
 	settlePoll    = 10 * time.Millisecond
 	quietTime     = 100 * time.Millisecond // a file older than this has no writer half-way through
 	maxEmptyTime  = 500 * time.Millisecond // how long a file just emptied is given to be filled again
+	maxSettleTime = 5 * time.Second
 	tempPattern   = ".chaim-tmp-*"
 	lockExtension = ".lock"
 )
@@ -68,10 +70,6 @@ func (f sharedFile) edit(ctx context.Context, change func([]byte) ([]byte, error
 		return err
 	}
 	defer unlock()
-	if ctx.Err() != nil {
-		return wrap(context.Cause(ctx), "cannot write %s", f.path)
-	}
-
 	for range maxRestarts {
 		before, err := settledSnapshot(ctx, target)
 		if err != nil {
@@ -86,7 +84,7 @@ func (f sharedFile) edit(ctx context.Context, change func([]byte) ([]byte, error
 		case len(after) > maxFileSize:
 			return fmt.Errorf("chaim: %s would become larger than %d MiB", f.path, maxFileSize>>20)
 		}
-		done, err := f.replace(target, before, after)
+		done, err := f.replace(ctx, target, before, after)
 		if done || err != nil {
 			return err
 		}
@@ -95,7 +93,7 @@ func (f sharedFile) edit(ctx context.Context, change func([]byte) ([]byte, error
 }
 
 // replace puts text at target if the file there is still the one that before shows.
-func (f sharedFile) replace(target string, before snapshot, text []byte) (done bool, err error) {
+func (f sharedFile) replace(ctx context.Context, target string, before snapshot, text []byte) (done bool, err error) {
 	dir := filepath.Dir(target)
 	defer func() {
 		if err != nil {
@@ -119,10 +117,14 @@ func (f sharedFile) replace(target string, before snapshot, text []byte) (done b
 	if err != nil || !now.equal(before) {
 		return false, err
 	}
+	// Whoever ends ctx and then has the lock in turn can rely on nothing coming after that.
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
 	if err := rename(tmp.Name(), target); err != nil {
 		return false, err
 	}
-	_ = os.WriteFile(target+lockExtension, []byte(stamp), 0o600) // without it the next edit only waits longer
+	leaveStamp(target+lockExtension, stamp)
 	if before.info != nil && before.info.Mode().Perm()&0o077 != 0 {
 		f.log.Warn("chaim: credentials file was open to other users and is now mode 0600", "path", target)
 	}
@@ -162,6 +164,20 @@ func writeDurably(tmp *os.File, text []byte) (stamp string, err error) {
 // has it was not touched by anybody else since.
 func stampOf(info os.FileInfo) string {
 	return fmt.Sprintf("%d %d\n", info.ModTime().UnixNano(), info.Size())
+}
+
+var stampRule = regexp.MustCompile(`^(-?\d+ \d+\n)?$`)
+
+// leaveStamp puts a stamp into the lock file, if that is ours and not, by a link or a name that others use too, some
+// other file. Without a stamp the next edit only waits longer.
+func leaveStamp(path, stamp string) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	if old, err := os.ReadFile(path); err == nil && stampRule.Match(old) {
+		_ = os.WriteFile(path, []byte(stamp), 0o600)
+	}
 }
 
 func removeTemp(tmp *os.File) error {
@@ -221,7 +237,7 @@ func takeSnapshot(path string) (snapshot, error) {
 // the AWS CLI, empty it first: building on what is there at that moment would lose the rest.
 func settledSnapshot(ctx context.Context, path string) (snapshot, error) {
 	stamp, _ := os.ReadFile(path + lockExtension)
-	for {
+	for start := time.Now(); ; {
 		s, err := takeSnapshot(path)
 		if err != nil || s.info == nil || stampOf(s.info) == string(stamp) {
 			return s, err
@@ -230,8 +246,12 @@ func settledSnapshot(ctx context.Context, path string) (snapshot, error) {
 		if len(s.text) == 0 {
 			needed = maxEmptyTime
 		}
-		if age := time.Since(s.info.ModTime()); age < 0 || age >= needed {
+		// The clock of a file server may be a little ahead.
+		if age := time.Since(s.info.ModTime()); age < -quietTime || age >= needed {
 			return s, nil
+		}
+		if time.Since(start) > maxSettleTime {
+			return snapshot{}, fmt.Errorf("chaim: cannot read %s: another program keeps changing it", path)
 		}
 		select {
 		case <-time.After(settlePoll):
@@ -245,14 +265,16 @@ func settledSnapshot(ctx context.Context, path string) (snapshot, error) {
 // does not exist yet is followed too.
 func resolve(path string) (string, error) {
 	for range maxLinks {
-		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		// Not cleaned: "a/../b" is elsewhere than "b" if a is a link.
+		dir, base := filepath.Split(path)
+		dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
 		if errors.Is(err, fs.ErrNotExist) {
 			return path, nil
 		}
 		if err != nil {
 			return "", wrap(err, "cannot resolve %s", path)
 		}
-		path = filepath.Join(dir, filepath.Base(path))
+		path = filepath.Join(dir, base)
 		info, err := os.Lstat(path)
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
 			return path, nil
@@ -304,7 +326,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		}
 	}
 
-	polling, cancel := context.WithTimeout(ctx, left())
+	polling, cancel := context.WithTimeout(ctx, max(left(), settlePoll)) // at least one try
 	defer cancel()
 	l := flock.New(path, flock.SetPermissions(0o600))
 	if _, err := l.TryLockContext(polling, lockPoll); err != nil {
@@ -345,7 +367,10 @@ func awsFile(variable, name string) (string, error) {
 		if err != nil {
 			return "", wrap(err, "cannot tell where the AWS file %q is", name)
 		}
-		path = filepath.Join(home, rest)
+		path = home + rest
+	}
+	if filepath.IsAbs(path) {
+		return path, nil // as it is, for resolve to follow
 	}
 	return filepath.Abs(path)
 }

@@ -64,6 +64,50 @@ func TestEditFollowsLinks(t *testing.T) {
 	}
 }
 
+func TestResolveGoesWhereTheSystemGoes(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"home", filepath.Join("else", "x")} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, d), 0o700))
+	}
+	target := filepath.Join(dir, "else", "creds")
+	require.NoError(t, os.WriteFile(target, []byte("[a]\n"), 0o600))
+	require.NoError(t, os.Symlink(filepath.Join("..", "else", "x"), filepath.Join(dir, "home", "sub")))
+	link := filepath.Join(dir, "home", "credentials")
+	require.NoError(t, os.Symlink("sub/../creds", link))
+	require.Equal(t, "[a]\n", text(t, link))
+	require.NoError(t, newSharedFile(link).edit(t.Context(), appendLine("x")))
+	assert.Equal(t, "[a]\nx\n", text(t, link))
+}
+
+func TestStampOverwritesNothing(t *testing.T) {
+	for _, link := range []bool{true, false} {
+		dir := t.TempDir()
+		path, precious := filepath.Join(dir, "credentials"), filepath.Join(dir, "precious")
+		if link {
+			require.NoError(t, os.WriteFile(precious, []byte("0 0\n"), 0o600))
+			require.NoError(t, os.Symlink(precious, path+lockExtension))
+		} else {
+			precious = path + lockExtension
+			require.NoError(t, os.WriteFile(precious, []byte("pid 1\n"), 0o600))
+		}
+		before := text(t, precious)
+		require.NoError(t, newSharedFile(path).edit(t.Context(), appendLine("x")))
+		assert.Equal(t, before, text(t, precious))
+	}
+}
+
+func TestEditAfterTheEndOfItsContextWritesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err := newSharedFile(path).edit(ctx, func(doc []byte) ([]byte, error) {
+		cancel(ErrClosed)
+		return appendLine("x")(doc)
+	})
+	assert.ErrorIs(t, err, ErrClosed)
+	assert.NoFileExists(t, path)
+	assert.Empty(t, leftovers(t, path))
+}
+
 func TestEditRefusesLoops(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "credentials")
 	require.NoError(t, os.Symlink(link, link))
