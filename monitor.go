@@ -338,7 +338,10 @@ func (m *Monitor) run() {
 			if err == nil {
 				continue
 			}
-			_, left, _ = m.plan(time.Now())
+			var last error
+			if _, left, last = m.plan(time.Now()); last != nil {
+				err = last // says more than that the next attempt is under way
+			}
 		}
 		switch {
 		case left > 0:
