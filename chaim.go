@@ -9,7 +9,7 @@
 //		...
 //	})
 //
-// [WithContext] is the same with a context and all [Options]; New makes a [Client] to be used by hand. A Client, an
+// [WithContext] is the same with a context and all [Options]; [New] makes a [Client] to be used by hand. A Client, an
 // [AwsCreds] and a [Monitor] are each an [aws.CredentialsProvider], for programs that need no profile.
 //
 // # The credentials file
@@ -125,8 +125,8 @@ type Client struct {
 
 var _ aws.CredentialsProvider = (*Client)(nil)
 
-// New checks opts and finds the gateway. It reads the credentials file for that if need be, and touches neither
-// network nor any other file. The error wraps [ErrNotConfigured] when there is neither a gateway nor a Source.
+// New checks opts and finds the gateway. It reads the credentials file and AWS_CA_BUNDLE for that if need be, writes
+// nothing and touches no network. The error wraps [ErrNotConfigured] when there is neither a gateway nor a Source.
 func New(opts Options) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err

@@ -56,10 +56,8 @@ func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
 		return nil, err
 	}
 	g := &gateway{settings: s, url: endpoint, log: opts.Logger}
-	if strings.HasPrefix(endpoint, "http:") {
-		if u, err := url.Parse(endpoint); err != nil || !isLoopback(u) {
-			g.log.Warn("chaim: gateway is plain http, so anyone on the way can read the user token", "gateway", endpoint)
-		}
+	if _, err := s.endpoint(where, false); err != nil { // accepted only for AllowInsecure
+		g.log.Warn("chaim: gateway is plain http, so anyone on the way can read the user token", "gateway", endpoint)
 	}
 
 	var client http.Client
@@ -158,12 +156,11 @@ func (g *gateway) consoleURL(ctx context.Context, creds AwsCreds, account string
 	if err != nil {
 		return "", err
 	}
-	link, _ := reply.Get("url")
-	text, _ := link.(string)
-	if !isConsoleURL(text) {
+	link := stringAt(reply, "url")
+	if !isConsoleURL(link) {
 		return "", badReply("reply has no https link")
 	}
-	return text, nil
+	return link, nil
 }
 
 func (g *gateway) form(text string) url.Values {
@@ -317,6 +314,11 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 	if text == "" {
 		return nil, badReply("reply has no text")
 	}
+	return parseText(text)
+}
+
+// parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
+func parseText(text string) (pyliteral.Dict, error) {
 	value, err := pyliteral.Parse(text)
 	if err != nil {
 		return nil, badReply("text of the reply is neither a Python literal nor JSON")
@@ -396,8 +398,7 @@ func parseKeys(reply pyliteral.Dict, account string) (grant, error) {
 		{"secretkey", &g.creds.SecretAccessKey},
 		{"sessiontoken", &g.creds.SessionToken},
 	} {
-		value, _ := reply.Get(f.key)
-		text, _ := value.(string)
+		text := stringAt(reply, f.key)
 		if checkValue(pair{f.key, text}) != nil || strings.Contains(text, " ") {
 			return grant{}, badReply(f.key + " of the reply is missing or malformed")
 		}
@@ -418,20 +419,21 @@ func parseKeys(reply pyliteral.Dict, account string) (grant, error) {
 		return grant{}, badReply("reply has keys for another account")
 	}
 	g.account = account
-	if name, _ := reply.Get("sectionname"); name != nil {
-		if text, ok := name.(string); ok && checkAccount(text) == nil {
-			g.account = text
-		}
+	if name := stringAt(reply, "sectionname"); checkAccount(name) == nil {
+		g.account = name
 	}
-	if text, _ := reply.Get("expiresstr"); text != nil {
-		g.expiresStr, _ = text.(string)
-	}
-	if link, _ := reply.Get("url"); link != nil {
-		if text, ok := link.(string); ok && isConsoleURL(text) {
-			g.url = text
-		}
+	g.expiresStr = stringAt(reply, "expiresstr")
+	if link := stringAt(reply, "url"); isConsoleURL(link) {
+		g.url = link
 	}
 	return g, nil
+}
+
+// stringAt returns the string under a key, or "" where there is something else or nothing.
+func stringAt(d pyliteral.Dict, key string) string {
+	value, _ := d.Get(key)
+	text, _ := value.(string)
+	return text
 }
 
 // unixSeconds accepts the forms in which gateways send a time, between 1970 and the year 9999.

@@ -328,19 +328,8 @@ func (m *Monitor) run() {
 	for m.ctx.Err() == nil {
 		due, left, err := m.plan(time.Now())
 		if due <= 0 {
-			patience := min(left, renewalTimeout)
-			if left <= 0 {
-				patience = wakeRenewalTimeout
-			}
-			ctx, cancel := context.WithTimeoutCause(m.ctx, patience, errRenewalTimeout)
-			err = m.renew(ctx)
-			cancel()
-			if err == nil {
+			if left, err = m.attempt(left); err == nil {
 				continue
-			}
-			var last error
-			if _, left, last = m.plan(time.Now()); last != nil {
-				err = last // says more than that the next attempt is under way
 			}
 		}
 		switch {
@@ -350,16 +339,40 @@ func (m *Monitor) run() {
 			reported = true
 			m.expired(err)
 		}
-		if due <= 0 {
-			continue
+		if due > 0 {
+			m.sleep(min(due, wakeCheck))
 		}
-		timer := time.NewTimer(min(due, wakeCheck))
-		select {
-		case <-m.ctx.Done():
-		case <-m.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+	}
+}
+
+// attempt renews, and gives up waiting when the keys expire. It returns what is left of them then, and the error that
+// says most of why there are no new ones.
+func (m *Monitor) attempt(left time.Duration) (time.Duration, error) {
+	patience := min(left, renewalTimeout)
+	if left <= 0 {
+		patience = wakeRenewalTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(m.ctx, patience, errRenewalTimeout)
+	defer cancel()
+	err := m.renew(ctx)
+	if err == nil {
+		return left, nil
+	}
+	_, left, last := m.plan(time.Now())
+	if last != nil {
+		err = last // more than that the next attempt is under way
+	}
+	return left, err
+}
+
+// sleep ends early when the plan changes or the monitor is closed.
+func (m *Monitor) sleep(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-m.ctx.Done():
+	case <-m.wake:
+	case <-timer.C:
 	}
 }
 

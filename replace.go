@@ -201,34 +201,40 @@ func (s snapshot) equal(t snapshot) bool {
 	return os.SameFile(s.info, t.info) && s.info.ModTime().Equal(t.info.ModTime()) && bytes.Equal(s.text, t.text)
 }
 
-func takeSnapshot(path string) (snapshot, error) {
+func takeSnapshot(path string) (_ snapshot, err error) {
+	defer func() {
+		if err != nil {
+			err = wrap(err, "cannot read %s", path)
+		}
+	}()
 	// Looked at first, because opening a named pipe would wait for a writer.
 	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return snapshot{}, nil
-	case err != nil:
-		return snapshot{}, wrap(err, "cannot read %s", path)
-	case !info.Mode().IsRegular():
-		return snapshot{}, fmt.Errorf("chaim: %s is not a regular file", path)
+	}
+	if err != nil {
+		return snapshot{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return snapshot{}, errors.New("it is not a regular file")
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return snapshot{}, nil
 	}
 	if err != nil {
-		return snapshot{}, wrap(err, "cannot read %s", path)
+		return snapshot{}, err
 	}
 	defer f.Close()
 	if info, err = f.Stat(); err != nil {
-		return snapshot{}, wrap(err, "cannot read %s", path)
+		return snapshot{}, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return snapshot{}, wrap(err, "cannot read %s", path)
+		return snapshot{}, err
 	}
 	if len(text) > maxFileSize {
-		return snapshot{}, fmt.Errorf("chaim: %s is larger than %d MiB", path, maxFileSize>>20)
+		return snapshot{}, fmt.Errorf("it is larger than %d MiB", maxFileSize>>20)
 	}
 	return snapshot{info, text}, nil
 }
