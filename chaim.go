@@ -39,6 +39,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // cleanupTimeout bounds the removal of a profile. It is long, as many scopes may end at once and each must get the
@@ -77,7 +81,7 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 		return errors.New("chaim: no function to run")
 	}
 	if ctx.Err() != nil {
-		return wrap(context.Cause(ctx), "no credentials asked for")
+		return errtext.Wrap(context.Cause(ctx), "no credentials asked for")
 	}
 	c, err := New(opts)
 	if err != nil {
@@ -105,7 +109,7 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 type Client struct {
 	opts      Options
 	gateway   *gateway // nil with Options.Source
-	file      sharedFile
+	file      sharedfile.File
 	scope     string      // marks the profile as this client's; empty with Options.Keep
 	onExpired func(error) // may be nil
 
@@ -131,13 +135,13 @@ func New(opts Options) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	path, err := credentialsPath(opts.Dir)
+	path, err := sharedfile.CredentialsPath(opts.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
 		opts:  opts,
-		file:  sharedFile{path, opts.Logger},
+		file:  sharedfile.File{Path: path, Log: opts.Logger},
 		turn:  make(chan struct{}, 1),
 		wrote: map[string]bool{},
 	}
@@ -215,12 +219,12 @@ func (c *Client) checkClaim() error {
 		return nil
 	}
 	c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
-	doc, err := c.file.read()
+	doc, err := c.file.Read()
 	if err != nil {
 		return err
 	}
 	if _, err = c.claim(doc); err != nil {
-		return wrap(err, "%s", c.file.path)
+		return errtext.Wrap(err, "%s", c.file.Path)
 	}
 	return nil
 }
@@ -232,7 +236,7 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 		_, err = hold(g.creds.sdk(), g.received)
 	}
 	if err != nil {
-		return aws.Credentials{}, wrap(err, "keys for account %q as %q", c.opts.Account, c.opts.Role)
+		return aws.Credentials{}, errtext.Wrap(err, "keys for account %q as %q", c.opts.Account, c.opts.Role)
 	}
 	return g.creds.sdk(), c.store(ctx, g)
 }
@@ -256,12 +260,12 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	var name string
 	hasTried := false
 	wasStored := c.stored.Swap(true) // before the lock, for remove to wait for that
-	err := c.file.edit(ctx, func(doc []byte) (_ []byte, err error) {
+	err := c.file.Edit(ctx, func(doc []byte) (_ []byte, err error) {
 		if name, err = c.claim(doc); err != nil {
 			return nil, err
 		}
 		hasTried, c.section, c.wrote[g.creds.AccessKeyID] = true, name, true
-		return setSection(doc, name, sectionPairs(g, c.opts.Role, c.opts.Duration, c.opts.Terrible, c.scope))
+		return inifile.Set(doc, name, sectionPairs(g, c.opts.Role, c.opts.Duration, c.opts.Terrible, c.scope))
 	})
 	if err != nil {
 		if !hasTried {
@@ -291,31 +295,31 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		c.stopRenewing()
 		isOurs, err := c.remove(ctx)
 		if err == nil && !isOurs {
-			err = fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.path)
+			err = fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
 		}
 		return err
 	}
 
-	doc, err := c.file.read()
+	doc, err := c.file.Read()
 	if err != nil {
 		return err
 	}
-	if _, exists, err := readManaged(doc, profile); err == nil && !exists {
+	if _, exists, err := inifile.ReadManaged(doc, profile); err == nil && !exists {
 		return nil // and no lock file is made
 	}
-	return c.file.edit(ctx, func(doc []byte) ([]byte, error) {
-		pairs, exists, err := readManaged(doc, profile)
+	return c.file.Edit(ctx, func(doc []byte) ([]byte, error) {
+		pairs, exists, err := inifile.ReadManaged(doc, profile)
 		switch {
 		case err != nil || !exists:
 			return doc, err
-		case pairs[managedMarker] == "":
+		case pairs[inifile.MarkerKey] == "":
 			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
-		case pairs[scopeKey] != "" && !hasExpired(pairs):
+		case pairs[inifile.ScopeKey] != "" && !hasExpired(pairs):
 			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
 		case isLongLived(pairs["aws_access_key_id"]):
 			return nil, fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, profile)
 		}
-		return deleteSection(doc, profile)
+		return inifile.Delete(doc, profile)
 	})
 }
 
@@ -332,24 +336,24 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 	if !c.stored.Load() {
 		return true, nil
 	}
-	err = c.file.edit(ctx, func(doc []byte) ([]byte, error) {
+	err = c.file.Edit(ctx, func(doc []byte) ([]byte, error) {
 		if c.section == "" {
 			isOurs = true
 			return doc, nil // it did not get there
 		}
-		pairs, exists, err := readManaged(doc, c.section)
+		pairs, exists, err := inifile.ReadManaged(doc, c.section)
 		isOurs = !exists || c.owns(pairs)
 		if err != nil || !exists {
 			return doc, err
 		}
 		if !isOurs {
-			c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.section, "path", c.file.path)
+			c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.section, "path", c.file.Path)
 			return doc, nil
 		}
-		return deleteSection(doc, c.section)
+		return inifile.Delete(doc, c.section)
 	})
 	if err != nil {
-		return isOurs, wrap(err, "removing profile %q", c.Profile())
+		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
 	}
 	c.stored.Store(false)
 	c.latest.Store(nil)
@@ -399,7 +403,7 @@ func (c *Client) Environ() []string {
 		"AWS_DEFAULT_PROFILE=" + c.Profile(),
 		"AWS_REGION=" + c.opts.Region,
 		"AWS_DEFAULT_REGION=" + c.opts.Region,
-		"AWS_SHARED_CREDENTIALS_FILE=" + c.file.path,
+		"AWS_SHARED_CREDENTIALS_FILE=" + c.file.Path,
 	}
 	for _, name := range []string{
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -449,7 +453,7 @@ func (c *Client) takeTurn(ctx context.Context) error {
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
-		return wrap(context.Cause(ctx), "waiting for another call of this client")
+		return errtext.Wrap(context.Cause(ctx), "waiting for another call of this client")
 	}
 	if c.life.Err() != nil {
 		c.passTurn()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
 )
 
 // A sign-in token, and so the link made of it, can be used for 15 minutes.
@@ -22,17 +24,17 @@ func (c *Client) ConsoleURL(ctx context.Context) (string, error) {
 	case c.life.Err() != nil:
 		return "", ErrClosed
 	case g == nil:
-		return "", because(ErrNoURL, errors.New("there are no keys yet"))
+		return "", errtext.Because(ErrNoURL, errors.New("there are no keys yet"))
 	case g.url != "" && time.Since(g.received) < consoleURLLifetime:
 		return g.url, nil
 	case c.gateway == nil:
-		return "", because(ErrNoURL, errNoGateway)
+		return "", errtext.Because(ErrNoURL, errNoGateway)
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	link, err := c.gateway.consoleURL(ctx, g.creds, g.account)
 	if err != nil {
-		return "", wrap(err, "asking for a console link")
+		return "", errtext.Wrap(err, "asking for a console link")
 	}
 	return link, nil
 }

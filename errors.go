@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // The conditions a caller can act on. Test for them with [errors.Is]; the message of an error that wraps one says
@@ -29,7 +31,7 @@ var (
 	ErrInUse = errors.New("chaim: profile in use")
 
 	// ErrLocked: the lock of the credentials file could not be had in time.
-	ErrLocked = errors.New("chaim: credentials file is locked")
+	ErrLocked = sharedfile.ErrLocked
 
 	// ErrUnmanagedAccount: the section has no accountname, so it is the user's own and is left as it is.
 	ErrUnmanagedAccount = errors.New("chaim: profile is not managed by chaim")
@@ -128,24 +130,3 @@ func scrub(text string, secrets ...string) string {
 	}
 	return text
 }
-
-// chained is an error with causes whose own "chaim: " is left out of the text, so that it stands there once.
-type chained struct {
-	text   string
-	causes []error
-}
-
-func (e *chained) Error() string   { return e.text }
-func (e *chained) Unwrap() []error { return e.causes }
-
-// wrap says what failed because of err.
-func wrap(err error, format string, args ...any) error {
-	return &chained{"chaim: " + fmt.Sprintf(format, args...) + ": " + unprefixed(err), []error{err}}
-}
-
-// because joins a condition that callers test for with its cause.
-func because(condition, cause error) error {
-	return &chained{condition.Error() + ": " + unprefixed(cause), []error{condition, cause}}
-}
-
-func unprefixed(err error) string { return strings.TrimPrefix(err.Error(), "chaim: ") }

@@ -1,7 +1,6 @@
 package chaim
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -36,10 +35,4 @@ func TestScrub(t *testing.T) {
 	} {
 		assert.Equal(t, want, scrub(text, "abc", "", "a/b="))
 	}
-}
-
-func TestPrefixStandsOnce(t *testing.T) {
-	err := wrap(because(ErrExpired, wrap(ErrLocked, "inner")), "outer %d", 1)
-	assert.EqualError(t, err, "chaim: outer 1: credentials expired: inner: credentials file is locked")
-	assert.True(t, errors.Is(err, ErrExpired) && errors.Is(err, ErrLocked))
 }

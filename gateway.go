@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/pyliteral"
 )
 
@@ -87,7 +89,7 @@ func newTransport() (*http.Transport, error) {
 	if bundle := os.Getenv("AWS_CA_BUNDLE"); bundle != "" {
 		pem, err := os.ReadFile(bundle)
 		if err != nil {
-			return nil, wrap(err, "reading AWS_CA_BUNDLE")
+			return nil, errtext.Wrap(err, "reading AWS_CA_BUNDLE")
 		}
 		roots := x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(pem) {
@@ -190,7 +192,7 @@ func (g *gateway) call(ctx context.Context, path string, form url.Values, secret
 			return dict, nil
 		}
 		if ctx.Err() != nil {
-			return nil, wrap(context.Cause(ctx), "asking gateway %s", g.url)
+			return nil, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.url)
 		}
 		var ge *GatewayError
 		isReply := errors.As(err, &ge)
@@ -205,7 +207,7 @@ func (g *gateway) call(ctx context.Context, path string, form url.Values, secret
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, wrap(context.Cause(ctx), "asking gateway %s", g.url)
+			return nil, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.url)
 		}
 	}
 }
@@ -215,7 +217,7 @@ func (g *gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, wrap(err, "asking gateway %s", g.url)
+		return nil, errtext.Wrap(err, "asking gateway %s", g.url)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -257,7 +259,7 @@ func (g *gateway) networkError(ctx context.Context, err error) error {
 	default:
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	return &chained{"chaim: asking gateway " + g.url + ": " + scrub(unprefixed(err), g.settings.UserToken), []error{err}}
+	return errtext.Chain("chaim: asking gateway "+g.url+": "+scrub(errtext.Unprefixed(err), g.settings.UserToken), err)
 }
 
 // errUntrusted is a TLS peer that could not be verified, which does not pass by itself. The library's own error would
@@ -399,7 +401,7 @@ func parseKeys(reply pyliteral.Dict, account string) (grant, error) {
 		{"sessiontoken", &g.creds.SessionToken},
 	} {
 		text := stringAt(reply, f.key)
-		if checkValue(pair{f.key, text}) != nil || strings.Contains(text, " ") {
+		if inifile.CheckValue(f.key, text) != nil || strings.Contains(text, " ") {
 			return grant{}, badReply(f.key + " of the reply is missing or malformed")
 		}
 		*f.to = text

@@ -1,6 +1,10 @@
 package chaim
 
-import "context"
+import (
+	"context"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
 
 // Account is an AWS account that a gateway knows.
 type Account struct {
@@ -12,13 +16,13 @@ type Account struct {
 // [ErrNotConfigured] without a gateway, [ErrClosed] after Close, and a [*GatewayError] when the gateway refuses.
 func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 	if c.gateway == nil {
-		return nil, because(ErrNotConfigured, errNoGateway)
+		return nil, errtext.Because(ErrNotConfigured, errNoGateway)
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	accounts, err := c.gateway.accounts(ctx)
 	if err != nil {
-		return nil, wrap(err, "listing accounts")
+		return nil, errtext.Wrap(err, "listing accounts")
 	}
 	return accounts, nil
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/errtext"
 )
 
 const (
@@ -203,7 +205,7 @@ func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 			err = ErrClosed
 		}
 	}
-	return aws.Credentials{Source: "chaim"}, because(ErrExpired, err)
+	return aws.Credentials{Source: "chaim"}, errtext.Because(ErrExpired, err)
 }
 
 // Updated is signalled after each renewal. Signals that nobody has received merge into one.
@@ -251,7 +253,7 @@ func (m *Monitor) renew(ctx context.Context) error {
 	case <-f.done:
 		return f.err
 	case <-ctx.Done():
-		return wrap(context.Cause(ctx), "waiting for credentials")
+		return errtext.Wrap(context.Cause(ctx), "waiting for credentials")
 	}
 }
 
@@ -379,7 +381,7 @@ func (m *Monitor) sleep(d time.Duration) {
 // expired says that the keys have come to their end without new ones.
 func (m *Monitor) expired(err error) {
 	if !errors.Is(err, ErrExpired) {
-		err = because(ErrExpired, err)
+		err = errtext.Because(ErrExpired, err)
 	}
 	if !m.lazy {
 		m.log.Error("chaim: credentials expired", "error", err)

@@ -10,6 +10,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 const (
@@ -92,26 +96,26 @@ func (o *Options) complete() error {
 }
 
 // findSettings returns the gateway's settings and where they come from.
-func (o *Options) findSettings(file sharedFile) (*Settings, string, error) {
+func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) {
 	if o.Settings != nil {
 		return o.Settings, "Options.Settings", nil
 	}
 	if s, found := settingsFromEnv(); found {
 		return &s, "the CHAIM_ variables of the environment", nil
 	}
-	doc, err := file.read()
+	doc, err := file.Read()
 	if err != nil {
 		return nil, "", err
 	}
-	pairs, _, err := readSection(doc, "default")
+	pairs, _, err := inifile.ReadAll(doc, "default")
 	if err != nil {
-		return nil, "", wrap(err, "%s", file.path)
+		return nil, "", errtext.Wrap(err, "%s", file.Path)
 	}
 	s, _ := settingsFromPairs(pairs)
 	if s.Endpoint == "" && s.API == "" {
-		return nil, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source", ErrNotConfigured, file.path)
+		return nil, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source", ErrNotConfigured, file.Path)
 	}
-	return &s, "section [default] of " + file.path, nil
+	return &s, "section [default] of " + file.Path, nil
 }
 
 // String describes the options without what could hold a secret.

@@ -8,23 +8,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-const (
-	defaultProfile = "tempname"
-	scopeKey       = "chaim_scope"
-	managedMarker  = "accountname"
-)
-
-// managedKeys are the keys that chaim writes into a section, and the only ones it changes or removes there.
-var managedKeys = map[string]bool{
-	"aws_access_key_id": true, "aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true,
-	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
-	managedMarker: true, scopeKey: true,
-}
-
-// decisiveKeys are those in place of which, or along with which, some SDK ignores the keys of a section.
-var decisiveKeys = regexp.MustCompile(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)
+const defaultProfile = "tempname"
 
 // profileRule is the set of names that every SDK reads alike. Names outside it hand keys to the profile above
 // (# and ;), or make a reader refuse the whole file ([ and ]).
@@ -63,7 +53,7 @@ func checkAccount(account string) error {
 	case strings.Contains(account, ","):
 		return fmt.Errorf("chaim: account %s has a comma, which the gateway takes for the end of the name", quoteShort(account))
 	}
-	if err := checkValue(pair{managedMarker, account}); err != nil {
+	if err := inifile.CheckValue(inifile.MarkerKey, account); err != nil {
 		return fmt.Errorf("chaim: account %s must be printable ASCII without quotes at its start, comments or spaces around it", quoteShort(account))
 	}
 	return nil
@@ -93,37 +83,36 @@ type grant struct {
 }
 
 // sectionPairs are the lines of a managed section, in the order in which the originals wrote them.
-func sectionPairs(g grant, role string, duration time.Duration, terrible bool, scope string) []pair {
-	pairs := []pair{
-		{"aws_access_key_id", g.creds.AccessKeyID},
-		{"aws_secret_access_key", g.creds.SecretAccessKey},
-	}
+func sectionPairs(g grant, role string, duration time.Duration, terrible bool, scope string) []inifile.Pair {
+	var pairs []inifile.Pair
+	add := func(key, value string) { pairs = append(pairs, inifile.Pair{Key: key, Value: value}) }
+	add("aws_access_key_id", g.creds.AccessKeyID)
+	add("aws_secret_access_key", g.creds.SecretAccessKey)
 	if token := g.creds.SessionToken; token != "" {
-		pairs = append(pairs, pair{"aws_session_token", token})
+		add("aws_session_token", token)
 		if terrible {
-			pairs = append(pairs, pair{"aws_security_token", token})
+			add("aws_security_token", token)
 		}
 	}
 	if end := g.creds.Expires; !end.IsZero() {
 		text := g.expiresStr
-		if text == "" || checkValue(pair{"expstr", text}) != nil {
+		if text == "" || inifile.CheckValue("expstr", text) != nil {
 			text = "Expires at " + end.UTC().Format("15:04:05 MST") + "."
 		}
-		pairs = append(pairs, pair{"expires", strconv.FormatInt(end.Unix(), 10)}, pair{"expstr", text})
+		add("expires", strconv.FormatInt(end.Unix(), 10))
+		add("expstr", text)
 	}
 	link := g.url
-	if link == "" || checkValue(pair{"gui_url", link}) != nil {
+	if link == "" || inifile.CheckValue("gui_url", link) != nil {
 		link = "notset"
 	}
-	pairs = append(pairs,
-		pair{"duration", durationText(duration)},
-		pair{"gui_url", link},
-		pair{"role", role},
-		pair{managedMarker, g.account},
-		pair{"region", g.creds.Region},
-	)
+	add("duration", durationText(duration))
+	add("gui_url", link)
+	add("role", role)
+	add(inifile.MarkerKey, g.account)
+	add("region", g.creds.Region)
 	if scope != "" {
-		pairs = append(pairs, pair{scopeKey, scope})
+		add(inifile.ScopeKey, scope)
 	}
 	return pairs
 }
@@ -149,7 +138,7 @@ func isLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
 // claim tells which section of doc a client may write its keys to.
 func (c *Client) claim(doc []byte) (string, error) {
 	if c.section != "" {
-		pairs, exists, err := readManaged(doc, c.section)
+		pairs, exists, err := inifile.ReadManaged(doc, c.section)
 		switch {
 		case err != nil:
 			return "", err
@@ -161,12 +150,12 @@ func (c *Client) claim(doc []byte) (string, error) {
 	}
 	name := cmp.Or(c.opts.TempName, defaultProfile)
 	explicit := c.opts.TempName != ""
-	pairs, exists, err := readManaged(doc, name)
-	marker := pairs[managedMarker]
+	pairs, exists, err := inifile.ReadManaged(doc, name)
+	marker := pairs[inifile.MarkerKey]
 	switch {
 	case err != nil:
 		return "", err
-	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[scopeKey] == ""):
+	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[inifile.ScopeKey] == ""):
 		return name, nil
 	case !explicit:
 		// 12 characters of base32 are 60 random bits.
@@ -174,28 +163,28 @@ func (c *Client) claim(doc []byte) (string, error) {
 	case c.rival != "":
 		return "", fmt.Errorf("%w: %s: choose another profile name", ErrInUse, c.rival)
 	case marker == "":
-		return "", because(ErrInUse, fmt.Errorf("%w: [%s] is yours: choose another profile name", ErrUnmanagedAccount, name))
+		return "", errtext.Because(ErrInUse, fmt.Errorf("%w: [%s] is yours: choose another profile name", ErrUnmanagedAccount, name))
 	}
 	return "", fmt.Errorf("%w: [%s] holds keys for %q: choose another profile name", ErrInUse, name, marker)
 }
 
 // configRival tells what in the AWS config file SDKs would use in place of a profile's keys, if anything.
 func configRival(name string) string {
-	path, err := awsFile("AWS_CONFIG_FILE", "config")
+	path, err := sharedfile.ConfigPath()
 	if err != nil {
 		return ""
 	}
-	file, err := takeSnapshot(path)
+	doc, err := sharedfile.File{Path: path}.Read()
 	if err != nil {
 		return "" // the SDKs cannot read it either
 	}
-	for _, s := range scan(file.text) {
-		if fields := strings.Fields(s.name); len(fields) != 2 || fields[0] != "profile" || strings.Trim(fields[1], `"'`) != name {
+	for _, s := range inifile.Scan(doc) {
+		if fields := strings.Fields(s.Name); len(fields) != 2 || fields[0] != "profile" || strings.Trim(fields[1], `"'`) != name {
 			continue
 		}
-		for l := range s.body(file.text) {
-			if decisiveKeys.MatchString(l.key) {
-				return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", s.name, path, l.key)
+		for l := range s.Lines(doc) {
+			if inifile.IsDecisive(l.Key) {
+				return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", s.Name, path, l.Key)
 			}
 		}
 	}
@@ -204,11 +193,11 @@ func configRival(name string) string {
 
 // owns reports whether a section is still the one this client wrote.
 func (c *Client) owns(pairs map[string]string) bool {
-	if pairs[managedMarker] == "" {
+	if pairs[inifile.MarkerKey] == "" {
 		return false
 	}
 	if c.opts.Keep {
-		return pairs[scopeKey] == ""
+		return pairs[inifile.ScopeKey] == ""
 	}
-	return pairs[scopeKey] == c.scope && c.wrote[pairs["aws_access_key_id"]]
+	return pairs[inifile.ScopeKey] == c.scope && c.wrote[pairs["aws_access_key_id"]]
 }

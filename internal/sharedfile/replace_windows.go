@@ -1,8 +1,7 @@
-package chaim
+package sharedfile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -36,7 +35,7 @@ func syncDir(string) error { return nil }
 // folder.
 func checkOwner(path string) error {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o200 == 0 {
-		return fmt.Errorf("chaim: cannot write %s: it is read-only: %w", path, fs.ErrPermission)
+		return refusal(path, path+" is read-only", fs.ErrPermission)
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
-package chaim
+// Package inifile edits the text of an AWS credentials file. It finds sections by their headers and changes the managed
+// lines of one section only; all else, whatever other tools or people put there, passes through as it is.
+package inifile
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,19 +16,42 @@ import (
 	"gopkg.in/ini.v1"
 )
 
-// This file edits the text of a credentials file. It finds sections by their headers and changes bytes of one section
-// only; all else, whatever other tools or people put there, passes through as it is.
-
-// section is where one section stands in a document: from the first byte of its header's line to the first byte of the
+// Section is where one section stands in a document: from the first byte of its header's line to the first byte of the
 // next header's line, or the end.
-type section struct {
-	name       string
+type Section struct {
+	Name       string
 	start, end int
 	line       int // of the header, from 1
 }
 
-// A pair is one line of a section that chaim writes.
-type pair struct{ key, value string }
+// Pair is one line of a section that chaim writes.
+type Pair struct{ Key, Value string }
+
+const (
+	MarkerKey  = "accountname"        // marks a section as managed
+	ScopeKey   = "chaim_scope"        // tells which scope wrote it
+	ProcessKey = "credential_process" // managed only where it reads a file of a scope
+)
+
+// managedKeys are the keys that chaim writes into a section, and the only ones it changes or removes there.
+var managedKeys = map[string]bool{
+	"aws_access_key_id": true, "aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true,
+	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
+	MarkerKey: true, ScopeKey: true,
+}
+
+// processRule is a command that prints the file of a scope, as against one of the user's.
+var processRule = regexp.MustCompile(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\][A-Z2-7]{26}\.json['"]$`)
+
+func isManaged(key, value string) bool {
+	return managedKeys[key] || key == ProcessKey && processRule.MatchString(value)
+}
+
+var decisiveKeys = regexp.MustCompile(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)
+
+// IsDecisive reports whether a key in lower case is one in place of which, or along with which, some SDK ignores the
+// keys of its section.
+func IsDecisive(key string) bool { return decisiveKeys.MatchString(key) }
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
@@ -35,11 +61,11 @@ const endedLine = "+"
 // maxValueSize keeps the file within what is read of it; session tokens have a few thousand bytes at most.
 const maxValueSize = 64 << 10
 
-// scan finds the sections of doc. It is generous about what is a header (indented, padded, followed by a comment),
+// Scan finds the sections of doc. It is generous about what is a header (indented, padded, followed by a comment),
 // because one that any reader accepts must not be added a second time, and more so about where a section ends: what
 // follows a bracket is somebody else's, even if that is never closed.
-func scan(doc []byte) []section {
-	var found []section
+func Scan(doc []byte) []Section {
+	var found []Section
 	offset, line := 0, 0
 	for text := range bytes.Lines(doc) {
 		start := offset
@@ -59,16 +85,16 @@ func scan(doc []byte) []section {
 		if !isClosed {
 			name = nil
 		}
-		found = append(found, section{string(bytes.TrimSpace(name)), start, len(doc), line})
+		found = append(found, Section{string(bytes.TrimSpace(name)), start, len(doc), line})
 	}
 	return found
 }
 
 // find returns the one section of that name, or nil. Two of them are an error: readers disagree on which one counts.
-func find(doc []byte, name string) (*section, error) {
-	var found *section
-	for _, s := range scan(doc) {
-		if s.name != name {
+func find(doc []byte, name string) (*Section, error) {
+	var found *Section
+	for _, s := range Scan(doc) {
+		if s.Name != name {
 			continue
 		}
 		if found != nil {
@@ -95,11 +121,11 @@ func checkEditable(doc []byte) error {
 
 func lineAt(doc []byte, offset int) int { return bytes.Count(doc[:offset], []byte("\n")) + 1 }
 
-// A bodyLine is a line of a section below its header.
-type bodyLine struct {
+// Line is a line of a section below its header.
+type Line struct {
 	text       []byte
 	kind       lineKind
-	key, value string // the key in lower case, as readers compare keys; empty for a line that sets none
+	Key, Value string // the key in lower case, as readers compare keys; empty for a line that sets none
 	indented   bool
 	ambiguous  bool // indented where readers disagree on what it belongs to
 }
@@ -112,30 +138,30 @@ const (
 	quietLine                   // blank or comment
 )
 
-// body tells whose the lines of a section are. Nested settings, indented under a key without a value, are common in AWS
+// Lines tells whose the lines of a section are. Nested settings, indented under a key without a value, are common in AWS
 // files; under a key with a value some readers take an indented line for more of that, and some for a key of its own.
-func (s *section) body(doc []byte) iter.Seq[bodyLine] {
-	return func(yield func(bodyLine) bool) {
+func (s *Section) Lines(doc []byte) iter.Seq[Line] {
+	return func(yield func(Line) bool) {
 		_, body := cutLine(doc[s.start:s.end])
-		var parent bodyLine // the last line that was not indented
+		var parent Line // the last line that was not indented
 		parent.kind = quietLine
 		for line := range bytes.Lines(body) {
 			text := bytes.TrimSpace(line)
 			first, _ := utf8.DecodeRune(line)
-			l := bodyLine{text: line, kind: foreignLine, indented: unicode.IsSpace(first)}
+			l := Line{text: line, kind: foreignLine, indented: unicode.IsSpace(first)}
 			if i := bytes.IndexAny(text, "=:"); i >= 0 {
-				l.key = strings.ToLower(string(bytes.TrimSpace(text[:i])))
-				l.value = string(bytes.TrimSpace(text[i+1:]))
+				l.Key = strings.ToLower(string(bytes.TrimSpace(text[:i])))
+				l.Value = string(bytes.TrimSpace(text[i+1:]))
 			}
 			isNested := l.indented && parent.kind == foreignLine
 			switch {
 			case len(text) == 0 || text[0] == '#' || text[0] == ';':
 				l.kind = quietLine
-			case !isNested && managedKeys[l.key], l.indented && parent.kind == ownLine && l.key == "":
+			case !isNested && isManaged(l.Key, l.Value), l.indented && parent.kind == ownLine && l.Key == "":
 				l.kind = ownLine
 			}
 			if l.kind != quietLine {
-				l.ambiguous = l.indented && !(isNested && parent.value == "")
+				l.ambiguous = l.indented && !(isNested && parent.Value == "")
 				if !l.indented {
 					parent = l
 				}
@@ -147,20 +173,20 @@ func (s *section) body(doc []byte) iter.Seq[bodyLine] {
 	}
 }
 
-// readManaged returns the managed keys of a section, and whether it exists. What decides over ownership is read by the
+// ReadManaged returns the managed keys of a section, and whether it exists. What decides over ownership is read by the
 // rule that decides what is edited, and only where all readers agree.
-func readManaged(doc []byte, name string) (map[string]string, bool, error) {
+func ReadManaged(doc []byte, name string) (map[string]string, bool, error) {
 	s, err := find(doc, name)
 	if s == nil || err != nil {
 		return nil, false, err
 	}
 	pairs := map[string]string{}
-	for l := range s.body(doc) {
+	for l := range s.Lines(doc) {
 		if l.kind == ownLine && !l.indented {
-			pairs[l.key] = l.value
+			pairs[l.Key] = l.Value
 		}
 	}
-	pairs[scopeKey] = strings.TrimSuffix(pairs[scopeKey], endedLine)
+	pairs[ScopeKey] = strings.TrimSuffix(pairs[ScopeKey], endedLine)
 	return pairs, true, nil
 }
 
@@ -173,8 +199,8 @@ func cutLine(text []byte) (line, rest []byte) {
 	return text[:end], text[end:]
 }
 
-// readSection returns all keys of a section, in lower case, and whether it exists.
-func readSection(doc []byte, name string) (map[string]string, bool, error) {
+// ReadAll returns all keys of a section, in lower case, and whether it exists.
+func ReadAll(doc []byte, name string) (map[string]string, bool, error) {
 	s, err := find(doc, name)
 	if s == nil || err != nil {
 		return nil, false, err
@@ -199,31 +225,30 @@ func readSection(doc []byte, name string) (map[string]string, bool, error) {
 	return pairs, true, nil
 }
 
-// checkValue refuses what would need quoting, as readers disagree on quotes: only printable ASCII that no reader takes
+// CheckValue refuses what would need quoting, as readers disagree on quotes: only printable ASCII that no reader takes
 // for a comment, a quote or a second line. The error does not hold the value, which may be a secret.
-func checkValue(p pair) error {
-	v := p.value
+func CheckValue(key, v string) error {
 	switch {
 	case len(v) > maxValueSize:
-		return fmt.Errorf("chaim: value for %s is longer than %d bytes", p.key, maxValueSize)
+		return fmt.Errorf("chaim: value for %s is longer than %d bytes", key, maxValueSize)
 	case v == "" || v != strings.TrimSpace(v):
-		return fmt.Errorf("chaim: value for %s is empty or has spaces around it", p.key)
+		return fmt.Errorf("chaim: value for %s is empty or has spaces around it", key)
 	case strings.ContainsRune("#;'\"`", rune(v[0])) || strings.Contains(v, " #") || strings.Contains(v, ";"):
-		return fmt.Errorf("chaim: value for %s would be read as a comment or a quoted string", p.key)
+		return fmt.Errorf("chaim: value for %s would be read as a comment or a quoted string", key)
 	case strings.ContainsFunc(v, func(r rune) bool { return r < 0x20 || r > 0x7e }):
-		return fmt.Errorf("chaim: value for %s has characters other than printable ASCII", p.key)
+		return fmt.Errorf("chaim: value for %s has characters other than printable ASCII", key)
 	}
 	return nil
 }
 
-// setSection returns doc with pairs as the managed keys of the section: written in place where the section exists,
+// Set returns doc with pairs as the managed keys of the section: written in place where the section exists,
 // with every other line of it kept, or added at the end.
-func setSection(doc []byte, name string, pairs []pair) ([]byte, error) {
+func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
 	for _, p := range pairs {
-		if !managedKeys[p.key] {
-			return nil, errors.New("chaim: " + p.key + " is not a key that chaim writes")
+		if !isManaged(p.Key, p.Value) {
+			return nil, errors.New("chaim: " + p.Key + " is not a key that chaim writes")
 		}
-		if err := checkValue(p); err != nil {
+		if err := CheckValue(p.Key, p.Value); err != nil {
 			return nil, err
 		}
 	}
@@ -237,7 +262,7 @@ func setSection(doc []byte, name string, pairs []pair) ([]byte, error) {
 	return rewriteSection(doc, s, pairs)
 }
 
-func appendSection(doc []byte, name string, pairs []pair) ([]byte, error) {
+func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
 	if err := checkEditable(doc); err != nil {
 		return nil, err
 	}
@@ -245,62 +270,62 @@ func appendSection(doc []byte, name string, pairs []pair) ([]byte, error) {
 	out := bytes.NewBuffer(bytes.Clone(doc))
 	isIncomplete := false
 	// After a complete line this is the blank line between sections, after an incomplete one its end; either way
-	// deleteSection takes it back.
+	// Delete takes it back.
 	if text := bytes.TrimPrefix(doc, utf8BOM); len(text) > 0 {
 		out.WriteString(eol)
 		isIncomplete = text[len(text)-1] != '\n'
 	}
 	out.WriteString("[" + name + "]" + eol)
 	for _, p := range pairs {
-		if p.key == scopeKey && isIncomplete {
-			p.value += endedLine
+		if p.Key == ScopeKey && isIncomplete {
+			p.Value += endedLine
 		}
-		out.WriteString(p.key + " = " + p.value + eol)
+		out.WriteString(p.Key + " = " + p.Value + eol)
 	}
 	return out.Bytes(), nil
 }
 
 // rewriteSection replaces the values of keys where they stand, and adds new ones after the last of them. It refuses a
 // section out of which some reader would take other keys than these.
-func rewriteSection(doc []byte, s *section, pairs []pair) ([]byte, error) {
+func rewriteSection(doc []byte, s *Section, pairs []Pair) ([]byte, error) {
 	header, _ := cutLine(doc[s.start:s.end])
 	refuse := func(why string) ([]byte, error) {
-		return nil, fmt.Errorf("chaim: section [%s] at line %d %s", s.name, s.line, why)
+		return nil, fmt.Errorf("chaim: section [%s] at line %d %s", s.Name, s.line, why)
 	}
-	rest, isPlain := bytes.CutPrefix(header, []byte("["+s.name+"]"))
+	rest, isPlain := bytes.CutPrefix(header, []byte("["+s.Name+"]"))
 	if rest = bytes.TrimSpace(rest); !isPlain || len(rest) > 0 && (!bytes.ContainsAny(rest[:1], "#;") || bytes.ContainsAny(rest, "[]")) {
-		return refuse("has a header that some SDKs misread: leave nothing but [" + s.name + "] on that line")
+		return refuse("has a header that some SDKs misread: leave nothing but [" + s.Name + "] on that line")
 	}
 	eol := lineEnding(doc)
 	missing := map[string]string{}
 	for _, p := range pairs {
-		missing[p.key] = p.value
+		missing[p.Key] = p.Value
 	}
 	var out, tail bytes.Buffer // tail follows the last managed line
 	out.Write(doc[:s.start])
 	out.Write(bytes.TrimRight(header, "\r\n"))
 	out.WriteString(eol)
-	for l := range s.body(doc) {
-		value, ok := missing[l.key]
+	for l := range s.Lines(doc) {
+		value, ok := missing[l.Key]
 		switch {
 		case l.ambiguous:
 			return refuse("has an indented line, which readers understand differently: move it to the left or out of the section")
-		case l.kind == foreignLine && !l.indented && decisiveKeys.MatchString(l.key):
-			return refuse("has " + l.key + ", which SDKs use in place of its keys: remove it")
+		case l.kind == foreignLine && !l.indented && IsDecisive(l.Key):
+			return refuse("has " + l.Key + ", which SDKs use in place of its keys: remove it")
 		case l.kind != ownLine:
 			tail.Write(l.text)
 		case ok:
-			delete(missing, l.key)
-			if l.key == scopeKey && strings.HasSuffix(l.value, endedLine) {
+			delete(missing, l.Key)
+			if l.Key == ScopeKey && strings.HasSuffix(l.Value, endedLine) {
 				value += endedLine
 			}
 			_, _ = tail.WriteTo(&out) // to memory
-			out.WriteString(l.key + " = " + value + eol)
+			out.WriteString(l.Key + " = " + value + eol)
 		}
 	}
 	for _, p := range pairs {
-		if value, ok := missing[p.key]; ok {
-			out.WriteString(p.key + " = " + value + eol)
+		if value, ok := missing[p.Key]; ok {
+			out.WriteString(p.Key + " = " + value + eol)
 		}
 	}
 	_, _ = tail.WriteTo(&out)
@@ -308,18 +333,18 @@ func rewriteSection(doc []byte, s *section, pairs []pair) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// deleteSection returns doc without the managed lines of the section, and without its header unless other people's
-// keys stand under it. Comments and blank lines stay, but for the one that setSection added above the header.
-func deleteSection(doc []byte, name string) ([]byte, error) {
+// Delete returns doc without the managed lines of the section, and without its header unless other people's
+// keys stand under it. Comments and blank lines stay, but for the one that Set added above the header.
+func Delete(doc []byte, name string) ([]byte, error) {
 	s, err := find(doc, name)
 	if s == nil || err != nil {
 		return doc, err
 	}
 	var kept []byte
 	isForeign, hasEnded := false, false
-	for l := range s.body(doc) {
+	for l := range s.Lines(doc) {
 		if l.kind == ownLine {
-			hasEnded = hasEnded || l.key == scopeKey && strings.HasSuffix(l.value, endedLine)
+			hasEnded = hasEnded || l.Key == ScopeKey && strings.HasSuffix(l.Value, endedLine)
 			continue
 		}
 		kept = append(kept, l.text...)
@@ -339,7 +364,7 @@ func deleteSection(doc []byte, name string) ([]byte, error) {
 // passOnEnding makes the section of another scope at the start of doc the one that ended the line above it. If there is
 // none, the ending is still with the caller.
 func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
-	found := scan(doc)
+	found := Scan(doc)
 	if len(found) == 0 || len(bytes.TrimSpace(doc[:found[0].start])) > 0 {
 		return doc, true
 	}
@@ -347,9 +372,9 @@ func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 	header, _ := cutLine(doc[s.start:s.end])
 	out := bytes.Clone(doc[:s.start+len(header)])
 	isLeft = true
-	for l := range s.body(doc) {
+	for l := range s.Lines(doc) {
 		line := l.text
-		if l.kind == ownLine && l.key == scopeKey {
+		if l.kind == ownLine && l.Key == ScopeKey {
 			id := bytes.TrimRight(line, "\r\n")
 			line = slices.Concat(id, []byte(endedLine), line[len(id):])
 			isLeft = false

@@ -1,6 +1,6 @@
 //go:build unix
 
-package chaim
+package sharedfile
 
 import (
 	"io/fs"
@@ -17,7 +17,7 @@ func TestModesUnderAnyUmask(t *testing.T) {
 	for _, mask := range []int{0, 0o022, 0o077, 0o277} {
 		path := filepath.Join(t.TempDir(), "credentials")
 		old := syscall.Umask(mask)
-		err := newSharedFile(path).edit(t.Context(), appendLine("x"))
+		err := newFile(path).Edit(t.Context(), addLine("x"))
 		syscall.Umask(old)
 		require.NoError(t, err)
 		info, err := os.Stat(path)
@@ -38,17 +38,17 @@ func TestFilesOfAnotherUserAreRefused(t *testing.T) {
 			require.NoError(t, os.Chown(p, 65534, 65534))
 		}
 		missing := filepath.Join(dir, "new", "credentials")
-		assert.ErrorIs(t, newSharedFile(missing).edit(t.Context(), appendLine("x")), fs.ErrPermission)
+		assert.ErrorIs(t, newFile(missing).Edit(t.Context(), addLine("x")), fs.ErrPermission)
 		assert.NoDirExists(t, filepath.Dir(missing))
 	}
-	assert.ErrorIs(t, newSharedFile(path).edit(t.Context(), appendLine("x")), fs.ErrPermission)
-	assert.NoFileExists(t, path+lockExtension, "a lock file of the wrong owner would lock the right one out")
+	assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("x")), fs.ErrPermission)
+	assert.NoFileExists(t, lockPath(path), "a lock file of the wrong owner would lock the right one out")
 }
 
 func TestNamedPipeIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
-	_, err := newSharedFile(path).read()
+	_, err := newFile(path).Read()
 	assert.ErrorContains(t, err, "not a regular file")
-	assert.ErrorContains(t, newSharedFile(path).edit(t.Context(), appendLine("x")), "not a regular file")
+	assert.ErrorContains(t, newFile(path).Edit(t.Context(), addLine("x")), "not a regular file")
 }

@@ -1,4 +1,4 @@
-package chaim
+package inifile
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var testPairs = []pair{
+var testPairs = []Pair{
 	{"aws_access_key_id", "ASIAEXAMPLE000000001"},
 	{"aws_secret_access_key", "secret+/=1"},
 	{"accountname", "sredev"},
@@ -33,15 +33,15 @@ func TestSetAndDeleteSection(t *testing.T) {
 		{"damage elsewhere", "junk\n[\n= x\n[a]\nk\n[a]\n", "junk\n[\n= x\n[a]\nk\n[a]\n\n[p]\n" + testBody},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := setSection([]byte(tt.doc), "p", testPairs)
+			got, err := Set([]byte(tt.doc), "p", testPairs)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(got))
 
-			again, err := setSection(got, "p", testPairs)
+			again, err := Set(got, "p", testPairs)
 			require.NoError(t, err)
 			assert.Equal(t, string(got), string(again), "the same values change nothing")
 
-			back, err := deleteSection(got, "p")
+			back, err := Delete(got, "p")
 			require.NoError(t, err)
 			assert.Equal(t, tt.doc, string(back), "add and remove is the identity")
 		})
@@ -54,11 +54,11 @@ func TestDeleteInAnyOrder(t *testing.T) {
 			text := []byte(doc)
 			var err error
 			for _, name := range []string{"p", "q", "r"} {
-				text, err = setSection(text, name, testPairs)
+				text, err = Set(text, name, testPairs)
 				require.NoError(t, err)
 			}
 			for _, name := range order {
-				text, err = deleteSection(text, name)
+				text, err = Delete(text, name)
 				require.NoError(t, err)
 			}
 			assert.Equal(t, doc, string(text), "%q, removed in order %v", doc, order)
@@ -69,14 +69,14 @@ func TestDeleteInAnyOrder(t *testing.T) {
 func TestSetSectionInPlace(t *testing.T) {
 	doc := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = old\nAWS_Secret_Access_Key: old\nmine = kept\naws_security_token = stale\n\n# about b\n[b]\nk = v\n"
 	want := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\nchaim_scope = S\nmine = kept\n\n# about b\n[b]\nk = v\n"
-	got, err := setSection([]byte(doc), "p", testPairs)
+	got, err := Set([]byte(doc), "p", testPairs)
 	require.NoError(t, err)
 	assert.Equal(t, want, string(got))
 }
 
 func TestNestedSettingsStay(t *testing.T) {
 	const doc = "[p]\nregion = x\ns3 =\n  region = y\n\trole_arn = z\n  # note\n"
-	got, err := setSection([]byte(doc), "p", []pair{{"region", "new"}})
+	got, err := Set([]byte(doc), "p", []Pair{{"region", "new"}})
 	require.NoError(t, err)
 	assert.Equal(t, strings.Replace(doc, "region = x", "region = new", 1), string(got))
 }
@@ -99,7 +99,7 @@ func TestDeleteSectionKeepsWhatIsNotOurs(t *testing.T) {
 		{"absent", "[a]\n", "[a]\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := deleteSection([]byte(tt.doc), "p")
+			got, err := Delete([]byte(tt.doc), "p")
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(got))
 		})
@@ -135,10 +135,10 @@ func TestSectionRefusals(t *testing.T) {
 		"indented by a NBSP":   "[p]\nregion = x\n\u00a0output = json\n",
 		"keys under a value":   "[p]\noutput = json\n  aws_access_key_id = other\n  role_arn = y\n",
 	} {
-		_, err := setSection([]byte(doc), "p", testPairs)
+		_, err := Set([]byte(doc), "p", testPairs)
 		assert.ErrorContains(t, err, "line", name)
 	}
-	_, err := deleteSection([]byte("[p]\n[a]\n[p]\n"), "p")
+	_, err := Delete([]byte("[p]\n[a]\n[p]\n"), "p")
 	assert.ErrorContains(t, err, "lines 1 and 3")
 }
 
@@ -154,10 +154,10 @@ func TestReadManaged(t *testing.T) {
 		"[p]\ncredential_process = y\n  accountname = x\n": false,
 		"[q]\naccountname = x\n[p]\n":                      false,
 	} {
-		pairs, exists, err := readManaged([]byte(doc), "p")
+		pairs, exists, err := ReadManaged([]byte(doc), "p")
 		require.NoError(t, err)
 		assert.True(t, exists)
-		assert.Equal(t, marked, pairs[managedMarker] != "", doc)
+		assert.Equal(t, marked, pairs[MarkerKey] != "", doc)
 	}
 }
 
@@ -166,18 +166,18 @@ func TestSetSectionRefusesValues(t *testing.T) {
 		"", " x", "x ", "a\nb", "a\rb", "a\x00b", "a\tb", "#x", ";x", "'x'", `"x"`, "`x`", "a;b", "a #b", "\u00e9", "\u2028",
 		"x\n[admin]\naws_access_key_id = y", "x\x1b[31m",
 	} {
-		_, err := setSection(nil, "p", []pair{{"aws_secret_access_key", value}})
+		_, err := Set(nil, "p", []Pair{{"aws_secret_access_key", value}})
 		if assert.Error(t, err, "%q", value) && len(value) > 2 {
 			assert.NotContains(t, err.Error(), value)
 		}
 	}
-	_, err := setSection(nil, "p", []pair{{"credential_process", "rm"}})
+	_, err := Set(nil, "p", []Pair{{"credential_process", "rm"}})
 	assert.Error(t, err)
 }
 
 func TestReadSection(t *testing.T) {
 	doc := "[a]\nk = v\n[p]\nAPI = 8xx\npercent = %(k)s\nequals = a=b==\nhash = a#b # c\nnested =\n  x = y\nquoted = \"q\"\nback = a\\\nflag\n[b]\nk = w\n"
-	pairs, exists, err := readSection([]byte(doc), "p")
+	pairs, exists, err := ReadAll([]byte(doc), "p")
 	require.NoError(t, err)
 	require.True(t, exists)
 	for key, want := range map[string]string{
@@ -187,13 +187,13 @@ func TestReadSection(t *testing.T) {
 	}
 	assert.NotContains(t, pairs, "k")
 
-	_, exists, err = readSection([]byte(doc), "q")
+	_, exists, err = ReadAll([]byte(doc), "q")
 	require.NoError(t, err)
 	assert.False(t, exists)
 }
 
 func TestReadSectionErrorHoldsNoValue(t *testing.T) {
-	_, _, err := readSection([]byte("[p]\n= CANARY\n"), "p")
+	_, _, err := ReadAll([]byte("[p]\n= CANARY\n"), "p")
 	require.ErrorContains(t, err, "line 1")
 	assert.NotContains(t, err.Error(), "CANARY")
 }
@@ -209,27 +209,27 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 		if err != nil {
 			return // ambiguous, so refused
 		}
-		set, err := setSection(doc, "p", testPairs)
+		set, err := Set(doc, "p", testPairs)
 		if err != nil {
 			return // refused, with the document untouched
 		}
-		again, err := setSection(set, "p", testPairs)
+		again, err := Set(set, "p", testPairs)
 		if err != nil || !bytes.Equal(set, again) {
 			t.Fatalf("setting the same values again changes the text: %v", err)
 		}
-		if before, after := scan(doc), scan(set); len(after)-len(before) > 1 || len(after) < len(before) {
+		if before, after := Scan(doc), Scan(set); len(after)-len(before) > 1 || len(after) < len(before) {
 			t.Fatalf("%d sections became %d", len(before), len(after))
 		}
-		if got, _, err := readManaged(set, "p"); err != nil {
+		if got, _, err := ReadManaged(set, "p"); err != nil {
 			t.Fatal(err)
 		} else {
 			for _, p := range testPairs {
-				if got[p.key] != p.value {
-					t.Fatalf("%s reads as %q", p.key, got[p.key])
+				if got[p.Key] != p.Value {
+					t.Fatalf("%s reads as %q", p.Key, got[p.Key])
 				}
 			}
 		}
-		back, err := deleteSection(set, "p")
+		back, err := Delete(set, "p")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,196 @@
+package sharedfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+const (
+	maxRestarts   = 50
+	settlePoll    = 2 * time.Millisecond
+	quietTime     = 100 * time.Millisecond // a file older than this has no writer half-way through
+	doubtTime     = 500 * time.Millisecond // how long a file that lost sections is given to get them back
+	maxSettleTime = 5 * time.Second
+	neighbourTime = time.Second // whoever wrote more recently may be about to write again
+)
+
+// verifyPauses pass until an edit is looked at again, as a neighbour may have read the file before the edit and write
+// all of it back after.
+var verifyPauses = []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond}
+
+// errChanged means that the file is not any more what an edit was made from.
+var errChanged = errors.New("chaim: the file has changed")
+
+// commit makes a batch of edits, with the lock held.
+type commit struct {
+	target string
+	batch  []*edit
+	log    *slog.Logger
+	record record
+	// What another program wrote to the file that we had just replaced: the next text is made from it.
+	rescued *snapshot
+}
+
+func (c *commit) run() {
+	defer c.dropRescued()
+	if err := recoverInPlace(c.target); err != nil {
+		c.finish(err)
+		return
+	}
+	for range maxRestarts {
+		before, err := c.settle()
+		if err != nil {
+			c.finish(err)
+			return
+		}
+		done, err := c.attempt(&before)
+		before.release()
+		if errors.Is(err, errChanged) {
+			continue
+		}
+		if done || err != nil {
+			c.finish(err)
+			return
+		}
+	}
+	c.finish(c.restless())
+}
+
+func (c *commit) restless() error {
+	return fmt.Errorf("chaim: cannot write %s: another program keeps changing it", c.target)
+}
+
+// attempt makes the new text and puts it in place. It is to be called again if it is not done.
+func (c *commit) attempt(before *snapshot) (done bool, err error) {
+	isOurs := before.info != nil && c.record.matches(before.info)
+	base := before.text
+	if c.rescued != nil && isOurs {
+		base = c.rescued.text
+	} else {
+		c.dropRescued()
+	}
+	text := c.apply(base)
+	if bytes.Equal(before.text, text) {
+		c.rescued = nil
+		return true, nil
+	}
+	hasNeighbour := before.info != nil && !isOurs && time.Since(before.info.ModTime()).Abs() < neighbourTime
+	rescued, err := c.replace(before, text)
+	if rescued == nil && err != nil {
+		return false, err
+	}
+	c.rescued = rescued
+	return rescued == nil && (!hasNeighbour || c.holds()), err
+}
+
+func (c *commit) dropRescued() {
+	if c.rescued != nil {
+		c.log.Warn("chaim: an edit of another program may be lost", "path", c.target)
+		c.rescued = nil
+	}
+}
+
+// apply makes all edits that still can be made.
+func (c *commit) apply(text []byte) []byte {
+	c.keep(func(e *edit) error {
+		after, err := e.change(text)
+		switch {
+		case err != nil:
+			return errtext.Wrap(err, "%s", e.file.Path)
+		case len(after) > maxFileSize:
+			return tooLarge(e.file.Path)
+		}
+		text = after
+		return nil
+	})
+	return text
+}
+
+// keep drops the edits for which test returns an error, which is their outcome.
+func (c *commit) keep(test func(*edit) error) {
+	c.batch = slices.DeleteFunc(c.batch, func(e *edit) bool {
+		err := test(e)
+		if err != nil {
+			e.done <- err
+		}
+		return err != nil
+	})
+}
+
+// keepWanted drops the edits that nobody waits for any more: whoever has ended a context, and then has the lock in turn,
+// can rely on nothing coming after that.
+func (c *commit) keepWanted() {
+	c.keep(func(e *edit) error {
+		if e.ctx.Err() == nil {
+			return nil
+		}
+		return errtext.Wrap(context.Cause(e.ctx), "cannot write %s", c.target)
+	})
+}
+
+func (c *commit) finish(err error) {
+	for _, e := range c.batch {
+		e.done <- err
+	}
+}
+
+// settle reads the file when no writer seems half-way through. Programs that rewrite it in place, such as the AWS CLI,
+// empty it first: building on what is there at that moment would lose the rest.
+func (c *commit) settle() (snapshot, error) {
+	for start := time.Now(); ; {
+		s, err := holdSnapshot(c.target)
+		if err != nil {
+			return s, err
+		}
+		waited := time.Since(start)
+		if !s.busy && !c.mayBePart(s, waited) {
+			return s, nil
+		}
+		s.release()
+		if c.keepWanted(); len(c.batch) == 0 && c.rescued == nil {
+			return snapshot{}, nil
+		}
+		if waited > maxSettleTime {
+			return snapshot{}, c.restless()
+		}
+		<-time.After(settlePoll)
+	}
+}
+
+// mayBePart reports whether s may be only a part of what another program is writing.
+func (c *commit) mayBePart(s snapshot, waited time.Duration) bool {
+	if s.info == nil {
+		return c.record.isKnown && waited < doubtTime // renamed, to be written again
+	}
+	if c.record.matches(s.info) {
+		return false
+	}
+	// The clock of a file server may be a little ahead.
+	age := time.Since(s.info.ModTime())
+	isYoung := func(limit time.Duration) bool { return age > -quietTime && age < limit }
+	if len(s.text) == 0 || c.record.isKnown && countHeaders(s.text) < c.record.headers {
+		if waited < doubtTime && isYoung(doubtTime) {
+			return true
+		}
+	}
+	return s.held == nil && isYoung(quietTime)
+}
+
+// holds reports whether the edits are still in the file after neighbours had time to overwrite them.
+func (c *commit) holds() bool {
+	for _, pause := range verifyPauses {
+		<-time.After(pause)
+		s, err := takeSnapshot(c.target)
+		if err != nil || !bytes.Equal(c.apply(s.text), s.text) {
+			return false
+		}
+	}
+	return true
+}

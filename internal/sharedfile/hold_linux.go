@@ -1,0 +1,45 @@
+package sharedfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// holdOffWriters takes a read lease: whoever opens the file for writing then waits until f is closed, for 45 seconds at
+// most. isBusy means that somebody has it open for writing already.
+//
+// https://man7.org/linux/man-pages/man2/F_SETLEASE.2const.html
+func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
+	// A signal says that somebody waits. SIGURG is one that no program dies of.
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETSIG, int(unix.SIGURG)); err != nil {
+		return false, false
+	}
+	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	return err == nil, errors.Is(err, unix.EAGAIN)
+}
+
+// isAwaited reports whether somebody waits to open the file for writing.
+func isAwaited(f *os.File) bool {
+	kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
+	return err != nil || kind != unix.F_RDLCK
+}
+
+// exchange makes two files change places, at once.
+func exchange(a, b string) error { return renameat2(a, b, unix.RENAME_EXCHANGE) }
+
+// create renames from to a name that must not exist.
+func create(from, to string) error { return renameat2(from, to, unix.RENAME_NOREPLACE) }
+
+func renameat2(from, to string, flags uint) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, flags)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.ENOTSUP):
+		err = errors.ErrUnsupported // by this file system
+	}
+	return &fs.PathError{Op: "rename", Path: to, Err: err}
+}

@@ -1,0 +1,105 @@
+package sharedfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+// A file that is a mount point itself, as with "docker run -v file:file", cannot be replaced, only be written to. What
+// stood there and what is to stand there is kept beside it until that is done.
+
+func backupPath(target string) string { return target + ".chaim-backup" }
+
+const backupHeader = "chaim-backup %d %d\n"
+
+// writeInPlace writes text over before. A reader may see a part of it, and a program that writes at the same time and
+// takes no lock may win or lose.
+func writeInPlace(target string, before *snapshot, text []byte) (fs.FileInfo, error) {
+	backup := fmt.Appendf(nil, backupHeader, len(before.text), len(text))
+	backup = append(append(backup, before.text...), text...)
+	if err := WriteFile(backupPath(target), backup); err != nil {
+		return nil, err
+	}
+	before.release() // or we would wait for ourselves
+	now, err := takeSnapshot(target)
+	if err != nil {
+		return nil, err
+	}
+	if !before.equal(now) {
+		return nil, errors.Join(errChanged, os.Remove(backupPath(target)))
+	}
+	info, err := overwrite(target, text)
+	if err != nil {
+		return nil, err // with the backup for the next edit
+	}
+	return info, os.Remove(backupPath(target))
+}
+
+func overwrite(target string, text []byte) (fs.FileInfo, error) {
+	f, err := os.OpenFile(target, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := f.Chmod(0o600); err != nil {
+		return nil, err
+	}
+	// Cut off last: most texts differ at their end only.
+	if _, err := f.Write(text); err != nil {
+		return nil, err
+	}
+	if err := f.Truncate(int64(len(text))); err != nil {
+		return nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, err
+	}
+	return f.Stat()
+}
+
+// recoverInPlace takes back what a process that died left half-written.
+func recoverInPlace(target string) error {
+	path := backupPath(target)
+	backup, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return errtext.Wrap(err, "cannot recover %s", target)
+	}
+	header, texts, _ := bytes.Cut(backup, []byte("\n"))
+	var oldSize, newSize int
+	if _, err := fmt.Sscanf(string(header)+"\n", backupHeader, &oldSize, &newSize); err != nil || oldSize < 0 || newSize < 0 || oldSize+newSize != len(texts) {
+		return refusal(path, fmt.Sprintf("%s is not a backup of chaim's: move it elsewhere", path), fs.ErrExist)
+	}
+	now, err := takeSnapshot(target)
+	if err != nil {
+		return err
+	}
+	oldText, newText := texts[:oldSize], texts[oldSize:]
+	switch {
+	case bytes.Equal(now.text, oldText), bytes.Equal(now.text, newText):
+	case isPart(now.text, oldText, newText):
+		if _, err := overwrite(target, oldText); err != nil {
+			return errtext.Wrap(err, "cannot recover %s", target)
+		}
+	default:
+		return refusal(path, fmt.Sprintf("%s was changed after a write to it was cut off: see %s for what it held before, then remove that", target, filepath.Base(path)), fs.ErrExist)
+	}
+	return os.Remove(path)
+}
+
+// isPart reports whether text is what overwriting oldText with newText looks like half-way through.
+func isPart(text, oldText, newText []byte) bool {
+	n := 0
+	for n < min(len(text), len(newText)) && text[n] == newText[n] {
+		n++
+	}
+	return bytes.Equal(text[n:], oldText[min(n, len(oldText)):])
+}

@@ -1,0 +1,117 @@
+package sharedfile
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+const lockPoll = time.Millisecond // to twice that
+
+// lockPath is the file that is locked instead of the target, of which the next rename would replace the inode.
+func lockPath(target string) string { return target + ".lock" }
+
+func lock(ctx context.Context, target string, patience time.Duration) (unlock func(), err error) {
+	path := lockPath(target)
+	polling, cancel := context.WithTimeout(ctx, max(patience, lockPoll))
+	defer cancel()
+	l := flock.New(path, flock.SetPermissions(0o600))
+	if _, err := l.TryLockContext(polling, lockPoll+rand.N(lockPoll)); err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil, errtext.Wrap(context.Cause(ctx), "waiting for %s", path)
+		case polling.Err() != nil:
+			return nil, lockedError(target)
+		}
+		return nil, errtext.Wrap(err, "cannot lock %s", path)
+	}
+	return func() { _ = l.Close() }, nil
+}
+
+func lockedError(target string) error {
+	holder := "somebody"
+	if text, err := os.ReadFile(lockPath(target)); err == nil && isRecord(text) {
+		holder, _, _ = strings.Cut(string(text), "\n")
+	}
+	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
+}
+
+// Holder names this process, for those who find a file of it.
+var Holder = sync.OnceValue(func() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
+})
+
+// record is what the lock file holds: who took the lock last, and what the last edit under it left. A file that still
+// looks like that was touched by nobody else since.
+type record struct {
+	path        string
+	modTime     int64 // nanoseconds since 1970
+	size        int64
+	headers     int // see countHeaders
+	isKnown     bool
+	isWriteable bool
+}
+
+var recordRule = regexp.MustCompile(`^process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?$`)
+
+func isRecord(text []byte) bool { return recordRule.Match(text) }
+
+// openRecord puts this process into the lock file, if that is ours and not, by a link or a name that others use too,
+// some other file. Without a record an edit only takes longer.
+func openRecord(path string) record {
+	r := record{path: path}
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return r
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return r
+	}
+	match := recordRule.FindSubmatch(text)
+	r.isWriteable = len(text) == 0 || match != nil
+	if match != nil && len(match[1]) > 0 {
+		var errs [3]error
+		r.modTime, errs[0] = strconv.ParseInt(string(match[1]), 10, 64)
+		r.size, errs[1] = strconv.ParseInt(string(match[2]), 10, 64)
+		r.headers, errs[2] = strconv.Atoi(string(match[3]))
+		r.isKnown = errs == [3]error{}
+	}
+	r.write()
+	return r
+}
+
+func (r *record) write() {
+	if !r.isWriteable {
+		return
+	}
+	text := Holder() + "\n"
+	if r.isKnown {
+		text += fmt.Sprintf("%d %d %d\n", r.modTime, r.size, r.headers)
+	}
+	_ = os.WriteFile(r.path, []byte(text), 0o600)
+}
+
+func (r *record) leave(info fs.FileInfo, text []byte) {
+	r.modTime, r.size, r.headers, r.isKnown = info.ModTime().UnixNano(), info.Size(), countHeaders(text), true
+	r.write()
+}
+
+func (r *record) matches(info fs.FileInfo) bool {
+	return r.isKnown && info.ModTime().UnixNano() == r.modTime && info.Size() == r.size
+}

@@ -1,0 +1,128 @@
+package sharedfile
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+// edit is one call of Edit.
+type edit struct {
+	file   File
+	ctx    context.Context
+	change func([]byte) ([]byte, error)
+	start  time.Time
+	lead   chan struct{} // gets a token when this edit's caller is to commit all that wait
+	done   chan error    // gets the outcome
+}
+
+// queue holds the edits of one file that wait in this process. One of the callers leads: it takes the lock, commits all
+// that wait by then, and hands the lead to one that came later.
+type queue struct {
+	target   string
+	waiting  []*edit
+	lastLock time.Time
+}
+
+// queues are those with a leader. The mutex guards what is in them too.
+var queues = struct {
+	sync.Mutex
+	of map[string]*queue
+}{of: map[string]*queue{}}
+
+func join(target string, e *edit) *queue {
+	queues.Lock()
+	defer queues.Unlock()
+	q := queues.of[target]
+	if q == nil {
+		q = &queue{target: target}
+		queues.of[target] = q
+		e.lead <- struct{}{}
+	}
+	q.waiting = append(q.waiting, e)
+	return q
+}
+
+// wait returns the outcome of e. Until its commit has begun it also ends with e's context, and after lockTimeout in
+// which nobody in this process got the lock.
+func (q *queue) wait(e *edit) error {
+	for {
+		select {
+		case err := <-e.done:
+			return err
+		case <-e.lead:
+			q.commit(e)
+			return <-e.done
+		case <-e.ctx.Done():
+			if q.leave(e) {
+				return errtext.Wrap(context.Cause(e.ctx), "waiting for %s", lockPath(q.target))
+			}
+			return <-e.done
+		case <-time.After(q.patience(e)):
+			if q.patience(e) > 0 {
+				continue
+			}
+			if q.leave(e) {
+				return lockedError(q.target)
+			}
+			return <-e.done
+		}
+	}
+}
+
+// patience is how long e still waits for the lock.
+func (q *queue) patience(e *edit) time.Duration {
+	queues.Lock()
+	defer queues.Unlock()
+	if q.lastLock.After(e.start) {
+		return lockTimeout - time.Since(q.lastLock)
+	}
+	return lockTimeout - time.Since(e.start)
+}
+
+// leave takes e out of the queue, unless its commit has begun.
+func (q *queue) leave(e *edit) bool {
+	queues.Lock()
+	i := slices.Index(q.waiting, e)
+	if i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
+	queues.Unlock()
+	select {
+	case <-e.lead:
+		q.passLead()
+	default:
+	}
+	return i >= 0
+}
+
+func (q *queue) passLead() {
+	queues.Lock()
+	defer queues.Unlock()
+	if len(q.waiting) == 0 {
+		delete(queues.of, q.target)
+		return
+	}
+	q.waiting[0].lead <- struct{}{}
+}
+
+// commit makes the edits that wait by the time it has the lock, of which leader is one.
+func (q *queue) commit(leader *edit) {
+	defer q.passLead()
+	unlock, err := lock(leader.ctx, q.target, q.patience(leader))
+	if err != nil {
+		q.leave(leader)
+		leader.done <- err
+		return
+	}
+	defer unlock()
+	queues.Lock()
+	batch := q.waiting
+	q.waiting, q.lastLock = nil, time.Now()
+	queues.Unlock()
+	c := commit{target: q.target, batch: batch, log: leader.file.Log, record: openRecord(lockPath(q.target))}
+	c.run()
+}

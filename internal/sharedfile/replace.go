@@ -1,0 +1,173 @@
+package sharedfile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+// TempPattern matches the temporary files, which stand beside what they are to replace. They exist only while the lock
+// is held, so whoever holds it may remove those that others left.
+const TempPattern = ".chaim-tmp-*"
+
+// replace puts text in the place of before. Where another program wrote to before at the last moment, it returns what.
+func (c *commit) replace(before *snapshot, text []byte) (rescued *snapshot, err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, errChanged) {
+			err = errtext.Wrap(err, "cannot write %s", c.target)
+		}
+	}()
+	tmp, info, err := writeTemp(filepath.Dir(c.target), text)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removeIfThere(tmp))
+		}
+	}()
+	wanted := len(c.batch)
+	if c.keepWanted(); len(c.batch) < wanted || before.held != nil && isAwaited(before.held) {
+		return nil, errChanged
+	}
+	rescued, err = c.publish(tmp, before)
+	if errors.Is(err, syscall.EBUSY) {
+		info, err = writeInPlace(c.target, before, text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.record.leave(info, text)
+	if before.info != nil && before.info.Mode().Perm()&0o077 != 0 {
+		c.log.Warn("chaim: credentials file was open to other users and is now private", "path", c.target)
+	}
+	// It is what stood at the target, if it is still there.
+	if err := removeIfThere(tmp); err != nil {
+		return rescued, err
+	}
+	if err := syncDir(filepath.Dir(c.target)); err != nil {
+		return rescued, errtext.Wrap(err, "the new text is in place, but may not survive a power cut")
+	}
+	return rescued, nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// publish renames tmp to the target, if that is still what before shows.
+func (c *commit) publish(tmp string, before *snapshot) (rescued *snapshot, err error) {
+	if before.info == nil {
+		err = create(tmp, c.target)
+		if errors.Is(err, fs.ErrExist) {
+			return nil, errChanged
+		}
+	} else if err = exchange(tmp, c.target); err == nil {
+		return c.inspect(tmp, before)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		return nil, errChanged
+	}
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
+	}
+	now, err := takeSnapshot(c.target)
+	if err != nil {
+		return nil, err
+	}
+	if !before.equal(now) {
+		return nil, errChanged
+	}
+	return nil, rename(tmp, c.target)
+}
+
+// inspect looks at what was at the target when the new text took its place. That is before, unless another program was
+// quicker by a moment or is waiting to write to it; then it is what that program wrote, once it is done.
+func (c *commit) inspect(displaced string, before *snapshot) (rescued *snapshot, err error) {
+	info, err := os.Lstat(displaced)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.Join(errChanged, exchange(displaced, c.target))
+	}
+	if os.SameFile(info, before.info) && info.ModTime().Equal(before.info.ModTime()) && (before.held == nil || !isAwaited(before.held)) {
+		return nil, nil
+	}
+	before.release()
+	for start := time.Now(); ; {
+		s, err := holdSnapshot(displaced)
+		if err != nil {
+			return nil, err
+		}
+		s.release()
+		if !s.busy || time.Since(start) > maxSettleTime {
+			if bytes.Equal(s.text, before.text) {
+				return nil, nil
+			}
+			return &s, nil
+		}
+		<-time.After(settlePoll)
+	}
+}
+
+// writeTemp writes a private file durably, and reads it back before anything is built on it.
+func writeTemp(dir string, text []byte) (path string, info fs.FileInfo, err error) {
+	f, err := os.CreateTemp(dir, TempPattern)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	defer f.Close() // once more than needed where all goes well
+	// Chmod, because the umask applies to the mode given at creation.
+	if err := f.Chmod(0o600); err != nil {
+		return "", nil, err
+	}
+	if _, err := f.Write(text); err != nil {
+		return "", nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return "", nil, err
+	}
+	back, err := io.ReadAll(io.NewSectionReader(f, 0, int64(len(text))+1))
+	if err != nil {
+		return "", nil, err
+	}
+	if !bytes.Equal(back, text) {
+		return "", nil, &fs.PathError{Op: "write", Path: f.Name(), Err: errors.New("the file does not hold what was written to it")}
+	}
+	if info, err = f.Stat(); err != nil {
+		return "", nil, err
+	}
+	return f.Name(), info, f.Close()
+}
+
+// WriteFile replaces a file that only this package writes, in one step and durably, with mode 0600.
+func WriteFile(path string, text []byte) error {
+	tmp, _, err := writeTemp(filepath.Dir(path), text)
+	if err == nil {
+		if err = rename(tmp, path); err != nil {
+			err = errors.Join(err, os.Remove(tmp))
+		}
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return errtext.Wrap(err, "cannot write %s", path)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+//go:build unix
+
+package sharedfile
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+func rename(from, to string) error { return os.Rename(from, to) }
+
+// syncDir makes a rename in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// checkOwner refuses a file that the user could not have written, which a rename would replace all the same, and what
+// belongs to another user, who would lose it to the owner of this process, or whom others can make write elsewhere. Nor
+// does root leave its files in another user's folder, as sudo with that user's HOME would.
+func checkOwner(path string) error {
+	info, err := os.Stat(path)
+	if err == nil {
+		if info.Mode().Perm()&0o200 == 0 {
+			return refusal(path, path+" is read-only", fs.ErrPermission)
+		}
+		if uid, ok := owner(info); ok && uid != os.Geteuid() {
+			return wrongOwner(path, uid)
+		}
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			if dir == filepath.Dir(dir) {
+				return nil
+			}
+			continue // to be created
+		}
+		if uid, ok := owner(info); ok && uid != os.Geteuid() && uid != 0 {
+			return wrongOwner(dir, uid)
+		}
+		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+			return refusal(path, "anybody may write to "+dir+", and could read or replace the credentials there: chmod o-w it", fs.ErrPermission)
+		}
+		return nil
+	}
+}
+
+func owner(info fs.FileInfo) (uid int, ok bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(stat.Uid), true
+}
+
+func wrongOwner(path string, uid int) error {
+	return refusal(path, fmt.Sprintf("%s belongs to user id %d, and this process runs as %d: run it as that user", path, uid, os.Geteuid()), fs.ErrPermission)
+}

@@ -1,0 +1,76 @@
+// Package sharedfile edits a small file that other programs read and write too, most of them without a lock and in
+// place. An edit replaces the file in one step, loses nothing that another program wrote, and is on disk when it returns.
+//
+// Edits of one process that come while another is being written are written together. Between processes that use this
+// package a lock beside the file makes one edit wait for the other.
+package sharedfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+const (
+	maxFileSize = 16 << 20
+	lockTimeout = 10 * time.Second
+)
+
+// ErrLocked means that somebody else has held the lock for the whole time-out.
+var ErrLocked = errors.New("chaim: credentials file is locked")
+
+// File is a file that other programs read and write too. Its methods may be called from many goroutines and processes
+// at once. Their errors wrap those of the system; what the system would have allowed is refused with an [*fs.PathError]
+// that wraps [fs.ErrPermission] or a [syscall.Errno] too.
+type File struct {
+	Path string
+	Log  *slog.Logger
+}
+
+// Read returns the text of the file, empty for a missing one. While a program that writes in place is at it, the text
+// may be a part of what it writes.
+func (f File) Read() ([]byte, error) {
+	target, err := Resolve(f.Path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := takeSnapshot(target)
+	return s.text, err
+}
+
+// Edit replaces the text of the file by what change makes of it, in one step: readers see the old text or the new. It
+// returns once the new text is on disk.
+//
+// change is called while the lock is held, with an empty text for a missing file. It may be called again, with a text
+// in which what it does is done already, and must not do it twice. Nothing is written where it returns what it got.
+func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
+	target, err := Resolve(f.Path)
+	if err != nil {
+		return err
+	}
+	if err := checkOwner(target); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return errtext.Wrap(err, "cannot create the folder of %s", f.Path)
+	}
+	e := &edit{file: f, ctx: ctx, change: change, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
+	return join(target, e).wait(e)
+}
+
+// refusal is an error about a file that the system would have let us write.
+func refusal(path, why string, kind error) error {
+	return errtext.Wrap(&fs.PathError{Op: "write", Path: path, Err: kind}, "%s", why)
+}
+
+func tooLarge(path string) error {
+	return refusal(path, fmt.Sprintf("%s is larger than %d MiB", path, maxFileSize>>20), syscall.EFBIG)
+}
