@@ -16,12 +16,17 @@
 //
 // The file belongs to the user. chaim changes only the lines it wrote, under a lock that all programs using this
 // package share, and replaces the file in one step, so that a reader never sees a half-written one. A section without
-// the key accountname is never written to or removed.
+// the key accountname is never written to or removed. Other programs may write the file at any time: what they write
+// stays, and a profile that they overwrite is back within a second.
+//
+// While a scope lives it holds a lock on a file of its own in the folder "chaim" beside the credentials file. The profile
+// of a process that was killed is known by the lack of that, and is removed by the next [New] or [Sweep] of any process.
 //
 // # Long work
 //
 // AWS SDKs read the keys of a profile once, when a client is made. The profile is rewritten at each renewal, but a
-// client that outlives its first keys must be made again, or be given the Client as its provider.
+// client that outlives its first keys must be made again, be given the Client as its provider, or use a profile of the
+// form [Process].
 //
 // # Secrets
 //
@@ -35,6 +40,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +63,7 @@ const cleanupTimeout = time.Minute
 // own error is returned as it is, joined only by that of a removal that failed.
 //
 // With installs no signal handler, because that would change what signals do to the rest of the program: a program
-// killed by a signal leaves its profile behind. Use [WithContext] and [signal.NotifyContext] to clean up on Ctrl-C.
+// killed by a signal leaves its profile to the next [Sweep]. Use [WithContext] and [signal.NotifyContext] to clean up on Ctrl-C.
 //
 // Any number of calls may run at once, in one process or in many; each gets a profile of its own.
 //
@@ -110,6 +116,7 @@ type Client struct {
 	opts      Options
 	gateway   *gateway // nil with Options.Source
 	file      sharedfile.File
+	folder    string      // see scopeFiles
 	scope     string      // marks the profile as this client's; empty with Options.Keep
 	onExpired func(error) // may be nil
 
@@ -122,15 +129,15 @@ type Client struct {
 	stored  atomic.Bool            // something may stand in the file, or be on its way there
 	rival   string                 // see configRival; set before the first request
 
-	// What may stand there. Touched only while the file is locked, and by checkClaim before anything is stored.
-	section string
-	wrote   map[string]bool // access key ids
+	mu      sync.Mutex
+	written written            // guarded by mu
+	watcher context.CancelFunc // waits for its end too; nil without one; changed with the turn
 }
 
 var _ aws.CredentialsProvider = (*Client)(nil)
 
-// New checks opts and finds the gateway. It reads the credentials file and AWS_CA_BUNDLE for that if need be, writes
-// nothing and touches no network. The error wraps [ErrNotConfigured] when there is neither a gateway nor a Source.
+// New checks opts, finds the gateway and removes what dead processes left, as [Sweep] does; where that cannot be done it
+// goes into the log. It may read the credentials file and AWS_CA_BUNDLE and touches no network. The error wraps [ErrNotConfigured] when there is neither a gateway nor a Source.
 func New(opts Options) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
@@ -139,11 +146,15 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	folder, err := scopeFiles(path)
+	if err != nil {
+		return nil, err
+	}
 	c := &Client{
-		opts:  opts,
-		file:  sharedfile.File{Path: path, Log: opts.Logger},
-		turn:  make(chan struct{}, 1),
-		wrote: map[string]bool{},
+		opts:   opts,
+		file:   sharedfile.File{Path: path, Log: opts.Logger},
+		folder: folder,
+		turn:   make(chan struct{}, 1),
 	}
 	if opts.Source == nil {
 		settings, where, err := opts.findSettings(c.file)
@@ -159,6 +170,12 @@ func New(opts Options) (*Client, error) {
 	if !opts.Keep {
 		c.scope = rand.Text()
 	}
+	if opts.Form == Process {
+		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(c.processPath())); err != nil {
+			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(folder))
+		}
+	}
+	sweepQuietly(c.file)
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
@@ -210,6 +227,7 @@ func (c *Client) obtain(ctx context.Context) (m *Monitor, isNew bool, err error)
 		return nil, false, err
 	}
 	c.monitor.Store(m)
+	c.startWatching()
 	return m, true, nil
 }
 
@@ -223,7 +241,10 @@ func (c *Client) checkClaim() error {
 	if err != nil {
 		return err
 	}
-	if _, err = c.claim(doc); err != nil {
+	c.mu.Lock()
+	_, err = c.claim(doc)
+	c.mu.Unlock()
+	if err != nil {
 		return errtext.Wrap(err, "%s", c.file.Path)
 	}
 	return nil
@@ -253,29 +274,6 @@ func (c *Client) request(ctx context.Context) (grant, error) {
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
 	return g, err
-}
-
-// store writes keys into the profile.
-func (c *Client) store(ctx context.Context, g grant) error {
-	var name string
-	hasTried := false
-	wasStored := c.stored.Swap(true) // before the lock, for remove to wait for that
-	err := c.file.Edit(ctx, func(doc []byte) (_ []byte, err error) {
-		if name, err = c.claim(doc); err != nil {
-			return nil, err
-		}
-		hasTried, c.section, c.wrote[g.creds.AccessKeyID] = true, name, true
-		return inifile.Set(doc, name, sectionPairs(g, c.opts.Role, c.opts.Duration, c.opts.Terrible, c.scope))
-	})
-	if err != nil {
-		if !hasTried {
-			c.stored.Store(wasStored)
-		}
-		return err
-	}
-	c.latest.Store(&g)
-	c.profile.Store(&name)
-	return nil
 }
 
 // DeleteAccount removes a profile from the credentials file; one that is absent is not an error. For the client's own
@@ -314,50 +312,13 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 			return doc, err
 		case pairs[inifile.MarkerKey] == "":
 			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
-		case pairs[inifile.ScopeKey] != "" && !hasExpired(pairs):
+		case pairs[inifile.ScopeKey] != "" && isLive(c.folder, pairs):
 			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
 		case isLongLived(pairs["aws_access_key_id"]):
 			return nil, fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, profile)
 		}
 		return inifile.Delete(doc, profile)
 	})
-}
-
-// stopRenewing waits until nothing renews the profile any more. The caller has the turn.
-func (c *Client) stopRenewing() {
-	if m := c.monitor.Swap(nil); m != nil {
-		_ = m.Close() // always nil
-	}
-}
-
-// remove takes the profile out of the file, if it is still the one this client wrote. The caller has the turn and has
-// stopped the renewals.
-func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
-	if !c.stored.Load() {
-		return true, nil
-	}
-	err = c.file.Edit(ctx, func(doc []byte) ([]byte, error) {
-		if c.section == "" {
-			isOurs = true
-			return doc, nil // it did not get there
-		}
-		pairs, exists, err := inifile.ReadManaged(doc, c.section)
-		isOurs = !exists || c.owns(pairs)
-		if err != nil || !exists {
-			return doc, err
-		}
-		if !isOurs {
-			c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.section, "path", c.file.Path)
-			return doc, nil
-		}
-		return inifile.Delete(doc, c.section)
-	})
-	if err != nil {
-		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
-	}
-	c.stored.Store(false)
-	c.latest.Store(nil)
-	return isOurs, nil
 }
 
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first.

@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("AWS_CONFIG_FILE", filepath.Join(os.TempDir(), "chaim-no-such-file")); err != nil {
 		panic(err)
 	}
+	if form := os.Getenv("CHAIM_TEST_DIE"); form != "" {
+		dieInScope(form)
+	}
 	os.Exit(m.Run())
 }
 
@@ -173,6 +176,10 @@ func TestBadInputIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 		"duration in nanoseconds":    func(o *chaim.Options) { o.Duration = 1 },
 		"duration not in seconds":    func(o *chaim.Options) { o.Duration = time.Hour + time.Millisecond },
 		"region":                     func(o *chaim.Options) { o.Region = "eu-west-1\nx = y" },
+		"unknown form":               func(o *chaim.Options) { o.Form = 2 },
+		"process that is kept":       func(o *chaim.Options) { o.Form, o.Keep = chaim.Process, true },
+		"process with a token":       func(o *chaim.Options) { o.Form, o.Terrible = chaim.Process, true },
+		"folder as a comment":        func(o *chaim.Options) { o.Form, o.Dir = chaim.Process, o.Dir+"; x" },
 	}
 	for _, name := range []string{
 		"DEFAULT", "default", "__proto__", "constructor", "toString", "a b", "a#b", "a;b", "a]b", "[a", "a\nb", "a\x00b", "profile x",

@@ -43,6 +43,8 @@ type Options struct {
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool
+	// Form is what the profile holds: [Keys], the zero value, or [Process].
+	Form ProfileForm
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
 	Keep bool
@@ -68,6 +70,30 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// ProfileForm is what a profile holds.
+type ProfileForm int
+
+const (
+	// Keys writes the keys into the profile. Everything can read that, but an AWS SDK reads it once, when a client is
+	// made.
+	Keys ProfileForm = iota
+	// Process writes a credential_process that prints a private file beside the credentials file, in which each
+	// renewal replaces the keys. An SDK reads it again when its keys are about to expire, so that a client may live as
+	// long as the scope does.
+	Process
+)
+
+// String names the form.
+func (f ProfileForm) String() string {
+	switch f {
+	case Keys:
+		return "Keys"
+	case Process:
+		return "Process"
+	}
+	return fmt.Sprintf("ProfileForm(%d)", int(f))
+}
+
 var errNoGateway = errors.New("these credentials do not come from a gateway")
 
 // complete checks o and fills in what was left empty, except for the region. It touches neither network nor file.
@@ -88,6 +114,12 @@ func (o *Options) complete() error {
 	}
 	if o.Region != "" && !regionRule.MatchString(o.Region) {
 		return fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(o.Region))
+	}
+	switch {
+	case o.Form != Keys && o.Form != Process:
+		return fmt.Errorf("chaim: a profile has no form %s", o.Form)
+	case o.Form == Process && (o.Keep || o.Terrible):
+		return errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
 	}
 	if o.TempName != "" {
 		return checkProfile(o.TempName)
@@ -120,8 +152,8 @@ func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) 
 
 // String describes the options without what could hold a secret.
 func (o Options) String() string {
-	return fmt.Sprintf("chaim.Options{Account:%q Role:%q Duration:%s Region:%q TempName:%q Dir:%q Source:%T Settings:%v}",
-		o.Account, o.Role, o.Duration, o.Region, o.TempName, o.Dir, o.Source, o.Settings)
+	return fmt.Sprintf("chaim.Options{Account:%q Role:%q Duration:%s Region:%q TempName:%q Form:%s Dir:%q Source:%T Settings:%v}",
+		o.Account, o.Role, o.Duration, o.Region, o.TempName, o.Form, o.Dir, o.Source, o.Settings)
 }
 
 // Format prints what String returns, whatever the verb.

@@ -82,16 +82,24 @@ type grant struct {
 	received   time.Time
 }
 
-// sectionPairs are the lines of a managed section, in the order in which the originals wrote them.
-func sectionPairs(g grant, role string, duration time.Duration, terrible bool, scope string) []inifile.Pair {
+// sectionPairs are the lines of a managed section, in the order in which the originals wrote them: with the keys, or with
+// the process that prints them. scope is empty for a profile that is kept.
+func sectionPairs(g grant, opts *Options, scope, process string) []inifile.Pair {
 	var pairs []inifile.Pair
 	add := func(key, value string) { pairs = append(pairs, inifile.Pair{Key: key, Value: value}) }
-	add("aws_access_key_id", g.creds.AccessKeyID)
-	add("aws_secret_access_key", g.creds.SecretAccessKey)
-	if token := g.creds.SessionToken; token != "" {
-		add("aws_session_token", token)
-		if terrible {
-			add("aws_security_token", token)
+	access := map[string]string{}
+	if process != "" {
+		access[inifile.ProcessKey] = process
+		add(inifile.ProcessKey, process)
+	} else {
+		access["aws_access_key_id"] = g.creds.AccessKeyID
+		add("aws_access_key_id", g.creds.AccessKeyID)
+		add("aws_secret_access_key", g.creds.SecretAccessKey)
+		if token := g.creds.SessionToken; token != "" {
+			add("aws_session_token", token)
+			if opts.Terrible {
+				add("aws_security_token", token)
+			}
 		}
 	}
 	if end := g.creds.Expires; !end.IsZero() {
@@ -106,13 +114,13 @@ func sectionPairs(g grant, role string, duration time.Duration, terrible bool, s
 	if link == "" || inifile.CheckValue("gui_url", link) != nil {
 		link = "notset"
 	}
-	add("duration", durationText(duration))
+	add("duration", durationText(opts.Duration))
 	add("gui_url", link)
-	add("role", role)
+	add("role", opts.Role)
 	add(inifile.MarkerKey, g.account)
 	add("region", g.creds.Region)
 	if scope != "" {
-		add(inifile.ScopeKey, scope)
+		add(inifile.ScopeKey, scopeMark(scope, access))
 	}
 	return pairs
 }
@@ -135,17 +143,17 @@ func hasExpired(pairs map[string]string) bool {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 func isLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
 
-// claim tells which section of doc a client may write its keys to.
+// claim tells which section of doc a client may write its keys to. The caller has c.mu.
 func (c *Client) claim(doc []byte) (string, error) {
-	if c.section != "" {
-		pairs, exists, err := inifile.ReadManaged(doc, c.section)
+	if c.written.section != "" {
+		pairs, exists, err := inifile.ReadManaged(doc, c.written.section)
 		switch {
 		case err != nil:
 			return "", err
 		case !exists || c.owns(pairs):
-			return c.section, nil
+			return c.written.section, nil
 		case c.latest.Load() != nil:
-			return "", fmt.Errorf("%w: [%s] was changed by somebody else and is not written again", ErrInUse, c.section)
+			return "", fmt.Errorf("%w: [%s] was changed by somebody else and is not written again", ErrInUse, c.written.section)
 		}
 	}
 	name := cmp.Or(c.opts.TempName, defaultProfile)
@@ -199,5 +207,6 @@ func (c *Client) owns(pairs map[string]string) bool {
 	if c.opts.Keep {
 		return pairs[inifile.ScopeKey] == ""
 	}
-	return pairs[inifile.ScopeKey] == c.scope && c.wrote[pairs["aws_access_key_id"]]
+	id, isIntact := scopeOf(pairs)
+	return isIntact && id == c.scope
 }

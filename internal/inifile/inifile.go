@@ -173,13 +173,18 @@ func (s *Section) Lines(doc []byte) iter.Seq[Line] {
 	}
 }
 
-// ReadManaged returns the managed keys of a section, and whether it exists. What decides over ownership is read by the
-// rule that decides what is edited, and only where all readers agree.
+// ReadManaged returns the managed keys of a section, and whether it exists.
 func ReadManaged(doc []byte, name string) (map[string]string, bool, error) {
 	s, err := find(doc, name)
 	if s == nil || err != nil {
 		return nil, false, err
 	}
+	return s.Managed(doc), true, nil
+}
+
+// Managed returns the managed keys of s. What decides over ownership is read by the rule that decides what is edited, and
+// only where all readers agree.
+func (s *Section) Managed(doc []byte) map[string]string {
 	pairs := map[string]string{}
 	for l := range s.Lines(doc) {
 		if l.kind == ownLine && !l.indented {
@@ -187,7 +192,12 @@ func ReadManaged(doc []byte, name string) (map[string]string, bool, error) {
 		}
 	}
 	pairs[ScopeKey] = strings.TrimSuffix(pairs[ScopeKey], endedLine)
-	return pairs, true, nil
+	return pairs
+}
+
+// HasScope reports whether s may have the key [ScopeKey].
+func (s *Section) HasScope(doc []byte) bool {
+	return bytes.Contains(bytes.ToLower(doc[s.start:s.end]), []byte(ScopeKey))
 }
 
 // cutLine splits off the first line, its ending included.

@@ -22,10 +22,10 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// checkOwner refuses a file that the user could not have written, which a rename would replace all the same, and what
+// CheckOwner refuses a file that the user could not have written, which a rename would replace all the same, and what
 // belongs to another user, who would lose it to the owner of this process, or whom others can make write elsewhere. Nor
 // does root leave its files in another user's folder, as sudo with that user's HOME would.
-func checkOwner(path string) error {
+func CheckOwner(path string) error {
 	info, err := os.Stat(path)
 	if err == nil {
 		if info.Mode().Perm()&0o200 == 0 {

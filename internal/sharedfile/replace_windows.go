@@ -31,9 +31,9 @@ func rename(from, to string) error {
 // syncDir does nothing: Windows has no such call, and NTFS journals its renames.
 func syncDir(string) error { return nil }
 
-// checkOwner refuses a read-only file. Who may write is the business of the ACL, which the new file inherits from the
+// CheckOwner refuses a read-only file. Who may write is the business of the ACL, which the new file inherits from the
 // folder.
-func checkOwner(path string) error {
+func CheckOwner(path string) error {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o200 == 0 {
 		return refusal(path, path+" is read-only", fs.ErrPermission)
 	}

@@ -56,7 +56,7 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	if err != nil {
 		return err
 	}
-	if err := checkOwner(target); err != nil {
+	if err := CheckOwner(target); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {

@@ -1,0 +1,169 @@
+package chaim_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+// dieInScope is what a child process does: it ends where no deferred call runs.
+func dieInScope(form string) {
+	opts := chaim.Options{
+		Account: "sredev",
+		Source:  credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "secret", "token"),
+	}
+	if form == "Process" {
+		opts.Form = chaim.Process
+	}
+	err := chaim.WithContext(context.Background(), opts, func(context.Context, *chaim.Client) error {
+		os.Exit(7)
+		return nil
+	})
+	panic(err)
+}
+
+// scopeOfTheDead returns a credentials file in which a process died in a scope.
+func scopeOfTheDead(t *testing.T, form chaim.ProfileForm) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "credentials")
+	write(t, path, userFile)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "AWS_SHARED_CREDENTIALS_FILE="+path, "CHAIM_TEST_DIE="+form.String())
+	require.EqualError(t, cmd.Run(), "exit status 7")
+	require.Contains(t, read(t, path), "[tempname]")
+	return path
+}
+
+// scopeFiles lists the files of scopes.
+func scopeFiles(t *testing.T, path string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "chaim", "*"))
+	require.NoError(t, err)
+	return found
+}
+
+func TestSweepRemovesWhatTheDeadLeft(t *testing.T) {
+	for form, files := range map[chaim.ProfileForm]int{chaim.Keys: 1, chaim.Process: 2} {
+		t.Run(form.String(), func(t *testing.T) {
+			path := scopeOfTheDead(t, form)
+			dir := filepath.Dir(path)
+			want := []chaim.Swept{{Path: path, Profile: "tempname"}}
+			for _, temp := range []string{".chaim-tmp-1", filepath.Join("chaim", ".chaim-tmp-2")} {
+				write(t, filepath.Join(dir, temp), "secret")
+				want = append(want, chaim.Swept{Path: filepath.Join(dir, temp)})
+			}
+			for _, file := range scopeFiles(t, path) {
+				if !strings.HasPrefix(filepath.Base(file), ".") {
+					want = append(want, chaim.Swept{Path: file})
+				}
+			}
+			require.Len(t, want, 3+files)
+
+			swept, err := chaim.Sweep(t.Context(), dir)
+			require.NoError(t, err)
+			assert.ElementsMatch(t, want, swept)
+			assert.Equal(t, userFile, read(t, path))
+			assert.Empty(t, scopeFiles(t, path))
+			assert.NoFileExists(t, filepath.Join(dir, ".chaim-tmp-1"))
+
+			swept, err = chaim.Sweep(t.Context(), dir)
+			assert.NoError(t, err)
+			assert.Empty(t, swept)
+		})
+	}
+}
+
+func TestNewSweeps(t *testing.T) {
+	opts := chaim.Options{
+		Account: "sredev", TempName: "tempname", Dir: filepath.Dir(scopeOfTheDead(t, chaim.Keys)),
+		Source: credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000002", "secret", "token"),
+	}
+	err := chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+		assert.Contains(t, read(t, credentialsFile(opts)), "ASIAEXAMPLE000000002", "the name is free again")
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+	assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
+}
+
+func TestSweepLeavesTheLivingAlone(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	opts.Form = chaim.Process
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		before := read(t, credentialsFile(opts))
+		swept, err := chaim.Sweep(ctx, opts.Dir)
+		assert.NoError(t, err)
+		assert.Empty(t, swept)
+		assert.Equal(t, before, read(t, credentialsFile(opts)))
+		assert.Len(t, scopeFiles(t, credentialsFile(opts)), 2)
+
+		other, err := chaim.New(opts)
+		require.NoError(t, err)
+		defer other.Close()
+		assert.ErrorIs(t, other.DeleteAccount(ctx, c.Profile()), chaim.ErrInUse)
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
+}
+
+func TestSweepLeavesWhatTheUserEdited(t *testing.T) {
+	path := scopeOfTheDead(t, chaim.Keys)
+	mine := strings.Replace(read(t, path), "ASIAEXAMPLE000000001", "AKIAIOSFODNN7EXAMPLE", 1)
+	write(t, path, mine)
+	swept, err := chaim.Sweep(t.Context(), filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Len(t, swept, 1, "the lease")
+	assert.Equal(t, mine, read(t, path))
+}
+
+func TestSweepOfNothingTouchesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	swept, err := chaim.Sweep(t.Context(), dir)
+	assert.NoError(t, err)
+	assert.Empty(t, swept)
+	assert.NoDirExists(t, dir)
+}
+
+// TestOverwrittenProfileIsRepaired also takes the files of the scope away.
+func TestOverwrittenProfileIsRepaired(t *testing.T) {
+	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
+		t.Run(form.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := chaimtest.NewServer(t)
+				opts := optionsFor(t, srv)
+				opts.Form = form
+				err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+					before, files := read(t, credentialsFile(opts)), scopeFiles(t, credentialsFile(opts))
+					<-time.After(1234 * time.Millisecond) // between two looks
+					write(t, credentialsFile(opts), "")
+					require.NoError(t, os.RemoveAll(filepath.Join(opts.Dir, "chaim")))
+					<-time.After(time.Second)
+					assert.Equal(t, before, read(t, credentialsFile(opts)))
+					assert.Equal(t, files, scopeFiles(t, credentialsFile(opts)))
+					swept, err := chaim.Sweep(ctx, opts.Dir)
+					assert.NoError(t, err)
+					assert.Empty(t, swept)
+					return nil
+				})
+				require.NoError(t, err)
+				assert.Empty(t, read(t, credentialsFile(opts)))
+				assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
+			})
+		})
+	}
+}
