@@ -84,12 +84,10 @@ func takeLease(folder, id string) (*flock.Flock, error) {
 	if _, err := l.TryLockContext(ctx, leasePoll); err != nil {
 		return nil, errors.Join(errtext.Wrap(err, "cannot lock lease %s", path), removeIfThere(path))
 	}
-	err := os.Chmod(path, 0o600)
-	if err == nil {
-		_ = os.WriteFile(path, []byte(sharedfile.Holder()+"\n"), 0o600) // for people who look
-		return l, nil
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(errtext.Wrap(err, "cannot make lease %s private", path), l.Close(), removeIfThere(path))
 	}
-	return nil, errors.Join(errtext.Wrap(err, "cannot make lease %s private", path), l.Close(), removeIfThere(path))
+	return l, nil
 }
 
 func removeIfThere(path string) error {
@@ -146,7 +144,7 @@ func sweep(ctx context.Context, file sharedfile.File) ([]Swept, error) {
 	if err != nil {
 		return nil, err
 	}
-	if profiles, files := remains(doc, folder); len(profiles)+len(files) == 0 {
+	if profiles, files := remains(doc, folder); len(profiles)+len(files) == 0 && !file.IsInterrupted() {
 		return nil, nil
 	}
 

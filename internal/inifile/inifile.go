@@ -197,7 +197,7 @@ func (s *Section) Managed(doc []byte) map[string]string {
 
 // HasScope reports whether s may have the key [ScopeKey].
 func (s *Section) HasScope(doc []byte) bool {
-	return bytes.Contains(bytes.ToLower(doc[s.start:s.end]), []byte(ScopeKey))
+	return bytes.Contains(doc[s.start:s.end], []byte(ScopeKey))
 }
 
 // cutLine splits off the first line, its ending included.

@@ -1,6 +1,7 @@
 package sharedfile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -41,7 +42,7 @@ func lock(ctx context.Context, target string, patience time.Duration) (unlock fu
 
 func lockedError(target string) error {
 	holder := "somebody"
-	if text, err := os.ReadFile(lockPath(target)); err == nil && isRecord(text) {
+	if text, err := os.ReadFile(lockPath(target)); err == nil && bytes.HasPrefix(text, []byte("process ")) && recordRule.Match(text) {
 		holder, _, _ = strings.Cut(string(text), "\n")
 	}
 	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
@@ -63,13 +64,13 @@ type record struct {
 	modTime     int64 // nanoseconds since 1970
 	size        int64
 	headers     int // see countHeaders
+	length      int64 // of the lock file
 	isKnown     bool
 	isWriteable bool
 }
 
-var recordRule = regexp.MustCompile(`^process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?$`)
-
-func isRecord(text []byte) bool { return recordRule.Match(text) }
+// A power cut may leave NUL bytes.
+var recordRule = regexp.MustCompile(`^(?:\x00*|process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?)$`)
 
 // openRecord puts this process into the lock file, if that is ours and not, by a link or a name that others use too,
 // some other file. Without a record an edit only takes longer.
@@ -83,8 +84,9 @@ func openRecord(path string) record {
 	if err != nil {
 		return r
 	}
+	r.length = int64(len(text))
 	match := recordRule.FindSubmatch(text)
-	r.isWriteable = len(text) == 0 || match != nil
+	r.isWriteable = match != nil
 	if match != nil && len(match[1]) > 0 {
 		var errs [3]error
 		r.modTime, errs[0] = strconv.ParseInt(string(match[1]), 10, 64)
@@ -104,7 +106,16 @@ func (r *record) write() {
 	if r.isKnown {
 		text += fmt.Sprintf("%d %d %d\n", r.modTime, r.size, r.headers)
 	}
-	_ = os.WriteFile(r.path, []byte(text), 0o600)
+	f, err := os.OpenFile(r.path, os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	// Not emptied first, which would make ext4 start writing at once.
+	if n, err := f.WriteString(text); err == nil && int64(n) < r.length {
+		_ = f.Truncate(int64(n))
+	}
+	r.length = int64(len(text))
 }
 
 func (r *record) leave(info fs.FileInfo, text []byte) {

@@ -35,15 +35,30 @@ type File struct {
 	Log  *slog.Logger
 }
 
-// Read returns the text of the file, empty for a missing one. While a program that writes in place is at it, the text
-// may be a part of what it writes.
+// Read returns the text of the file, empty for a missing one. Where the system tells that another program is writing it
+// in place, Read waits a moment for that; elsewhere the text may be a part of what is written.
 func (f File) Read() ([]byte, error) {
 	target, err := Resolve(f.Path)
 	if err != nil {
 		return nil, err
 	}
-	s, err := takeSnapshot(target)
-	return s.text, err
+	for start := time.Now(); ; {
+		s, err := holdSnapshot(target)
+		s.release()
+		if err != nil || !s.busy || time.Since(start) > doubtTime {
+			return s.text, err
+		}
+		<-time.After(settlePoll)
+	}
+}
+
+// IsInterrupted reports whether a process died while it wrote the file in place, which the next Edit puts right.
+func (f File) IsInterrupted() bool {
+	target, err := Resolve(f.Path)
+	if err == nil {
+		_, err = os.Lstat(backupPath(target))
+	}
+	return err == nil
 }
 
 // Edit replaces the text of the file by what change makes of it, in one step: readers see the old text or the new. It
