@@ -207,7 +207,7 @@ func (c *Client) dropLease() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var errs []error
-	if c.written.process != "" {
+	if c.opts.Form == Process {
 		errs = append(errs, removeIfThere(c.processPath()))
 		c.written.process = ""
 	}

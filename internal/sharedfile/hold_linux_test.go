@@ -1,0 +1,78 @@
+package sharedfile
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestLastMomentWritesAreNotLost lets another program write after an edit has looked for the last time.
+func TestLastMomentWritesAreNotLost(t *testing.T) {
+	for name, write := range map[string]func(t *testing.T, path string, before *snapshot) <-chan error{
+		"in place": func(t *testing.T, path string, before *snapshot) <-chan error {
+			written := make(chan error, 1)
+			go func() { written <- os.WriteFile(path, []byte("[user]\n[new]\n"), 0o600) }()
+			for !isAwaited(before.held) {
+				runtime.Gosched()
+			}
+			return written
+		},
+		"by rename": func(t *testing.T, path string, _ *snapshot) <-chan error {
+			require.NoError(t, os.WriteFile(path+".new", []byte("[user]\n[new]\n"), 0o600))
+			written := make(chan error, 1)
+			written <- os.Rename(path+".new", path)
+			return written
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "credentials")
+			require.NoError(t, os.WriteFile(path, []byte("[user]\n"), 0o600))
+			before, err := holdSnapshot(path)
+			require.NoError(t, err)
+			require.NotNil(t, before.held)
+			tmp, info, err := writeTemp(filepath.Dir(path), []byte("[user]\n[ours]\n"))
+			require.NoError(t, err)
+
+			written := write(t, path, &before)
+			e := edit{file: newFile(path), ctx: t.Context(), change: addLine("[ours]"), done: make(chan error, 1)}
+			c := commit{target: path, batch: []*edit{&e}, log: slog.New(slog.DiscardHandler)}
+			c.rescued, err = c.publish(tmp, &before)
+			require.NoError(t, err)
+			require.NoError(t, <-written)
+			require.NotNil(t, c.rescued)
+			assert.Equal(t, "[user]\n[new]\n", string(c.rescued.text))
+			require.NoError(t, os.Remove(tmp))
+			c.record.leave(info, []byte("[user]\n[ours]\n"))
+
+			c.run()
+			require.NoError(t, <-e.done)
+			assert.Equal(t, "[user]\n[new]\n[ours]\n", text(t, path))
+			assert.Nil(t, c.rescued)
+		})
+	}
+}
+
+func TestReadWaitsForAWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	require.NoError(t, os.WriteFile(path, []byte("[user]\n"), 0o600))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	require.NoError(t, err)
+	s, err := holdSnapshot(path)
+	require.NoError(t, err)
+	assert.True(t, s.busy)
+	read := make(chan []byte)
+	go func() {
+		doc, err := newFile(path).Read()
+		assert.NoError(t, err)
+		read <- doc
+	}()
+	_, err = f.WriteString("[user]\n[new]\n")
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	assert.Equal(t, "[user]\n[new]\n", string(<-read))
+}
