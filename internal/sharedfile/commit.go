@@ -34,12 +34,9 @@ type commit struct {
 	batch  []*edit
 	log    *slog.Logger
 	record record
-	// What another program wrote to the file that we had just replaced: the next text is made from it.
-	rescued *snapshot
 }
 
 func (c *commit) run() {
-	defer c.dropRescued()
 	if err := recoverInPlace(c.target); err != nil {
 		c.finish(err)
 		return
@@ -69,32 +66,15 @@ func (c *commit) restless() error {
 
 // attempt makes the new text and puts it in place. It is to be called again if it is not done.
 func (c *commit) attempt(before *snapshot) (done bool, err error) {
-	isOurs := before.info != nil && c.record.matches(before.info)
-	base := before.text
-	if c.rescued != nil && isOurs {
-		base = c.rescued.text
-	} else {
-		c.dropRescued()
-	}
-	text := c.apply(base)
+	text := c.apply(before.text)
 	if bytes.Equal(before.text, text) {
-		c.rescued = nil
 		return true, nil
 	}
-	hasNeighbour := before.info != nil && !isOurs && time.Since(before.info.ModTime()).Abs() < neighbourTime
-	rescued, err := c.replace(before, text)
-	if rescued == nil && err != nil {
+	hasNeighbour := before.info != nil && !c.record.matches(before.info) && time.Since(before.info.ModTime()).Abs() < neighbourTime
+	if err := c.replace(before, text); err != nil {
 		return false, err
 	}
-	c.rescued = rescued
-	return rescued == nil && (!hasNeighbour || c.holds()), err
-}
-
-func (c *commit) dropRescued() {
-	if c.rescued != nil {
-		c.log.Warn("chaim: an edit of another program may be lost", "path", c.target)
-		c.rescued = nil
-	}
+	return !hasNeighbour || c.holds(), nil
 }
 
 // apply makes all edits that still can be made.
@@ -154,7 +134,7 @@ func (c *commit) settle() (snapshot, error) {
 			return s, nil
 		}
 		s.release()
-		if c.keepWanted(); len(c.batch) == 0 && c.rescued == nil {
+		if c.keepWanted(); len(c.batch) == 0 {
 			return snapshot{}, nil
 		}
 		if waited > maxSettleTime {

@@ -39,20 +39,13 @@ func TestLastMomentWritesAreNotLost(t *testing.T) {
 			require.NoError(t, err)
 
 			written := write(t, path, &before)
-			e := edit{file: newFile(path), ctx: t.Context(), change: addLine("[ours]"), done: make(chan error, 1)}
-			c := commit{target: path, batch: []*edit{&e}, log: slog.New(slog.DiscardHandler)}
-			c.rescued, err = c.publish(tmp, &before)
-			require.NoError(t, err)
+			c := commit{target: path, log: slog.New(slog.DiscardHandler)}
+			require.NoError(t, exchange(tmp, path))
+			assert.ErrorIs(t, c.checkDisplaced(tmp, info, &before), errChanged)
+			before.release()
 			require.NoError(t, <-written)
-			require.NotNil(t, c.rescued)
-			assert.Equal(t, "[user]\n[new]\n", string(c.rescued.text))
-			require.NoError(t, os.Remove(tmp))
-			c.record.leave(info, []byte("[user]\n[ours]\n"))
-
-			c.run()
-			require.NoError(t, <-e.done)
-			assert.Equal(t, "[user]\n[new]\n[ours]\n", text(t, path))
-			assert.Nil(t, c.rescued)
+			assert.Equal(t, "[user]\n[new]\n", text(t, path))
+			assert.Equal(t, "[user]\n[ours]\n", text(t, tmp))
 		})
 	}
 }

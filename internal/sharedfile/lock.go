@@ -63,7 +63,7 @@ type record struct {
 	path        string
 	modTime     int64 // nanoseconds since 1970
 	size        int64
-	headers     int // see countHeaders
+	headers     int   // see countHeaders
 	length      int64 // of the lock file
 	isKnown     bool
 	isWriteable bool

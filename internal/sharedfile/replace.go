@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 )
@@ -17,8 +16,8 @@ import (
 // is held, so whoever holds it may remove those that others left.
 const TempPattern = ".chaim-tmp-*"
 
-// replace puts text in the place of before. Where another program wrote to before at the last moment, it returns what.
-func (c *commit) replace(before *snapshot, text []byte) (rescued *snapshot, err error) {
+// replace puts text in the place of before.
+func (c *commit) replace(before *snapshot, text []byte) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, errChanged) {
 			err = errtext.Wrap(err, "cannot write %s", c.target)
@@ -26,7 +25,7 @@ func (c *commit) replace(before *snapshot, text []byte) (rescued *snapshot, err 
 	}()
 	tmp, info, err := writeTemp(filepath.Dir(c.target), text)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -35,14 +34,14 @@ func (c *commit) replace(before *snapshot, text []byte) (rescued *snapshot, err 
 	}()
 	wanted := len(c.batch)
 	if c.keepWanted(); len(c.batch) < wanted || before.held != nil && isAwaited(before.held) {
-		return nil, errChanged
+		return errChanged
 	}
-	rescued, err = c.publish(tmp, before)
+	err = c.publish(tmp, info, before)
 	if errors.Is(err, syscall.EBUSY) {
 		info, err = writeInPlace(c.target, before, text)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.record.leave(info, text)
 	if before.info != nil && before.info.Mode().Perm()&0o077 != 0 {
@@ -50,12 +49,12 @@ func (c *commit) replace(before *snapshot, text []byte) (rescued *snapshot, err 
 	}
 	// It is what stood at the target, if it is still there.
 	if err := removeIfThere(tmp); err != nil {
-		return rescued, err
+		return err
 	}
 	if err := syncDir(filepath.Dir(c.target)); err != nil {
-		return rescued, errtext.Wrap(err, "the new text is in place, but may not survive a power cut")
+		return errtext.Wrap(err, "the new text is in place, but may not survive a power cut")
 	}
-	return rescued, nil
+	return nil
 }
 
 func removeIfThere(path string) error {
@@ -65,59 +64,52 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// publish renames tmp to the target, if that is still what before shows.
-func (c *commit) publish(tmp string, before *snapshot) (rescued *snapshot, err error) {
+// publish renames tmp, which info is of, to the target, if that is still what before shows.
+func (c *commit) publish(tmp string, info fs.FileInfo, before *snapshot) error {
+	var err error
 	if before.info == nil {
 		err = create(tmp, c.target)
-		if errors.Is(err, fs.ErrExist) {
-			return nil, errChanged
-		}
+	} else if now, statErr := os.Lstat(c.target); statErr != nil || !os.SameFile(now, before.info) {
+		return errChanged
 	} else if err = exchange(tmp, c.target); err == nil {
-		return c.inspect(tmp, before)
-	} else if errors.Is(err, fs.ErrNotExist) {
-		return nil, errChanged
+		return c.checkDisplaced(tmp, info, before)
+	}
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		return errChanged
 	}
 	if !errors.Is(err, errors.ErrUnsupported) {
-		return nil, err
+		return err
 	}
 	now, err := takeSnapshot(c.target)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !before.equal(now) {
-		return nil, errChanged
+		return errChanged
 	}
-	return nil, rename(tmp, c.target)
+	return rename(tmp, c.target)
 }
 
-// inspect looks at what was at the target when the new text took its place. That is before, unless another program was
-// quicker by a moment or is waiting to write to it; then it is what that program wrote, once it is done.
-func (c *commit) inspect(displaced string, before *snapshot) (rescued *snapshot, err error) {
-	info, err := os.Lstat(displaced)
+// checkDisplaced looks at what was at the target when the new text took its place. If that is not what before shows, as
+// another program was quicker by a moment, or if one is waiting to write to it, it goes back.
+func (c *commit) checkDisplaced(tmp string, ours fs.FileInfo, before *snapshot) error {
+	displaced, err := os.Lstat(tmp)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.Join(errChanged, exchange(displaced, c.target))
+	isAsBefore := os.SameFile(displaced, before.info) && displaced.ModTime().Equal(before.info.ModTime())
+	if isAsBefore && (before.held == nil || !isAwaited(before.held)) {
+		return nil
 	}
-	if os.SameFile(info, before.info) && info.ModTime().Equal(before.info.ModTime()) && (before.held == nil || !isAwaited(before.held)) {
-		return nil, nil
+	if err := exchange(tmp, c.target); err != nil {
+		return err
 	}
-	before.release()
-	for start := time.Now(); ; {
-		s, err := holdSnapshot(displaced)
-		if err != nil {
-			return nil, err
-		}
-		s.release()
-		if !s.busy || time.Since(start) > maxSettleTime {
-			if bytes.Equal(s.text, before.text) {
-				return nil, nil
-			}
-			return &s, nil
-		}
-		<-time.After(settlePoll)
+	if back, err := os.Lstat(tmp); err != nil || !os.SameFile(back, ours) {
+		// Yet another version came: the newest counts.
+		c.log.Warn("chaim: an edit of another program may be lost", "path", c.target)
+		return errors.Join(errChanged, err, exchange(tmp, c.target))
 	}
+	return errChanged
 }
 
 // writeTemp writes a private file durably, and reads it back before anything is built on it.

@@ -1,0 +1,87 @@
+//go:build neighbours && linux
+
+package neighbours
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/chaim-go/chaim"
+)
+
+// borrowUntilTold opens scopes until its input ends.
+func borrowUntilTold(dir string) error {
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	for {
+		if err := borrow(context.Background(), dir); err != nil {
+			return err
+		}
+		select {
+		case <-ended:
+			return nil
+		default:
+		}
+	}
+}
+
+// TestStoppedHolder waits for a process that was stopped with the lock in its hands.
+func TestStoppedHolder(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, 10)
+	holder := child(t, "restless", h.dir)
+	holder.Stderr = os.Stderr
+	in, err := holder.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	stopWithLock(t, holder, h.path+".lock")
+
+	start := time.Now()
+	err = chaim.WithContext(t.Context(), options(h.dir), func(context.Context, *chaim.Client) error {
+		t.Error("called without a profile")
+		return nil
+	})
+	took := time.Since(start)
+	assert.ErrorIs(t, err, chaim.ErrLocked)
+	assert.ErrorContains(t, err, fmt.Sprintf("process %d ", holder.Process.Pid))
+	t.Logf("%v after %s", err, took.Round(time.Millisecond))
+
+	require.NoError(t, holder.Process.Signal(unix.SIGCONT))
+	assert.NoError(t, borrow(t.Context(), h.dir))
+	require.NoError(t, in.Close())
+	assert.NoError(t, holder.Wait())
+	h.assertUntouched(t)
+}
+
+func stopWithLock(t *testing.T, holder *exec.Cmd, path string) {
+	lock := flock.New(path)
+	defer lock.Close()
+	for {
+		<-time.After(20 * time.Millisecond)
+		require.NoError(t, holder.Process.Signal(unix.SIGSTOP))
+		var status unix.WaitStatus
+		_, err := unix.Wait4(holder.Process.Pid, &status, unix.WUNTRACED, nil)
+		require.NoError(t, err)
+		require.True(t, status.Stopped(), "ended: %d", status)
+		isFree, err := lock.TryLock()
+		require.NoError(t, err)
+		if !isFree {
+			return
+		}
+		require.NoError(t, lock.Unlock())
+		require.NoError(t, holder.Process.Signal(unix.SIGCONT))
+	}
+}
