@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -132,7 +131,7 @@ func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sweep(ctx, sharedfile.File{Path: path, Log: slog.New(slog.DiscardHandler)})
+	return sweep(ctx, sharedfile.File{Path: path})
 }
 
 func sweep(ctx context.Context, file sharedfile.File) ([]Swept, error) {

@@ -32,7 +32,7 @@ var ErrLocked = errors.New("chaim: credentials file is locked")
 // that wraps [fs.ErrPermission] or a [syscall.Errno] too.
 type File struct {
 	Path string
-	Log  *slog.Logger
+	Log  *slog.Logger // nil means silence
 }
 
 // Read returns the text of the file, empty for a missing one. Where the system tells that another program is writing it
@@ -76,6 +76,9 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return errtext.Wrap(err, "cannot create the folder of %s", f.Path)
+	}
+	if f.Log == nil {
+		f.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &edit{file: f, ctx: ctx, change: change, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
 	return join(target, e).wait(e)

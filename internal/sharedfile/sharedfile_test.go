@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,7 +22,7 @@ import (
 
 var errMine = errors.New("mine")
 
-func newFile(path string) File { return File{path, slog.New(slog.DiscardHandler)} }
+func newFile(path string) File { return File{Path: path} }
 
 // addLine is an edit that does nothing where it was made already.
 func addLine(line string) func([]byte) ([]byte, error) {
