@@ -64,13 +64,8 @@ func scopeFiles(path string) (string, error) {
 // takeLease makes the lease of a scope and locks it. The caller has the lock of the credentials file, and so nobody
 // sweeps between the two.
 func takeLease(folder, id string) (*flock.Flock, error) {
-	if err := os.Mkdir(folder, 0o700); err == nil {
-		err = os.Chmod(folder, 0o700) // whatever the umask
-		if err != nil {
-			return nil, errtext.Wrap(err, "cannot make a folder for leases")
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
-		return nil, errtext.Wrap(err, "cannot make a folder for leases")
+	if err := sharedfile.MakeFolder(folder); err != nil {
+		return nil, err
 	}
 	path := filepath.Join(folder, id+leaseExtension)
 	if err := sharedfile.CheckOwner(path); err != nil {

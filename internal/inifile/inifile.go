@@ -4,11 +4,9 @@ package inifile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"iter"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -32,6 +30,11 @@ const (
 	ScopeKey   = "chaim_scope"        // tells which scope wrote it
 	ProcessKey = "credential_process" // managed only where it reads a file of a scope
 )
+
+// accessKeys are those that give access.
+var accessKeys = map[string]bool{
+	"aws_access_key_id": true, "aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true,
+}
 
 // managedKeys are the keys that chaim writes into a section, and the only ones it changes or removes there.
 var managedKeys = map[string]bool{
@@ -66,41 +69,58 @@ const maxValueSize = 64 << 10
 // follows a bracket is somebody else's, even if that is never closed.
 func Scan(doc []byte) []Section {
 	var found []Section
-	offset, line := 0, 0
-	for text := range bytes.Lines(doc) {
-		start := offset
-		offset += len(text)
-		if line++; line == 1 && bytes.HasPrefix(text, utf8BOM) {
-			start += len(utf8BOM)
-			text = text[len(utf8BOM):]
+	line, counted := 1, 0 // the line that the byte counted is in
+	for next := 0; ; {
+		i := bytes.IndexByte(doc[next:], '[')
+		if i < 0 {
+			return found
 		}
-		text, isHeader := bytes.CutPrefix(bytes.TrimSpace(text), []byte("["))
-		if !isHeader {
+		bracket := next + i
+		rest, _ := cutLine(doc[bracket:])
+		next = bracket + len(rest)
+		start := bytes.LastIndexByte(doc[:bracket], '\n') + 1
+		if len(bytes.TrimFunc(doc[start:bracket], isBlank)) > 0 {
 			continue
+		}
+		if start == 0 && bytes.HasPrefix(doc, utf8BOM) {
+			start = len(utf8BOM)
 		}
 		if len(found) > 0 {
 			found[len(found)-1].end = start
 		}
-		name, _, isClosed := bytes.Cut(text, []byte("]"))
+		name, _, isClosed := bytes.Cut(rest[1:], []byte("]"))
 		if !isClosed {
 			name = nil
 		}
+		line += bytes.Count(doc[counted:start], []byte("\n"))
+		counted = start
 		found = append(found, Section{string(bytes.TrimSpace(name)), start, len(doc), line})
 	}
-	return found
 }
+
+// commentRule matches what all readers take for a comment.
+var commentRule = regexp.MustCompile(`^[ \t]*[#;]`)
+
+// isBlank is what some reader passes over at the ends of a line: Python takes the separators of ASCII for blanks, and
+// JavaScript the byte order mark.
+func isBlank(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f || r == 0xfeff }
 
 // find returns the one section of that name, or nil. Two of them are an error: readers disagree on which one counts.
 func find(doc []byte, name string) (*Section, error) {
+	return findIn(Scan(doc), name)
+}
+
+func findIn(sections []Section, name string) (*Section, error) {
 	var found *Section
-	for _, s := range Scan(doc) {
+	for _, s := range sections {
 		if s.Name != name {
 			continue
 		}
 		if found != nil {
 			return nil, fmt.Errorf("chaim: section [%s] stands twice, at lines %d and %d: remove one of them", name, found.line, s.line)
 		}
-		found = &s
+		match := s // of the loop's own variable every section would go to the heap
+		found = &match
 	}
 	return found, nil
 }
@@ -146,22 +166,22 @@ func (s *Section) Lines(doc []byte) iter.Seq[Line] {
 		var parent Line // the last line that was not indented
 		parent.kind = quietLine
 		for line := range bytes.Lines(body) {
-			text := bytes.TrimSpace(line)
+			text := bytes.TrimFunc(line, isBlank)
 			first, _ := utf8.DecodeRune(line)
-			l := Line{text: line, kind: foreignLine, indented: unicode.IsSpace(first)}
+			l := Line{text: line, kind: foreignLine, indented: isBlank(first)}
 			if i := bytes.IndexAny(text, "=:"); i >= 0 {
 				l.Key = strings.ToLower(string(bytes.TrimSpace(text[:i])))
 				l.Value = string(bytes.TrimSpace(text[i+1:]))
 			}
 			isNested := l.indented && parent.kind == foreignLine
 			switch {
-			case len(text) == 0 || text[0] == '#' || text[0] == ';':
+			case len(bytes.TrimSpace(line)) == 0 || commentRule.Match(line):
 				l.kind = quietLine
 			case !isNested && isManaged(l.Key, l.Value), l.indented && parent.kind == ownLine && l.Key == "":
 				l.kind = ownLine
 			}
 			if l.kind != quietLine {
-				l.ambiguous = l.indented && !(isNested && parent.Value == "")
+				l.ambiguous = l.indented && !(isNested && parent.Key != "" && parent.Value == "" && (first == ' ' || first == '\t'))
 				if !l.indented {
 					parent = l
 				}
@@ -233,188 +253,4 @@ func ReadAll(doc []byte, name string) (map[string]string, bool, error) {
 		pairs[strings.ToLower(k.Name())] = k.Value()
 	}
 	return pairs, true, nil
-}
-
-// CheckValue refuses what would need quoting, as readers disagree on quotes: only printable ASCII that no reader takes
-// for a comment, a quote or a second line. The error does not hold the value, which may be a secret.
-func CheckValue(key, v string) error {
-	switch {
-	case len(v) > maxValueSize:
-		return fmt.Errorf("chaim: value for %s is longer than %d bytes", key, maxValueSize)
-	case v == "" || v != strings.TrimSpace(v):
-		return fmt.Errorf("chaim: value for %s is empty or has spaces around it", key)
-	case strings.ContainsRune("#;'\"`", rune(v[0])) || strings.Contains(v, " #") || strings.Contains(v, ";"):
-		return fmt.Errorf("chaim: value for %s would be read as a comment or a quoted string", key)
-	case strings.ContainsFunc(v, func(r rune) bool { return r < 0x20 || r > 0x7e }):
-		return fmt.Errorf("chaim: value for %s has characters other than printable ASCII", key)
-	}
-	return nil
-}
-
-// Set returns doc with pairs as the managed keys of the section: written in place where the section exists,
-// with every other line of it kept, or added at the end.
-func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
-	for _, p := range pairs {
-		if !isManaged(p.Key, p.Value) {
-			return nil, errors.New("chaim: " + p.Key + " is not a key that chaim writes")
-		}
-		if err := CheckValue(p.Key, p.Value); err != nil {
-			return nil, err
-		}
-	}
-	s, err := find(doc, name)
-	if err != nil {
-		return nil, err
-	}
-	if s == nil {
-		return appendSection(doc, name, pairs)
-	}
-	return rewriteSection(doc, s, pairs)
-}
-
-func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
-	if err := checkEditable(doc); err != nil {
-		return nil, err
-	}
-	eol := lineEnding(doc)
-	out := bytes.NewBuffer(bytes.Clone(doc))
-	isIncomplete := false
-	// After a complete line this is the blank line between sections, after an incomplete one its end; either way
-	// Delete takes it back.
-	if text := bytes.TrimPrefix(doc, utf8BOM); len(text) > 0 {
-		out.WriteString(eol)
-		isIncomplete = text[len(text)-1] != '\n'
-	}
-	out.WriteString("[" + name + "]" + eol)
-	for _, p := range pairs {
-		if p.Key == ScopeKey && isIncomplete {
-			p.Value += endedLine
-		}
-		out.WriteString(p.Key + " = " + p.Value + eol)
-	}
-	return out.Bytes(), nil
-}
-
-// rewriteSection replaces the values of keys where they stand, and adds new ones after the last of them. It refuses a
-// section out of which some reader would take other keys than these.
-func rewriteSection(doc []byte, s *Section, pairs []Pair) ([]byte, error) {
-	header, _ := cutLine(doc[s.start:s.end])
-	refuse := func(why string) ([]byte, error) {
-		return nil, fmt.Errorf("chaim: section [%s] at line %d %s", s.Name, s.line, why)
-	}
-	rest, isPlain := bytes.CutPrefix(header, []byte("["+s.Name+"]"))
-	if rest = bytes.TrimSpace(rest); !isPlain || len(rest) > 0 && (!bytes.ContainsAny(rest[:1], "#;") || bytes.ContainsAny(rest, "[]")) {
-		return refuse("has a header that some SDKs misread: leave nothing but [" + s.Name + "] on that line")
-	}
-	eol := lineEnding(doc)
-	missing := map[string]string{}
-	for _, p := range pairs {
-		missing[p.Key] = p.Value
-	}
-	var out, tail bytes.Buffer // tail follows the last managed line
-	out.Write(doc[:s.start])
-	out.Write(bytes.TrimRight(header, "\r\n"))
-	out.WriteString(eol)
-	for l := range s.Lines(doc) {
-		value, ok := missing[l.Key]
-		switch {
-		case l.ambiguous:
-			return refuse("has an indented line, which readers understand differently: move it to the left or out of the section")
-		case l.kind == foreignLine && !l.indented && IsDecisive(l.Key):
-			return refuse("has " + l.Key + ", which SDKs use in place of its keys: remove it")
-		case l.kind != ownLine:
-			tail.Write(l.text)
-		case ok:
-			delete(missing, l.Key)
-			if l.Key == ScopeKey && strings.HasSuffix(l.Value, endedLine) {
-				value += endedLine
-			}
-			_, _ = tail.WriteTo(&out) // to memory
-			out.WriteString(l.Key + " = " + value + eol)
-		}
-	}
-	for _, p := range pairs {
-		if value, ok := missing[p.Key]; ok {
-			out.WriteString(p.Key + " = " + value + eol)
-		}
-	}
-	_, _ = tail.WriteTo(&out)
-	out.Write(doc[s.end:])
-	return out.Bytes(), nil
-}
-
-// Delete returns doc without the managed lines of the section, and without its header unless other people's
-// keys stand under it. Comments and blank lines stay, but for the one that Set added above the header.
-func Delete(doc []byte, name string) ([]byte, error) {
-	s, err := find(doc, name)
-	if s == nil || err != nil {
-		return doc, err
-	}
-	var kept []byte
-	isForeign, hasEnded := false, false
-	for l := range s.Lines(doc) {
-		if l.kind == ownLine {
-			hasEnded = hasEnded || l.Key == ScopeKey && strings.HasSuffix(l.Value, endedLine)
-			continue
-		}
-		kept = append(kept, l.text...)
-		isForeign = isForeign || l.kind == foreignLine
-	}
-	before, after := doc[:s.start], append(kept, doc[s.end:]...)
-	if isForeign {
-		header, _ := cutLine(doc[s.start:s.end])
-		return bytes.Join([][]byte{before, header, after}, nil), nil
-	}
-	if hasEnded {
-		after, hasEnded = passOnEnding(after)
-	}
-	return append(trimSeparator(before, after, hasEnded), after...), nil
-}
-
-// passOnEnding makes the section of another scope at the start of doc the one that ended the line above it. If there is
-// none, the ending is still with the caller.
-func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
-	found := Scan(doc)
-	if len(found) == 0 || len(bytes.TrimSpace(doc[:found[0].start])) > 0 {
-		return doc, true
-	}
-	s := found[0]
-	header, _ := cutLine(doc[s.start:s.end])
-	out := bytes.Clone(doc[:s.start+len(header)])
-	isLeft = true
-	for l := range s.Lines(doc) {
-		line := l.text
-		if l.kind == ownLine && l.Key == ScopeKey {
-			id := bytes.TrimRight(line, "\r\n")
-			line = slices.Concat(id, []byte(endedLine), line[len(id):])
-			isLeft = false
-		}
-		out = append(out, line...)
-	}
-	return append(out, doc[s.end:]...), isLeft
-}
-
-// trimSeparator takes back the blank line that appendSection wrote above a header, and with hasEnded the end of an
-// incomplete line, unless that would join two lines.
-func trimSeparator(before, after []byte, hasEnded bool) []byte {
-	rest := cutLineEnding(before)
-	if len(bytes.TrimPrefix(rest, utf8BOM)) == 0 || rest[len(rest)-1] == '\n' {
-		before = rest // blank
-	}
-	if joins := len(after) > 0 && after[0] != '\n' && after[0] != '\r'; hasEnded && !joins {
-		before = cutLineEnding(before)
-	}
-	return bytes.Clone(before)
-}
-
-func cutLineEnding(text []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-}
-
-// lineEnding is that of the first line.
-func lineEnding(doc []byte) string {
-	if i := bytes.IndexByte(doc, '\n'); i > 0 && doc[i-1] == '\r' {
-		return "\r\n"
-	}
-	return "\n"
 }

@@ -27,7 +27,7 @@ func TestSetAndDeleteSection(t *testing.T) {
 		{"only a comment", "# mine", "# mine\n[p]\n" + testBody[:len(testBody)-1] + "+\n"},
 		{"only a blank line", "\n", "\n\n[p]\n" + testBody},
 		{"CRLF", "[a]\r\nk = v\r\n", "[a]\r\nk = v\r\n\r\n[p]\r\n" + strings.ReplaceAll(testBody, "\n", "\r\n")},
-		{"only a BOM", "\ufeff", "\ufeff[p]\n" + testBody},
+		{"only a BOM", "\ufeff", "\ufeff\n[p]\n" + testBody},
 		{"BOM and section", "\ufeff[a]\nk=v\n", "\ufeff[a]\nk=v\n\n[p]\n" + testBody},
 		{"a dot is no hierarchy", "[p.eu]\nk = v\n", "[p.eu]\nk = v\n\n[p]\n" + testBody},
 		{"damage elsewhere", "junk\n[\n= x\n[a]\nk\n[a]\n", "junk\n[\n= x\n[a]\nk\n[a]\n\n[p]\n" + testBody},

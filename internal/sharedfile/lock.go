@@ -1,7 +1,6 @@
 package sharedfile
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -42,7 +41,7 @@ func lock(ctx context.Context, target string, patience time.Duration) (unlock fu
 
 func lockedError(target string) error {
 	holder := "somebody"
-	if text, err := os.ReadFile(lockPath(target)); err == nil && bytes.HasPrefix(text, []byte("process ")) && recordRule.Match(text) {
+	if text, err := os.ReadFile(lockPath(target)); err == nil && recordRule.Match(text) {
 		holder, _, _ = strings.Cut(string(text), "\n")
 	}
 	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
@@ -69,8 +68,11 @@ type record struct {
 	isWriteable bool
 }
 
-// A power cut may leave NUL bytes.
-var recordRule = regexp.MustCompile(`^(?:\x00*|process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?)$`)
+var (
+	recordRule = regexp.MustCompile(`^process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?$`)
+	// A killed process leaves a part of a record, and a power cut NUL bytes.
+	ownRule = regexp.MustCompile(`^(\x00*$|process )`)
+)
 
 // openRecord puts this process into the lock file, if that is ours and not, by a link or a name that others use too,
 // some other file. Without a record an edit only takes longer.
@@ -80,13 +82,16 @@ func openRecord(path string) record {
 	if err != nil || !info.Mode().IsRegular() {
 		return r
 	}
+	if info.Mode().Perm() != 0o600 {
+		_ = os.Chmod(path, 0o600) // the umask may have left too little
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return r
 	}
 	r.length = int64(len(text))
 	match := recordRule.FindSubmatch(text)
-	r.isWriteable = match != nil
+	r.isWriteable = ownRule.Match(text)
 	if match != nil && len(match[1]) > 0 {
 		var errs [3]error
 		r.modTime, errs[0] = strconv.ParseInt(string(match[1]), 10, 64)

@@ -134,17 +134,35 @@ func writeTemp(dir string, text []byte) (path string, info fs.FileInfo, err erro
 	if err := f.Sync(); err != nil {
 		return "", nil, err
 	}
-	back, err := io.ReadAll(io.NewSectionReader(f, 0, int64(len(text))+1))
+	isWhole, err := holds(f, text)
 	if err != nil {
 		return "", nil, err
 	}
-	if !bytes.Equal(back, text) {
+	if !isWhole {
 		return "", nil, &fs.PathError{Op: "write", Path: f.Name(), Err: errors.New("the file does not hold what was written to it")}
 	}
 	if info, err = f.Stat(); err != nil {
 		return "", nil, err
 	}
 	return f.Name(), info, f.Close()
+}
+
+// holds compares in parts, as a second copy of a large text would cost more than writing it did.
+func holds(f *os.File, text []byte) (bool, error) {
+	part := make([]byte, 32<<10)
+	for offset := 0; ; {
+		n, err := f.ReadAt(part, int64(offset))
+		if !bytes.HasPrefix(text[offset:], part[:n]) {
+			return false, nil
+		}
+		offset += n
+		if errors.Is(err, io.EOF) {
+			return offset == len(text), nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
 }
 
 // WriteFile replaces a file that only this package writes, in one step and durably, with mode 0600.

@@ -74,14 +74,29 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	if err := CheckOwner(target); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return errtext.Wrap(err, "cannot create the folder of %s", f.Path)
+	if err := MakeFolder(filepath.Dir(target)); err != nil {
+		return err
 	}
 	if f.Log == nil {
 		f.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &edit{file: f, ctx: ctx, change: change, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
 	return join(target, e).wait(e)
+}
+
+// MakeFolder makes a private folder where there is none, whatever the umask.
+func MakeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = os.Chmod(dir, 0o700)
+	}
+	if err != nil {
+		return errtext.Wrap(err, "cannot make folder %s", dir)
+	}
+	return nil
 }
 
 // refusal is an error about a file that the system would have let us write.

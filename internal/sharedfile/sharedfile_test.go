@@ -122,6 +122,14 @@ func TestRecord(t *testing.T) {
 	info, err = os.Stat(path)
 	require.NoError(t, err)
 	assert.False(t, r.matches(info))
+
+	for _, damaged := range []string{"", "\x00\x00", "process 1 on h\n12", "process 1 on h\n1 2 3\n3\n", "process 1 on h\n99999999999999999999 1 1\n"} {
+		require.NoError(t, os.WriteFile(lockPath(path), []byte(damaged), 0o600))
+		r := openRecord(lockPath(path))
+		assert.False(t, r.isKnown, damaged)
+		r.leave(info, nil)
+		assert.True(t, openRecord(lockPath(path)).isKnown, damaged)
+	}
 }
 
 func TestEditAfterTheEndOfItsContextWritesNothing(t *testing.T) {

@@ -81,9 +81,11 @@ func readFile(path string, holding bool) (s snapshot, err error) {
 	if s.info, err = f.Stat(); err != nil {
 		return s, err
 	}
-	if s.text, err = io.ReadAll(io.LimitReader(f, maxFileSize+1)); err != nil {
+	text := bytes.NewBuffer(make([]byte, 0, min(s.info.Size(), maxFileSize)+bytes.MinRead))
+	if _, err := text.ReadFrom(io.LimitReader(f, maxFileSize+1)); err != nil {
 		return s, err
 	}
+	s.text = text.Bytes()
 	if len(s.text) > maxFileSize {
 		return s, tooLarge(path)
 	}
@@ -92,11 +94,16 @@ func readFile(path string, holding bool) (s snapshot, err error) {
 
 // countHeaders is about how many sections a text has.
 func countHeaders(text []byte) int {
-	n := bytes.Count(text, []byte("\n["))
-	if bytes.HasPrefix(text, []byte("[")) {
-		n++
+	n := 0
+	for i := 0; ; i++ {
+		next := bytes.IndexByte(text[i:], '[')
+		if next < 0 {
+			return n
+		}
+		if i += next; i == 0 || text[i-1] == '\n' {
+			n++
+		}
 	}
-	return n
 }
 
 // Resolve follows symbolic links by hand: the file is replaced where it is, the link stays, and a link to a file that
