@@ -1,0 +1,56 @@
+//go:build readers
+
+package readers
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+)
+
+// goodNames look like a section of another kind, like another type, or use every mark that a name may have.
+var goodNames = []string{
+	"dev-1_a", "Foo", "Default", "a.b", "a", "a/b", "a:b", "a@b", "a+b", "a%b", "%", "-", "_", ".", "..", "0", "123", "true", "null",
+	"no", "none", "yes", "on", "profile", "profilefoo", "sso-session", "services", "preview", "plugins", "org/acct:role@eu+x%y",
+	strings.Repeat("x", 64), strings.Repeat("y", 128),
+}
+
+// badNames are misread by some SDK, make it misread others, or are everybody's.
+var badNames = []string{
+	"a,b", "a=b", "a!b", "a(b)", "a{b}", "a$b", "a*b", "a?b", "a~b", "a&b", "a^b", "a|b", "a<b>", `a\b`, "a'b", `a"b`, `"ab"`, "'ab'", "a`b",
+	"\u00e9", "\u65e5\u672c", "\ufb01", "\u0130", "a\u200bb", "e\u0301", "\U0001f600", "a\x1bb", "a\x7fb", "a\u0085b", "a b", "sso-session x", "services x",
+	"a\u00a0b", "a\fb", "a\vb", "a\u2028b", "a\tb", "profile foo", "profile default", `profile "x"`, "__proto__", "constructor", "toString",
+	"toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "__defineGetter__", "__lookupSetter__",
+	"\u00a0ab", " a", "a ", "\ta", "a[b", "[a", "=a", "a#b", "a;b", "a #b", "a ;b", "a]b", "a]", "#a", ";a", "a  b", "a\x00b", "DEFAULT", "default",
+	"x]\n[admin]\naws_access_key_id = y", "a\n", "\na", "a\rb", strings.Repeat("x", 129),
+}
+
+func TestNames(t *testing.T) {
+	doc := []byte("[mine]\naws_access_key_id = A\naws_secret_access_key = B\n")
+	want := map[string]keys{"mine": {"A", "B"}}
+	before := readAll(t, doc, []string{"mine"}, "botocore", "JS v3", "Go v2")
+	for _, name := range goodNames {
+		_, err := chaim.New(chaim.Options{Account: "sredev", TempName: name, Dir: t.TempDir(), Source: source(firstKeys)})
+		require.NoError(t, err)
+
+		alone, err := set(t, nil, name, pairsOf(firstKeys))
+		require.NoError(t, err)
+		requireUnbroken(t, nil, readAll(t, alone, []string{name}, "botocore", "JS v3", "Go v2"), []string{name}, map[string]keys{name: firstKeys})
+
+		// All names in one file are not taken for one another.
+		k := keys{"ASIA" + name, firstKeys[1], firstKeys[2]}
+		doc, err = set(t, doc, name, pairsOf(k))
+		require.NoError(t, err)
+		want[name] = k
+	}
+	requireUnbroken(t, before, readAll(t, doc, append(goodNames, "mine"), "botocore", "JS v3", "Go v2"), goodNames, want)
+
+	for _, name := range badNames {
+		_, err := chaim.New(chaim.Options{Account: "sredev", TempName: name, Dir: t.TempDir(), Source: source(firstKeys)})
+		assert.ErrorContains(t, err, "profile name", "%q", name)
+	}
+}
