@@ -1,0 +1,8 @@
+// Package faults holds the tests that kill, cut the power of and take the disk away from programs that use chaim. They
+// need Linux, root and a few tools:
+//
+//	apt-get install strace e2fsprogs xfsprogs util-linux mount
+//	go test -tags faults ./internal/faults
+//
+// With CHAIM_SOAK=1 in the environment they go on for longer.
+package faults
