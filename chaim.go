@@ -16,11 +16,12 @@
 //
 // The file belongs to the user. chaim changes only the lines it wrote, under a lock that all programs using this
 // package share, and replaces the file in one step, so that a reader never sees a half-written one. A section without
-// the key accountname is never written to or removed. Other programs may write the file at any time: what they write
-// stays, and a profile that they overwrite is back within a second.
+// the key accountname is never written to or removed. Programs that take no lock, such as the AWS CLI, may write the file
+// at any time: on Linux they are made to wait for the few milliseconds of an edit, elsewhere an edit waits for them. A
+// profile that they overwrite is back within a second. The README says where that has its limits.
 //
 // While a scope lives it holds a lock on a file of its own in the folder "chaim" beside the credentials file. The profile
-// of a process that was killed is known by the lack of that, and is removed by the next [New] or [Sweep] of any process.
+// of a process that was killed is known by a lease that is not locked, and is removed by the next [New] or [Sweep].
 //
 // # Long work
 //
@@ -36,7 +37,6 @@ package chaim
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -116,8 +116,7 @@ type Client struct {
 	opts      Options
 	gateway   *gateway // nil with Options.Source
 	file      sharedfile.File
-	folder    string      // see scopeFiles
-	scope     string      // marks the profile as this client's; empty with Options.Keep
+	scopes    scopeFiles
 	onExpired func(error) // may be nil
 
 	life    context.Context // ends with Close
@@ -126,7 +125,6 @@ type Client struct {
 	monitor atomic.Pointer[Monitor]
 	latest  atomic.Pointer[grant]
 	profile atomic.Pointer[string] // set once it is written
-	stored  atomic.Bool            // something may stand in the file, or be on its way there
 	rival   string                 // see configRival; set before the first request
 
 	mu      sync.Mutex
@@ -146,14 +144,14 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder, err := scopeFiles(path)
+	scopes, err := newScopeFiles(path)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
 		opts:   opts,
-		file:   sharedfile.File{Path: path, Log: opts.Logger},
-		folder: folder,
+		file:   sharedfile.File{Path: path},
+		scopes: scopes,
 		turn:   make(chan struct{}, 1),
 	}
 	if opts.Source == nil {
@@ -167,17 +165,30 @@ func New(opts Options) (*Client, error) {
 		c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, defaultRegion)
-	if !opts.Keep {
-		c.scope = rand.Text()
-	}
 	if opts.Form == Process {
-		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(c.processPath())); err != nil {
-			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(folder))
+		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(scopes.path("", processExtension))); err != nil {
+			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(scopes.folder))
 		}
 	}
-	sweepQuietly(c.file)
+	c.warn()
+	c.sweepQuietly()
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
+}
+
+// warn tells what a user should know about the credentials file.
+func (c *Client) warn() {
+	path := c.file.Path
+	if info, err := os.Stat(path); err == nil && sharedfile.IsOpen(info) {
+		c.opts.Logger.Warn("chaim: credentials file is open to other users, until chaim next writes it", "path", path)
+	}
+	doc, err := c.file.Read()
+	if err != nil {
+		return // as the first request will say
+	}
+	if line, what := inifile.Damage(doc); what != "" {
+		c.opts.Logger.Warn("chaim: the AWS CLI and boto3 cannot read the credentials file", "path", path, "line", line, "what", what)
+	}
 }
 
 // Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.
@@ -233,7 +244,7 @@ func (c *Client) obtain(ctx context.Context) (m *Monitor, isNew bool, err error)
 
 // checkClaim refuses a taken profile name before the gateway is troubled; store looks again.
 func (c *Client) checkClaim() error {
-	if c.stored.Load() {
+	if c.hasWritten() {
 		return nil
 	}
 	c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
@@ -289,7 +300,7 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		return err
 	}
 	defer c.passTurn()
-	if profile == c.Profile() && c.stored.Load() {
+	if profile == c.Profile() && c.hasWritten() {
 		c.stopRenewing()
 		isOurs, err := c.remove(ctx)
 		if err == nil && !isOurs {
@@ -312,7 +323,7 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 			return doc, err
 		case pairs[inifile.MarkerKey] == "":
 			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
-		case pairs[inifile.ScopeKey] != "" && isLive(c.folder, pairs):
+		case pairs[inifile.ScopeKey] != "" && c.scopes.isLive(pairs):
 			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
 		case isLongLived(pairs["aws_access_key_id"]):
 			return nil, fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, profile)
@@ -392,7 +403,10 @@ func (c *Client) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 	defer cancel()
-	_, err := c.remove(ctx)
+	isOurs, err := c.remove(ctx)
+	if err == nil && !isOurs {
+		c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.Profile(), "path", c.file.Path)
+	}
 	return err
 }
 

@@ -325,6 +325,24 @@ func TestAfterClose(t *testing.T) {
 	assert.Zero(t, c.Creds().AccessKeyID)
 }
 
+func TestNewWarnsOfTheFile(t *testing.T) {
+	var log bytes.Buffer
+	opts := chaim.Options{
+		Account: "sredev", Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Source: credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "secret", "token"),
+	}
+	for text, want := range map[string]string{"[a]\nk = v\n": "", "[a]\nk = v\n[a]\n": "line=3"} {
+		write(t, credentialsFile(opts), text)
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		assert.Contains(t, log.String(), want)
+		assert.Equal(t, want != "", log.Len() > 0, log.String())
+		assert.Equal(t, text, read(t, credentialsFile(opts)))
+		log.Reset()
+	}
+}
+
 func TestSource(t *testing.T) {
 	opts := chaim.Options{
 		Account: "222222222222", Role: "Ops", Region: "us-gov-west-1", Duration: 90 * time.Minute, Terrible: true, Dir: t.TempDir(),

@@ -36,8 +36,8 @@ const (
 )
 
 var (
-	scopeRule = regexp.MustCompile(`^([A-Z2-7]{26})-[0-9a-f]{16}$`)
-	fileRule  = regexp.MustCompile(`^([A-Z2-7]{26})(\.lease|\.json)$`)
+	markRule = regexp.MustCompile(`^([A-Z2-7]{26})-[0-9a-f]{16}$`)
+	fileRule = regexp.MustCompile(`^-([A-Z2-7]{26})(\.lease|\.json)$`)
 )
 
 // scopeMark is what a scope leaves in its section: its id, and a hash of that and what gives access there.
@@ -48,26 +48,46 @@ func scopeMark(id string, pairs map[string]string) string {
 
 // scopeOf returns the id of the scope that wrote a section, or "", and whether the section is still as it wrote it.
 func scopeOf(pairs map[string]string) (id string, isIntact bool) {
-	match := scopeRule.FindStringSubmatch(pairs[inifile.ScopeKey])
+	match := markRule.FindStringSubmatch(pairs[inifile.ScopeKey])
 	if match == nil {
 		return "", false
 	}
 	return match[1], scopeMark(match[1], pairs) == match[0]
 }
 
-// scopeFiles is the folder for the files of scopes, beside the file that the credentials are really in.
-func scopeFiles(path string) (string, error) {
+// scopeFiles are the files of all scopes of one credentials file.
+type scopeFiles struct {
+	folder string // beside the file that the credentials are really in
+	base   string // name of that, as two of them may be in one folder
+}
+
+func newScopeFiles(path string) (scopeFiles, error) {
 	target, err := sharedfile.Resolve(path)
-	return filepath.Join(filepath.Dir(target), scopeFolder), err
+	dir, base := filepath.Split(target)
+	return scopeFiles{filepath.Join(dir, scopeFolder), base}, err
+}
+
+func (f scopeFiles) path(id, extension string) string {
+	return filepath.Join(f.folder, f.base+"-"+id+extension)
+}
+
+// idIn returns the id of the scope that the name of a file is made of, or "".
+func (f scopeFiles) idIn(name string) string {
+	rest, isOurs := strings.CutPrefix(name, f.base)
+	match := fileRule.FindStringSubmatch(rest)
+	if !isOurs || match == nil {
+		return ""
+	}
+	return match[1]
 }
 
 // takeLease makes the lease of a scope and locks it. The caller has the lock of the credentials file, and so nobody
 // sweeps between the two.
-func takeLease(folder, id string) (*flock.Flock, error) {
-	if err := sharedfile.MakeFolder(folder); err != nil {
+func (f scopeFiles) takeLease(id string) (*flock.Flock, error) {
+	path := f.path(id, leaseExtension)
+	if err := sharedfile.MakeFolder(f.folder); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(folder, id+leaseExtension)
 	if err := sharedfile.CheckOwner(path); err != nil {
 		return nil, err
 	}
@@ -75,39 +95,38 @@ func takeLease(folder, id string) (*flock.Flock, error) {
 	defer cancel()
 	l := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	// Somebody may be looking whether it is locked.
-	if _, err := l.TryLockContext(ctx, leasePoll); err != nil {
-		return nil, errors.Join(errtext.Wrap(err, "cannot lock lease %s", path), removeIfThere(path))
+	_, err := l.TryLockContext(ctx, leasePoll)
+	if err == nil {
+		err = os.Chmod(path, 0o600) // whatever the umask
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(errtext.Wrap(err, "cannot make lease %s private", path), l.Close(), removeIfThere(path))
+	if err == nil {
+		// After a power cut, a profile without a lease would stay until it expires.
+		err = sharedfile.SyncDir(f.folder)
+	}
+	if err != nil {
+		return nil, errors.Join(errtext.Wrap(err, "cannot make lease %s", path), l.Close(), sharedfile.Remove(path))
 	}
 	return l, nil
 }
 
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// isHeld reports whether the scope lives. In doubt it does.
-func isHeld(folder, id string) bool {
-	l := flock.New(filepath.Join(folder, id+leaseExtension), flock.SetFlag(os.O_RDWR))
+// isDead reports whether the scope has ended. In doubt it has not: a lease that is not there may be elsewhere, where a
+// container or another machine has mounted the credentials file, and then only the end of the keys tells.
+func (f scopeFiles) isDead(id string, hasExpired bool) bool {
+	l := flock.New(f.path(id, leaseExtension), flock.SetFlag(os.O_RDWR))
 	isFree, err := l.TryRLock()
 	if errors.Is(err, fs.ErrNotExist) {
-		return false
+		return hasExpired
 	}
-	return errors.Join(err, l.Close()) != nil || !isFree
+	return errors.Join(err, l.Close()) == nil && isFree
 }
 
 // isLive reports whether the section belongs to a scope that may still run.
-func isLive(folder string, pairs map[string]string) bool {
+func (f scopeFiles) isLive(pairs map[string]string) bool {
 	id, _ := scopeOf(pairs)
 	if id == "" {
 		return !hasExpired(pairs) // written by something else
 	}
-	return isHeld(folder, id)
+	return !f.isDead(id, hasExpired(pairs))
 }
 
 // Swept is one thing that a dead process had left behind, and that is gone now.
@@ -117,8 +136,10 @@ type Swept struct {
 }
 
 // Sweep removes what processes that ended without closing their scopes left behind: profiles, the files of scopes and
-// temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since. dir is as
-// in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the file.
+// temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since. A profile
+// whose lease is not to be found, in the folder "chaim" beside the credentials file, is removed once its keys have
+// expired. dir is as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the
+// file.
 //
 // [New] sweeps too, so that programs need not. Any number of processes may do so at once.
 func Sweep(ctx context.Context, dir string) ([]Swept, error) {
@@ -126,11 +147,13 @@ func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sweep(ctx, sharedfile.File{Path: path})
+	return sweep(ctx, sharedfile.File{Path: path}, true)
 }
 
-func sweep(ctx context.Context, file sharedfile.File) ([]Swept, error) {
-	folder, err := scopeFiles(file.Path)
+// sweep looks without the lock first. Then it cannot tell temporary files of the dead from those of whoever has the lock,
+// and without isThorough it leaves them to that.
+func sweep(ctx context.Context, file sharedfile.File, isThorough bool) ([]Swept, error) {
+	scopes, err := newScopeFiles(file.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +161,7 @@ func sweep(ctx context.Context, file sharedfile.File) ([]Swept, error) {
 	if err != nil {
 		return nil, err
 	}
-	if profiles, files := remains(doc, folder); len(profiles)+len(files) == 0 && !file.IsInterrupted() {
+	if profiles, files := scopes.remains(doc, isThorough || !file.IsLocked()); len(profiles)+len(files) == 0 && !file.IsInterrupted() {
 		return nil, nil
 	}
 
@@ -146,7 +169,7 @@ func sweep(ctx context.Context, file sharedfile.File) ([]Swept, error) {
 	var refusals error
 	err = file.Edit(ctx, func(doc []byte) (_ []byte, err error) {
 		var profiles []string
-		profiles, files = remains(doc, folder)
+		profiles, files = scopes.remains(doc, true)
 		refusals = nil
 		for _, name := range profiles {
 			after, err := inifile.Delete(doc, name)
@@ -170,39 +193,36 @@ func sweep(ctx context.Context, file sharedfile.File) ([]Swept, error) {
 	}
 	// Nobody makes files of these names again, so they need no lock.
 	for _, path := range files {
-		if err := os.Remove(path); err == nil {
-			swept = append(swept, Swept{Path: path})
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		if err := sharedfile.Remove(path); err != nil {
 			refusals = errors.Join(refusals, errtext.Wrap(err, "cannot remove what a dead process left"))
+			continue
 		}
+		swept = append(swept, Swept{Path: path})
 	}
 	return swept, refusals
 }
 
-// remains lists what the dead left. Temporary files are of the dead only if the caller has the lock.
-func remains(doc []byte, folder string) (profiles, files []string) {
-	known := map[string]bool{}
-	isDead := func(id string) bool {
-		dead, ok := known[id]
-		if !ok {
-			dead = !isHeld(folder, id)
-			known[id] = dead
-		}
-		return dead
-	}
+// remains lists what the dead left.
+func (f scopeFiles) remains(doc []byte, withTemps bool) (profiles, files []string) {
 	for _, s := range inifile.Scan(doc) {
 		if !s.HasScope(doc) {
 			continue
 		}
-		if id, isIntact := scopeOf(s.Managed(doc)); isIntact && isDead(id) {
+		pairs := s.Managed(doc)
+		if id, isIntact := scopeOf(pairs); isIntact && f.isDead(id, hasExpired(pairs)) {
 			profiles = append(profiles, s.Name)
 		}
 	}
-	for _, dir := range []string{filepath.Dir(folder), folder} {
+	for _, dir := range []string{filepath.Dir(f.folder), f.folder} {
 		entries, _ := os.ReadDir(dir) // what cannot be listed holds nothing of ours
 		for _, e := range entries {
-			isTemp, _ := filepath.Match(sharedfile.TempPattern, e.Name())
-			if match := fileRule.FindStringSubmatch(e.Name()); isTemp || dir == folder && match != nil && isDead(match[1]) {
+			name, isTemp := sharedfile.TempFor(e.Name())
+			if !isTemp {
+				name = e.Name()
+			}
+			id := f.idIn(name)
+			isOurs := dir == f.folder && id != "" || dir != f.folder && isTemp && name == f.base
+			if isOurs && (isTemp && withTemps || !isTemp && f.isDead(id, true)) {
 				files = append(files, filepath.Join(dir, e.Name()))
 			}
 		}
@@ -211,14 +231,14 @@ func remains(doc []byte, folder string) (profiles, files []string) {
 }
 
 // sweepQuietly keeps what stands in the way of a sweep from whoever did not ask for one.
-func sweepQuietly(file sharedfile.File) {
+func (c *Client) sweepQuietly() {
 	ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
 	defer cancel()
-	swept, err := sweep(ctx, file)
+	swept, err := sweep(ctx, c.file, false)
 	for _, s := range swept {
-		file.Log.Info("chaim: removed what a dead process left", "path", s.Path, "profile", s.Profile)
+		c.opts.Logger.Info("chaim: removed what a dead process left", "path", s.Path, "profile", s.Profile)
 	}
 	if err != nil {
-		file.Log.Warn("chaim: what dead processes left cannot be removed", "path", file.Path, "error", strings.TrimSpace(err.Error()))
+		c.opts.Logger.Warn("chaim: what dead processes left cannot be removed", "path", c.file.Path, "error", err)
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -60,7 +62,7 @@ func TestSweepRemovesWhatTheDeadLeft(t *testing.T) {
 			path := scopeOfTheDead(t, form)
 			dir := filepath.Dir(path)
 			want := []chaim.Swept{{Path: path, Profile: "tempname"}}
-			for _, temp := range []string{".chaim-tmp-1", filepath.Join("chaim", ".chaim-tmp-2")} {
+			for _, temp := range []string{".chaim-tmp-credentials-1", filepath.Join("chaim", ".chaim-tmp-credentials-ABCDEFGHIJKLMNOPQRSTUVWXYZ.json-2")} {
 				write(t, filepath.Join(dir, temp), "secret")
 				want = append(want, chaim.Swept{Path: filepath.Join(dir, temp)})
 			}
@@ -76,7 +78,7 @@ func TestSweepRemovesWhatTheDeadLeft(t *testing.T) {
 			assert.ElementsMatch(t, want, swept)
 			assert.Equal(t, userFile, read(t, path))
 			assert.Empty(t, scopeFiles(t, path))
-			assert.NoFileExists(t, filepath.Join(dir, ".chaim-tmp-1"))
+			assert.NoFileExists(t, filepath.Join(dir, ".chaim-tmp-credentials-1"))
 
 			swept, err = chaim.Sweep(t.Context(), dir)
 			assert.NoError(t, err)
@@ -155,6 +157,16 @@ func TestOverwrittenProfileIsRepaired(t *testing.T) {
 					<-time.After(time.Second)
 					assert.Equal(t, before, read(t, credentialsFile(opts)))
 					assert.Equal(t, files, scopeFiles(t, credentialsFile(opts)))
+
+					// An old copy of the section is none of anybody else's.
+					_, err := c.RequestKeys(ctx)
+					require.NoError(t, err)
+					renewed := read(t, credentialsFile(opts))
+					write(t, credentialsFile(opts), before)
+					<-time.After(time.Second)
+					if form == chaim.Keys {
+						assert.Equal(t, renewed, read(t, credentialsFile(opts)))
+					}
 					swept, err := chaim.Sweep(ctx, opts.Dir)
 					assert.NoError(t, err)
 					assert.Empty(t, swept)
@@ -166,4 +178,65 @@ func TestOverwrittenProfileIsRepaired(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLeaseThatIsElsewhere has the credentials file moved while a scope lives, as tools that manage links do.
+func TestLeaseThatIsElsewhere(t *testing.T) {
+	opts := chaim.Options{
+		Account: "sredev", Dir: t.TempDir(),
+		Source: credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "secret", "token"),
+	}
+	write(t, credentialsFile(opts), userFile)
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		moved := filepath.Join(opts.Dir, "dotfiles", "credentials")
+		require.NoError(t, os.Mkdir(filepath.Dir(moved), 0o700))
+		require.NoError(t, os.Rename(credentialsFile(opts), moved))
+		require.NoError(t, os.Symlink(moved, credentialsFile(opts)))
+		before := read(t, moved)
+		swept, err := chaim.Sweep(ctx, opts.Dir)
+		assert.NoError(t, err)
+		assert.Empty(t, swept)
+		assert.Equal(t, before, read(t, moved))
+
+		write(t, moved, strings.Replace(before, "chaim_scope", "expires = 1\nchaim_scope", 1))
+		swept, err = chaim.Sweep(ctx, opts.Dir)
+		assert.NoError(t, err)
+		assert.Equal(t, []chaim.Swept{{Path: credentialsFile(opts), Profile: c.Profile()}}, swept, "keys that have expired")
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+}
+
+// TestTwoFilesInOneFolder sweeps one file while scopes of the other come and go.
+func TestTwoFilesInOneFolder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "credentials"), userFile)
+	work := filepath.Join(dir, "credentials-work")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", work)
+	opts := chaim.Options{
+		Account: "sredev", Form: chaim.Process,
+		Source: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "ASIAEXAMPLE000000001", SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+		}),
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() {
+		for ctx.Err() == nil {
+			swept, err := chaim.Sweep(context.Background(), dir)
+			assert.NoError(t, err)
+			assert.Empty(t, swept)
+		}
+	})
+	for range 50 {
+		assert.NoError(t, chaim.WithContext(ctx, opts, func(context.Context, *chaim.Client) error {
+			assert.Len(t, scopeFiles(t, work), 2)
+			return nil
+		}))
+	}
+	stop()
+	sweeper.Wait()
+	assert.Empty(t, read(t, work))
+	assert.Empty(t, scopeFiles(t, work))
 }

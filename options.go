@@ -66,7 +66,8 @@ type Options struct {
 	// take 35 seconds, there are up to three, and a reply may have 1 MiB. Nil means one that allows 3 seconds to connect
 	// and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
 	HTTPClient *http.Client
-	// Logger gets what happens in the background, without secrets. Nil means silence.
+	// Logger gets what happens in the background, and what is wrong with the credentials file, without secrets. Its
+	// handler must not wait for keys of the same Client. Nil means silence.
 	Logger *slog.Logger
 }
 

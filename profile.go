@@ -83,16 +83,13 @@ type grant struct {
 }
 
 // sectionPairs are the lines of a managed section, in the order in which the originals wrote them: with the keys, or with
-// the process that prints them. scope is empty for a profile that is kept.
-func sectionPairs(g grant, opts *Options, scope, process string) []inifile.Pair {
+// the process that prints them. mark is empty for a profile that is kept.
+func sectionPairs(g grant, opts *Options, process, mark string) []inifile.Pair {
 	var pairs []inifile.Pair
 	add := func(key, value string) { pairs = append(pairs, inifile.Pair{Key: key, Value: value}) }
-	access := map[string]string{}
 	if process != "" {
-		access[inifile.ProcessKey] = process
 		add(inifile.ProcessKey, process)
 	} else {
-		access["aws_access_key_id"] = g.creds.AccessKeyID
 		add("aws_access_key_id", g.creds.AccessKeyID)
 		add("aws_secret_access_key", g.creds.SecretAccessKey)
 		if token := g.creds.SessionToken; token != "" {
@@ -119,8 +116,8 @@ func sectionPairs(g grant, opts *Options, scope, process string) []inifile.Pair 
 	add("role", opts.Role)
 	add(inifile.MarkerKey, g.account)
 	add("region", g.creds.Region)
-	if scope != "" {
-		add(inifile.ScopeKey, scopeMark(scope, access))
+	if mark != "" {
+		add(inifile.ScopeKey, mark)
 	}
 	return pairs
 }
@@ -199,7 +196,7 @@ func configRival(name string) string {
 	return ""
 }
 
-// owns reports whether a section is still the one this client wrote.
+// owns reports whether a section is still the one this client wrote. The caller has c.mu.
 func (c *Client) owns(pairs map[string]string) bool {
 	if pairs[inifile.MarkerKey] == "" {
 		return false
@@ -208,5 +205,5 @@ func (c *Client) owns(pairs map[string]string) bool {
 		return pairs[inifile.ScopeKey] == ""
 	}
 	id, isIntact := scopeOf(pairs)
-	return isIntact && id == c.scope
+	return isIntact && id == c.written.scope
 }

@@ -1,11 +1,12 @@
 package chaim
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -21,8 +22,10 @@ const watchInterval = 500 * time.Millisecond
 
 // written is what may stand in the credentials file and beside it.
 type written struct {
-	section string
+	section string       // empty for nothing
 	grant   grant        // the newest there may be
+	scope   string       // id; empty with Options.Keep
+	mark    string       // of the scope in the section
 	lease   *flock.Flock // nil without one
 	process string       // access key id in the process file
 }
@@ -30,19 +33,14 @@ type written struct {
 // store writes keys into the profile.
 func (c *Client) store(ctx context.Context, g grant) error {
 	var name string
-	hasTried := false
-	wasStored := c.stored.Swap(true) // before the lock, for remove to wait for that
 	err := c.edit(ctx, func(doc []byte) (_ []byte, err error) {
 		if name, err = c.claim(doc); err != nil {
 			return nil, err
 		}
-		hasTried, c.written.section, c.written.grant = true, name, g
+		c.written.section, c.written.grant = name, g
 		return c.write(doc)
 	})
 	if err != nil {
-		if !hasTried {
-			c.stored.Store(wasStored)
-		}
 		return err
 	}
 	c.latest.Store(&g)
@@ -50,7 +48,8 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	return nil
 }
 
-// edit changes the credentials file, and what is written. Once ctx has ended it does neither.
+// edit changes the credentials file, and what is written. Once ctx has ended it does neither. change must not call what
+// belongs to the program, such as its logger, as other edits wait for it.
 func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
 	return c.file.Edit(ctx, func(doc []byte) ([]byte, error) {
 		c.mu.Lock()
@@ -65,30 +64,49 @@ func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) 
 // write makes doc, and what must be there before it, show what is written.
 func (c *Client) write(doc []byte) ([]byte, error) {
 	w := &c.written
-	if c.scope != "" && w.lease == nil {
+	if !c.opts.Keep && w.lease == nil {
+		if w.scope == "" {
+			w.scope = rand.Text()
+		}
 		var err error
-		if w.lease, err = takeLease(c.folder, c.scope); err != nil {
+		if w.lease, err = c.scopes.takeLease(w.scope); err != nil {
 			return nil, err
 		}
 	}
-	process := ""
+	access := map[string]string{"aws_access_key_id": w.grant.creds.AccessKeyID}
 	if c.opts.Form == Process {
-		process = readCommand(c.processPath())
+		path := c.scopes.path(w.scope, processExtension)
+		access = map[string]string{inifile.ProcessKey: readCommand(path)}
 		if id := w.grant.creds.AccessKeyID; w.process != id {
 			text, err := w.grant.creds.ProcessJSON()
 			if err != nil {
 				return nil, err
 			}
-			if err := sharedfile.WriteFile(c.processPath(), text); err != nil {
+			if err := sharedfile.WriteFile(path, text); err != nil {
 				return nil, err
 			}
 			w.process = id
 		}
 	}
-	return inifile.Set(doc, w.section, sectionPairs(w.grant, &c.opts, c.scope, process))
+	if !c.opts.Keep {
+		w.mark = scopeMark(w.scope, access)
+	}
+	return inifile.Set(doc, w.section, sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark))
 }
 
-func (c *Client) processPath() string { return filepath.Join(c.folder, c.scope+processExtension) }
+// hasFiles reports whether what stands beside the credentials file is where others look for it.
+func (c *Client) hasFiles() bool {
+	extensions := []string{leaseExtension}
+	if c.opts.Form == Process {
+		extensions = append(extensions, processExtension)
+	}
+	for _, extension := range extensions {
+		if _, err := os.Stat(c.scopes.path(c.written.scope, extension)); errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
+}
 
 // watch writes the profile again when another program has overwritten it.
 func (c *Client) watch(ctx context.Context) {
@@ -103,51 +121,57 @@ func (c *Client) watch(ctx context.Context) {
 		}
 		info, err := os.Stat(c.file.Path)
 		isSame := err == nil && seen != nil && os.SameFile(info, seen) && info.ModTime().Equal(seen.ModTime()) && info.Size() == seen.Size()
-		if isSame && c.hasLease() {
+		isRestored, err := c.restore(ctx, isSame)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			c.opts.Logger.Warn("chaim: cannot look after profile", "profile", c.Profile(), "error", err)
 			continue
-		}
-		if err := c.restore(ctx); err != nil {
-			if ctx.Err() == nil {
-				c.opts.Logger.Warn("chaim: cannot look after profile", "profile", c.Profile(), "error", err)
-			}
-			continue
+		case isRestored:
+			c.opts.Logger.Warn("chaim: profile was overwritten by another program and is written again", "profile", c.Profile(), "path", c.file.Path)
 		}
 		seen = info
 	}
 }
 
-// hasLease reports whether the lease is where others look for it.
-func (c *Client) hasLease() bool {
-	_, err := os.Stat(filepath.Join(c.folder, c.scope+leaseExtension))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-func (c *Client) restore(ctx context.Context) error {
-	doc, err := c.file.Read()
-	if err != nil {
-		return err
+// restore writes what is not as it was written any more, unless the section is somebody else's by now. It does not read
+// a credentials file that is the same as before.
+func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
+	w := &c.written
+	c.mu.Lock()
+	section, mark, hasFiles := w.section, w.mark, c.hasFiles()
+	c.mu.Unlock()
+	if hasFiles {
+		if isSame {
+			return false, nil
+		}
+		doc, err := c.file.Read()
+		if err != nil {
+			return false, err
+		}
+		if pairs, _, err := inifile.ReadManaged(doc, section); err != nil || pairs[inifile.ScopeKey] == mark {
+			return false, err
+		}
 	}
-	if _, exists, err := inifile.ReadManaged(doc, c.Profile()); err != nil || exists && c.hasLease() {
-		return err
-	}
-	return c.edit(ctx, func(doc []byte) ([]byte, error) {
-		w := &c.written
+	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, w.section)
-		switch {
-		case err != nil || w.grant.creds.Expired(0) || exists && (c.hasLease() || !c.owns(pairs)):
+		if err != nil || exists && !c.owns(pairs) || w.grant.creds.Expired(0) {
 			return doc, err
-		case !c.hasLease() && w.lease != nil:
+		}
+		if w.lease != nil && !c.hasFiles() {
 			_ = w.lease.Close() // of no use any more
 			w.lease, w.process = nil, ""
 		}
-		c.opts.Logger.Warn("chaim: profile was overwritten and is written again", "profile", w.section, "path", c.file.Path)
-		return c.write(doc)
+		after, err := c.write(doc)
+		isRestored = isRestored || !bytes.Equal(doc, after)
+		return after, err
 	})
+	return isRestored && err == nil, err
 }
 
 // startWatching has a scope's profile looked after. The caller has the turn.
 func (c *Client) startWatching() {
-	if c.scope == "" || c.watcher != nil {
+	if c.opts.Keep || c.watcher != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(c.life)
@@ -173,47 +197,53 @@ func (c *Client) stopRenewing() {
 // remove takes the profile out of the file, if it is still the one this client wrote, and then what is beside it. The
 // caller has the turn and has stopped the renewals.
 func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
-	if !c.stored.Load() {
+	if !c.hasWritten() {
 		return true, nil
 	}
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
 		section := c.written.section
-		if section == "" {
-			isOurs = true
-			return doc, nil // it did not get there
-		}
 		pairs, exists, err := inifile.ReadManaged(doc, section)
 		isOurs = !exists || c.owns(pairs)
-		if err != nil || !exists {
+		if err != nil || !exists || !isOurs {
 			return doc, err
-		}
-		if !isOurs {
-			c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", section, "path", c.file.Path)
-			return doc, nil
 		}
 		return inifile.Delete(doc, section)
 	})
-	// Also after an error: a sweep may then remove the profile.
-	err = errors.Join(err, c.dropLease())
+	err = errors.Join(err, c.drop(err == nil))
 	if err != nil {
 		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
 	}
-	c.stored.Store(false)
 	c.latest.Store(nil)
 	return isOurs, nil
 }
 
-func (c *Client) dropLease() error {
+// drop ends the lease and removes what is beside the credentials file. While the profile is still there the lease stays
+// too, without its lock, so that a sweep removes both.
+func (c *Client) drop(isRemoved bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	w := &c.written
 	var errs []error
 	if c.opts.Form == Process {
-		errs = append(errs, removeIfThere(c.processPath()))
-		c.written.process = ""
+		errs = append(errs, sharedfile.Remove(c.scopes.path(w.scope, processExtension)))
+		w.process = ""
 	}
-	if c.written.lease != nil {
-		errs = append(errs, c.written.lease.Close(), removeIfThere(c.written.lease.Path()))
-		c.written.lease = nil
+	if w.lease != nil {
+		errs = append(errs, w.lease.Close())
+		w.lease = nil
+	}
+	if isRemoved && !c.opts.Keep {
+		errs = append(errs, sharedfile.Remove(c.scopes.path(w.scope, leaseExtension)))
+	}
+	if errors.Join(errs...) == nil && isRemoved {
+		*w = written{}
 	}
 	return errors.Join(errs...)
+}
+
+// hasWritten reports whether something of this client may stand in the file.
+func (c *Client) hasWritten() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.written.section != ""
 }

@@ -4,7 +4,9 @@ package faults
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,4 +81,31 @@ func TestKillInMountedFileThatShrinks(t *testing.T) {
 		assert.Empty(t, f.others(t))
 	})
 	assert.NotZero(t, torn)
+}
+
+// TestMountedElsewhere has a container sweep a file in which a program on the host has a profile. Each has a folder of
+// its own for leases.
+func TestMountedElsewhere(t *testing.T) {
+	host, container := newFolder(t, t.TempDir()), newFolder(t, t.TempDir())
+	mount(t, container.file(), "--bind", host.file())
+	require.NoError(t, chaim.WithContext(t.Context(), options(host.dir, chaim.Keys), func(ctx context.Context, c *chaim.Client) error {
+		swept, err := chaim.Sweep(ctx, container.dir)
+		assert.NoError(t, err)
+		assert.Empty(t, swept)
+		assert.Contains(t, host.text(t), "["+c.Profile()+"]\n")
+		return nil
+	}))
+}
+
+// TestFullDiskUnderMountedFile has no room for what the file would become.
+func TestFullDiskUnderMountedFile(t *testing.T) {
+	disk := t.TempDir()
+	mount(t, disk, "-t", "tmpfs", "-o", "size=8k", "tmpfs")
+	f := newFolder(t, t.TempDir())
+	f.before = "[kept]\naws_session_token = x\naccountname = sredev\n\n[mine]\n# " + strings.Repeat("x", 8100) + "\n"
+	f.write(t, "")
+	source := filepath.Join(disk, "credentials")
+	require.NoError(t, os.WriteFile(source, []byte(f.before), 0o600))
+	mount(t, f.file(), "--bind", source)
+	f.refused(t, run(t, "kept", f.dir), "ENOSPC")
 }

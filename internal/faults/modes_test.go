@@ -29,10 +29,10 @@ func TestModes(t *testing.T) {
 						require.NoError(t, os.Chmod(f.file(), mode))
 					}
 					want := map[string]fs.FileMode{
-						".": 0o700, "credentials": 0o600, "credentials.lock": 0o600, "chaim": 0o700, "chaim/RANDOM.lease": 0o600,
+						".": 0o700, "credentials": 0o600, "credentials.lock": 0o600, "chaim": 0o700, "chaim/credentials-RANDOM.lease": 0o600,
 					}
 					if form == chaim.Process {
-						want["chaim/RANDOM.json"] = 0o600
+						want["chaim/credentials-RANDOM.json"] = 0o600
 					}
 					defer syscall.Umask(syscall.Umask(umask))
 					require.NoError(t, chaim.WithContext(t.Context(), options(f.dir, form), func(context.Context, *chaim.Client) error {

@@ -44,7 +44,7 @@ var managedKeys = map[string]bool{
 }
 
 // processRule is a command that prints the file of a scope, as against one of the user's.
-var processRule = regexp.MustCompile(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\][A-Z2-7]{26}\.json['"]$`)
+var processRule = regexp.MustCompile(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\].*-[A-Z2-7]{26}\.json['"]$`)
 
 func isManaged(key, value string) bool {
 	return managedKeys[key] || key == ProcessKey && processRule.MatchString(value)
@@ -137,6 +137,45 @@ func checkEditable(doc []byte) error {
 		}
 	}
 	return nil
+}
+
+// Damage tells what, from which line on, makes botocore and so the AWS CLI refuse the whole of doc, whoever wrote it. It
+// knows what editors and unlocked writers do to a file, not all that there is. The text is empty for a sound file.
+func Damage(doc []byte) (line int, what string) {
+	switch {
+	case bytes.HasPrefix(doc, utf8BOM):
+		return 1, "a byte order mark"
+	case !utf8.Valid(doc):
+		return 1, "a character that is not UTF-8"
+	}
+	known := map[string]bool{} // sections, and keys of the last one
+	var section string
+	var hasKey bool // to which an indented line may belong
+	for text := range bytes.Lines(doc) {
+		line++
+		first, trimmed := text[0], bytes.TrimSpace(text)
+		name, _, isClosed := bytes.Cut(trimmed, []byte("]"))
+		delimiter := bytes.IndexAny(trimmed, "=:")
+		switch {
+		case len(trimmed) == 0 || trimmed[0] == '#' || trimmed[0] == ';', hasKey && (first == ' ' || first == '\t'):
+		case trimmed[0] == '[' && isClosed && len(name) > 1:
+			if section = string(name); known[section] {
+				return line, "a second section " + section + "]"
+			}
+			known[section], hasKey = true, false
+		case section == "":
+			return line, "a line above all sections"
+		case delimiter <= 0:
+			return line, "a line that is neither a section nor a key"
+		default:
+			key := section + "]" + strings.ToLower(string(bytes.TrimSpace(trimmed[:delimiter])))
+			if known[key] {
+				return line, "a key for the second time"
+			}
+			known[key], hasKey = true, true
+		}
+	}
+	return 0, ""
 }
 
 func lineAt(doc []byte, offset int) int { return bytes.Count(doc[:offset], []byte("\n")) + 1 }

@@ -142,6 +142,26 @@ func TestSectionRefusals(t *testing.T) {
 	assert.ErrorContains(t, err, "lines 1 and 3")
 }
 
+func TestDamage(t *testing.T) {
+	for doc, want := range map[string]int{
+		"": 0,
+		"# c\n\n[a]\nk = v\n  more\nK2: v\ns3 =\n  x = y\n\n[A]\nk = v\r\n;\n": 0,
+		"\ufeff[a]\n":         1,
+		"[a]\nk = \xff\n":     1,
+		"[a]\n[b]\n[a]\n":     3,
+		"[a]\nk = v\nK : w\n": 3,
+		"\nk = v\n":           2,
+		"[a]\njunk\n":         2,
+		"[a]\n= v\n":          2,
+		"[a]\nk = v\n[]\n":    3,
+		"[a]\nk = v\n[open\n": 3,
+	} {
+		line, what := Damage([]byte(doc))
+		assert.Equal(t, want, line, "%q: %s", doc, what)
+		assert.Equal(t, want == 0, what == "", doc)
+	}
+}
+
 func TestReadManaged(t *testing.T) {
 	for doc, marked := range map[string]bool{
 		"[p]\naccountname = x\n":                           true,

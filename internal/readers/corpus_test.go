@@ -44,7 +44,7 @@ func readCorpus(t testing.TB) []torture {
 	return cases
 }
 
-var managedLine = regexp.MustCompile(`(?i)^(aws_(access_key_id|secret_access_key|session_token|security_token)|expires|expstr|duration|gui_url|role|region|accountname|chaim_scope)\s*[=:]|^credential_process\s*[=:]\s*cat '.*/chaim/[A-Z2-7]{26}\.json'\s*$`)
+var managedLine = regexp.MustCompile(`(?i)^(aws_(access_key_id|secret_access_key|session_token|security_token)|expires|expstr|duration|gui_url|role|region|accountname|chaim_scope)\s*[=:]|^credential_process\s*[=:]\s*cat '.*/chaim/.*-[A-Z2-7]{26}\.json'\s*$`)
 
 // foreignLines is doc less the managed lines of one section.
 func foreignLines(doc []byte, name string) string {

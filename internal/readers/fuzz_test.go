@@ -28,7 +28,7 @@ var variants = []keys{
 	{},
 	firstKeys,
 	secondKeys,
-	{3: "cat '/home/me/.aws/chaim/ABCDEFGHIJKLMNOPQRSTUVWXYZ.json'"},
+	{3: "cat '/home/me/.aws/chaim/credentials-ABCDEFGHIJKLMNOPQRSTUVWXYZ.json'"},
 }
 
 // oddLines are lines that some reader understands otherwise than others, and what makes them matter.
@@ -38,7 +38,7 @@ var oddLines = []string{
 	"accountname = x\n", "chaim_scope = ZZ\n", "chaim_scope = ZZ+\n", "region = r\n", "region =\n", "region : x = y\n", "region #x = y\n", "\"region\" = x\n",
 	"aws_access_key_id = OLD\n", "aws_secret_access_key = OLDS\n", "aws_session_token = OLDT\n", "aws_session_token =\n", "aws_security_token = OLDX\n",
 	"AWS_Access_Key_Id: OLD\n", "aws_access_key_id\n", "\faws_access_key_id = FF\n", "  aws_access_key_id = n\n",
-	"credential_process = x\n", "credential_process = cat '/h/chaim/ABCDEFGHIJKLMNOPQRSTUVWXYZ.json'\n", "role_arn = x\n", "sso_x = y\n",
+	"credential_process = x\n", "credential_process = cat '/h/chaim/credentials-ABCDEFGHIJKLMNOPQRSTUVWXYZ.json'\n", "role_arn = x\n", "sso_x = y\n",
 	"s3 =\n", "  region = n\n", "\tregion = n\n", "\u00a0region = n\n", "mine = v\n", "mine =\n", "mine = # c\n", "mine = ;\n", "mine = \\\n", "  more\n", "  # c\n", "# c\n", "; c\n",
 	"\n", " \n", "\r\n", "\r", "mine = v\r\n", "expires = a\rb = c\n", "junk\n", "= x\n", "a:b = c\n", "mine\u0085[p]\n", "#\u2028[p]\n", "\x00\n", "\xff = bad\n",
 }

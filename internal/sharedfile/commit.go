@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"slices"
+	"syscall"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -32,8 +30,8 @@ var errChanged = errors.New("chaim: the file has changed")
 type commit struct {
 	target string
 	batch  []*edit
-	log    *slog.Logger
 	record record
+	start  time.Time
 }
 
 func (c *commit) run() {
@@ -61,7 +59,7 @@ func (c *commit) run() {
 }
 
 func (c *commit) restless() error {
-	return fmt.Errorf("chaim: cannot write %s: another program keeps changing it", c.target)
+	return refusal(c.target, "another program is writing to "+c.target+" all the time: try again when it is done", syscall.EBUSY)
 }
 
 // attempt makes the new text and puts it in place. It is to be called again if it is not done.
@@ -75,6 +73,22 @@ func (c *commit) attempt(before *snapshot) (done bool, err error) {
 		return false, err
 	}
 	return !hasNeighbour || c.holds(), nil
+}
+
+// holds reports whether the edits are still in the file after neighbours had time to overwrite them.
+func (c *commit) holds() bool {
+	for _, pause := range verifyPauses {
+		<-time.After(pause)
+		s, err := c.settle()
+		if err != nil {
+			return true // as far as can be told
+		}
+		s.release()
+		if !bytes.Equal(c.apply(s.text), s.text) {
+			return false
+		}
+	}
+	return true
 }
 
 // apply makes all edits that still can be made.
@@ -95,13 +109,15 @@ func (c *commit) apply(text []byte) []byte {
 
 // keep drops the edits for which test returns an error, which is their outcome.
 func (c *commit) keep(test func(*edit) error) {
-	c.batch = slices.DeleteFunc(c.batch, func(e *edit) bool {
-		err := test(e)
-		if err != nil {
+	var kept []*edit
+	for _, e := range c.batch {
+		if err := test(e); err != nil {
 			e.done <- err
+		} else {
+			kept = append(kept, e)
 		}
-		return err != nil
-	})
+	}
+	c.batch = kept
 }
 
 // keepWanted drops the edits that nobody waits for any more: whoever has ended a context, and then has the lock in turn,
@@ -119,58 +135,68 @@ func (c *commit) finish(err error) {
 	for _, e := range c.batch {
 		e.done <- err
 	}
+	c.batch = nil
+}
+
+// abandon answers those whom a panic in an edit would leave waiting.
+func (c *commit) abandon() {
+	for _, e := range c.batch {
+		select {
+		case e.done <- refusal(c.target, "an edit made together with this one did not return", syscall.ECANCELED):
+		default: // answered before
+		}
+	}
 }
 
 // settle reads the file when no writer seems half-way through. Programs that rewrite it in place, such as the AWS CLI,
 // empty it first: building on what is there at that moment would lose the rest.
 func (c *commit) settle() (snapshot, error) {
-	for start := time.Now(); ; {
+	start := time.Now()
+	var last snapshot
+	for since := start; ; {
 		s, err := holdSnapshot(c.target)
 		if err != nil {
 			return s, err
 		}
-		waited := time.Since(start)
-		if !s.busy && !c.mayBePart(s, waited) {
+		now := time.Now()
+		if !s.equal(last) {
+			last, since = snapshot{info: s.info, text: s.text}, now
+		}
+		if !c.mayBePart(&s, now.Sub(since), now.Sub(start)) {
 			return s, nil
 		}
 		s.release()
 		if c.keepWanted(); len(c.batch) == 0 {
 			return snapshot{}, nil
 		}
-		if waited > maxSettleTime {
+		if now.Sub(c.start) > maxSettleTime {
 			return snapshot{}, c.restless()
 		}
 		<-time.After(settlePoll)
 	}
 }
 
-// mayBePart reports whether s may be only a part of what another program is writing.
-func (c *commit) mayBePart(s snapshot, waited time.Duration) bool {
+// mayBePart reports whether s, which has not changed for quiet, may be only a part of what another program is writing.
+func (c *commit) mayBePart(s *snapshot, quiet, waited time.Duration) bool {
 	if s.info == nil {
 		return c.record.isKnown && waited < doubtTime // renamed, to be written again
 	}
-	if c.record.matches(s.info) {
+	isOurs := c.record.matches(s.info)
+	// The clock of a file server may be ahead; only an age that is none counts for nothing.
+	quiet = max(quiet, time.Since(s.info.ModTime()))
+	isBusy := s.busy && knowsWriters(lockPath(c.target))
+	switch {
+	case isOurs && !isBusy:
 		return false
+	case isBusy && (waited < doubtTime || c.hasShrunk(s)):
+		return true // until it closes the file, if it seems to have more to say
+	case c.hasShrunk(s) && waited < doubtTime && quiet < doubtTime:
+		return true
 	}
-	// The clock of a file server may be a little ahead.
-	age := time.Since(s.info.ModTime())
-	isYoung := func(limit time.Duration) bool { return age > -quietTime && age < limit }
-	if len(s.text) == 0 || c.record.isKnown && countHeaders(s.text) < c.record.headers {
-		if waited < doubtTime && isYoung(doubtTime) {
-			return true
-		}
-	}
-	return s.held == nil && isYoung(quietTime)
+	return s.held == nil && quiet < quietTime
 }
 
-// holds reports whether the edits are still in the file after neighbours had time to overwrite them.
-func (c *commit) holds() bool {
-	for _, pause := range verifyPauses {
-		<-time.After(pause)
-		s, err := takeSnapshot(c.target)
-		if err != nil || !bytes.Equal(c.apply(s.text), s.text) {
-			return false
-		}
-	}
-	return true
+// hasShrunk reports whether sections are gone that were there after the last edit.
+func (c *commit) hasShrunk(s *snapshot) bool {
+	return len(s.text) == 0 || c.record.isKnown && countHeaders(s.text) < c.record.headers
 }

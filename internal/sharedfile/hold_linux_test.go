@@ -1,11 +1,12 @@
 package sharedfile
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,11 +36,11 @@ func TestLastMomentWritesAreNotLost(t *testing.T) {
 			before, err := holdSnapshot(path)
 			require.NoError(t, err)
 			require.NotNil(t, before.held)
-			tmp, info, err := writeTemp(filepath.Dir(path), []byte("[user]\n[ours]\n"))
+			tmp, info, err := writeTemp(path, []byte("[user]\n[ours]\n"))
 			require.NoError(t, err)
 
 			written := write(t, path, &before)
-			c := commit{target: path, log: slog.New(slog.DiscardHandler)}
+			c := commit{target: path}
 			require.NoError(t, exchange(tmp, path))
 			assert.ErrorIs(t, c.checkDisplaced(tmp, info, &before), errChanged)
 			before.release()
@@ -68,4 +69,28 @@ func TestReadWaitsForAWriter(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	assert.Equal(t, "[user]\n[new]\n", string(<-read))
+}
+
+// Somebody keeps the file open for writing, and does not write.
+func TestOpenFileIsEditedInTheEnd(t *testing.T) {
+	inBubble(t, "[user]\n", func(t *testing.T, path string) {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		require.NoError(t, err)
+		defer f.Close()
+		started := time.Now()
+		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
+		assert.Equal(t, "[user]\nx\n", text(t, path))
+		assert.GreaterOrEqual(t, time.Since(started), doubtTime)
+	})
+}
+
+// A program that empties the file and keeps it open is waited for, but not for ever.
+func TestEmptiedOpenFileIsNotEdited(t *testing.T) {
+	inBubble(t, "[user]\n", func(t *testing.T, path string) {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+		require.NoError(t, err)
+		defer f.Close()
+		assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("x")), syscall.EBUSY)
+		assert.Empty(t, text(t, path))
+	})
 }

@@ -14,9 +14,12 @@ import (
 // A file that is a mount point itself, as with "docker run -v file:file", cannot be replaced, only be written to. What
 // stood there and what is to stand there is kept beside it until that is done.
 
-func backupPath(target string) string { return target + ".chaim-backup" }
+const (
+	backupExtension = ".chaim-backup"
+	backupHeader    = "chaim-backup %d %d\n"
+)
 
-const backupHeader = "chaim-backup %d %d\n"
+func backupPath(target string) string { return target + backupExtension }
 
 // writeInPlace writes text over before. A reader may see a part of it, and a program that writes at the same time and
 // takes no lock may win or lose.
@@ -36,7 +39,7 @@ func writeInPlace(target string, before *snapshot, text []byte) (fs.FileInfo, er
 	}
 	info, err := overwrite(target, text)
 	if err != nil {
-		return nil, err // with the backup for the next edit
+		return nil, errors.Join(err, recoverInPlace(target)) // which needs no space, or is left to the next edit
 	}
 	return info, os.Remove(backupPath(target))
 }

@@ -47,8 +47,8 @@ func lockedError(target string) error {
 	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
 }
 
-// Holder names this process, for those who find a file of it.
-var Holder = sync.OnceValue(func() string {
+// thisProcess is what others are told who wait.
+var thisProcess = sync.OnceValue(func() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"
@@ -107,7 +107,7 @@ func (r *record) write() {
 	if !r.isWriteable {
 		return
 	}
-	text := Holder() + "\n"
+	text := thisProcess() + "\n"
 	if r.isKnown {
 		text += fmt.Sprintf("%d %d %d\n", r.modTime, r.size, r.headers)
 	}

@@ -123,6 +123,7 @@ func (q *queue) commit(leader *edit) {
 	batch := q.waiting
 	q.waiting, q.lastLock = nil, time.Now()
 	queues.Unlock()
-	c := commit{target: q.target, batch: batch, log: leader.file.Log, record: openRecord(lockPath(q.target))}
+	c := commit{target: q.target, batch: batch, record: openRecord(lockPath(q.target)), start: time.Now()}
+	defer c.abandon()
 	c.run()
 }

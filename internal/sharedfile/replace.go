@@ -7,14 +7,24 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// TempPattern matches the temporary files, which stand beside what they are to replace. They exist only while the lock
-// is held, so whoever holds it may remove those that others left.
-const TempPattern = ".chaim-tmp-*"
+const tempPrefix = ".chaim-tmp-"
+
+// TempFor returns the name of the file that a temporary file, which stands beside it, was to replace. There is one only
+// while the lock of the shared file is held, so whoever holds it may remove those that others left.
+func TempFor(name string) (base string, isTemp bool) {
+	rest, isTemp := strings.CutPrefix(name, tempPrefix)
+	i := strings.LastIndexByte(rest, '-')
+	if !isTemp || i < 0 || i+1 == len(rest) || strings.Trim(rest[i+1:], "0123456789") != "" {
+		return "", false
+	}
+	return strings.TrimSuffix(rest[:i], backupExtension), true
+}
 
 // replace puts text in the place of before.
 func (c *commit) replace(before *snapshot, text []byte) (err error) {
@@ -23,13 +33,13 @@ func (c *commit) replace(before *snapshot, text []byte) (err error) {
 			err = errtext.Wrap(err, "cannot write %s", c.target)
 		}
 	}()
-	tmp, info, err := writeTemp(filepath.Dir(c.target), text)
+	tmp, info, err := writeTemp(c.target, text)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, removeIfThere(tmp))
+			err = errors.Join(err, Remove(tmp))
 		}
 	}()
 	wanted := len(c.batch)
@@ -44,21 +54,19 @@ func (c *commit) replace(before *snapshot, text []byte) (err error) {
 		return err
 	}
 	c.record.leave(info, text)
-	if before.info != nil && before.info.Mode().Perm()&0o077 != 0 {
-		c.log.Warn("chaim: credentials file was open to other users and is now private", "path", c.target)
-	}
 	// It is what stood at the target, if it is still there.
-	if err := removeIfThere(tmp); err != nil {
+	if err := Remove(tmp); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(c.target)); err != nil {
+	if err := SyncDir(filepath.Dir(c.target)); err != nil {
 		return errtext.Wrap(err, "the new text is in place, but may not survive a power cut")
 	}
 	return nil
 }
 
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+// Remove removes a file that may be gone already.
+func Remove(path string) error {
+	if err := remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -101,26 +109,37 @@ func (c *commit) checkDisplaced(tmp string, ours fs.FileInfo, before *snapshot) 
 	if isAsBefore && (before.held == nil || !isAwaited(before.held)) {
 		return nil
 	}
-	if err := exchange(tmp, c.target); err != nil {
+	if err := putBack(tmp, c.target); err != nil {
 		return err
 	}
-	if back, err := os.Lstat(tmp); err != nil || !os.SameFile(back, ours) {
-		// Yet another version came: the newest counts.
-		c.log.Warn("chaim: an edit of another program may be lost", "path", c.target)
-		return errors.Join(errChanged, err, exchange(tmp, c.target))
+	if back, err := os.Lstat(tmp); err == nil && !os.SameFile(back, ours) {
+		return errors.Join(errChanged, putBack(tmp, c.target)) // yet another version came, and the newest counts
 	}
 	return errChanged
 }
 
-// writeTemp writes a private file durably, and reads it back before anything is built on it.
-func writeTemp(dir string, text []byte) (path string, info fs.FileInfo, err error) {
-	f, err := os.CreateTemp(dir, TempPattern)
+// putBack brings a file that an exchange displaced back to the target. Where that fails it keeps it.
+func putBack(displaced, target string) error {
+	err := exchange(displaced, target)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = create(displaced, target)
+	}
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return nil // or else there is a still newer one
+	}
+	kept := target + ".displaced"
+	return errtext.Wrap(errors.Join(err, os.Rename(displaced, kept)), "what another program wrote at the same time is in %s", kept)
+}
+
+// writeTemp writes a private file beside target durably, and reads it back before anything is built on it.
+func writeTemp(target string, text []byte) (path string, info fs.FileInfo, err error) {
+	f, err := os.CreateTemp(filepath.Dir(target), tempPrefix+filepath.Base(target)+"-*")
 	if err != nil {
 		return "", nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
+			err = errors.Join(err, Remove(f.Name()))
 		}
 	}()
 	defer f.Close() // once more than needed where all goes well
@@ -167,14 +186,14 @@ func holds(f *os.File, text []byte) (bool, error) {
 
 // WriteFile replaces a file that only this package writes, in one step and durably, with mode 0600.
 func WriteFile(path string, text []byte) error {
-	tmp, _, err := writeTemp(filepath.Dir(path), text)
+	tmp, _, err := writeTemp(path, text)
 	if err == nil {
 		if err = rename(tmp, path); err != nil {
-			err = errors.Join(err, os.Remove(tmp))
+			err = errors.Join(err, Remove(tmp))
 		}
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return errtext.Wrap(err, "cannot write %s", path)

@@ -12,8 +12,13 @@ import (
 
 func rename(from, to string) error { return os.Rename(from, to) }
 
-// syncDir makes a rename in dir durable.
-func syncDir(dir string) error {
+func remove(path string) error { return os.Remove(path) }
+
+// IsOpen reports whether users other than the owner may read or write a file.
+func IsOpen(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
+
+// SyncDir makes a rename in dir durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -8,28 +8,35 @@ import (
 	"time"
 )
 
-// A reader that opened the file without FILE_SHARE_DELETE makes the rename fail until it closes it.
+// A reader that opened a file without FILE_SHARE_DELETE makes renaming over it and removing it fail until it closes it.
 const (
-	renameTimeout = 2 * time.Second
-	renamePoll    = 5 * time.Millisecond
+	retryTimeout = 2 * time.Second
+	retryPoll    = 5 * time.Millisecond
 
 	errorSharingViolation = syscall.Errno(32) // ERROR_SHARING_VIOLATION
 )
 
-func rename(from, to string) error {
-	deadline := time.Now().Add(renameTimeout)
+func rename(from, to string) error { return retry(func() error { return os.Rename(from, to) }) }
+
+func remove(path string) error { return retry(func() error { return os.Remove(path) }) }
+
+func retry(f func() error) error {
+	deadline := time.Now().Add(retryTimeout)
 	for {
-		err := os.Rename(from, to)
+		err := f()
 		busy := errors.Is(err, syscall.ERROR_ACCESS_DENIED) || errors.Is(err, errorSharingViolation)
 		if !busy || time.Now().After(deadline) {
 			return err
 		}
-		time.Sleep(renamePoll)
+		time.Sleep(retryPoll)
 	}
 }
 
-// syncDir does nothing: Windows has no such call, and NTFS journals its renames.
-func syncDir(string) error { return nil }
+// IsOpen reports nothing: who may read is the business of the ACL, which mode bits do not show.
+func IsOpen(fs.FileInfo) bool { return false }
+
+// SyncDir does nothing: Windows has no such call, and NTFS journals its renames.
+func SyncDir(string) error { return nil }
 
 // CheckOwner refuses a read-only file. Who may write is the business of the ACL, which the new file inherits from the
 // folder.

@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 )
@@ -30,10 +31,7 @@ var ErrLocked = errors.New("chaim: credentials file is locked")
 // File is a file that other programs read and write too. Its methods may be called from many goroutines and processes
 // at once. Their errors wrap those of the system; what the system would have allowed is refused with an [*fs.PathError]
 // that wraps [fs.ErrPermission] or a [syscall.Errno] too.
-type File struct {
-	Path string
-	Log  *slog.Logger // nil means silence
-}
+type File struct{ Path string }
 
 // Read returns the text of the file, empty for a missing one. Where the system tells that another program is writing it
 // in place, Read waits a moment for that; elsewhere the text may be a part of what is written.
@@ -45,7 +43,7 @@ func (f File) Read() ([]byte, error) {
 	for start := time.Now(); ; {
 		s, err := holdSnapshot(target)
 		s.release()
-		if err != nil || !s.busy || time.Since(start) > doubtTime {
+		if err != nil || !s.busy || time.Since(start) > doubtTime || !knowsWriters(lockPath(target)) {
 			return s.text, err
 		}
 		<-time.After(settlePoll)
@@ -77,11 +75,19 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	if err := MakeFolder(filepath.Dir(target)); err != nil {
 		return err
 	}
-	if f.Log == nil {
-		f.Log = slog.New(slog.DiscardHandler)
-	}
 	e := &edit{file: f, ctx: ctx, change: change, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
 	return join(target, e).wait(e)
+}
+
+// IsLocked reports whether somebody has the lock right now.
+func (f File) IsLocked() bool {
+	target, err := Resolve(f.Path)
+	if err != nil {
+		return false
+	}
+	l := flock.New(lockPath(target), flock.SetFlag(os.O_RDONLY))
+	isFree, err := l.TryRLock()
+	return err == nil && (!isFree || l.Close() != nil)
 }
 
 // MakeFolder makes a private folder where there is none, whatever the umask.

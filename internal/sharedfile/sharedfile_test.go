@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,7 +47,7 @@ func text(t *testing.T, path string) string {
 // leftovers lists temporary files beside path.
 func leftovers(t *testing.T, path string) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), TempPattern))
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), tempPrefix+"*"))
 	require.NoError(t, err)
 	return found
 }
@@ -116,7 +117,7 @@ func TestRecord(t *testing.T) {
 	r := openRecord(lockPath(path))
 	assert.True(t, r.matches(info))
 	assert.Equal(t, 1, r.headers)
-	assert.Contains(t, text(t, lockPath(path)), Holder()+"\n")
+	assert.Contains(t, text(t, lockPath(path)), thisProcess()+"\n")
 
 	require.NoError(t, os.WriteFile(path, []byte("[x]\n[y]\n"), 0o600))
 	info, err = os.Stat(path)
@@ -233,12 +234,7 @@ func TestEditsThatWaitAreWrittenTogether(t *testing.T) {
 			}
 			wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(t.Context(), refused), errMine) })
 			wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(gone, addLine("gone")), errMine) })
-			for waiting := 0; waiting < len(texts)+1; {
-				runtime.Gosched()
-				queues.Lock()
-				waiting = len(queues.of[path].waiting)
-				queues.Unlock()
-			}
+			waitFor(path, len(texts)+1)
 		}
 		return addLine("first")(doc)
 	})
@@ -366,6 +362,18 @@ func TestEditDoubtsAFileThatLostSections(t *testing.T) {
 	})
 }
 
+// The clock of a file server is ahead.
+func TestEditDoubtsAFileOfTheFuture(t *testing.T) {
+	inBubble(t, "[a]\n[b]\n", func(t *testing.T, path string) {
+		require.NoError(t, newFile(path).Edit(t.Context(), addLine("[c]")))
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)))
+		started := time.Now()
+		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
+		assert.GreaterOrEqual(t, time.Since(started), doubtTime)
+	})
+}
+
 func TestEditDoubtsAFileThatIsGone(t *testing.T) {
 	inBubble(t, "[a]\n", func(t *testing.T, path string) {
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("[b]")))
@@ -414,7 +422,7 @@ func TestLockEndsWithItsContext(t *testing.T) {
 		err := newFile(path).Edit(t.Context(), addLine("x"))
 		assert.ErrorIs(t, err, ErrLocked)
 		assert.ErrorContains(t, err, lockPath(path))
-		assert.ErrorContains(t, err, Holder())
+		assert.ErrorContains(t, err, thisProcess())
 		assert.Equal(t, lockTimeout, time.Since(started))
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -425,6 +433,41 @@ func TestLockEndsWithItsContext(t *testing.T) {
 		assert.NotErrorIs(t, err, ErrLocked)
 		assert.Equal(t, time.Second, time.Since(started))
 	})
+}
+
+// A panic in an edit is its caller's, but those whose edits were to be made along with it hear of it too.
+func TestPanicLeavesNobodyWaiting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	held := flock.New(lockPath(path))
+	require.NoError(t, held.Lock())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		assert.PanicsWithValue(t, "mine", func() {
+			_ = newFile(path).Edit(t.Context(), func([]byte) ([]byte, error) { panic("mine") })
+		})
+	})
+	waitFor(path, 1)
+	wg.Go(func() {
+		assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("other")), syscall.ECANCELED)
+	})
+	waitFor(path, 2)
+	require.NoError(t, held.Unlock())
+	wg.Wait()
+	require.NoError(t, newFile(path).Edit(t.Context(), addLine("next")))
+	assert.Equal(t, "next\n", text(t, path))
+}
+
+// waitFor returns when so many edits wait.
+func waitFor(path string, n int) {
+	for waiting := -1; waiting < n; {
+		runtime.Gosched()
+		queues.Lock()
+		waiting = 0
+		if q := queues.of[path]; q != nil {
+			waiting = len(q.waiting)
+		}
+		queues.Unlock()
+	}
 }
 
 // TestLockTimeoutDoesNotCountOwnProcess lets edits of one process hold the lock for longer than the time-out, each in
