@@ -204,6 +204,65 @@ func ExampleOptions_source() {
 	// <nil>
 }
 
+// A client of the AWS SDK that outlives its first keys asks the process of the profile for the next.
+func ExampleOptions_process() {
+	opts, done := demo()
+	defer done()
+	opts.Form = chaim.Process
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		cfg, err := config.LoadDefaultConfig(ctx,
+			config.WithSharedConfigProfile(c.Profile()),
+			config.WithSharedCredentialsFiles([]string{filepath.Join(opts.Dir, "credentials")}))
+		if err != nil {
+			return err
+		}
+		keys, err := cfg.Credentials.Retrieve(ctx)
+		fmt.Println(keys.AccessKeyID == c.Creds().AccessKeyID, keys.CanExpire)
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// true true
+	// <nil>
+}
+
+// What a killed program left is removed by the next program that uses chaim; Sweep does it at once.
+func ExampleSweep() {
+	dir, done := leftByKilledProgram()
+	defer done()
+	swept, err := chaim.Sweep(context.Background(), dir)
+	if err != nil {
+		fmt.Println(err)
+	}
+	for _, s := range swept {
+		if s.Profile != "" {
+			fmt.Println("removed profile", s.Profile)
+		} else {
+			fmt.Println("removed a file with extension", filepath.Ext(s.Path))
+		}
+	}
+	// Output:
+	// removed profile tempname
+	// removed a file with extension .lease
+}
+
+// leftByKilledProgram copies the files of a scope while it lives: nobody has the lock of the copied lease.
+func leftByKilledProgram() (dir string, done func()) {
+	opts, end := demo()
+	defer end()
+	dir, err := os.MkdirTemp("", "chaim-example-")
+	if err != nil {
+		panic(err)
+	}
+	err = chaim.WithContext(context.Background(), opts, func(context.Context, *chaim.Client) error {
+		return os.CopyFS(dir, os.DirFS(opts.Dir))
+	})
+	if err != nil {
+		panic(err)
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }
+}
+
 func ExampleAwsCreds() {
 	creds := chaim.AwsCreds{
 		Region:          "eu-west-1",

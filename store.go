@@ -27,7 +27,7 @@ type written struct {
 	scope   string       // id; empty with Options.Keep
 	mark    string       // of the scope in the section
 	lease   *flock.Flock // nil without one
-	process string       // access key id in the process file
+	process []byte       // text of the process file
 }
 
 // store writes keys into the profile.
@@ -77,15 +77,15 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	if c.opts.Form == Process {
 		path := c.scopes.path(w.scope, processExtension)
 		access = map[string]string{inifile.ProcessKey: readCommand(path)}
-		if id := w.grant.creds.AccessKeyID; w.process != id {
-			text, err := w.grant.creds.ProcessJSON()
-			if err != nil {
-				return nil, err
-			}
+		text, err := w.grant.creds.ProcessJSON()
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(w.process, text) {
 			if err := sharedfile.WriteFile(path, text); err != nil {
 				return nil, err
 			}
-			w.process = id
+			w.process = text
 		}
 	}
 	if !c.opts.Keep {
@@ -160,7 +160,7 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		}
 		if w.lease != nil && !c.hasFiles() {
 			_ = w.lease.Close() // of no use any more
-			w.lease, w.process = nil, ""
+			w.lease, w.process = nil, nil
 		}
 		after, err := c.write(doc)
 		isRestored = isRestored || !bytes.Equal(doc, after)
@@ -226,7 +226,7 @@ func (c *Client) drop(isRemoved bool) error {
 	var errs []error
 	if c.opts.Form == Process {
 		errs = append(errs, sharedfile.Remove(c.scopes.path(w.scope, processExtension)))
-		w.process = ""
+		w.process = nil
 	}
 	if w.lease != nil {
 		errs = append(errs, w.lease.Close())

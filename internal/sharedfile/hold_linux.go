@@ -26,7 +26,7 @@ func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
 func knowsWriters(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return true // as on most file systems
 	}
 	defer f.Close()
 	isHeld, _ := holdOffWriters(f)
