@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,6 +98,12 @@ func with(opts chaim.Options) (o outcome) {
 // child is a program that uses chaim: what this test binary is when command has made it so.
 func child(mode, dir string) {
 	form := chaim.Keys
+	if files, ok := strings.CutPrefix(mode, "files "); ok {
+		more, err := strconv.Atoi(files)
+		check(err)
+		limitFiles(more)
+		mode = "once"
+	}
 	switch mode {
 	case "process":
 		form = chaim.Process
@@ -136,6 +143,16 @@ func child(mode, dir string) {
 	default:
 		inScope(dir, exits[mode])
 	}
+}
+
+// limitFiles lets this process open so many files more than Go itself needs.
+func limitFiles(more int) {
+	r, w, err := os.Pipe() // has Go open what it needs for waiting
+	check(errors.Join(err, r.Close(), w.Close()))
+	open, err := os.ReadDir("/proc/self/fd")
+	check(err)
+	limit := uint64(len(open) - 1 + more) // less the folder itself
+	check(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}))
 }
 
 // inScope stays in a scope, and tells its profile to the test before it runs f there.

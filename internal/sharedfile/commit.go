@@ -182,21 +182,18 @@ func (c *commit) mayBePart(s *snapshot, quiet, waited time.Duration) bool {
 		return c.record.isKnown && waited < doubtTime // renamed, to be written again
 	}
 	isOurs := c.record.matches(s.info)
-	// The clock of a file server may be ahead; only an age that is none counts for nothing.
-	quiet = max(quiet, time.Since(s.info.ModTime()))
 	isBusy := s.busy && knowsWriters(lockPath(c.target))
+	// Sections are gone that were there after the last edit.
+	hasShrunk := !isOurs && (len(s.text) == 0 || c.record.isKnown && countHeaders(s.text) < c.record.headers)
+	// The clock of a file server may be ahead, and the age of the file negative.
+	quiet = max(quiet, time.Since(s.info.ModTime()))
 	switch {
 	case isOurs && !isBusy:
 		return false
-	case isBusy && (waited < doubtTime || c.hasShrunk(s)):
+	case isBusy && (waited < doubtTime || hasShrunk):
 		return true // until it closes the file, if it seems to have more to say
-	case c.hasShrunk(s) && waited < doubtTime && quiet < doubtTime:
+	case hasShrunk && waited < doubtTime && quiet < doubtTime:
 		return true
 	}
 	return s.held == nil && quiet < quietTime
-}
-
-// hasShrunk reports whether sections are gone that were there after the last edit.
-func (c *commit) hasShrunk(s *snapshot) bool {
-	return len(s.text) == 0 || c.record.isKnown && countHeaders(s.text) < c.record.headers
 }
