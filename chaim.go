@@ -39,6 +39,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -309,11 +310,7 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		return err
 	}
 
-	doc, err := c.file.Read()
-	if err != nil {
-		return err
-	}
-	if _, exists, err := inifile.ReadManaged(doc, profile); err == nil && !exists {
+	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) {
 		return nil // and no lock file is made
 	}
 	return c.file.Edit(ctx, func(doc []byte) ([]byte, error) {

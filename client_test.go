@@ -325,6 +325,31 @@ func TestAfterClose(t *testing.T) {
 	assert.Zero(t, c.Creds().AccessKeyID)
 }
 
+// TestDeleteAccountDuringAWrite has another program empty the file first, and fill it later.
+func TestDeleteAccountDuringAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := optionsFor(t, chaimtest.NewServer(t))
+		const text = "[a]\nk = v\n\n[old]\naws_access_key_id = ASIAEXAMPLE000000001\naccountname = x\n"
+		write(t, credentialsFile(opts), text)
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		defer c.Close()
+		f, err := os.OpenFile(credentialsFile(opts), os.O_WRONLY|os.O_TRUNC, 0)
+		require.NoError(t, err)
+		written := make(chan error)
+		go func() {
+			<-time.After(time.Second)
+			_, err := f.WriteString(text)
+			written <- errors.Join(err, f.Close())
+		}()
+		deleted := make(chan error)
+		go func() { deleted <- c.DeleteAccount(t.Context(), "old") }()
+		require.NoError(t, <-written)
+		require.NoError(t, <-deleted)
+		assert.Equal(t, "[a]\nk = v\n", read(t, credentialsFile(opts)))
+	})
+}
+
 func TestNewWarnsOfTheFile(t *testing.T) {
 	var log bytes.Buffer
 	opts := chaim.Options{

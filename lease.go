@@ -109,6 +109,29 @@ func (f scopeFiles) takeLease(id string) (*flock.Flock, error) {
 	return l, nil
 }
 
+// end removes the files of a scope that has ended, and returns those there were.
+func (f scopeFiles) end(id string) (gone []string, err error) {
+	lease, process := f.path(id, leaseExtension), f.path(id, processExtension)
+	l := flock.New(lease, flock.SetFlag(os.O_RDWR))
+	isFree, err := l.TryLock()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, errtext.Wrap(err, "cannot lock lease %s", lease)
+	case !isFree:
+		return nil, nil // somebody else is ending it
+	}
+	for _, path := range []string{process, lease} {
+		if _, err := os.Lstat(path); err == nil {
+			gone = append(gone, path)
+		}
+	}
+	if err := errors.Join(sharedfile.Remove(process), sharedfile.RemoveLocked(l)); err != nil {
+		return nil, errtext.Wrap(err, "cannot remove what a dead process left")
+	}
+	return gone, nil
+}
+
 // isDead reports whether the scope has ended. In doubt it has not: a lease that is not there may be elsewhere, where a
 // container or another machine has mounted the credentials file, and then only the end of the keys tells.
 func (f scopeFiles) isDead(id string, hasExpired bool) bool {
@@ -161,17 +184,17 @@ func sweep(ctx context.Context, file sharedfile.File, isThorough bool) ([]Swept,
 	if err != nil {
 		return nil, err
 	}
-	if profiles, files := scopes.remains(doc, isThorough || !file.IsLocked()); len(profiles)+len(files) == 0 && !file.IsInterrupted() {
+	withTemps := isThorough || !file.IsLocked()
+	if scopes.remains(doc, withTemps).isEmpty() && !file.IsInterrupted() {
 		return nil, nil
 	}
 
-	var gone, files []string
+	var gone []string
+	var left remains
 	var refusals error
 	err = file.Edit(ctx, func(doc []byte) (_ []byte, err error) {
-		var profiles []string
-		profiles, files = scopes.remains(doc, true)
 		refusals = nil
-		for _, name := range profiles {
+		for _, name := range scopes.remains(doc, true).profiles {
 			after, err := inifile.Delete(doc, name)
 			if err != nil {
 				refusals = errors.Join(refusals, err)
@@ -182,6 +205,7 @@ func sweep(ctx context.Context, file sharedfile.File, isThorough bool) ([]Swept,
 				gone = append(gone, name)
 			}
 		}
+		left = scopes.remains(doc, true)
 		return doc, nil
 	})
 	if err != nil {
@@ -191,26 +215,48 @@ func sweep(ctx context.Context, file sharedfile.File, isThorough bool) ([]Swept,
 	for _, name := range gone {
 		swept = append(swept, Swept{file.Path, name})
 	}
-	// Nobody makes files of these names again, so they need no lock.
-	for _, path := range files {
+	var paths []string
+	for _, id := range left.ids {
+		files, err := scopes.end(id)
+		paths, refusals = append(paths, files...), errors.Join(refusals, err)
+	}
+	for _, path := range left.temps { // of which nobody makes another of the same name
 		if err := sharedfile.Remove(path); err != nil {
 			refusals = errors.Join(refusals, errtext.Wrap(err, "cannot remove what a dead process left"))
 			continue
 		}
+		paths = append(paths, path)
+	}
+	for _, path := range paths {
 		swept = append(swept, Swept{Path: path})
 	}
 	return swept, refusals
 }
 
-// remains lists what the dead left.
-func (f scopeFiles) remains(doc []byte, withTemps bool) (profiles, files []string) {
+// remains are what the dead left.
+type remains struct {
+	profiles []string
+	ids      []string // of scopes that have files, and no profile any more
+	temps    []string // paths
+}
+
+func (r remains) isEmpty() bool { return len(r.profiles)+len(r.ids)+len(r.temps) == 0 }
+
+func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
+	var r remains
+	hasProfile := map[string]bool{}
 	for _, s := range inifile.Scan(doc) {
 		if !s.HasScope(doc) {
 			continue
 		}
 		pairs := s.Managed(doc)
-		if id, isIntact := scopeOf(pairs); isIntact && f.isDead(id, hasExpired(pairs)) {
-			profiles = append(profiles, s.Name)
+		id, isIntact := scopeOf(pairs)
+		if !isIntact {
+			continue
+		}
+		hasProfile[id] = true
+		if f.isDead(id, hasExpired(pairs)) {
+			r.profiles = append(r.profiles, s.Name)
 		}
 	}
 	for _, dir := range []string{filepath.Dir(f.folder), f.folder} {
@@ -221,13 +267,15 @@ func (f scopeFiles) remains(doc []byte, withTemps bool) (profiles, files []strin
 				name = e.Name()
 			}
 			id := f.idIn(name)
-			isOurs := dir == f.folder && id != "" || dir != f.folder && isTemp && name == f.base
-			if isOurs && (isTemp && withTemps || !isTemp && f.isDead(id, true)) {
-				files = append(files, filepath.Join(dir, e.Name()))
+			switch isOurs := dir == f.folder && id != "" || dir != f.folder && isTemp && name == f.base; {
+			case isOurs && isTemp && withTemps:
+				r.temps = append(r.temps, filepath.Join(dir, e.Name()))
+			case isOurs && !isTemp && !hasProfile[id] && !slices.Contains(r.ids, id) && f.isDead(id, true):
+				r.ids = append(r.ids, id)
 			}
 		}
 	}
-	return profiles, files
+	return r
 }
 
 // sweepQuietly keeps what stands in the way of a sweep from whoever did not ask for one.

@@ -208,6 +208,40 @@ func TestLeaseThatIsElsewhere(t *testing.T) {
 	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
 }
 
+// A profile that stands twice cannot be removed until the user has mended that. Until then its lease says whose it is.
+func TestLeaseStaysWithItsProfile(t *testing.T) {
+	path := scopeOfTheDead(t, chaim.Keys)
+	text := read(t, path)
+	write(t, path, text+"\n[tempname]\nregion = x\n")
+	swept, err := chaim.Sweep(t.Context(), filepath.Dir(path))
+	assert.ErrorContains(t, err, "[tempname] stands twice")
+	assert.Empty(t, swept)
+	assert.Len(t, scopeFiles(t, path), 1)
+
+	write(t, path, text)
+	swept, err = chaim.Sweep(t.Context(), filepath.Dir(path))
+	assert.NoError(t, err)
+	assert.Len(t, swept, 2)
+	assert.Equal(t, userFile, read(t, path))
+}
+
+// TestNoPlaceForLeases has the user keep a file where the folder would be.
+func TestNoPlaceForLeases(t *testing.T) {
+	opts := chaim.Options{
+		Account: "sredev", Dir: t.TempDir(),
+		Source: credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "secret", "token"),
+	}
+	write(t, credentialsFile(opts), userFile)
+	write(t, filepath.Join(opts.Dir, "chaim"), "mine")
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	_, err = c.RequestKeys(t.Context())
+	assert.ErrorContains(t, err, filepath.Join(opts.Dir, "chaim"))
+	assert.NoError(t, c.Close())
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+	assert.Equal(t, "mine", read(t, filepath.Join(opts.Dir, "chaim")))
+}
+
 // TestTwoFilesInOneFolder sweeps one file while scopes of the other come and go.
 func TestTwoFilesInOneFolder(t *testing.T) {
 	dir := t.TempDir()

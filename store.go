@@ -2,6 +2,7 @@ package chaim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,7 +25,7 @@ const watchInterval = 500 * time.Millisecond
 type written struct {
 	section string       // empty for nothing
 	grant   grant        // the newest there may be
-	scope   string       // id; empty with Options.Keep
+	scope   string       // id; empty without a lease so far
 	mark    string       // of the scope in the section
 	lease   *flock.Flock // nil without one
 	process []byte       // text of the process file
@@ -65,13 +66,12 @@ func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) 
 func (c *Client) write(doc []byte) ([]byte, error) {
 	w := &c.written
 	if !c.opts.Keep && w.lease == nil {
-		if w.scope == "" {
-			w.scope = rand.Text()
-		}
-		var err error
-		if w.lease, err = c.scopes.takeLease(w.scope); err != nil {
+		id := cmp.Or(w.scope, rand.Text())
+		l, err := c.scopes.takeLease(id)
+		if err != nil {
 			return nil, err
 		}
+		w.scope, w.lease = id, l
 	}
 	access := map[string]string{"aws_access_key_id": w.grant.creds.AccessKeyID}
 	if c.opts.Form == Process {
@@ -82,6 +82,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 			return nil, err
 		}
 		if !bytes.Equal(w.process, text) {
+			w.process = []byte{} // there may be a file
 			if err := sharedfile.WriteFile(path, text); err != nil {
 				return nil, err
 			}
@@ -113,6 +114,7 @@ func (c *Client) watch(ctx context.Context) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	var seen fs.FileInfo
+	var trouble string
 	for {
 		select {
 		case <-ctx.Done():
@@ -125,12 +127,15 @@ func (c *Client) watch(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			c.opts.Logger.Warn("chaim: cannot look after profile", "profile", c.Profile(), "error", err)
+			if err.Error() != trouble {
+				trouble = err.Error()
+				c.opts.Logger.Warn("chaim: cannot look after profile", "profile", c.Profile(), "error", err)
+			}
 			continue
 		case isRestored:
 			c.opts.Logger.Warn("chaim: profile was overwritten by another program and is written again", "profile", c.Profile(), "path", c.file.Path)
 		}
-		seen = info
+		seen, trouble = info, ""
 	}
 }
 
@@ -200,6 +205,7 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 	if !c.hasWritten() {
 		return true, nil
 	}
+	c.latest.Store(nil)
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
 		section := c.written.section
 		pairs, exists, err := inifile.ReadManaged(doc, section)
@@ -209,36 +215,33 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		}
 		return inifile.Delete(doc, section)
 	})
-	err = errors.Join(err, c.drop(err == nil))
-	if err != nil {
+	if err = errors.Join(err, c.drop(err == nil)); err != nil {
 		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
 	}
-	c.latest.Store(nil)
 	return isOurs, nil
 }
 
 // drop ends the lease and removes what is beside the credentials file. While the profile is still there the lease stays
-// too, without its lock, so that a sweep removes both.
+// too, without its lock, so that a sweep removes first the one and then the other.
 func (c *Client) drop(isRemoved bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := &c.written
-	var errs []error
-	if c.opts.Form == Process {
-		errs = append(errs, sharedfile.Remove(c.scopes.path(w.scope, processExtension)))
-		w.process = nil
+	var err error
+	if w.process != nil {
+		err = sharedfile.Remove(c.scopes.path(w.scope, processExtension))
 	}
 	if w.lease != nil {
-		errs = append(errs, w.lease.Close())
+		err = errors.Join(err, w.lease.Close())
 		w.lease = nil
 	}
-	if isRemoved && !c.opts.Keep {
-		errs = append(errs, sharedfile.Remove(c.scopes.path(w.scope, leaseExtension)))
+	if w.scope != "" && isRemoved {
+		err = errors.Join(err, sharedfile.Remove(c.scopes.path(w.scope, leaseExtension)))
 	}
-	if errors.Join(errs...) == nil && isRemoved {
+	if isRemoved && err == nil {
 		*w = written{}
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // hasWritten reports whether something of this client may stand in the file.

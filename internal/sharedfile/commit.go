@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"syscall"
 	"time"
 
@@ -16,7 +17,8 @@ const (
 	quietTime     = 100 * time.Millisecond // a file older than this has no writer half-way through
 	doubtTime     = 500 * time.Millisecond // how long a file that lost sections is given to get them back
 	maxSettleTime = 5 * time.Second
-	neighbourTime = time.Second // whoever wrote more recently may be about to write again
+	idleTime      = 2 * time.Second // whoever keeps a file open for longer has no more to say
+	neighbourTime = time.Second     // whoever wrote more recently may be about to write again
 )
 
 // verifyPauses pass until an edit is looked at again, as a neighbour may have read the file before the edit and write
@@ -68,7 +70,7 @@ func (c *commit) attempt(before *snapshot) (done bool, err error) {
 	if bytes.Equal(before.text, text) {
 		return true, nil
 	}
-	hasNeighbour := before.info != nil && !c.record.matches(before.info) && time.Since(before.info.ModTime()).Abs() < neighbourTime
+	hasNeighbour := before.info != nil && !c.record.matches(before.info) && c.age(before.info) < neighbourTime
 	if err := c.replace(before, text); err != nil {
 		return false, err
 	}
@@ -185,15 +187,23 @@ func (c *commit) mayBePart(s *snapshot, quiet, waited time.Duration) bool {
 	isBusy := s.busy && knowsWriters(lockPath(c.target))
 	// Sections are gone that were there after the last edit.
 	hasShrunk := !isOurs && (len(s.text) == 0 || c.record.isKnown && countHeaders(s.text) < c.record.headers)
-	// The clock of a file server may be ahead, and the age of the file negative.
-	quiet = max(quiet, time.Since(s.info.ModTime()))
+	isIdle := waited >= doubtTime && (!hasShrunk || quiet >= idleTime && len(s.text) > 0)
+	quiet = max(quiet, c.age(s.info))
 	switch {
 	case isOurs && !isBusy:
 		return false
-	case isBusy && (waited < doubtTime || hasShrunk):
-		return true // until it closes the file, if it seems to have more to say
+	case isBusy && !isIdle:
+		return true
 	case hasShrunk && waited < doubtTime && quiet < doubtTime:
 		return true
 	}
 	return s.held == nil && quiet < quietTime
+}
+
+// age is how long ago the file was written, by the clock of the file system, which may be a server's; in doubt not long.
+func (c *commit) age(info fs.FileInfo) time.Duration {
+	if c.record.opened.IsZero() {
+		return 0
+	}
+	return c.record.opened.Sub(info.ModTime()) + time.Since(c.start)
 }

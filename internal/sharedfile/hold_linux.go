@@ -21,8 +21,8 @@ func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
 	return err == nil, errors.Is(err, unix.EAGAIN)
 }
 
-// knowsWriters reports whether holdOffWriters tells writers apart, by trying it on a file that nobody writes to. NFS
-// calls all files busy that it has no delegation for.
+// knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, which only
+// whoever has the lock ever writes to. NFS calls all files busy that it has no delegation for.
 func knowsWriters(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

@@ -84,6 +84,22 @@ func TestOpenFileIsEditedInTheEnd(t *testing.T) {
 	})
 }
 
+// TestIdleWriterIsNotWaitedForAnyLonger has somebody remove a section, and keep the file open.
+func TestIdleWriterIsNotWaitedForAnyLonger(t *testing.T) {
+	inBubble(t, "[a]\n[b]\n", func(t *testing.T, path string) {
+		require.NoError(t, newFile(path).Edit(t.Context(), addLine("[c]")))
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		defer f.Close()
+		_, err = f.WriteString("[a]\n")
+		require.NoError(t, err)
+		started := time.Now()
+		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
+		assert.GreaterOrEqual(t, time.Since(started), idleTime)
+		assert.Equal(t, "[a]\nx\n", text(t, path))
+	})
+}
+
 // A program that empties the file and keeps it open is waited for, but not for ever.
 func TestEmptiedOpenFileIsNotEdited(t *testing.T) {
 	inBubble(t, "[user]\n", func(t *testing.T, path string) {

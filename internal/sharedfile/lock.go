@@ -62,8 +62,9 @@ type record struct {
 	path        string
 	modTime     int64 // nanoseconds since 1970
 	size        int64
-	headers     int   // see countHeaders
-	length      int64 // of the lock file
+	headers     int       // see countHeaders
+	length      int64     // of the lock file
+	opened      time.Time // by the clock of the file system; zero for unknown
 	isKnown     bool
 	isWriteable bool
 }
@@ -100,6 +101,9 @@ func openRecord(path string) record {
 		r.isKnown = errs == [3]error{}
 	}
 	r.write()
+	if info, err := os.Lstat(path); err == nil && r.isWriteable {
+		r.opened = info.ModTime()
+	}
 	return r
 }
 

@@ -66,10 +66,11 @@ func (c *commit) replace(before *snapshot, text []byte) (err error) {
 
 // Remove removes a file that may be gone already.
 func Remove(path string) error {
-	if err := remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := remove(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // publish renames tmp, which info is of, to the target, if that is still what before shows.
@@ -109,26 +110,31 @@ func (c *commit) checkDisplaced(tmp string, ours fs.FileInfo, before *snapshot) 
 	if isAsBefore && (before.held == nil || !isAwaited(before.held)) {
 		return nil
 	}
-	if err := putBack(tmp, c.target); err != nil {
+	isExchanged, err := putBack(tmp, c.target)
+	if err != nil {
 		return err
 	}
-	if back, err := os.Lstat(tmp); err == nil && !os.SameFile(back, ours) {
-		return errors.Join(errChanged, putBack(tmp, c.target)) // yet another version came, and the newest counts
+	if back, err := os.Lstat(tmp); isExchanged && err == nil && !os.SameFile(back, ours) {
+		_, err = putBack(tmp, c.target) // yet another version came, and the newest counts
+		return errors.Join(errChanged, err)
 	}
 	return errChanged
 }
 
-// putBack brings a file that an exchange displaced back to the target. Where that fails it keeps it.
-func putBack(displaced, target string) error {
-	err := exchange(displaced, target)
+// putBack brings a file that an exchange displaced back to the target, unless there is a newer one. Where that fails it
+// keeps it.
+func putBack(displaced, target string) (isExchanged bool, err error) {
+	if err = exchange(displaced, target); err == nil {
+		return true, nil
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = create(displaced, target)
 	}
 	if err == nil || errors.Is(err, fs.ErrExist) {
-		return nil // or else there is a still newer one
+		return false, nil
 	}
 	kept := target + ".displaced"
-	return errtext.Wrap(errors.Join(err, os.Rename(displaced, kept)), "what another program wrote at the same time is in %s", kept)
+	return false, errtext.Wrap(errors.Join(err, os.Rename(displaced, kept)), "what another program wrote at the same time is in %s", kept)
 }
 
 // writeTemp writes a private file beside target durably, and reads it back before anything is built on it.

@@ -3,16 +3,22 @@
 package sharedfile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 func rename(from, to string) error { return os.Rename(from, to) }
 
 func remove(path string) error { return os.Remove(path) }
+
+// RemoveLocked removes a file that is locked, so that nobody can lock it in between, and ends the lock.
+func RemoveLocked(l *flock.Flock) error { return errors.Join(Remove(l.Path()), l.Close()) }
 
 // IsOpen reports whether users other than the owner may read or write a file.
 func IsOpen(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // A reader that opened a file without FILE_SHARE_DELETE makes renaming over it and removing it fail until it closes it.
@@ -31,6 +33,9 @@ func retry(f func() error) error {
 		time.Sleep(retryPoll)
 	}
 }
+
+// RemoveLocked ends the lock of a file and removes the file, which cannot be done in the other order here.
+func RemoveLocked(l *flock.Flock) error { return errors.Join(l.Close(), Remove(l.Path())) }
 
 // IsOpen reports nothing: who may read is the business of the ACL, which mode bits do not show.
 func IsOpen(fs.FileInfo) bool { return false }

@@ -92,7 +92,7 @@ func (f File) IsLocked() bool {
 
 // MakeFolder makes a private folder where there is none, whatever the umask.
 func MakeFolder(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
 	}
 	err := os.MkdirAll(dir, 0o700)

@@ -298,19 +298,13 @@ func TestEditIsMadeAgainAfterAStaleWriter(t *testing.T) {
 	assert.Equal(t, "old\nand more\nx\n", text(t, path))
 }
 
-// inBubble runs f with a file that holds old and was written at the bubble's time.
+// inBubble runs f with a file that holds old and was written just now.
 func inBubble(t *testing.T, old string, f func(t *testing.T, path string)) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
 		require.NoError(t, os.WriteFile(path, []byte(old), 0o600))
-		touch(t, path)
 		f(t, path)
 	})
-}
-
-func touch(t *testing.T, path string) {
-	t.Helper()
-	require.NoError(t, os.Chtimes(path, time.Now(), time.Now()))
 }
 
 // TestEditWaitsForAWriter lets another program empty the file first and fill it later, as the AWS CLI does.
@@ -343,14 +337,12 @@ func TestEditDoubtsAFileThatLostSections(t *testing.T) {
 	inBubble(t, "[a]\n[b]\n", func(t *testing.T, path string) {
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("[c]")))
 		require.NoError(t, os.WriteFile(path, []byte("[a]\n"), 0o600))
-		touch(t, path)
 		started := time.Now()
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
 		assert.GreaterOrEqual(t, time.Since(started), doubtTime)
 		assert.Equal(t, "[a]\nx\n", text(t, path), "which then is how it was meant")
 
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
-		touch(t, path)
 		filled := make(chan error)
 		go func() {
 			<-time.After(doubtTime / 2)
@@ -362,12 +354,18 @@ func TestEditDoubtsAFileThatLostSections(t *testing.T) {
 	})
 }
 
-// The clock of a file server is ahead.
+func inAnHour(t *testing.T, path string) time.Time {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	return info.ModTime().Add(time.Hour)
+}
+
 func TestEditDoubtsAFileOfTheFuture(t *testing.T) {
 	inBubble(t, "[a]\n[b]\n", func(t *testing.T, path string) {
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("[c]")))
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
-		require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)))
+		require.NoError(t, os.Chtimes(path, time.Time{}, inAnHour(t, path)))
 		started := time.Now()
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
 		assert.GreaterOrEqual(t, time.Since(started), doubtTime)
@@ -392,12 +390,6 @@ func TestEditDoubtsAFileThatIsGone(t *testing.T) {
 func TestEditDoesNotWaitForItself(t *testing.T) {
 	inBubble(t, "[a]\n", func(t *testing.T, path string) {
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
-		// From here on in the bubble's time, by which the file is new.
-		touch(t, path)
-		info, err := os.Stat(path)
-		require.NoError(t, err)
-		r := openRecord(lockPath(path))
-		r.leave(info, []byte(text(t, path)))
 		started := time.Now()
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("y")))
 		assert.Zero(t, time.Since(started))
