@@ -1,0 +1,222 @@
+package sharedfile
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRecordOverwritesNothing(t *testing.T) {
+	for _, link := range []bool{true, false} {
+		dir := t.TempDir()
+		path, precious := filepath.Join(dir, "credentials"), filepath.Join(dir, "precious")
+		if link {
+			require.NoError(t, os.WriteFile(precious, []byte("process 1 on h\n0 0 0\n"), 0o600))
+			require.NoError(t, os.Symlink(precious, lockPath(path)))
+		} else {
+			precious = lockPath(path)
+			require.NoError(t, os.WriteFile(precious, []byte("pid 1\n"), 0o600))
+		}
+		before := text(t, precious)
+		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
+		assert.Equal(t, before, text(t, precious))
+	}
+}
+
+func TestRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	require.NoError(t, newFile(path).Edit(t.Context(), addLine("[x]")))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	r := openRecord(lockPath(path))
+	assert.True(t, r.matches(info))
+	assert.Equal(t, 1, r.headers)
+	assert.Contains(t, text(t, lockPath(path)), thisProcess()+"\n")
+
+	require.NoError(t, os.WriteFile(path, []byte("[x]\n[y]\n"), 0o600))
+	info, err = os.Stat(path)
+	require.NoError(t, err)
+	assert.False(t, r.matches(info))
+
+	for _, damaged := range []string{"", "\x00\x00", "process 1 on h\n12", "process 1 on h\n1 2 3\n3\n", "process 1 on h\n99999999999999999999 1 1\n"} {
+		require.NoError(t, os.WriteFile(lockPath(path), []byte(damaged), 0o600))
+		r := openRecord(lockPath(path))
+		assert.False(t, r.isKnown, damaged)
+		r.leave(info, nil)
+		assert.True(t, openRecord(lockPath(path)).isKnown, damaged)
+	}
+}
+
+func TestParallelEditsAllArrive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 5 {
+				assert.NoError(t, newFile(path).Edit(t.Context(), addLine(fmt.Sprint(i, j))))
+			}
+		})
+	}
+	wg.Wait()
+	lines := slices.Sorted(strings.Lines(text(t, path)))
+	assert.Len(t, slices.Compact(lines), 40)
+	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, queues.of, "nobody waits any more")
+}
+
+// TestEditsThatWaitAreWrittenTogether has edits come while another is being made.
+func TestEditsThatWaitAreWrittenTogether(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	var wg sync.WaitGroup
+	var texts [10]string // in which each edit found itself last
+	refused := func([]byte) ([]byte, error) { return nil, errMine }
+	gone, leave := context.WithCancelCause(t.Context())
+	leave(errMine)
+	err := newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
+		if len(queues.of[path].waiting) == 0 { // no lock needed: nobody has begun to wait
+			for i := range texts {
+				wg.Go(func() {
+					assert.NoError(t, newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
+						texts[i] = string(doc)
+						return addLine(fmt.Sprint(i))(doc)
+					}))
+				})
+			}
+			wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(t.Context(), refused), errMine) })
+			wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(gone, addLine("gone")), errMine) })
+			waitFor(path, len(texts)+1)
+		}
+		return addLine("first")(doc)
+	})
+	require.NoError(t, err)
+	wg.Wait()
+	slices.SortFunc(texts[:], func(a, b string) int { return len(a) - len(b) })
+	for i, found := range texts {
+		assert.Equal(t, i+1, strings.Count(found, "\n"), "each builds on the one before it")
+	}
+	assert.NotContains(t, text(t, path), "gone")
+}
+
+func TestLockEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		held := flock.New(lockPath(path))
+		require.NoError(t, held.Lock())
+		defer held.Unlock()
+		openRecord(lockPath(path))
+
+		started := time.Now()
+		err := newFile(path).Edit(t.Context(), addLine("x"))
+		assert.ErrorIs(t, err, ErrLocked)
+		assert.ErrorContains(t, err, lockPath(path))
+		assert.ErrorContains(t, err, thisProcess())
+		assert.Equal(t, lockTimeout, time.Since(started))
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		started = time.Now()
+		err = newFile(path).Edit(ctx, addLine("x"))
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.NotErrorIs(t, err, ErrLocked)
+		assert.Equal(t, time.Second, time.Since(started))
+	})
+}
+
+// A panic in an edit is its caller's, but those whose edits were to be made along with it hear of it too.
+func TestPanicLeavesNobodyWaiting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	held := flock.New(lockPath(path))
+	require.NoError(t, held.Lock())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		assert.PanicsWithValue(t, "mine", func() {
+			_ = newFile(path).Edit(t.Context(), func([]byte) ([]byte, error) { panic("mine") })
+		})
+	})
+	waitFor(path, 1)
+	wg.Go(func() {
+		assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("other")), syscall.ECANCELED)
+	})
+	waitFor(path, 2)
+	require.NoError(t, held.Unlock())
+	wg.Wait()
+	require.NoError(t, newFile(path).Edit(t.Context(), addLine("next")))
+	assert.Equal(t, "next\n", text(t, path))
+}
+
+// waitFor returns when so many edits wait.
+func waitFor(path string, n int) {
+	for waiting := -1; waiting < n; {
+		runtime.Gosched()
+		queues.Lock()
+		waiting = 0
+		if q := queues.of[path]; q != nil {
+			waiting = len(q.waiting)
+		}
+		queues.Unlock()
+	}
+}
+
+// TestLockTimeoutDoesNotCountOwnProcess lets edits of one process hold the lock for longer than the time-out, each in
+// its turn.
+func TestLockTimeoutDoesNotCountOwnProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		var wg sync.WaitGroup
+		started := time.Now()
+		for i := range 5 {
+			<-time.After(time.Second)
+			wg.Go(func() {
+				assert.NoError(t, newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
+					<-time.After(lockTimeout - 2*time.Second)
+					return addLine(fmt.Sprint(i))(doc)
+				}))
+			})
+		}
+		wg.Wait()
+		assert.Greater(t, time.Since(started), 2*lockTimeout)
+
+		held := flock.New(lockPath(path))
+		require.NoError(t, held.Lock())
+		defer held.Unlock()
+		started = time.Now()
+		for range 5 {
+			wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("x")), ErrLocked) })
+		}
+		wg.Wait()
+		assert.LessOrEqual(t, time.Since(started), lockTimeout+time.Second, "and a lock that nobody here has is given up once, not five times")
+	})
+}
+
+// The caller that leads goes away while another process has the lock: the next one takes over.
+func TestLeadIsPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		held := flock.New(lockPath(path))
+		require.NoError(t, held.Lock())
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(ctx, addLine("first")), errMine) })
+		synctest.Wait()
+		wg.Go(func() { assert.NoError(t, newFile(path).Edit(t.Context(), addLine("second"))) })
+		synctest.Wait()
+		cancel(errMine)
+		synctest.Wait()
+		require.NoError(t, held.Unlock())
+		wg.Wait()
+		assert.Equal(t, "second\n", text(t, path))
+	})
+}
