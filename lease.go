@@ -256,7 +256,7 @@ func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
 		}
 		hasProfile[id] = true
 		if f.isDead(id, hasExpired(pairs)) {
-			r.profiles = append(r.profiles, s.Name)
+			r.profiles = append(r.profiles, s.Name())
 		}
 	}
 	for _, dir := range []string{filepath.Dir(f.folder), f.folder} {

@@ -37,7 +37,7 @@ func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
 		}
 	}
 	sections := Scan(doc)
-	s, err := findIn(sections, name)
+	s, err := findIn(doc, sections, name)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ var (
 func rewriteSection(doc []byte, s *Section, pairs []Pair) ([]byte, error) {
 	header, _ := cutLine(doc[s.start:s.end])
 	refuse := func(why string) ([]byte, error) {
-		return nil, fmt.Errorf("chaim: section [%s] at line %d %s", s.Name, s.line, why)
+		return nil, fmt.Errorf("chaim: section [%s] at line %d %s", s.name, lineAt(doc, s.start), why)
 	}
 	next, _ := cutLine(doc[s.end:])
 	switch {
@@ -94,8 +94,8 @@ func rewriteSection(doc []byte, s *Section, pairs []Pair) ([]byte, error) {
 		return refuse("has a carriage return without a line feed, or another character that only some SDKs pass over: remove it")
 	case len(next) > 0 && !plainHeaderRule.Match(next):
 		return refuse("stands above a header that some SDKs misread: leave nothing but the name in brackets on that line")
-	case s.start > 0 && doc[s.start-1] != '\n' || !plainHeaderRule.Match(header) || !bytes.HasPrefix(header, []byte("["+s.Name+"]")):
-		return refuse("has a header that some SDKs misread: leave nothing but [" + s.Name + "] on that line")
+	case s.start > 0 && doc[s.start-1] != '\n' || !plainHeaderRule.Match(header) || !bytes.HasPrefix(header, []byte("["+s.Name()+"]")):
+		return refuse("has a header that some SDKs misread: leave nothing but [" + s.Name() + "] on that line")
 	}
 	eol := lineEnding(doc)
 	missing := map[string]string{}
@@ -220,13 +220,13 @@ func checkInherited(doc []byte, sections []Section, pairs []Pair) error {
 	isInherited := false
 	for _, s := range sections {
 		// To botocore an indented header may be more of a value.
-		isInherited = s.Name == "DEFAULT" || isInherited && doc[s.start] != '['
+		isInherited = string(s.name) == "DEFAULT" || isInherited && doc[s.start] != '['
 		if !isInherited {
 			continue
 		}
 		for l := range s.Lines(doc) {
 			if !hasKey(pairs, l.Key) && (accessKeys[l.Key] || isDecisive(l.Key, pairs)) {
-				return fmt.Errorf("chaim: section [DEFAULT] at line %d has %s, which botocore adds to all sections: remove it", s.line, l.Key)
+				return fmt.Errorf("chaim: section [DEFAULT] at line %d has %s, which botocore adds to all sections: remove it", lineAt(doc, s.start), l.Key)
 			}
 		}
 	}

@@ -17,10 +17,12 @@ import (
 // Section is where one section stands in a document: from the first byte of its header's line to the first byte of the
 // next header's line, or the end.
 type Section struct {
-	Name       string
+	name       []byte
 	start, end int
-	line       int // of the header, from 1
 }
+
+// Name is what stands in the brackets, or "" where they are not closed.
+func (s *Section) Name() string { return string(s.name) }
 
 // Pair is one line of a section that chaim writes.
 type Pair struct{ Key, Value string }
@@ -69,7 +71,6 @@ const maxValueSize = 64 << 10
 // follows a bracket is somebody else's, even if that is never closed.
 func Scan(doc []byte) []Section {
 	var found []Section
-	line, counted := 1, 0 // the line that the byte counted is in
 	for next := 0; ; {
 		i := bytes.IndexByte(doc[next:], '[')
 		if i < 0 {
@@ -92,9 +93,7 @@ func Scan(doc []byte) []Section {
 		if !isClosed {
 			name = nil
 		}
-		line += bytes.Count(doc[counted:start], []byte("\n"))
-		counted = start
-		found = append(found, Section{string(bytes.TrimSpace(name)), start, len(doc), line})
+		found = append(found, Section{bytes.TrimSpace(name), start, len(doc)})
 	}
 }
 
@@ -107,17 +106,17 @@ func isBlank(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f 
 
 // find returns the one section of that name, or nil. Two of them are an error: readers disagree on which one counts.
 func find(doc []byte, name string) (*Section, error) {
-	return findIn(Scan(doc), name)
+	return findIn(doc, Scan(doc), name)
 }
 
-func findIn(sections []Section, name string) (*Section, error) {
+func findIn(doc []byte, sections []Section, name string) (*Section, error) {
 	var found *Section
 	for _, s := range sections {
-		if s.Name != name {
+		if string(s.name) != name {
 			continue
 		}
 		if found != nil {
-			return nil, fmt.Errorf("chaim: section [%s] stands twice, at lines %d and %d: remove one of them", name, found.line, s.line)
+			return nil, fmt.Errorf("chaim: section [%s] stands twice, at lines %d and %d: remove one of them", name, lineAt(doc, found.start), lineAt(doc, s.start))
 		}
 		match := s // of the loop's own variable every section would go to the heap
 		found = &match
@@ -285,7 +284,7 @@ func ReadAll(doc []byte, name string) (map[string]string, bool, error) {
 		ChildSectionDelimiter:   "\x00",
 	}, bytes.Clone(body))
 	if err != nil {
-		return nil, false, fmt.Errorf("chaim: section [%s] at line %d cannot be read as INI: mend it by hand", name, s.line)
+		return nil, false, fmt.Errorf("chaim: section [%s] at line %d cannot be read as INI: mend it by hand", name, lineAt(doc, s.start))
 	}
 	pairs := map[string]string{}
 	for _, k := range file.Section("").Keys() {

@@ -81,7 +81,7 @@ func set(t testing.TB, doc []byte, name string, pairs []inifile.Pair) ([]byte, e
 	again, err := inifile.Set(out, name, pairs)
 	require.NoError(t, err)
 	require.Equal(t, string(out), string(again), "the same values change the text")
-	if slices.ContainsFunc(inifile.Scan(doc), func(s inifile.Section) bool { return s.Name == name }) {
+	if slices.ContainsFunc(inifile.Scan(doc), func(s inifile.Section) bool { return s.Name() == name }) {
 		require.Equal(t, foreignLines(doc, name), foreignLines(out, name), "foreign bytes")
 		return out, nil
 	}

@@ -163,7 +163,7 @@ func readAll(t testing.TB, doc []byte, names []string, by ...string) map[string]
 func namesIn(doc []byte) []string {
 	names := []string{"DEFAULT", "default"}
 	for _, s := range inifile.Scan(doc) {
-		names = append(names, s.Name)
+		names = append(names, s.Name())
 	}
 	return names
 }
