@@ -136,7 +136,8 @@ type Client struct {
 var _ aws.CredentialsProvider = (*Client)(nil)
 
 // New checks opts, finds the gateway and removes what dead processes left, as [Sweep] does; where that cannot be done it
-// goes into the log. It may read the credentials file and AWS_CA_BUNDLE and touches no network. The error wraps [ErrNotConfigured] when there is neither a gateway nor a Source.
+// goes into the log. It may read the credentials file and AWS_CA_BUNDLE and touches no network. The error wraps
+// [ErrNotConfigured] when there is neither a gateway nor a Source.
 func New(opts Options) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ type written struct {
 	scope   string       // id; empty without a lease so far
 	mark    string       // of the scope in the section
 	lease   *flock.Flock // nil without one
-	process []byte       // text of the process file
+	process []byte       // text of the process file; empty if that is not known, nil without one
 }
 
 // store writes keys into the profile.
@@ -165,7 +165,7 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		}
 		if w.lease != nil && !c.hasFiles() {
 			_ = w.lease.Close() // of no use any more
-			w.lease, w.process = nil, nil
+			w.lease, w.process = nil, w.process[:0]
 		}
 		after, err := c.write(doc)
 		isRestored = isRestored || !bytes.Equal(doc, after)
