@@ -376,8 +376,8 @@ func TestSource(t *testing.T) {
 	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
 		assert.Equal(t, strings.Join([]string{
 			"[tempname]", "aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key = secret", "aws_session_token = token",
-			"aws_security_token = token", "duration = 5400", "gui_url = notset", "role = Ops", "accountname = 222222222222", "region = us-gov-west-1", "chaim_scope = ID-HASH", "",
-		}, "\n"), regexp.MustCompile(`[A-Z2-7]{26}-[0-9a-f]{16}`).ReplaceAllLiteralString(read(t, credentialsFile(opts)), "ID-HASH"))
+			"aws_security_token = token", "duration = 5400", "gui_url = notset", "role = Ops", "accountname = 222222222222", "region = us-gov-west-1", "chaim_scope = ID-HASHES", "",
+		}, "\n"), regexp.MustCompile(`[A-Z2-7]{26}(-[0-9a-f]{16}){2}`).ReplaceAllLiteralString(read(t, credentialsFile(opts)), "ID-HASHES"))
 		_, err := c.RequestList(ctx)
 		assert.ErrorIs(t, err, chaim.ErrNotConfigured)
 		_, err = c.ConsoleURL(ctx)

@@ -36,23 +36,40 @@ const (
 )
 
 var (
-	markRule = regexp.MustCompile(`^([A-Z2-7]{26})-[0-9a-f]{16}$`)
+	markRule = regexp.MustCompile(`^([A-Z2-7]{26})-[0-9a-f]{16}-([0-9a-f]{16})$`)
 	fileRule = regexp.MustCompile(`^-([A-Z2-7]{26})(\.lease|\.json)$`)
 )
 
-// scopeMark is what a scope leaves in its section: its id, and a hash of that and what gives access there.
-func scopeMark(id string, pairs map[string]string) string {
-	sum := sha256.Sum256([]byte(id + "\n" + pairs["aws_access_key_id"] + "\n" + pairs[inifile.ProcessKey]))
-	return id + "-" + hex.EncodeToString(sum[:8])
+// scope is what a section tells of the scope that wrote it.
+type scope struct {
+	id     string // empty if none did
+	access string // hash of the id and of what gives access
+	place  string // hash of what tells the folder of the lease from others
 }
 
-// scopeOf returns the id of the scope that wrote a section, or "", and whether the section is still as it wrote it.
-func scopeOf(pairs map[string]string) (id string, isIntact bool) {
+func newScope(id, folder string, pairs map[string]string) scope {
+	return scope{id, accessHash(id, pairs), shortHash(sharedfile.Identity(folder))}
+}
+
+func accessHash(id string, pairs map[string]string) string {
+	return shortHash(id + "\n" + pairs["aws_access_key_id"] + "\n" + pairs[inifile.ProcessKey])
+}
+
+func shortHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (s scope) String() string { return s.id + "-" + s.access + "-" + s.place }
+
+// scopeOf returns the scope of a section, and whether the section is still as that wrote it.
+func scopeOf(pairs map[string]string) (s scope, isIntact bool) {
 	match := markRule.FindStringSubmatch(pairs[inifile.ScopeKey])
 	if match == nil {
-		return "", false
+		return scope{}, false
 	}
-	return match[1], scopeMark(match[1], pairs) == match[0]
+	s = scope{match[1], accessHash(match[1], pairs), match[2]}
+	return s, s.String() == match[0]
 }
 
 // scopeFiles are the files of all scopes of one credentials file.
@@ -132,24 +149,30 @@ func (f scopeFiles) end(id string) (gone []string, err error) {
 	return gone, nil
 }
 
-// isDead reports whether the scope has ended. In doubt it has not: a lease that is not there may be elsewhere, where a
-// container or another machine has mounted the credentials file, and then only the end of the keys tells.
-func (f scopeFiles) isDead(id string, hasExpired bool) bool {
+// isDead reports whether the scope of an id has ended. A lease that is not there has ended, if it ever was.
+func (f scopeFiles) isDead(id string) (isDead, isThere bool) {
 	l := flock.New(f.path(id, leaseExtension), flock.SetFlag(os.O_RDWR))
 	isFree, err := l.TryRLock()
 	if errors.Is(err, fs.ErrNotExist) {
-		return hasExpired
+		return true, false
 	}
-	return errors.Join(err, l.Close()) == nil && isFree
+	return errors.Join(err, l.Close()) == nil && isFree, true
+}
+
+// isOver reports whether the scope that wrote a section has ended. In doubt it has not: its lease may be in another
+// folder, where a container or another machine has mounted the credentials file, and then only the end of the keys tells.
+func (f scopeFiles) isOver(s scope, pairs map[string]string) bool {
+	isDead, isThere := f.isDead(s.id)
+	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.folder)) || hasExpired(pairs))
 }
 
 // isLive reports whether the section belongs to a scope that may still run.
 func (f scopeFiles) isLive(pairs map[string]string) bool {
-	id, _ := scopeOf(pairs)
-	if id == "" {
+	s, _ := scopeOf(pairs)
+	if s.id == "" {
 		return !hasExpired(pairs) // written by something else
 	}
-	return !f.isDead(id, hasExpired(pairs))
+	return !f.isOver(s, pairs)
 }
 
 // Swept is one thing that a dead process had left behind, and that is gone now.
@@ -160,8 +183,7 @@ type Swept struct {
 
 // Sweep removes what processes that ended without closing their scopes left behind: profiles, the files of scopes and
 // temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since. A profile
-// whose lease is not to be found, in the folder "chaim" beside the credentials file, is removed once its keys have
-// expired. dir is as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the
+// whose lease is in another folder than "chaim" beside this credentials file is removed once its keys have expired. dir is as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the
 // file.
 //
 // [New] sweeps too, so that programs need not. Any number of processes may do so at once.
@@ -250,12 +272,12 @@ func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
 			continue
 		}
 		pairs := s.Managed(doc)
-		id, isIntact := scopeOf(pairs)
+		scope, isIntact := scopeOf(pairs)
 		if !isIntact {
 			continue
 		}
-		hasProfile[id] = true
-		if f.isDead(id, hasExpired(pairs)) {
+		hasProfile[scope.id] = true
+		if f.isOver(scope, pairs) {
 			r.profiles = append(r.profiles, s.Name())
 		}
 	}
@@ -270,8 +292,10 @@ func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
 			switch isOurs := dir == f.folder && id != "" || dir != f.folder && isTemp && name == f.base; {
 			case isOurs && isTemp && withTemps:
 				r.temps = append(r.temps, filepath.Join(dir, e.Name()))
-			case isOurs && !isTemp && !hasProfile[id] && !slices.Contains(r.ids, id) && f.isDead(id, true):
-				r.ids = append(r.ids, id)
+			case isOurs && !isTemp && !hasProfile[id] && !slices.Contains(r.ids, id):
+				if isDead, _ := f.isDead(id); isDead {
+					r.ids = append(r.ids, id)
+				}
 			}
 		}
 	}

@@ -225,6 +225,26 @@ func TestLeaseStaysWithItsProfile(t *testing.T) {
 	assert.Equal(t, userFile, read(t, path))
 }
 
+// TestProfileWrittenBackAfterItsScope has another program read the file before a scope ends, and write it back after.
+func TestProfileWrittenBackAfterItsScope(t *testing.T) {
+	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
+		opts := optionsFor(t, chaimtest.NewServer(t))
+		opts.Form = form
+		write(t, credentialsFile(opts), userFile)
+		var during string
+		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			during = read(t, credentialsFile(opts))
+			return nil
+		})
+		require.NoError(t, err)
+		write(t, credentialsFile(opts), during)
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+	}
+}
+
 // TestNoPlaceForLeases has the user keep a file where the folder would be.
 func TestNoPlaceForLeases(t *testing.T) {
 	opts := chaim.Options{

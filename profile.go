@@ -204,6 +204,6 @@ func (c *Client) owns(pairs map[string]string) bool {
 	if c.opts.Keep {
 		return pairs[inifile.ScopeKey] == ""
 	}
-	id, isIntact := scopeOf(pairs)
-	return isIntact && id == c.written.scope
+	scope, isIntact := scopeOf(pairs)
+	return isIntact && scope.id == c.written.scope
 }

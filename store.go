@@ -90,7 +90,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 		}
 	}
 	if !c.opts.Keep {
-		w.mark = scopeMark(w.scope, access)
+		w.mark = newScope(w.scope, c.scopes.folder, access).String()
 	}
 	return inifile.Set(doc, w.section, sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark))
 }

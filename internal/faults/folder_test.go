@@ -64,8 +64,8 @@ func (f folder) added(t *testing.T) string {
 	return random.ReplaceAllString(rest, "RANDOM")
 }
 
-// random is the id of a scope, and the hash behind it.
-var random = regexp.MustCompile(`\b[A-Z2-7]{26}(-[0-9a-f]{16})?\b`)
+// random is the id of a scope, and the hashes behind it.
+var random = regexp.MustCompile(`\b[A-Z2-7]{26}(-[0-9a-f]{16}){0,2}\b`)
 
 // section is what a scope adds to the file.
 func section(t *testing.T, form chaim.ProfileForm, isFirst bool) string {

@@ -193,7 +193,7 @@ func requireUnbroken(t testing.TB, before, after map[string]view, changed []stri
 
 const (
 	regionOfPairs = "eu-west-1"
-	scopeOfPairs  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789abcdef"
+	scopeOfPairs  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789abcdef-0123456789abcdef"
 )
 
 // pairsOf are the lines that chaim writes for keys.

@@ -64,6 +64,19 @@ func CheckOwner(path string) error {
 	}
 }
 
+// Identity tells a folder from others of the same name, as in a container; it is empty for a missing one.
+func Identity(dir string) string {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return ""
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return dir
+	}
+	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+}
+
 func owner(info fs.FileInfo) (uid int, ok bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

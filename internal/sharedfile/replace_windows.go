@@ -37,6 +37,14 @@ func retry(f func() error) error {
 // RemoveLocked ends the lock of a file and removes the file, which cannot be done in the other order here.
 func RemoveLocked(l *flock.Flock) error { return errors.Join(l.Close(), Remove(l.Path())) }
 
+// Identity tells a folder from others; it is empty for a missing one.
+func Identity(dir string) string {
+	if _, err := os.Stat(dir); err != nil {
+		return ""
+	}
+	return dir
+}
+
 // IsOpen reports nothing: who may read is the business of the ACL, which mode bits do not show.
 func IsOpen(fs.FileInfo) bool { return false }
 
