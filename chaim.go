@@ -172,25 +172,9 @@ func New(opts Options) (*Client, error) {
 			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(scopes.folder))
 		}
 	}
-	c.warn()
-	c.sweepQuietly()
+	c.lookAtFile()
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
-}
-
-// warn tells what a user should know about the credentials file.
-func (c *Client) warn() {
-	path := c.file.Path
-	if info, err := os.Stat(path); err == nil && sharedfile.IsOpen(info) {
-		c.opts.Logger.Warn("chaim: credentials file is open to other users, until chaim next writes it", "path", path)
-	}
-	doc, err := c.file.Read()
-	if err != nil {
-		return // as the first request will say
-	}
-	if line, what := inifile.Damage(doc); what != "" {
-		c.opts.Logger.Warn("chaim: the AWS CLI and boto3 cannot read the credentials file", "path", path, "line", line, "what", what)
-	}
 }
 
 // Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.

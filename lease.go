@@ -192,17 +192,18 @@ func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sweep(ctx, sharedfile.File{Path: path}, true)
-}
-
-// sweep looks without the lock first. Then it cannot tell temporary files of the dead from those of whoever has the lock,
-// and without isThorough it leaves them to that.
-func sweep(ctx context.Context, file sharedfile.File, isThorough bool) ([]Swept, error) {
-	scopes, err := newScopeFiles(file.Path)
+	file := sharedfile.File{Path: path}
+	doc, err := file.Read()
 	if err != nil {
 		return nil, err
 	}
-	doc, err := file.Read()
+	return sweep(ctx, file, doc, true)
+}
+
+// sweep looks without the lock first, into doc. Then it cannot tell temporary files of the dead from those of whoever has the lock,
+// and without isThorough it leaves them to that.
+func sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough bool) ([]Swept, error) {
+	scopes, err := newScopeFiles(file.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -302,15 +303,27 @@ func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
 	return r
 }
 
-// sweepQuietly keeps what stands in the way of a sweep from whoever did not ask for one.
-func (c *Client) sweepQuietly() {
-	ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
-	defer cancel()
-	swept, err := sweep(ctx, c.file, false)
-	for _, s := range swept {
-		c.opts.Logger.Info("chaim: removed what a dead process left", "path", s.Path, "profile", s.Profile)
+// lookAtFile warns of what a user should know about the credentials file, and sweeps. It keeps what stands in the way
+// of that from whoever did not ask for it.
+func (c *Client) lookAtFile() {
+	path, log := c.file.Path, c.opts.Logger
+	if info, err := os.Stat(path); err == nil && sharedfile.IsOpen(info) {
+		log.Warn("chaim: credentials file is open to other users, until chaim next writes it", "path", path)
+	}
+	doc, err := c.file.Read()
+	if err == nil {
+		if line, what := inifile.Damage(doc); what != "" {
+			log.Warn("chaim: the AWS CLI and boto3 cannot read the credentials file", "path", path, "line", line, "what", what)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
+		defer cancel()
+		var swept []Swept
+		swept, err = sweep(ctx, c.file, doc, false)
+		for _, s := range swept {
+			log.Info("chaim: removed what a dead process left", "path", s.Path, "profile", s.Profile)
+		}
 	}
 	if err != nil {
-		c.opts.Logger.Warn("chaim: what dead processes left cannot be removed", "path", c.file.Path, "error", err)
+		log.Warn("chaim: what dead processes left cannot be removed", "path", path, "error", err)
 	}
 }

@@ -122,7 +122,7 @@ func (c *Client) watch(ctx context.Context) {
 		case <-tick.C:
 		}
 		info, err := os.Stat(c.file.Path)
-		isSame := err == nil && seen != nil && os.SameFile(info, seen) && info.ModTime().Equal(seen.ModTime()) && info.Size() == seen.Size()
+		isSame := err == nil && seen != nil && sharedfile.SameVersion(info, seen)
 		isRestored, err := c.restore(ctx, isSame)
 		switch {
 		case ctx.Err() != nil:

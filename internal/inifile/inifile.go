@@ -38,9 +38,8 @@ var accessKeys = map[string]bool{
 	"aws_access_key_id": true, "aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true,
 }
 
-// managedKeys are the keys that chaim writes into a section, and the only ones it changes or removes there.
+// managedKeys are, with accessKeys, those that chaim writes into a section, and the only ones it changes or removes there.
 var managedKeys = map[string]bool{
-	"aws_access_key_id": true, "aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true,
 	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
 	MarkerKey: true, ScopeKey: true,
 }
@@ -49,7 +48,7 @@ var managedKeys = map[string]bool{
 var processRule = regexp.MustCompile(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\].*-[A-Z2-7]{26}\.json['"]$`)
 
 func isManaged(key, value string) bool {
-	return managedKeys[key] || key == ProcessKey && processRule.MatchString(value)
+	return accessKeys[key] || managedKeys[key] || key == ProcessKey && processRule.MatchString(value)
 }
 
 var decisiveKeys = regexp.MustCompile(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)

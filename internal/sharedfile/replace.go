@@ -106,8 +106,7 @@ func (c *commit) checkDisplaced(tmp string, ours fs.FileInfo, before *snapshot) 
 	if err != nil {
 		return err
 	}
-	isAsBefore := os.SameFile(displaced, before.info) && displaced.ModTime().Equal(before.info.ModTime())
-	if isAsBefore && (before.held == nil || !isAwaited(before.held)) {
+	if SameVersion(displaced, before.info) && (before.held == nil || !isAwaited(before.held)) {
 		return nil
 	}
 	isExchanged, err := putBack(tmp, c.target)

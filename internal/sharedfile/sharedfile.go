@@ -1,5 +1,6 @@
 // Package sharedfile edits a small file that other programs read and write too, most of them without a lock and in
-// place. An edit replaces the file in one step, loses nothing that another program wrote, and is on disk when it returns.
+// place. An edit replaces the file in one step, keeps what another program wrote meanwhile, as far as the system can tell
+// of that, and is on disk when it returns.
 //
 // Edits of one process that come while another is being written are written together. Between processes that use this
 // package a lock beside the file makes one edit wait for the other.

@@ -36,7 +36,12 @@ func (s *snapshot) equal(t snapshot) bool {
 	if s.info == nil || t.info == nil {
 		return s.info == t.info
 	}
-	return os.SameFile(s.info, t.info) && s.info.ModTime().Equal(t.info.ModTime()) && bytes.Equal(s.text, t.text)
+	return SameVersion(s.info, t.info) && bytes.Equal(s.text, t.text)
+}
+
+// SameVersion reports whether a file looks as if nobody has written it or put another in its place between a and b.
+func SameVersion(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
 func takeSnapshot(path string) (snapshot, error) { return readFile(path, false) }
