@@ -115,7 +115,7 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 // All methods may be called by any number of goroutines.
 type Client struct {
 	opts      Options
-	gateway   *gateway // nil with Options.Source
+	gateway   *gateway // nil with a Source
 	file      sharedfile.File
 	scopes    scopeFiles
 	onExpired func(error) // may be nil
@@ -157,14 +157,9 @@ func New(opts Options) (*Client, error) {
 		turn:   make(chan struct{}, 1),
 	}
 	if opts.Source == nil {
-		settings, where, err := opts.findSettings(c.file)
-		if err != nil {
+		if err := c.findSource(); err != nil {
 			return nil, err
 		}
-		if c.gateway, err = newGateway(settings, where, &opts); err != nil {
-			return nil, err
-		}
-		c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, defaultRegion)
 	if opts.Form == Process {
@@ -177,12 +172,29 @@ func New(opts Options) (*Client, error) {
 	return c, nil
 }
 
+// findSource finds the gateway or, without one, how to ask STS.
+func (c *Client) findSource() error {
+	settings, where, err := c.opts.findSettings(c.file)
+	isSTS := errors.Is(err, ErrNotConfigured) && c.opts.asksSTS()
+	if err != nil && !isSTS {
+		return err
+	}
+	c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
+	if isSTS {
+		c.opts.Source, err = c.opts.sts()
+	} else {
+		c.gateway, err = newGateway(settings, where, &c.opts)
+	}
+	return err
+}
+
 // Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "chaim.Client{Account:%q Role:%q Profile:%q}", c.opts.Account, c.opts.Role, c.Profile())
 }
 
-// RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set.
+// RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set. Keys
+// that another process has put into the profile since, for the same account and role, are new keys too.
 // It returns the errors of the gateway or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
 // nobody gets the lock of the credentials file for 10 seconds, and [ErrClosed] after Close.
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
@@ -215,7 +227,7 @@ func (c *Client) obtain(ctx context.Context) (m *Monitor, isNew bool, err error)
 		return nil, false, err
 	}
 	m = &Monitor{
-		src:       aws.CredentialsProviderFunc(c.renew),
+		src:       ownSource(c.renew),
 		log:       c.opts.Logger,
 		lazy:      c.opts.NoRenew,
 		onExpired: c.onExpired,
@@ -249,9 +261,13 @@ func (c *Client) checkClaim() error {
 
 // renew is the source of the monitor: a new set of keys, in the profile before anybody sees it.
 func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
-	g, err := c.request(ctx)
+	g, isAdopted := c.adopt()
+	var err error
+	if !isAdopted {
+		g, err = c.request(ctx)
+	}
 	if err == nil {
-		_, err = hold(g.creds.sdk(), g.received)
+		_, err = hold(g.creds.sdk(), instant{g.received.Round(0), g.received})
 	}
 	if err != nil {
 		return aws.Credentials{}, errtext.Wrap(err, "keys for account %q as %q", c.opts.Account, c.opts.Role)
@@ -266,7 +282,7 @@ func (c *Client) request(ctx context.Context) (grant, error) {
 		g, err = c.gateway.keys(ctx, c.opts.Account, c.opts.Role, c.opts.Duration)
 	} else {
 		var creds aws.Credentials
-		creds, err = c.opts.Source.Retrieve(ctx)
+		creds, err = retrieve(ctx, c.opts.Source)
 		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account}
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()

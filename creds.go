@@ -7,9 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/inifile"
 )
 
 // AwsCreds is one set of temporary AWS credentials. It is a value: it never changes and never renews itself.
@@ -26,7 +30,7 @@ type AwsCreds struct {
 	AccessKeyID     string    // access key id; not a secret, but shown by its last four characters only
 	SecretAccessKey string    // secret access key
 	SessionToken    string    // session token
-	Expires         time.Time // end of validity; zero means that the source named none
+	Expires         time.Time // end of validity by the clock of this machine; zero means that the source named none
 }
 
 var _ aws.CredentialsProvider = AwsCreds{}
@@ -53,6 +57,58 @@ func (c AwsCreds) sdk() aws.Credentials {
 		CanExpire:       !c.Expires.IsZero(),
 		Expires:         c.Expires,
 	}
+}
+
+var keyIDRule = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
+
+// malformed names a field that a set of temporary keys cannot have like that, or nothing.
+func (c AwsCreds) malformed() string {
+	for _, f := range []struct{ name, value string }{
+		{"access key id", c.AccessKeyID}, {"secret access key", c.SecretAccessKey}, {"session token", c.SessionToken},
+	} {
+		if inifile.CheckValue("", f.value) != nil || strings.Contains(f.value, " ") {
+			return f.name
+		}
+	}
+	if !keyIDRule.MatchString(c.AccessKeyID) {
+		return "access key id"
+	}
+	return ""
+}
+
+const (
+	clockNoise = 5 * time.Second // a Date header has whole seconds, and is as old as its reply
+	tellSkew   = time.Minute
+
+	minLeft = time.Minute // of keys that came without the server's time
+	maxLeft = maxDuration + 5*time.Minute
+)
+
+// expirationHere puts the end of keys that have just come, by the server's clock, on this machine's clock, so that a wrong
+// one shortens or lengthens nothing. server is what its clock says, or zero. Keys of no use are an error.
+func expirationHere(expires, server, now time.Time, log *slog.Logger) (time.Time, error) {
+	now = now.Round(0)
+	var skew time.Duration
+	if !server.IsZero() {
+		skew = server.Sub(now)
+	}
+	if skew.Abs() < clockNoise {
+		skew = 0
+	}
+	if skew.Abs() > tellSkew {
+		log.Warn("chaim: the clock of this machine is not that of the server", "ahead", -skew)
+	}
+	left := expires.Sub(now) - skew
+	at := expires.UTC().Format(time.RFC3339)
+	switch {
+	case server.IsZero() && left <= minLeft:
+		return expires, fmt.Errorf("%w: the keys that came end at %s, %s from now; is this machine's clock right?", ErrExpired, at, left.Round(time.Second))
+	case left <= 0:
+		return expires, fmt.Errorf("%w: the keys that came had ended at %s, by the server's own clock", ErrExpired, at)
+	case left > maxLeft:
+		return expires, fmt.Errorf("chaim: the keys that came are said to end at %s, %s from now, but AWS gives them for 12 hours at most; is this machine's clock right?", at, left.Round(time.Second))
+	}
+	return expires.Add(-skew), nil
 }
 
 // Retrieve returns the set as the AWS SDK for Go wants it. It returns an error wrapping [ErrExpired] once the set has
@@ -105,17 +161,30 @@ func (c AwsCreds) ProcessJSON() ([]byte, error) {
 	if _, err := c.Retrieve(context.Background()); err != nil {
 		return nil, err
 	}
-	doc := struct {
-		Version         int
-		AccessKeyID     string `json:"AccessKeyId"`
-		SecretAccessKey string
-		SessionToken    string `json:",omitempty"`
-		Expiration      string `json:",omitempty"`
-	}{Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
+	doc := processDocument{Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
 	if !c.Expires.IsZero() {
 		doc.Expiration = c.Expires.UTC().Format(time.RFC3339)
 	}
 	return json.Marshal(doc)
+}
+
+type processDocument struct {
+	Version         int
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string
+	SessionToken    string `json:",omitempty"`
+	Expiration      string `json:",omitempty"`
+}
+
+// parseProcess takes over what ProcessJSON made.
+func (c *AwsCreds) parseProcess(text []byte) error {
+	var doc processDocument
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return err
+	}
+	expires, err := time.Parse(time.RFC3339, doc.Expiration)
+	c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expires = doc.AccessKeyID, doc.SecretAccessKey, doc.SessionToken, expires
+	return err
 }
 
 // String describes the set without its secrets.

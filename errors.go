@@ -14,11 +14,11 @@ import (
 // The conditions a caller can act on. Test for them with [errors.Is]; the message of an error that wraps one says
 // what was tried and on what.
 var (
-	// ErrNotConfigured: there is no gateway in [Options].Settings, the environment or the default section, and no
-	// [Options].Source.
+	// ErrNotConfigured: there is no gateway in [Options].Settings, the environment or the default section, no
+	// [Options].Source, and the account and role are none that STS could be asked for.
 	ErrNotConfigured = errors.New("chaim: not configured")
 
-	// ErrDenied: the gateway refused the user, either the token or the right to the account and role.
+	// ErrDenied: the gateway or STS refused whoever asks, either the token or keys, or the right to the account and role.
 	ErrDenied = errors.New("chaim: denied")
 
 	// ErrExpired: the credentials are past their expiration and could not be renewed.
@@ -98,15 +98,20 @@ func exceptionKind(text string) (kind, message string) {
 
 const (
 	maxForeignText = 200 // characters of a remote text that go into an error
+	maxSDKText     = 600 // of a text with the ARNs of who asked for what
 	minSecretSize  = 3   // anything shorter stands in every text
 )
 
-// An AWS secret access key has 40 characters, a session token hundreds.
-var looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%\\-]{40,}`)
+var (
+	// An AWS secret access key has 40 characters, a session token hundreds.
+	looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%\\-]{40,}`)
+	// The end of an ARN can be as long.
+	looksARN = regexp.MustCompile(`^(assumed-role|role|user|federated-user|policy)/[\w+=,.@/-]+$`)
+)
 
-// scrub makes a remote text fit for errors and logs: one line, printable, short, without anything that could be a
-// secret, and without the given ones in any case, URL encoding or hex.
-func scrub(text string, secrets ...string) string {
+// scrub makes a remote text fit for errors and logs: one line, printable, of that many characters at most, without
+// anything that could be a secret, and without the given ones in any case, URL encoding or hex.
+func scrub(text string, limit int, secrets ...string) string {
 	var forms []string
 	for _, secret := range secrets {
 		if len(secret) < minSecretSize {
@@ -124,9 +129,14 @@ func scrub(text string, secrets ...string) string {
 			return '?'
 		}
 		return r
-	}, looksSecret.ReplaceAllString(text, "[secret]"))
-	if len(text) > maxForeignText {
-		text = text[:maxForeignText] + "..."
+	}, looksSecret.ReplaceAllStringFunc(text, func(run string) string {
+		if looksARN.MatchString(run) {
+			return run
+		}
+		return "[secret]"
+	}))
+	if len(text) > limit {
+		text = text[:limit] + "..."
 	}
 	return text
 }

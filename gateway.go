@@ -19,8 +19,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/pyliteral"
 )
 
@@ -71,11 +74,14 @@ func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
 		}
 		client.Transport = g.owned
 	}
-	// Go sends the form, and the token in it, again to wherever a 307 or 308 points.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.CheckRedirect = refuseRedirect
 	g.http = &client
 	return g, nil
 }
+
+// refuseRedirect has the redirect taken for the reply. Go sends a form, and the token in it, again to wherever a 307 or
+// 308 points.
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func newTransport() (*http.Transport, error) {
 	t := &http.Transport{
@@ -113,7 +119,12 @@ func (g *gateway) keys(ctx context.Context, account, role string, d time.Duratio
 	if err != nil {
 		return grant{}, err
 	}
-	return parseKeys(reply, account)
+	keys, err := parseKeys(reply.Dict, account)
+	if err != nil {
+		return grant{}, err
+	}
+	keys.creds.Expires, err = expirationHere(keys.creds.Expires, reply.date, time.Now(), g.log)
+	return keys, err
 }
 
 // accounts asks for the accounts that the gateway knows.
@@ -158,7 +169,7 @@ func (g *gateway) consoleURL(ctx context.Context, creds AwsCreds, account string
 	if err != nil {
 		return "", err
 	}
-	link := stringAt(reply, "url")
+	link := stringAt(reply.Dict, "url")
 	if !isConsoleURL(link) {
 		return "", badReply("reply has no https link")
 	}
@@ -182,22 +193,28 @@ func (g *gateway) form(text string) url.Values {
 	return form
 }
 
-// call posts a form and returns the dict that the gateway answers with. What may pass is tried again; refusals are not.
-// secrets are never in the error.
-func (g *gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (pyliteral.Dict, error) {
+// gatewayReply is what a gateway answers with.
+type gatewayReply struct {
+	pyliteral.Dict
+	date time.Time // by the gateway's clock; zero if it did not say
+}
+
+// call posts a form and returns the gateway's reply. What may pass is tried again, unless ctx asks for a single attempt;
+// refusals are not. secrets are never in the error.
+func (g *gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (gatewayReply, error) {
 	secrets = append(secrets, g.settings.UserToken)
 	for n := 0; ; n++ {
-		dict, err := g.attempt(ctx, path, form, secrets)
+		r, err := g.attempt(ctx, path, form, secrets)
 		if err == nil {
-			return dict, nil
+			return r, nil
 		}
 		if ctx.Err() != nil {
-			return nil, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.url)
+			return r, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.url)
 		}
 		var ge *GatewayError
 		isReply := errors.As(err, &ge)
-		if isReply && ge.retryAfter > maxRetryAfter || isFinal(err) || n+1 == attempts {
-			return nil, err
+		if isReply && ge.retryAfter > maxRetryAfter || isFinal(err) || n+1 == attempts || isSingleAttempt(ctx) {
+			return r, err
 		}
 		pause := equalJitter(retryBase, retryLimit, n, rand.Float64())
 		if isReply {
@@ -207,17 +224,17 @@ func (g *gateway) call(ctx context.Context, path string, form url.Values, secret
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.url)
+			return r, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.url)
 		}
 	}
 }
 
-func (g *gateway) attempt(ctx context.Context, path string, form url.Values, secrets []string) (pyliteral.Dict, error) {
+func (g *gateway) attempt(ctx context.Context, path string, form url.Values, secrets []string) (r gatewayReply, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, attemptTimeout, errAttemptTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, errtext.Wrap(err, "asking gateway %s", g.url)
+		return r, errtext.Wrap(err, "asking gateway %s", g.url)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -225,27 +242,25 @@ func (g *gateway) attempt(ctx context.Context, path string, form url.Values, sec
 
 	resp, err := g.http.Do(req)
 	if err != nil {
-		return nil, g.networkError(ctx, err)
+		return r, errtext.Wrap(networkError(ctx, err, g.settings.UserToken), "asking gateway %s", g.url)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplySize+1))
 	if err != nil {
-		return nil, g.networkError(ctx, err)
+		return r, errtext.Wrap(networkError(ctx, err, g.settings.UserToken), "asking gateway %s", g.url)
 	}
-	return parseReply(resp, body, secrets)
+	r.date, _ = http.ParseTime(resp.Header.Get("Date"))
+	r.Dict, err = parseReply(resp, body, secrets)
+	return r, err
 }
 
 // networkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
 // certificates are kept: others of net/http quote the peer's bytes, which may be keys or an echo of the token.
-func (g *gateway) networkError(ctx context.Context, err error) error {
-	if ue := (*url.Error)(nil); errors.As(err, &ue) {
-		err = ue.Err // its own text has the URL again
-	}
+func networkError(ctx context.Context, err error, secrets ...string) error {
 	var op *net.OpError
 	var dns *net.DNSError
+	var timeout net.Error
 	switch {
-	case context.Cause(ctx) == errAttemptTimeout:
-		err = errAttemptTimeout
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case errors.As(err, &op):
@@ -253,13 +268,15 @@ func (g *gateway) networkError(ctx context.Context, err error) error {
 	case errors.As(err, &dns):
 		err = dns
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		err = errUntrusted{scrub(err.Error(), g.settings.UserToken)}
+		return errUntrusted{scrub(err.Error(), maxForeignText, secrets...)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		err = errors.New("no complete reply came back in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		err = errors.New("it closed the connection")
 	default:
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	return errtext.Chain("chaim: asking gateway "+g.url+": "+scrub(errtext.Unprefixed(err), g.settings.UserToken), err)
+	return errtext.Chain(scrub(errtext.Unprefixed(err), maxForeignText, secrets...), err)
 }
 
 // errUntrusted is a TLS peer that could not be verified, which does not pass by itself. The library's own error would
@@ -271,7 +288,30 @@ func (e errUntrusted) Error() string { return e.text }
 // isFinal reports whether asking again will not help.
 func isFinal(err error) bool {
 	var ge *GatewayError
-	return errors.As(err, &ge) && ge.final || errors.As(err, new(errUntrusted))
+	var reply interface{ HTTPStatusCode() int } // of STS, or of whatever service an SDK's provider asks
+	switch {
+	case errors.As(err, &ge):
+		return ge.final
+	case errors.As(err, &reply):
+		return isFinalStatus(reply.HTTPStatusCode()) && retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) != aws.TrueTernary
+	}
+	return errors.As(err, new(errUntrusted)) || errors.As(err, new(*tls.CertificateVerificationError))
+}
+
+// pauseAskedFor is what the server that gave the error has asked for.
+func pauseAskedFor(err error) time.Duration {
+	var ge *GatewayError
+	var refusal *stsError
+	var reply *smithyhttp.ResponseError
+	switch {
+	case errors.As(err, &ge):
+		return ge.retryAfter
+	case errors.As(err, &refusal):
+		return refusal.pause
+	case errors.As(err, &reply) && reply.Response != nil:
+		return retryAfter(reply.HTTPResponse().Header)
+	}
+	return 0
 }
 
 // parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us.
@@ -294,7 +334,7 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
 		ge := &GatewayError{StatusCode: status, Message: "reply is not that of a chaim gateway but " + kindOfBody(resp, body)}
-		ge.retryAfter, ge.final = retryAfter(resp), isFinalStatus(status)
+		ge.retryAfter, ge.final = retryAfter(resp.Header), isFinalStatus(status)
 		return nil, ge
 	}
 	text := textOf(reply.Text)
@@ -303,15 +343,15 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 		code = n
 	}
 	if code >= 400 {
-		ge := &GatewayError{StatusCode: code, retryAfter: retryAfter(resp), final: isFinalStatus(code)}
+		ge := &GatewayError{StatusCode: code, retryAfter: retryAfter(resp.Header), final: isFinalStatus(code)}
 		if message, ok := reply.Message.(string); ok && text == "" {
 			text = message
 		}
-		ge.Kind, ge.Message = exceptionKind(scrub(text, secrets...))
+		ge.Kind, ge.Message = exceptionKind(scrub(text, maxForeignText, secrets...))
 		return nil, ge
 	}
 	if reply.ErrorType != "" {
-		return nil, &GatewayError{StatusCode: code, Kind: scrub(reply.ErrorType, secrets...), Message: scrub(reply.ErrorMessage, secrets...)}
+		return nil, &GatewayError{StatusCode: code, Kind: scrub(reply.ErrorType, maxForeignText, secrets...), Message: scrub(reply.ErrorMessage, maxForeignText, secrets...)}
 	}
 	if text == "" {
 		return nil, badReply("reply has no text")
@@ -373,8 +413,8 @@ func kindOfBody(resp *http.Response, body []byte) string {
 }
 
 // retryAfter reads the header of that name, in seconds or as a date (RFC 9110 section 10.2.3).
-func retryAfter(resp *http.Response) time.Duration {
-	value := resp.Header.Get("Retry-After")
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 1<<20 {
 		return time.Duration(seconds) * time.Second
 	}
@@ -384,30 +424,17 @@ func retryAfter(resp *http.Response) time.Duration {
 	return 0
 }
 
-var (
-	keyIDRule     = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
-	accountIDRule = regexp.MustCompile(`^[0-9]{12}$`)
-)
+var accountIDRule = regexp.MustCompile(`^[0-9]{12}$`)
 
 // parseKeys takes all of a set of keys out of a reply, or none of it.
 func parseKeys(reply pyliteral.Dict, account string) (grant, error) {
-	var g grant
-	for _, f := range []struct {
-		key string
-		to  *string
-	}{
-		{"accesskeyid", &g.creds.AccessKeyID},
-		{"secretkey", &g.creds.SecretAccessKey},
-		{"sessiontoken", &g.creds.SessionToken},
-	} {
-		text := stringAt(reply, f.key)
-		if inifile.CheckValue(f.key, text) != nil || strings.Contains(text, " ") {
-			return grant{}, badReply(f.key + " of the reply is missing or malformed")
-		}
-		*f.to = text
-	}
-	if !keyIDRule.MatchString(g.creds.AccessKeyID) {
-		return grant{}, badReply("accesskeyid of the reply is malformed")
+	g := grant{creds: AwsCreds{
+		AccessKeyID:     stringAt(reply, "accesskeyid"),
+		SecretAccessKey: stringAt(reply, "secretkey"),
+		SessionToken:    stringAt(reply, "sessiontoken"),
+	}}
+	if field := g.creds.malformed(); field != "" {
+		return grant{}, badReply(field + " of the reply is missing or malformed")
 	}
 	value, _ := reply.Get("expires")
 	unix, ok := unixSeconds(value)

@@ -118,14 +118,14 @@ func TestGatewayReplies(t *testing.T) {
 		{name: "text is cut off", fault: chaimtest.Reply(keysText(nil)[:200]), requests: 3, status: 200, says: "neither"},
 		{name: "nesting bomb", fault: chaimtest.Reply(strings.Repeat("[", 100000)), requests: 3, status: 200, says: "neither"},
 		{name: "repeated key", fault: chaimtest.Reply(`{'secretkey': 'a', 'secretkey': 'b'}`), requests: 3, status: 200, says: "repeated"},
-		{name: "no key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": ""})), requests: 1, status: 200, says: "accesskeyid"},
-		{name: "no secret", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": ""})), requests: 1, status: 200, says: "secretkey"},
-		{name: "no session token", fault: chaimtest.Reply(keysText(map[string]string{"sessiontoken": "None"})), requests: 1, status: 200, says: "sessiontoken"},
-		{name: "secret is a number", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": "1"})), requests: 1, status: 200, says: "secretkey"},
-		{name: "newline in the secret", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": `'CANARY\n[admin]'`})), requests: 1, status: 200, says: "secretkey"},
-		{name: "newline in the key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": `'ASIAEXAMPLE0000\n[default]'`})), requests: 1, status: 200, says: "accesskeyid"},
-		{name: "short key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": "'ASIA'"})), requests: 1, status: 200, says: "accesskeyid"},
-		{name: "secret of a megabyte", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": "'" + strings.Repeat("x", 1<<19) + "'"})), requests: 1, status: 200, says: "secretkey"},
+		{name: "no key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": ""})), requests: 1, status: 200, says: "access key id"},
+		{name: "no secret", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": ""})), requests: 1, status: 200, says: "secret access key"},
+		{name: "no session token", fault: chaimtest.Reply(keysText(map[string]string{"sessiontoken": "None"})), requests: 1, status: 200, says: "session token"},
+		{name: "secret is a number", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": "1"})), requests: 1, status: 200, says: "secret access key"},
+		{name: "newline in the secret", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": `'CANARY\n[admin]'`})), requests: 1, status: 200, says: "secret access key"},
+		{name: "newline in the key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": `'ASIAEXAMPLE0000\n[default]'`})), requests: 1, status: 200, says: "access key id"},
+		{name: "short key id", fault: chaimtest.Reply(keysText(map[string]string{"accesskeyid": "'ASIA'"})), requests: 1, status: 200, says: "access key id"},
+		{name: "secret of a megabyte", fault: chaimtest.Reply(keysText(map[string]string{"secretkey": "'" + strings.Repeat("x", 1<<19) + "'"})), requests: 1, status: 200, says: "secret access key"},
 		{name: "expiration is not a number", fault: chaimtest.Reply(keysText(map[string]string{"expires": "'nan'"})), requests: 1, status: 200, says: "expires"},
 		{name: "no expiration", fault: chaimtest.Reply(keysText(map[string]string{"expires": ""})), requests: 1, status: 200, says: "expires"},
 		{name: "expiration is a date", fault: chaimtest.Reply(keysText(map[string]string{"expires": "'2036-01-01'"})), requests: 1, status: 200, says: "expires"},
@@ -143,15 +143,16 @@ func TestGatewayReplies(t *testing.T) {
 		{name: "huge once inflated", fault: gzipped(200 << 20), requests: 1, status: 200, says: "larger than 1048576 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			outside := time.Now()
 			synctest.Test(t, func(t *testing.T) {
 				srv := chaimtest.NewServer(t)
+				srv.Advance(outside.Sub(time.Now())) // the texts were made outside the bubble, whose clock is years behind
 				opts := optionsFor(t, srv)
 				var log bytes.Buffer
 				opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				write(t, credentialsFile(opts), userFile)
 				srv.Inject(-1, tt.fault)
 				called := false
-				// The texts were made outside the bubble, whose clock is years behind.
 				err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
 					called = true
 					text := read(t, credentialsFile(opts))

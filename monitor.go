@@ -32,6 +32,10 @@ const (
 	closeGrace  = time.Second // for a source to heed the end of its context
 	minLifetime = time.Second // keys are not renewed sooner
 
+	// Reading the monotonic clock alone takes half the time of reading both, so Retrieve looks at the other one only
+	// this often.
+	wallCheck = 100 * time.Millisecond
+
 	forever = time.Duration(math.MaxInt64)
 )
 
@@ -56,11 +60,7 @@ func retryDelay(err error, failures int, left time.Duration, u float64) time.Dur
 	if left <= 0 {
 		limit = time.Minute // nothing is left to lose by waiting
 	}
-	d := equalJitter(base, limit, failures-1, u)
-	if ge := (*GatewayError)(nil); errors.As(err, &ge) {
-		d = max(d, min(ge.retryAfter, left/3))
-	}
-	return d
+	return max(equalJitter(base, limit, failures-1, u), min(pauseAskedFor(err), left/3))
 }
 
 // equalJitter doubles base with every step up to limit, and takes half of that and a random part of the other half.
@@ -72,25 +72,42 @@ func equalJitter(base, limit time.Duration, step int, u float64) time.Duration {
 	return d/2 + time.Duration(u*float64(d/2))
 }
 
-// held is a set of keys with the time it arrived, which carries the monotonic clock.
-type held struct {
-	creds    aws.Credentials
-	received time.Time
-	lifetime time.Duration // forever for keys without an expiration
-	soft     time.Duration // what is left of lifetime when the renewal is due
+// instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which
+// nobody can set.
+type instant struct{ wall, mono time.Time }
+
+func readClocks() instant {
+	now := time.Now()
+	return instant{now.Round(0), now}
 }
 
-func hold(creds aws.Credentials, now time.Time) (*held, error) {
-	h := &held{creds: creds, received: now, lifetime: forever}
+// until is the time until t, by whichever clock comes to it first.
+func (i instant) until(t instant) time.Duration { return min(t.wall.Sub(i.wall), t.mono.Sub(i.mono)) }
+
+func (i instant) add(d time.Duration) instant { return instant{i.wall.Add(d), i.mono.Add(d)} }
+
+// held is a set of keys with the time it arrived.
+type held struct {
+	creds    aws.Credentials
+	received time.Time // with the monotonic clock
+	end      instant
+	lifetime time.Duration // forever for keys without an expiration
+	soft     time.Duration // what is left of lifetime when the renewal is due
+	checked  atomic.Int64  // nanoseconds after received at which the wall clock was last looked at
+}
+
+func hold(creds aws.Credentials, now instant) (*held, error) {
+	h := &held{creds: creds, received: now.mono, lifetime: forever}
 	if !creds.HasKeys() {
 		return nil, errors.New("chaim: the source answered without keys")
 	}
 	if creds.CanExpire {
-		h.lifetime = creds.Expires.Sub(now.Round(0))
+		h.lifetime = creds.Expires.Round(0).Sub(now.wall)
 		if h.lifetime <= 0 {
 			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", ErrExpired, creds.Expires.UTC().Format(time.RFC3339))
 		}
 		h.soft = h.lifetime - max(softPoint(h.lifetime, rand.Float64()), minLifetime)
+		h.end = now.add(h.lifetime)
 	}
 	return h, nil
 }
@@ -99,13 +116,77 @@ func (h *held) sameKeys(other *held) bool {
 	return h.creds.AccessKeyID == other.creds.AccessKeyID && h.creds.Expires.Equal(other.creds.Expires)
 }
 
-// left is the time until the keys expire, by whichever of the two clocks ends them first.
-func (h *held) left(now time.Time) time.Duration {
+// left is the time until the keys expire.
+func (h *held) left(now instant) time.Duration {
 	if h.lifetime == forever {
 		return forever
 	}
-	return min(h.creds.Expires.Sub(now.Round(0)), h.lifetime-now.Sub(h.received))
+	return now.until(h.end)
 }
+
+// State is how it stands with the keys of a [Monitor].
+type State int
+
+const (
+	// StateOK: the keys are valid, and the last attempt to renew them succeeded.
+	StateOK State = iota
+	// StateLate: renewing failed, and is tried again while the keys are valid.
+	StateLate
+	// StateCritical: as StateLate, with less than 5 minutes or a tenth of the lifetime left, whichever is more.
+	StateCritical
+	// StateExpired: there are no valid keys.
+	StateExpired
+)
+
+// String names the state.
+func (s State) String() string {
+	switch s {
+	case StateOK:
+		return "ok"
+	case StateLate:
+		return "late"
+	case StateCritical:
+		return "critical"
+	case StateExpired:
+		return "expired"
+	}
+	return fmt.Sprintf("State(%d)", int(s))
+}
+
+func stateOf(left, lifetime time.Duration, err error) State {
+	switch {
+	case left <= 0:
+		return StateExpired
+	case err == nil:
+		return StateOK
+	case left < max(5*time.Minute, lifetime/10):
+		return StateCritical
+	}
+	return StateLate
+}
+
+// singleAttempt marks the context of a renewal: the pauses between attempts are the monitor's to choose.
+type singleAttempt struct{}
+
+func isSingleAttempt(ctx context.Context) bool { return ctx.Value(singleAttempt{}) != nil }
+
+// retrieve calls a provider. Errors of providers that are not chaim's may quote what they read, keys included.
+func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
+	creds, err := src.Retrieve(ctx)
+	switch src.(type) {
+	case *STS, *Client, *Monitor, AwsCreds, ownSource:
+		return creds, err
+	}
+	if err != nil {
+		err = errtext.Chain("chaim: "+scrub(errtext.Unprefixed(err), maxSDKText), err)
+	}
+	return creds, err
+}
+
+// ownSource is a source whose errors are fit to be shown.
+type ownSource func(context.Context) (aws.Credentials, error)
+
+func (f ownSource) Retrieve(ctx context.Context) (aws.Credentials, error) { return f(ctx) }
 
 // MonitorOptions are what a [Monitor] can be told; the zero value works.
 type MonitorOptions struct {
@@ -119,6 +200,7 @@ type MonitorOptions struct {
 // goroutine, so it must be closed.
 type Monitor struct {
 	src       aws.CredentialsProvider
+	clocks    func() instant
 	log       *slog.Logger
 	lazy      bool        // renew only when a caller finds the keys expired
 	onExpired func(error) // called when keys expired and could not be renewed; may be nil
@@ -135,7 +217,7 @@ type Monitor struct {
 	flight   *flight
 	failures int // since the last success
 	lastErr  error
-	retryAt  time.Time
+	retryAt  instant // zero unless a retry is planned
 }
 
 var _ aws.CredentialsProvider = (*Monitor)(nil)
@@ -172,6 +254,9 @@ func (m *Monitor) Format(f fmt.State, _ rune) {
 func (m *Monitor) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
 func (m *Monitor) start(ctx context.Context) error {
+	if m.clocks == nil {
+		m.clocks = readClocks
+	}
 	m.updated, m.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := m.renew(ctx); err != nil {
@@ -190,12 +275,17 @@ func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if h == nil {
 		return aws.Credentials{Source: "chaim"}, ErrClosed
 	}
-	now := time.Now()
+	age := time.Since(h.received)
+	if age < h.lifetime && int64(age)-h.checked.Load() < int64(wallCheck) {
+		return h.creds, nil
+	}
+	now := m.clocks()
 	if h.left(now) > 0 {
+		h.checked.Store(int64(age))
 		return h.creds, nil
 	}
 	m.mu.Lock()
-	err, pause := m.lastErr, m.untilRetry(now) > 0
+	err, pause := m.lastErr, now.until(m.retryAt) > 0
 	m.mu.Unlock()
 	if err == nil || !pause {
 		if err = m.renew(ctx); err == nil {
@@ -208,7 +298,18 @@ func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return aws.Credentials{Source: "chaim"}, errtext.Because(ErrExpired, err)
 }
 
-// Updated is signalled after each renewal. Signals that nobody has received merge into one.
+// State tells how it stands with the keys. After Close it is [StateExpired].
+func (m *Monitor) State() State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if h := m.current.Load(); h != nil {
+		return stateOf(h.left(m.clocks()), h.lifetime, m.lastErr)
+	}
+	return StateExpired
+}
+
+// Updated is signalled after each renewal and each change of [Monitor.State]. Signals that nobody has received merge
+// into one.
 func (m *Monitor) Updated() <-chan struct{} { return m.updated }
 
 // Close stops renewing, cancels a call under way and waits for it, for a second if src does not heed its context. It
@@ -263,19 +364,23 @@ func (m *Monitor) fly(f *flight) {
 	var creds aws.Credentials
 	err := errSourceLeft
 	defer func() { m.land(f, creds, err) }() // also when a test double calls t.FailNow
-	creds, err = m.src.Retrieve(ctx)
+	if h := m.current.Load(); h != nil && h.left(m.clocks()) > 0 {
+		ctx = context.WithValue(ctx, singleAttempt{}, true)
+	}
+	creds, err = retrieve(ctx, m.src)
 }
 
 // land takes in the outcome of a flight.
 func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
-	now := time.Now()
+	now := m.clocks()
 	var h *held
 	if err == nil {
 		h, err = hold(creds, now)
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.flight, f.err = nil, err
-	old, failures := m.current.Load(), m.failures
+	old := m.current.Load()
 	var left time.Duration
 	if old != nil {
 		left = old.left(now)
@@ -286,29 +391,18 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	case err == nil && old != nil && h.sameKeys(old):
 		// A source that caches, such as aws.CredentialsCache, has no new ones yet.
 		m.failures, m.lastErr = 0, nil
-		m.retryAt = now.Add(max(left/4, time.Second))
+		m.retryAt = now.add(max(left/4, time.Second))
 	case err == nil:
 		m.current.Store(h)
-		m.failures, m.lastErr, m.retryAt = 0, nil, time.Time{}
+		m.failures, m.lastErr, m.retryAt = 0, nil, instant{}
 		signal(m.updated)
 	case old != nil:
 		m.failures++
 		m.lastErr = err
-		m.retryAt = now.Add(retryDelay(err, m.failures, left, rand.Float64()))
+		m.retryAt = now.add(retryDelay(err, m.failures, left, rand.Float64()))
 	}
-	isClosed := m.closed
 	close(f.done)
-	m.mu.Unlock()
 	signal(m.wake)
-
-	// Logged without the lock, as a handler may well ask for credentials.
-	switch {
-	case isClosed || old == nil:
-	case err == nil && failures > 0:
-		m.log.Info("chaim: credentials are renewed again", "expires", creds.Expires)
-	case err != nil && failures == 0:
-		m.log.Warn("chaim: renewing credentials failed, will retry", "left", left.Round(time.Second), "error", err)
-	}
 }
 
 func signal(c chan struct{}) {
@@ -318,33 +412,56 @@ func signal(c chan struct{}) {
 	}
 }
 
-// untilRetry is the pause still to be kept after a failure, by whichever clock ends it first: the monotonic one has
-// stood still on a machine that was suspended.
-func (m *Monitor) untilRetry(now time.Time) time.Duration {
-	return min(m.retryAt.Sub(now), m.retryAt.Round(0).Sub(now.Round(0)))
-}
-
-// run renews what is due. It is the only caller of onExpired.
+// run renews what is due, and tells of each change of state. It is the only caller of onExpired.
 func (m *Monitor) run() {
-	reported := false
+	state := StateOK
 	for m.ctx.Err() == nil {
-		due, left, err := m.plan(time.Now())
+		due, left, err := m.plan(m.clocks())
 		if due <= 0 {
 			if left, err = m.attempt(left); err == nil {
 				continue
 			}
 		}
-		switch {
-		case left > 0:
-			reported = false
-		case err != nil && !reported && m.ctx.Err() == nil:
-			reported = true
-			m.expired(err)
+		if m.ctx.Err() == nil {
+			state = m.tell(state, left, err)
 		}
 		if due > 0 {
 			m.sleep(min(due, wakeCheck))
 		}
 	}
+}
+
+// tell logs a change of state, and returns the new one.
+func (m *Monitor) tell(before State, left time.Duration, err error) State {
+	h := m.current.Load()
+	if h == nil || left <= 0 && err == nil { // what comes of the attempt that is due now?
+		return before
+	}
+	state := stateOf(left, h.lifetime, err)
+	if state == before {
+		return state
+	}
+	expires := h.creds.Expires.UTC().Format(time.RFC3339)
+	switch {
+	case state == StateExpired:
+		if !errors.Is(err, ErrExpired) {
+			err = errtext.Because(ErrExpired, err)
+		}
+		if !m.lazy {
+			m.log.Error("chaim: credentials expired", "expires", expires, "error", err)
+		}
+		if m.onExpired != nil {
+			m.onExpired(err)
+		}
+	case state == StateCritical:
+		m.log.Error("chaim: credentials are about to expire, and renewing them fails", "expires", expires, "error", err)
+	case state == StateLate:
+		m.log.Warn("chaim: renewing credentials failed, will retry", "expires", expires, "error", err)
+	default:
+		m.log.Info("chaim: credentials are renewed again", "expires", expires)
+	}
+	signal(m.updated)
+	return state
 }
 
 // attempt renews, and gives up waiting when the keys expire. It returns what is left of them then, and the error that
@@ -360,7 +477,7 @@ func (m *Monitor) attempt(left time.Duration) (time.Duration, error) {
 	if err == nil {
 		return left, nil
 	}
-	_, left, last := m.plan(time.Now())
+	_, left, last := m.plan(m.clocks())
 	if last != nil {
 		err = last // more than that the next attempt is under way
 	}
@@ -378,21 +495,8 @@ func (m *Monitor) sleep(d time.Duration) {
 	}
 }
 
-// expired says that the keys have come to their end without new ones.
-func (m *Monitor) expired(err error) {
-	if !errors.Is(err, ErrExpired) {
-		err = errtext.Because(ErrExpired, err)
-	}
-	if !m.lazy {
-		m.log.Error("chaim: credentials expired", "error", err)
-	}
-	if m.onExpired != nil {
-		m.onExpired(err)
-	}
-}
-
 // plan tells when the next renewal is due, how long the keys are valid, and what keeps them from being renewed.
-func (m *Monitor) plan(now time.Time) (due, left time.Duration, err error) {
+func (m *Monitor) plan(now instant) (due, left time.Duration, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.current.Load()
@@ -405,8 +509,8 @@ func (m *Monitor) plan(now time.Time) (due, left time.Duration, err error) {
 		return forever, left, ErrExpired
 	case m.lazy || left == forever:
 		return left, left, nil
-	case !m.retryAt.IsZero():
-		return m.untilRetry(now), left, m.lastErr
+	case m.retryAt != instant{}:
+		return now.until(m.retryAt), left, m.lastErr
 	}
 	return left - h.soft, left, nil
 }

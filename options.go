@@ -27,15 +27,18 @@ const (
 
 // Options say which credentials a [Client] is for and how it keeps them. Only Account is required.
 type Options struct {
-	// Account is the full name or the 12-digit id of the account.
+	// Account is the full name or the 12-digit id of the account. Only a gateway knows names.
 	Account string
 	// Role is what to be in that account: a role name, a role ARN, or an alias that the gateway knows, such as "rro"
-	// or "mpu". Empty means "rro".
+	// or "mpu". Empty means "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly,
+	// CrossAccountPowerUser, CrossAccountSysAdmin and CrossAccountAdminUser.
 	Role string
 	// Duration is how long each set of keys is valid: whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or
 	// 15 minutes in a program built with the tag "dev".
 	Duration time.Duration
-	// Region is the AWS region of the profile. Empty means that of the settings, then "eu-west-1".
+	// Region is the AWS region of the profile, and that of the STS which is asked without a gateway. Empty means that
+	// of the settings, then, without a gateway, AWS_REGION, AWS_DEFAULT_REGION or one of the role's partition, then
+	// "eu-west-1".
 	Region string
 	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
 	// name is taken. A name given here that is taken is [ErrInUse]. So is one that the AWS config file (AWS_CONFIG_FILE,
@@ -51,7 +54,8 @@ type Options struct {
 	// NoRenew leaves keys alone until somebody asks for new ones, or for any after their end. A context made by
 	// [WithContext] ends when a set does.
 	NoRenew bool
-	// Source gives the keys in place of a gateway: any provider of the AWS SDK. Nil means the gateway.
+	// Source gives the keys in place of a gateway: an [STS], or any provider of the AWS SDK. Nil means the gateway; where
+	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain.
 	Source aws.CredentialsProvider
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and
 	// CHAIM_REGION; CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the default section of the
@@ -60,11 +64,12 @@ type Options struct {
 	// Dir is the folder of the credentials file. Empty means the file named by AWS_SHARED_CREDENTIALS_FILE, then
 	// ~/.aws/credentials.
 	Dir string
-	// AllowInsecure accepts a plain http gateway that is not on a loopback address, with a warning in the log.
+	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address. A gateway gets a warning
+	// into the log.
 	AllowInsecure bool
-	// HTTPClient carries the requests to the gateway. Whatever it says of them, redirects are refused, an attempt may
-	// take 35 seconds, there are up to three, and a reply may have 1 MiB. Nil means one that allows 3 seconds to connect
-	// and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
+	// HTTPClient carries the requests to the gateway or STS. Whatever it says of them, redirects are refused, an attempt
+	// at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB. Nil means one that allows 3
+	// seconds to connect and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
 	HTTPClient *http.Client
 	// Logger gets what happens in the background, and what is wrong with the credentials file, without secrets. Its
 	// handler must not wait for keys of the same Client. Nil means silence.
@@ -110,8 +115,8 @@ func (o *Options) complete() error {
 	if err := checkRole(o.Role); err != nil {
 		return err
 	}
-	if o.Duration < minDuration || o.Duration > maxDuration || o.Duration%time.Second != 0 {
-		return fmt.Errorf("chaim: duration %s is not whole seconds between 15 minutes and 12 hours", o.Duration)
+	if err := checkDuration(o.Duration); err != nil {
+		return err
 	}
 	if o.Region != "" && !regionRule.MatchString(o.Region) {
 		return fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(o.Region))
@@ -128,7 +133,14 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// findSettings returns the gateway's settings and where they come from.
+func checkDuration(d time.Duration) error {
+	if d < minDuration || d > maxDuration || d%time.Second != 0 {
+		return fmt.Errorf("chaim: duration %s is not whole seconds between 15 minutes and 12 hours", d)
+	}
+	return nil
+}
+
+// findSettings returns the gateway's settings and where they come from. With [ErrNotConfigured] they name no gateway.
 func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) {
 	if o.Settings != nil {
 		return o.Settings, "Options.Settings", nil
@@ -146,7 +158,7 @@ func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) 
 	}
 	s, _ := settingsFromPairs(pairs)
 	if s.Endpoint == "" && s.API == "" {
-		return nil, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source", ErrNotConfigured, file.Path)
+		return &s, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role", ErrNotConfigured, file.Path)
 	}
 	return &s, "section [default] of " + file.Path, nil
 }

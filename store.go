@@ -49,6 +49,53 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	return nil
 }
 
+// adopt returns the keys that somebody else, such as another process told to renew the profile, has put into it since, if
+// they are worth having.
+func (c *Client) adopt() (grant, bool) {
+	ours := c.latest.Load()
+	if ours == nil {
+		return grant{}, false
+	}
+	doc, err := c.file.Read()
+	if err != nil {
+		return grant{}, false // storing will tell
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pairs, _, err := inifile.ReadManaged(doc, c.written.section)
+	if err != nil {
+		return grant{}, false
+	}
+	return c.newer(pairs, ours)
+}
+
+// newer returns the keys of a section, or of its process file, if they are not ours, for the same role, and have more
+// than half of the time left that ours had. The caller has c.mu.
+func (c *Client) newer(pairs map[string]string, ours *grant) (grant, bool) {
+	theirs := AwsCreds{
+		Region:          c.opts.Region,
+		AccessKeyID:     pairs["aws_access_key_id"],
+		SecretAccessKey: pairs["aws_secret_access_key"],
+		SessionToken:    pairs["aws_session_token"],
+	}
+	unix, _ := unixSeconds(pairs["expires"])
+	theirs.Expires = time.Unix(unix, 0)
+	if c.opts.Form == Process {
+		text, err := sharedfile.File{Path: c.scopes.path(c.written.scope, processExtension)}.Read()
+		if err != nil || theirs.parseProcess(text) != nil {
+			return grant{}, false
+		}
+	}
+	now := time.Now()
+	isBetter := theirs.Expires.Sub(now.Round(0)) > ours.creds.Expires.Sub(ours.received.Round(0))/2
+	if !c.owns(pairs) || pairs[inifile.MarkerKey] != ours.account || pairs["role"] != c.opts.Role ||
+		theirs.AccessKeyID == ours.creds.AccessKeyID || theirs.malformed() != "" ||
+		!theirs.Expires.After(ours.creds.Expires) || !isBetter {
+		return grant{}, false
+	}
+	return grant{creds: theirs, account: ours.account, expiresStr: pairs["expstr"], received: now}, true
+}
+
 // edit changes the credentials file, and what is written. Once ctx has ended it does neither. change must not call what
 // belongs to the program, such as its logger, as other edits wait for it.
 func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
@@ -139,10 +186,11 @@ func (c *Client) watch(ctx context.Context) {
 	}
 }
 
-// restore writes what is not as it was written any more, unless the section is somebody else's by now. It does not read
-// a credentials file that is the same as before.
+// restore writes what is not as it was written any more, unless the section is somebody else's by now. Keys that somebody
+// else has renewed are taken over. It does not read a credentials file that is the same as before.
 func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
 	w := &c.written
+	isNewer := false
 	c.mu.Lock()
 	section, mark, hasFiles := w.section, w.mark, c.hasFiles()
 	c.mu.Unlock()
@@ -163,6 +211,9 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		if err != nil || exists && !c.owns(pairs) || w.grant.creds.Expired(0) {
 			return doc, err
 		}
+		if _, isNewer = c.newer(pairs, &w.grant); isNewer {
+			return doc, nil
+		}
 		if w.lease != nil && !c.hasFiles() {
 			_ = w.lease.Close() // of no use any more
 			w.lease, w.process = nil, w.process[:0]
@@ -171,6 +222,9 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		isRestored = isRestored || !bytes.Equal(doc, after)
 		return after, err
 	})
+	if m := c.monitor.Load(); m != nil && isNewer && err == nil {
+		err = m.renew(ctx)
+	}
 	return isRestored && err == nil, err
 }
 

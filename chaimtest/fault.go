@@ -44,7 +44,7 @@ func (s *Server) Clear() {
 func Refuse(text string) Fault {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if isSTS(r) {
-			writeSTSError(w, &stsError{http.StatusForbidden, "AccessDenied", text})
+			writeSTSError(w, &stsError{status: http.StatusForbidden, code: "AccessDenied", message: text})
 			return
 		}
 		writeEnvelope(w, "400", refusal+text)
@@ -60,7 +60,7 @@ func Throttle(retryAfter time.Duration) Fault {
 			w.Header().Set("Retry-After", strconv.FormatInt(int64(s), 10))
 		}
 		if isSTS(r) {
-			writeSTSError(w, &stsError{http.StatusBadRequest, "Throttling", "Rate exceeded"})
+			writeSTSError(w, &stsError{status: http.StatusBadRequest, code: "Throttling", message: "Rate exceeded"})
 			return
 		}
 		writeMessage(w, http.StatusTooManyRequests, "Too Many Requests")
@@ -70,9 +70,7 @@ func Throttle(retryAfter time.Duration) Fault {
 // Status answers with an HTTP status in API Gateway's words, for instance "Endpoint request timed out" for 504, or with
 // an error document at STS. It panics unless code is from 200 to 599.
 func Status(code int) Fault {
-	if code < 200 || code > 599 {
-		panic("chaimtest: no HTTP status: " + strconv.Itoa(code))
-	}
+	checkStatus(code)
 	text := cmp.Or(http.StatusText(code), "Unknown")
 	message, stsCode := text, strings.ReplaceAll(text, " ", "")
 	switch code {
@@ -87,10 +85,16 @@ func Status(code int) Fault {
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if isSTS(r) {
-			writeSTSError(w, &stsError{code, stsCode, text})
+			writeSTSError(w, &stsError{status: code, code: stsCode, message: text})
 			return
 		}
 		writeMessage(w, code, message)
+	}
+}
+
+func checkStatus(code int) {
+	if code < 200 || code > 599 {
+		panic("chaimtest: no HTTP status: " + strconv.Itoa(code))
 	}
 }
 
@@ -159,6 +163,44 @@ func Reply(text string) Fault {
 func Body(body string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, "application/json", body) }
 }
+
+// STSError answers with an error document of STS, whatever was asked for, for instance
+// STSError(403, "ExpiredToken", "The security token included in the request is expired"). It panics unless status is
+// from 200 to 599.
+func STSError(status int, code, message string) Fault {
+	checkStatus(status)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		writeSTSError(w, &stsError{status: status, code: code, message: message})
+	}
+}
+
+// Rewrite has the server answer as it would without a fault, and sends what change makes of the body in place of it:
+// keys that work in a reply that is not as it should be. Status and content type stay the same. change may be called
+// from several goroutines at once. The Fault only works through [Server.Inject].
+func Rewrite(change func(body string) string) Fault {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x, ok := r.Context().Value(exchangeKey{}).(*exchange)
+		if !ok {
+			panic("chaimtest: Rewrite was not injected")
+		}
+		answer := &heldAnswer{status: http.StatusOK, header: http.Header{}}
+		inner := *x
+		inner.ResponseWriter = answer
+		inner.answer()
+		write(w, answer.status, answer.header.Get("Content-Type"), change(answer.body.String()))
+	}
+}
+
+// heldAnswer keeps an answer.
+type heldAnswer struct {
+	status int
+	header http.Header
+	body   strings.Builder
+}
+
+func (a *heldAnswer) Header() http.Header         { return a.header }
+func (a *heldAnswer) WriteHeader(code int)        { a.status = code }
+func (a *heldAnswer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 // write answers with a body.
 func write(w http.ResponseWriter, status int, contentType, body string) {

@@ -177,7 +177,7 @@ func signInLink() string {
 		"Action":      {"login"},
 		"Issuer":      {"chaim"},
 		"Destination": {"https://console.aws.amazon.com/"},
-		"SigninToken": {randomBase64(120)},
+		"SigninToken": {newSecret(120)},
 	}.Encode()
 }
 

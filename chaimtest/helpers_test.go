@@ -108,6 +108,14 @@ func stsClient(srv *chaimtest.Server, c aws.Credentials) *sts.Client {
 	})
 }
 
+// issued returns the keys of a reply.
+func issued(out *sts.AssumeRoleOutput) aws.Credentials {
+	return aws.Credentials{
+		AccessKeyID: aws.ToString(out.Credentials.AccessKeyId), SecretAccessKey: aws.ToString(out.Credentials.SecretAccessKey),
+		SessionToken: aws.ToString(out.Credentials.SessionToken),
+	}
+}
+
 func whoami(t testing.TB, srv *chaimtest.Server, c aws.Credentials) (string, error) {
 	t.Helper()
 	out, err := stsClient(srv, c).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})

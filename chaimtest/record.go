@@ -2,8 +2,10 @@ package chaimtest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,7 +13,8 @@ import (
 	"time"
 )
 
-// Request is what the server remembers of a request. It never holds a token, a secret key or a signature.
+// Request is what the server remembers of a request. It never holds a token, a secret key, a signature, an external ID,
+// an MFA code or a session policy.
 type Request struct {
 	Time time.Time // arrival, by the server's clock
 
@@ -26,9 +29,14 @@ type Request struct {
 	// Duration is the lifetime asked for, after the gateway's rules for numbers; zero means none was asked for.
 	Duration time.Duration
 
+	// Parameters are those of AssumeRole as they were sent, by their names in the request, such as "RoleSessionName" or
+	// "Tags.member.1.Key". Only their being there is told of ExternalId, TokenCode and Policy: the value is "***".
+	Parameters map[string]string
+
 	// User is the chaim user named in the request, or at STS the user to whom the verified keys go back.
 	User string
 
+	Host       string // the host, and port if any, that the request was for
 	UserAgent  string // what the client calls itself: the field "useragent" at the gateway, else the header
 	StatusCode int    // HTTP status of the answer; zero while there is none, or if it was never sent
 	Error      string // why the request was refused: text or "code: message"; "injected fault" for a Fault
@@ -41,6 +49,7 @@ func (s *Server) Requests() []Request {
 	list := make([]Request, len(s.requests))
 	for i, r := range s.requests {
 		list[i] = *r
+		list[i].Parameters = maps.Clone(r.Parameters)
 	}
 	return list
 }
@@ -59,9 +68,13 @@ type exchange struct {
 	r        *http.Request
 	body     []byte
 	form     url.Values
+	tooLarge bool // body and form are not whole
 	answered bool
 	rec      *Request // in Server.requests, guarded by Server.mu
 }
+
+// exchangeKey is the key to a request's exchange in its context.
+type exchangeKey struct{}
 
 // Unwrap serves http.NewResponseController.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
@@ -95,7 +108,12 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // the client left
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body)) // a Fault may want to read it
-	x := &exchange{ResponseWriter: w, s: s, r: r, body: body, rec: &Request{UserAgent: r.UserAgent()}}
+	x := &exchange{
+		ResponseWriter: w, s: s, body: body, tooLarge: tooLarge,
+		rec: &Request{Host: r.Host, UserAgent: r.UserAgent()},
+	}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	x.r = r
 	if !tooLarge {
 		x.describe()
 	}
@@ -106,19 +124,26 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amzn-Requestid", newUUID())
-	switch {
-	case fault != nil:
+	if fault != nil {
 		fault(x, r)
-	case tooLarge:
-		x.note(func(r *Request) { r.Error = "request too large" })
-		writeMessage(x, http.StatusRequestEntityTooLarge, "Request Too Long")
-	case isSTS(r):
-		x.sts()
-	default:
-		x.gateway()
+	} else {
+		x.answer()
 	}
 	if !x.answered {
 		x.WriteHeader(http.StatusOK)
+	}
+}
+
+// answer does what the server does when there is no fault.
+func (x *exchange) answer() {
+	switch {
+	case x.tooLarge:
+		x.note(func(r *Request) { r.Error = "request too large" })
+		writeMessage(x, http.StatusRequestEntityTooLarge, "Request Too Long")
+	case isSTS(x.r):
+		x.sts()
+	default:
+		x.gateway()
 	}
 }
 
@@ -137,6 +162,9 @@ func (x *exchange) describe() {
 		rec.Duration = seconds(x.form.Get("DurationSeconds"))
 		if _, account, role, ok := parseRoleARN(x.form.Get("RoleArn")); ok {
 			rec.Account, rec.Role = account, role
+		}
+		if rec.Action == "AssumeRole" {
+			rec.Parameters = knownParameters(x.form)
 		}
 		return
 	}

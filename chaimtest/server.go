@@ -15,6 +15,10 @@
 //		HTTPClient: srv.HTTPClient(),
 //	})
 //
+// Every secret key, session token and console sign-in token that the double makes begins with "CANARY", and the token of
+// the default user with "ca9a12e5-". Nothing else of the double does: where a test's output or a log holds one of the
+// two, a secret has leaked.
+//
 // Code that takes no options is reached through the environment, see [Server.Setenv]. The package does not import
 // testing, so it can also stand in for a gateway in an example or a demonstration.
 package chaimtest
@@ -168,7 +172,8 @@ func (s *Server) STSURL() string { return s.URL() + stsPath }
 
 // HTTPClient returns a client that reaches this server in memory, whatever host it is told to dial and whether by http
 // or https. Both sides are those of net/http, so time-outs, headers and connection reuse are real. Requests to a host
-// whose name starts with "sts." go to the STS endpoint, so an AWS client needs no other endpoint. It is always the same
+// whose name starts with "sts." or "sts-fips." go to the STS endpoint, so an AWS client needs no other endpoint, whatever
+// its region, partition and kind of endpoint. It is always the same
 // client, and it follows redirects as http.DefaultClient does; copy it to change that. After Close its requests fail.
 func (s *Server) HTTPClient() *http.Client {
 	s.mu.Lock()

@@ -138,10 +138,17 @@ func TestNoSecrets(t *testing.T) {
 		require.NoError(t, err)
 	}
 
+	_, err = stsClient(srv, long).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+		RoleArn: strPtr(readOnly), RoleSessionName: strPtr("canary"), Policy: strPtr("{policy-canary"),
+		ExternalId: strPtr("external-canary"), SerialNumber: strPtr("GAHT12345678"), TokenCode: strPtr("314159"),
+	})
+	requireAPIError(t, err, "MalformedPolicyDocument", "invalid Json")
+
 	_, token := defaults(srv)
 	secrets := []string{
 		token, "token-canary", long.SecretAccessKey, short.SecretAccessKey, short.SessionToken, f["url"],
 		*out.Credentials.SecretAccessKey, *out.Credentials.SessionToken, "Signature=",
+		"policy-canary", "external-canary", "314159", "CANARY", "ca9a12e5",
 	}
 	var printed strings.Builder
 	holder := struct{ srv *chaimtest.Server }{srv}
@@ -158,6 +165,31 @@ func TestNoSecrets(t *testing.T) {
 		require.NotEmpty(t, secret)
 		require.NotContains(t, printed.String(), secret)
 	}
+}
+
+// TestSecretsAreMarked is what a user relies on who searches a test's output for secrets.
+func TestSecretsAreMarked(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	long := srv.AddKeys("sredev", "ci")
+	short, f := keys(t, srv, "sredev,rro,1")
+	out, err := stsClient(srv, long).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+		RoleArn: strPtr(readOnly), RoleSessionName: strPtr("ci"),
+	})
+	require.NoError(t, err)
+	assumed := issued(out)
+	for _, secret := range []string{long.SecretAccessKey, short.SecretAccessKey, assumed.SecretAccessKey} {
+		require.Regexp(t, `^CANARY[A-Za-z0-9+/]{34}$`, secret)
+	}
+	for _, token := range []string{short.SessionToken, assumed.SessionToken} {
+		require.Regexp(t, `^CANARY[A-Za-z0-9+/]{314}$`, token)
+	}
+	link, err := url.Parse(f["url"])
+	require.NoError(t, err)
+	require.Regexp(t, `^CANARY`, link.Query().Get("SigninToken"))
+	_, token := defaults(srv)
+	require.Regexp(t, `^ca9a12e5-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, token)
+	_, other := defaults(chaimtest.NewServer(t))
+	require.NotEqual(t, token, other)
 }
 
 func strPtr(s string) *string { return &s }

@@ -3,10 +3,10 @@ package chaimtest
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +18,8 @@ const (
 	sigTime      = "20060102T150405Z"
 	sigDay       = "20060102"
 	sigWindow    = 15 * time.Minute
+
+	signatureMismatch = "SignatureDoesNotMatch"
 )
 
 // signature is what an Authorization header holds.
@@ -54,7 +56,7 @@ func parseAuthorization(header string) (sig signature, ok bool) {
 // verify finds out who signed the request, and refuses what AWS would refuse.
 func (x *exchange) verify() (*key, *stsError) {
 	fail := func(code, format string, args ...any) (*key, *stsError) {
-		return nil, &stsError{http.StatusForbidden, code, fmt.Sprintf(format, args...)}
+		return nil, stsRefusal(http.StatusForbidden, code, format, args...)
 	}
 	header := x.r.Header.Get("Authorization")
 	if header == "" {
@@ -62,18 +64,14 @@ func (x *exchange) verify() (*key, *stsError) {
 	}
 	sig, ok := parseAuthorization(header)
 	if !ok {
-		return nil, &stsError{
-			http.StatusBadRequest, "IncompleteSignature",
-			"Authorization header is not a complete " + sigAlgorithm + " signature",
-		}
+		return nil, stsRefusal(http.StatusBadRequest, "IncompleteSignature",
+			"Authorization header is not a complete "+sigAlgorithm+" signature")
 	}
 	date := x.r.Header.Get("X-Amz-Date")
 	signed, err := time.Parse(sigTime, date)
 	if err != nil {
-		return nil, &stsError{
-			http.StatusBadRequest, "IncompleteSignature",
-			"Authorization header requires existence of an 'X-Amz-Date' header in ISO-8601 basic format",
-		}
+		return nil, stsRefusal(http.StatusBadRequest, "IncompleteSignature",
+			"Authorization header requires existence of an 'X-Amz-Date' header in ISO-8601 basic format")
 	}
 
 	x.s.mu.Lock()
@@ -82,7 +80,7 @@ func (x *exchange) verify() (*key, *stsError) {
 	if k == nil || !equal(k.token, x.r.Header.Get("X-Amz-Security-Token")) {
 		return fail("InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
-	const code = "SignatureDoesNotMatch"
+	const code = signatureMismatch
 	early, late := now.Add(-sigWindow), now.Add(sigWindow)
 	switch {
 	case sig.service != "sts":
@@ -101,8 +99,7 @@ func (x *exchange) verify() (*key, *stsError) {
 	case !slices.Contains(sig.headers, "host"):
 		return fail(code, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	case !equal(x.expected(sig, k, signed), sig.value):
-		return fail(code, "The request signature we calculated does not match the signature you provided. "+
-			"Check your AWS Secret Access Key and signing method.")
+		return nil, x.mismatch(sig, date)
 	case !k.expires.IsZero() && !now.Before(k.expires):
 		return fail("ExpiredToken", "The security token included in the request is expired")
 	}
@@ -133,4 +130,38 @@ func (x *exchange) expected(sig signature, k *key, at time.Time) string {
 	}
 	again, _ := parseAuthorization(r.Header.Get("Authorization"))
 	return again.value
+}
+
+// mismatch is the refusal of a wrong signature. As that of AWS it quotes what should have been signed, and with that the
+// session token.
+func (x *exchange) mismatch(sig signature, date string) *stsError {
+	hash := func(b []byte) string {
+		sum := sha256.Sum256(b)
+		return hex.EncodeToString(sum[:])
+	}
+	var headers strings.Builder
+	for _, name := range sig.headers {
+		value := strings.Join(x.r.Header.Values(name), ",")
+		switch name {
+		case "host":
+			value = x.r.Host
+		case "content-length":
+			value = strconv.FormatInt(x.r.ContentLength, 10)
+		}
+		headers.WriteString(name + ":" + value + "\n")
+	}
+	query := strings.ReplaceAll(x.r.URL.Query().Encode(), "+", "%20")
+	canonical := strings.Join([]string{
+		x.r.Method, x.r.URL.EscapedPath(), query, headers.String(), strings.Join(sig.headers, ";"), hash(x.body),
+	}, "\n")
+	scope := strings.Join([]string{sig.day, sig.region, sig.service, sig.terminator}, "/")
+	toSign := strings.Join([]string{sigAlgorithm, date, scope, hash([]byte(canonical))}, "\n")
+
+	const text = "The request signature we calculated does not match the signature you provided. " +
+		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+	e := stsRefusal(http.StatusForbidden, signatureMismatch,
+		"%s\n\nThe Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n",
+		text, canonical, toSign)
+	e.forRecord = text
+	return e
 }

@@ -1,12 +1,12 @@
 package chaimtest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/xml"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,26 +15,27 @@ import (
 const (
 	stsVersion   = "2011-06-15"
 	stsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
-
-	minSession     = 900   // seconds
-	maxSession     = 43200 // seconds
-	maxChained     = 3600  // seconds
-	defaultSession = time.Hour
 )
 
 // isSTS reports whether a request is for the STS endpoint rather than the gateway.
 func isSTS(r *http.Request) bool {
 	return r.URL.Path == stsPath || r.URL.Path == stsPath+"/" ||
-		strings.HasPrefix(r.Host, "sts.") && r.URL.Path == "/"
+		(strings.HasPrefix(r.Host, "sts.") || strings.HasPrefix(r.Host, "sts-fips.")) && r.URL.Path == "/"
 }
 
 // stsError is a refusal by STS.
 type stsError struct {
 	status        int
 	code, message string
+	forRecord     string // in place of a message that quotes a secret
 }
 
-func (e *stsError) Error() string { return e.code + ": " + e.message }
+func (e *stsError) Error() string { return e.code + ": " + cmp.Or(e.forRecord, e.message) }
+
+// stsRefusal words a refusal.
+func stsRefusal(status int, code, format string, args ...any) *stsError {
+	return &stsError{status: status, code: code, message: fmt.Sprintf(format, args...)}
+}
 
 // sts answers as AWS STS.
 func (x *exchange) sts() {
@@ -50,7 +51,7 @@ func (x *exchange) sts() {
 // call checks who calls and does what is asked. The result is an XML document.
 func (x *exchange) call() (any, *stsError) {
 	if m := x.r.Method; m != http.MethodPost && m != http.MethodGet {
-		return nil, &stsError{http.StatusMethodNotAllowed, "MethodNotAllowed", "STS takes POST and GET"}
+		return nil, stsRefusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "STS takes POST and GET")
 	}
 	caller, err := x.verify()
 	if err != nil {
@@ -68,10 +69,8 @@ func (x *exchange) call() (any, *stsError) {
 	if version == "" {
 		version = "NO_VERSION_SPECIFIED"
 	}
-	return nil, &stsError{
-		http.StatusBadRequest, "InvalidAction",
-		fmt.Sprintf("Could not find operation %s for version %s", action, version),
-	}
+	return nil, stsRefusal(http.StatusBadRequest, "InvalidAction",
+		"Could not find operation %s for version %s", action, version)
 }
 
 // arn names the caller, userID its unique id.
@@ -79,7 +78,7 @@ func (k *key) arn() string {
 	if k.role == "" {
 		return "arn:aws:iam::" + k.account + ":user/" + k.user
 	}
-	return "arn:aws:sts::" + k.account + ":assumed-role/" + k.role + "/" + k.session
+	return "arn:" + cmp.Or(k.partition, "aws") + ":sts::" + k.account + ":assumed-role/" + k.role + "/" + k.session
 }
 
 func (k *key) userID() string {
@@ -105,109 +104,6 @@ type identityResponse struct {
 
 func callerIdentity(k *key) *identityResponse {
 	return &identityResponse{Arn: k.arn(), UserID: k.userID(), Account: k.account, RequestID: newUUID()}
-}
-
-type assumeRoleResponse struct {
-	XMLName xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
-	Result  struct {
-		SourceIdentity string `xml:",omitempty"`
-		Arn            string `xml:"AssumedRoleUser>Arn"`
-		AssumedRoleID  string `xml:"AssumedRoleUser>AssumedRoleId"`
-		AccessKeyID    string `xml:"Credentials>AccessKeyId"`
-		SecretKey      string `xml:"Credentials>SecretAccessKey"`
-		SessionToken   string `xml:"Credentials>SessionToken"`
-		Expiration     string `xml:"Credentials>Expiration"`
-	} `xml:"AssumeRoleResult"`
-	RequestID string `xml:"ResponseMetadata>RequestId"`
-}
-
-// assumeRole issues keys of a role.
-func (x *exchange) assumeRole(caller *key) (any, *stsError) {
-	ask, err := x.parseAssumeRole(caller.token != "")
-	if err != nil {
-		return nil, err
-	}
-	s, w := x.s, x.s.world
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := w.account(ask.account)
-	if a == nil || a.id != ask.account || !w.has(a, ask.role) || w.denied(caller.user, a, ask.role) {
-		return nil, &stsError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
-			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn(), ask.arn)}
-	}
-	k := &key{
-		account: a.id, role: ask.role, session: ask.session, user: caller.user,
-		expires: s.now().Add(s.granted(ask.duration)).Truncate(time.Second),
-	}
-	id := w.issue(k)
-
-	res := &assumeRoleResponse{RequestID: newUUID()}
-	res.Result.SourceIdentity = x.form.Get("SourceIdentity")
-	res.Result.Arn = strings.Replace(k.arn(), "arn:aws:", "arn:"+ask.partition+":", 1)
-	res.Result.AssumedRoleID = k.userID()
-	res.Result.AccessKeyID, res.Result.SecretKey, res.Result.SessionToken = id, k.secret, k.token
-	res.Result.Expiration = k.expires.UTC().Format(time.RFC3339)
-	return res, nil
-}
-
-type roleAsk struct {
-	arn, partition, account, role, session string
-	duration                               time.Duration
-}
-
-var (
-	roleARN     = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[!-~]+/)?([\w+=,.@-]{1,64})$`)
-	sessionName = regexp.MustCompile(`^[\w+=,.@-]*$`)
-)
-
-func parseRoleARN(arn string) (partition, account, role string, ok bool) {
-	m := roleARN.FindStringSubmatch(arn)
-	if m == nil {
-		return "", "", "", false
-	}
-	return m[1], m[2], m[3], true
-}
-
-// parseAssumeRole checks the parameters; chained means that the caller is itself somebody who assumed a role.
-func (x *exchange) parseAssumeRole(chained bool) (ask roleAsk, err *stsError) {
-	invalid := func(format string, args ...any) (roleAsk, *stsError) {
-		return ask, &stsError{http.StatusBadRequest, "ValidationError", fmt.Sprintf(format, args...)}
-	}
-	unmet := func(value, name, constraint string) (roleAsk, *stsError) {
-		return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must %s",
-			value, name, constraint)
-	}
-
-	var ok bool
-	ask.arn, ask.session = x.form.Get("RoleArn"), x.form.Get("RoleSessionName")
-	if ask.partition, ask.account, ask.role, ok = parseRoleARN(ask.arn); !ok {
-		return invalid("%s is invalid", ask.arn)
-	}
-	switch {
-	case len(ask.session) < 2:
-		return unmet(ask.session, "roleSessionName", "have length greater than or equal to 2")
-	case len(ask.session) > 64:
-		return unmet(ask.session, "roleSessionName", "have length less than or equal to 64")
-	case !sessionName.MatchString(ask.session):
-		return unmet(ask.session, "roleSessionName", `satisfy regular expression pattern: [\w+=,.@-]*`)
-	}
-
-	ask.duration = defaultSession
-	if text := x.form.Get("DurationSeconds"); text != "" {
-		n, err := strconv.Atoi(text)
-		switch {
-		case err != nil:
-			return unmet(text, "durationSeconds", "be an integer")
-		case n < minSession:
-			return unmet(text, "durationSeconds", fmt.Sprintf("have value greater than or equal to %d", minSession))
-		case n > maxSession:
-			return unmet(text, "durationSeconds", fmt.Sprintf("have value less than or equal to %d", maxSession))
-		case chained && n > maxChained:
-			return invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
-		}
-		ask.duration = time.Duration(n) * time.Second
-	}
-	return ask, nil
 }
 
 // seconds reads a number of seconds for the record; zero if it is none.

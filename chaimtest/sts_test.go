@@ -130,13 +130,11 @@ func TestSTSAssumeRole(t *testing.T) {
 	r := last(t, srv)
 	require.Equal(t, chaimtest.Request{
 		Time: r.Time, Action: "AssumeRole", Account: "111111111111", Role: "CrossAccountReadOnly",
-		Duration: 12 * time.Hour, User: "ci", UserAgent: r.UserAgent, StatusCode: 200,
+		Duration: 12 * time.Hour, User: "ci", Host: "sts.eu-west-1.amazonaws.com", UserAgent: r.UserAgent, StatusCode: 200,
+		Parameters: map[string]string{"RoleArn": readOnly, "RoleSessionName": "asia-release-1", "DurationSeconds": "43200"},
 	}, r)
 
-	second := aws.Credentials{
-		AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey,
-		SessionToken: *out.Credentials.SessionToken,
-	}
+	second := issued(out)
 	arn, err = whoami(t, srv, second)
 	require.NoError(t, err)
 	require.Equal(t, *out.AssumedRoleUser.Arn, arn)
@@ -270,6 +268,7 @@ func TestSTSSignatures(t *testing.T) {
 		{"unsigned header added", "", call{change: header("X-Other", "x")}},
 		{"unknown action", "400 InvalidAction: Could not find operation Foo for version 2011-06-15", call{body: "Action=Foo&Version=2011-06-15"}},
 		{"no version", "400 InvalidAction: Could not find operation GetCallerIdentity for version NO_VERSION_SPECIFIED", call{body: "Action=GetCallerIdentity"}},
+		{"FIPS host name", "", call{host: "sts-fips.us-east-1.amazonaws.com", path: "/", region: "us-east-1"}},
 		{"tampered body", "403 SignatureDoesNotMatch: The request signature we calculated does not match", call{change: func(r *http.Request) {
 			r.Body = io.NopCloser(strings.NewReader(strings.Replace(identityForm, "15", "16", 1)))
 		}}},

@@ -15,6 +15,10 @@ import (
 const (
 	defaultUser = "test.user"
 	defaultRole = "rro"
+
+	// What secrets begin with, so that one that got out is recognised. A UUID has no room for letters beyond f.
+	secretMark    = "CANARY"
+	userTokenMark = "ca9a12e5"
 )
 
 // world is what gateway and STS know. Server.mu guards it.
@@ -34,7 +38,11 @@ type user struct {
 type account struct {
 	id, name string
 	roles    []string // nil means every role of the gateway
+	trust    trust
 }
+
+// trust is what AssumeRole must bring along; empty means nothing.
+type trust struct{ externalID, mfaSerial, mfaCode string }
 
 // key is a set of AWS keys that was handed out.
 type key struct {
@@ -42,13 +50,17 @@ type key struct {
 	user                   string    // chaim or IAM user the keys go back to
 	secret, token          string    // token is empty for an IAM user's keys
 	expires                time.Time // zero means never
+
+	partition      string   // of the role's ARN; empty means "aws"
+	sourceIdentity string   // empty if none was given
+	transitive     []string // lower-case keys of the session tags that chained sessions inherit
 }
 
 type denial struct{ user, account, role string }
 
 func newWorld() *world {
 	return &world{
-		users: map[string]*user{defaultUser: {token: newUUID()}},
+		users: map[string]*user{defaultUser: {token: newUserToken()}},
 		accounts: []*account{
 			{id: "111111111111", name: "sredev"},
 			{id: "222222222222", name: "Connected Homes"},
@@ -117,7 +129,7 @@ func (w *world) denied(user string, a *account, role string) bool {
 // issue hands out temporary keys. k needs no secret and no token yet.
 func (w *world) issue(k *key) (id string) {
 	id = "ASIA" + rand.Text()[:16]
-	k.secret, k.token = randomBase64(30), randomBase64(240)
+	k.secret, k.token = newSecret(30), newSecret(240)
 	w.keys[id] = k
 	return id
 }
@@ -125,11 +137,15 @@ func (w *world) issue(k *key) (id string) {
 // equal compares secrets.
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-func randomBase64(size int) string {
+// newSecret returns the base64 form of size bytes, all but the first few of them random.
+func newSecret(size int) string {
 	b := make([]byte, size)
 	_, _ = rand.Read(b) // never fails
-	return base64.StdEncoding.EncodeToString(b)
+	return secretMark + base64.StdEncoding.EncodeToString(b)[len(secretMark):]
 }
+
+// newUserToken returns a UUID.
+func newUserToken() string { return userTokenMark + newUUID()[len(userTokenMark):] }
 
 func newUUID() string {
 	var b [16]byte
@@ -140,9 +156,9 @@ func newUUID() string {
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
-// AddAccount adds an account, or replaces the one with the same id or name. roles are the full names of the roles it
-// has; none means every role the gateway knows: the four default ones and those of AddRole. It panics unless id has 12
-// digits.
+// AddAccount adds an account, or replaces the one with the same id or name and what was required for it. roles are the
+// full names of the roles it has; none means every role the gateway knows: the four default ones and those of AddRole.
+// It panics unless id has 12 digits.
 func (s *Server) AddAccount(id, name string, roles ...string) {
 	if !accountID.MatchString(id) {
 		panic(fmt.Sprintf("chaimtest: account id %q does not have 12 digits", id))
@@ -151,7 +167,7 @@ func (s *Server) AddAccount(id, name string, roles ...string) {
 	defer s.mu.Unlock()
 	w := s.world
 	w.accounts = slices.DeleteFunc(w.accounts, func(a *account) bool { return a.id == id || a.name == name })
-	w.accounts = append(w.accounts, &account{id, name, slices.Clone(roles)})
+	w.accounts = append(w.accounts, &account{id: id, name: name, roles: slices.Clone(roles)})
 }
 
 // RemoveAccount removes the account with this name or id, if there is one. Keys that it granted stay valid.
@@ -201,6 +217,29 @@ func (s *Server) Deny(user, account, role string) {
 	s.world.denials = append(s.world.denials, denial{user, account, role})
 }
 
+// RequireExternalID makes AssumeRole into the account with this name or id ask for this external ID. An empty id takes the
+// requirement back. It panics if there is no such account.
+func (s *Server) RequireExternalID(account, id string) {
+	s.changeTrust(account, func(t *trust) { t.externalID = id })
+}
+
+// RequireMFA makes AssumeRole into the account with this name or id ask for the serial number of an MFA device and the
+// code it shows. The code is good until another call replaces it. Empty strings take the requirement back. It panics if
+// there is no such account. Where no MFA is required, any well-formed serial number and code will do.
+func (s *Server) RequireMFA(account, serial, code string) {
+	s.changeTrust(account, func(t *trust) { t.mfaSerial, t.mfaCode = serial, code })
+}
+
+func (s *Server) changeTrust(account string, change func(*trust)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.world.account(account)
+	if a == nil {
+		panic(fmt.Sprintf("chaimtest: no account %q", account))
+	}
+	change(&a.trust)
+}
+
 // AddKeys returns new long-lived keys of an IAM user, with which AssumeRole can be signed. account is the name or id of
 // a known account, or any 12-digit id; it panics on anything else.
 func (s *Server) AddKeys(account, user string) aws.Credentials {
@@ -212,7 +251,7 @@ func (s *Server) AddKeys(account, user string) aws.Credentials {
 	} else if !accountID.MatchString(account) {
 		panic(fmt.Sprintf("chaimtest: no account %q", account))
 	}
-	k := &key{account: id, user: user, secret: randomBase64(30)}
+	k := &key{account: id, user: user, secret: newSecret(30)}
 	keyID := "AKIA" + rand.Text()[:16]
 	s.world.keys[keyID] = k
 	return aws.Credentials{

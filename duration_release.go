@@ -1,7 +1,0 @@
-//go:build !dev
-
-package chaim
-
-import "time"
-
-const defaultDuration = time.Hour

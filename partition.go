@@ -1,0 +1,86 @@
+package chaim
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// partitions are the parts of AWS that know nothing of each other, each with what its regions begin with and the
+// region taken where none is given. The last is everything else.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html and the AWS SDKs' partitions.json
+var partitions = []struct{ name, prefix, region string }{
+	{"aws-cn", "cn-", "cn-north-1"},
+	{"aws-us-gov", "us-gov-", "us-gov-west-1"},
+	{"aws-eusc", "eusc-", "eusc-de-east-1"},
+	{"aws-iso", "us-iso-", "us-iso-east-1"},
+	{"aws-iso-b", "us-isob-", "us-isob-east-1"},
+	{"aws-iso-e", "eu-isoe-", "eu-isoe-west-1"},
+	{"aws-iso-f", "us-isof-", "us-isof-south-1"},
+	{"aws", "", defaultRegion},
+}
+
+// partitionOf names the partition of a region.
+func partitionOf(region string) string {
+	for _, p := range partitions {
+		if strings.HasPrefix(region, p.prefix) {
+			return p.name
+		}
+	}
+	return "" // not reached: the last prefix is empty
+}
+
+// regionIn returns a region of a partition, or "" for one that is not of AWS.
+func regionIn(partition string) string {
+	for _, p := range partitions {
+		if p.name == partition {
+			return p.region
+		}
+	}
+	return ""
+}
+
+// checkPartition refuses a role that STS in that region cannot know. An ARN of some other system passes.
+func checkPartition(role arn.ARN, region string) error {
+	if regionIn(role.Partition) != "" && partitionOf(region) != role.Partition {
+		return fmt.Errorf("chaim: role %s is of partition %s, but region %s is of partition %s: choose a region there", role, role.Partition, region, partitionOf(region))
+	}
+	return nil
+}
+
+// The names that chaim gateways give to the roles of an account.
+var roleAliases = map[string]string{
+	"rro": "CrossAccountReadOnly",
+	"mpu": "CrossAccountPowerUser",
+	"spu": "CrossAccountSysAdmin",
+	"apu": "CrossAccountAdminUser",
+}
+
+// asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
+func (o *Options) asksSTS() bool { return accountIDRule.MatchString(o.Account) || arn.IsARN(o.Role) }
+
+// sts returns the source for such options, and completes their region.
+func (o *Options) sts() (*STS, error) {
+	region := cmp.Or(o.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
+	if region != "" && !regionRule.MatchString(region) {
+		return nil, fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(region))
+	}
+	s := &STS{RoleARN: o.Role, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
+	if !arn.IsARN(o.Role) {
+		s.RoleARN = fmt.Sprintf("arn:%s:iam::%s:role/%s", partitionOf(region), o.Account, cmp.Or(roleAliases[o.Role], o.Role))
+	}
+	role, err := s.check()
+	switch {
+	case err != nil:
+		return nil, err
+	case accountIDRule.MatchString(o.Account) && role.AccountID != o.Account:
+		return nil, fmt.Errorf("chaim: role %s is not one of account %s", role, o.Account)
+	}
+	o.Region = cmp.Or(region, regionIn(role.Partition), defaultRegion)
+	s.Region = o.Region
+	return s, checkPartition(role, o.Region)
+}

@@ -1,0 +1,401 @@
+package chaim
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+const (
+	stsTimeout = 10 * time.Second // of one attempt
+
+	// Keys of a role that were got with keys of a role are valid for an hour at most.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+	maxChained = time.Hour
+)
+
+// STS gets keys of a role straight from AWS STS, by AssumeRole. RoleARN is required; the zero value of every other field
+// works. FIPS and dual-stack endpoints, AWS_ENDPOINT_URL_STS, AWS_CA_BUNDLE and proxies are those that the SDK is
+// configured for; its configuration is read at each call, so that source keys which have changed are found.
+//
+// An STS prints without Keys and Policy. It must not be changed while in use, and may be used by any number of
+// goroutines; each Retrieve is a call of STS. A [Monitor] or a [Client] shares one.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+type STS struct {
+	RoleARN       string                  // the role, such as "arn:aws:iam::111111111111:role/CrossAccountReadOnly"
+	Keys          aws.CredentialsProvider // sign the request; nil means the SDK's default chain: environment, profiles, SSO, web identity, container, EC2
+	Region        string                  // whose STS is asked; empty means the SDK's region, then one of the role's partition
+	Endpoint      string                  // URL of another STS, such as MinIO's: https, or http on a literal loopback address; empty means AWS
+	AllowInsecure bool                    // accept plain http elsewhere: whoever is on the way then has the keys
+
+	Duration       time.Duration     // how long the keys are valid: whole seconds, 15 minutes to 12 hours; zero means 1 hour, or 15 minutes with build tag "dev"
+	SessionName    string            // 2 to 64 letters, digits and _ + = , . @ -; empty means "asia-release-" (with tag "dev" "asia-dev-"), the Unix time, and a random part
+	SourceIdentity string            // who is behind the session, in the same alphabet; stays through role chaining
+	ExternalID     string            // what a third party's role asks for
+	Policy         string            // session policy, a JSON object: the keys allow only what it and the role allow
+	PolicyARNs     []string          // managed policies that do the same
+	Tags           map[string]string // session tags
+	TransitiveTags []string          // keys of the Tags that stay through role chaining
+
+	MFASerial string                                // serial number or ARN of the MFA device of the user whose Keys they are; needs TokenCode
+	TokenCode func(context.Context) (string, error) // asks for the device's six digits; is called for each Retrieve, so also to renew
+
+	HTTPClient *http.Client // carries the request, without following redirects; nil means the SDK's, with 10 seconds for an attempt
+	Logger     *slog.Logger // gets what is odd but no error; nil means silent
+}
+
+var _ aws.CredentialsProvider = (*STS)(nil)
+
+var (
+	sessionNameRule = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	externalIDRule  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
+	tokenCodeRule   = regexp.MustCompile(`^[0-9]{6}$`)
+)
+
+// check refuses what STS would, before anybody is asked.
+func (s *STS) check() (arn.ARN, error) {
+	role, err := arn.Parse(s.RoleARN)
+	isAWS := err == nil && regionIn(role.Partition) != ""
+	switch {
+	case err != nil, strings.ContainsFunc(s.RoleARN, func(r rune) bool { return r <= 0x20 || r > 0x7e }),
+		isAWS && (role.Service != "iam" || !accountIDRule.MatchString(role.AccountID) || !strings.HasPrefix(role.Resource, "role/")):
+		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", quoteShort(s.RoleARN))
+	case s.Region != "" && !regionRule.MatchString(s.Region):
+		return role, fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(s.Region))
+	case s.SessionName != "" && !sessionNameRule.MatchString(s.SessionName):
+		return role, fmt.Errorf("chaim: session name %s is not 2 to 64 letters, digits and _ + = , . @ -", quoteShort(s.SessionName))
+	case s.SourceIdentity != "" && !sessionNameRule.MatchString(s.SourceIdentity):
+		return role, fmt.Errorf("chaim: source identity %s is not 2 to 64 letters, digits and _ + = , . @ -", quoteShort(s.SourceIdentity))
+	case s.ExternalID != "" && !externalIDRule.MatchString(s.ExternalID):
+		return role, errors.New("chaim: external id is not two or more letters, digits and _ + = , . @ : / -")
+	case s.Policy != "" && json.Unmarshal([]byte(s.Policy), new(map[string]any)) != nil:
+		return role, errors.New("chaim: session policy is not a JSON object")
+	case (s.MFASerial == "") != (s.TokenCode == nil):
+		return role, errors.New("chaim: MFASerial and TokenCode go together")
+	}
+	for _, key := range s.TransitiveTags {
+		if _, ok := s.Tags[key]; !ok {
+			return role, fmt.Errorf("chaim: transitive tag %s is not among the tags", quoteShort(key))
+		}
+	}
+	return role, checkDuration(s.duration())
+}
+
+func (s *STS) duration() time.Duration { return cmp.Or(s.Duration, defaultDuration) }
+
+// Retrieve asks STS for a set of keys. Where STS answers that role chaining allows an hour only, it asks once more for
+// that. The expiration is by the clock of this machine, also where that is wrong.
+//
+// A refusal is a [smithy.APIError] with STS's code, and wraps [ErrDenied] when the role or the keys are the reason. Keys
+// that are too late wrap [ErrExpired]. What passes by itself is tried again, up to three times unless the SDK is
+// configured otherwise.
+func (s *STS) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := s.assumeRole(ctx)
+	if err != nil {
+		return aws.Credentials{Source: "chaim"}, err
+	}
+	return creds, nil
+}
+
+func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error) {
+	role, err := s.check()
+	if err != nil {
+		return creds, err
+	}
+	cfg, err := s.config(ctx, role)
+	if err != nil {
+		return creds, err
+	}
+	if err := checkPartition(role, cfg.Region); err != nil {
+		return creds, err
+	}
+	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+		if s.Endpoint != "" {
+			o.BaseEndpoint = &s.Endpoint
+		}
+		if isSingleAttempt(ctx) {
+			o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(isClockSkew)}
+			})
+		}
+	})
+	if err := s.checkEndpoint(client.Options().BaseEndpoint); err != nil {
+		return creds, err
+	}
+	keys, err := retrieve(ctx, cfg.Credentials)
+	if err != nil {
+		return creds, errtext.Wrap(err, "no keys to ask STS with")
+	}
+	input, err := s.input(ctx)
+	if err != nil {
+		return creds, err
+	}
+
+	secrets := []string{keys.SecretAccessKey, keys.SessionToken, s.ExternalID, s.Policy, aws.ToString(input.TokenCode)}
+	withKeys := func(o *sts.Options) {
+		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
+	}
+	out, err := client.AssumeRole(ctx, input, withKeys)
+	if asked := s.duration(); asked > maxChained && isChainingLimit(err) {
+		s.logger().Warn("chaim: role chaining allows keys of one hour only", "role", s.RoleARN, "asked", asked)
+		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
+		out, err = client.AssumeRole(ctx, input, withKeys)
+	}
+	now := time.Now()
+	if err == nil {
+		creds, err = s.credentials(out, role, now)
+	}
+	if err != nil {
+		return creds, errtext.Wrap(stsFailure(ctx, err, secrets), "asking STS in %s for role %s", cfg.Region, s.RoleARN)
+	}
+	return creds, nil
+}
+
+// config reads the SDK's configuration.
+func (s *STS) config(ctx context.Context, role arn.ARN) (aws.Config, error) {
+	options := []func(*config.LoadOptions) error{
+		// Each call has connections of its own, which nobody would close.
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, tlsTimeout, maxHeaderSize
+		}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).WithTimeout(stsTimeout)),
+	}
+	if s.Region != "" {
+		options = append(options, config.WithRegion(s.Region))
+	}
+	if s.Keys != nil {
+		options = append(options, config.WithCredentialsProvider(s.Keys))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return cfg, errtext.Chain("chaim: reading the configuration of the AWS SDK: "+scrub(err.Error(), maxSDKText), err)
+	}
+	cfg.Region = cmp.Or(cfg.Region, regionIn(role.Partition), defaultRegion)
+
+	client := http.Client{Timeout: stsTimeout, Transport: http.DefaultTransport}
+	if s.HTTPClient != nil {
+		client = *s.HTTPClient
+	} else if sdk, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+		client.Transport = sdk.GetTransport() // trusts AWS_CA_BUNDLE
+	}
+	// The request carries a session token, which Go would send on to another host.
+	client.CheckRedirect = refuseRedirect
+	client.Transport = smallReplies{client.Transport}
+	cfg.HTTPClient = &client
+	return cfg, nil
+}
+
+// smallReplies cuts off replies that no STS sends.
+type smallReplies struct{ next http.RoundTripper }
+
+func (t smallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
+	next := t.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(req)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxReplySize), resp.Body}
+	}
+	return resp, err
+}
+
+// checkEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
+func (s *STS) checkEndpoint(base *string) error {
+	if base == nil {
+		return nil
+	}
+	u, err := url.Parse(*base)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("chaim: endpoint of STS is not an https URL")
+	case u.Scheme == "http" && !isLoopback(u) && !s.AllowInsecure:
+		return fmt.Errorf("chaim: endpoint of STS is plain http to %q: the keys would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", u.Host)
+	}
+	return nil
+}
+
+func (s *STS) input(ctx context.Context) (*sts.AssumeRoleInput, error) {
+	name := s.SessionName
+	if name == "" {
+		// 8 characters of base32 tell apart the sessions of one second, whichever machine asks for them.
+		name = fmt.Sprintf("%s%d-%s", sessionPrefix, time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
+	}
+	in := &sts.AssumeRoleInput{
+		RoleArn:           &s.RoleARN,
+		RoleSessionName:   &name,
+		DurationSeconds:   aws.Int32(int32(s.duration() / time.Second)),
+		ExternalId:        optional(s.ExternalID),
+		Policy:            optional(s.Policy),
+		SourceIdentity:    optional(s.SourceIdentity),
+		SerialNumber:      optional(s.MFASerial),
+		TransitiveTagKeys: s.TransitiveTags,
+	}
+	for _, policy := range s.PolicyARNs {
+		in.PolicyArns = append(in.PolicyArns, types.PolicyDescriptorType{Arn: &policy})
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
+		in.Tags = append(in.Tags, types.Tag{Key: &key, Value: aws.String(s.Tags[key])})
+	}
+	if s.TokenCode != nil {
+		code, err := s.TokenCode(ctx)
+		if err == nil && !tokenCodeRule.MatchString(code) {
+			err = errors.New("it is not six digits")
+		}
+		if err != nil {
+			return nil, errtext.Wrap(err, "no code of MFA device %s", s.MFASerial)
+		}
+		in.TokenCode = &code
+	}
+	return in, nil
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// credentials takes all of a set of keys out of a reply, or none of it.
+func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, now time.Time) (aws.Credentials, error) {
+	if out.Credentials == nil || out.Credentials.Expiration == nil {
+		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
+	}
+	set := AwsCreds{
+		AccessKeyID:     aws.ToString(out.Credentials.AccessKeyId),
+		SecretAccessKey: aws.ToString(out.Credentials.SecretAccessKey),
+		SessionToken:    aws.ToString(out.Credentials.SessionToken),
+	}
+	if field := set.malformed(); field != "" {
+		return aws.Credentials{}, fmt.Errorf("%s of the reply is missing or malformed", field)
+	}
+	if out.AssumedRoleUser != nil {
+		who, err := arn.Parse(aws.ToString(out.AssumedRoleUser.Arn))
+		if err == nil && regionIn(role.Partition) != "" && who.AccountID != role.AccountID {
+			return aws.Credentials{}, errors.New("reply has keys of another account")
+		}
+	}
+	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
+	var err error
+	if set.Expires, err = expirationHere(*out.Credentials.Expiration, server, now, s.logger()); err != nil {
+		return aws.Credentials{}, err
+	}
+	creds := set.sdk()
+	creds.AccountID = role.AccountID
+	return creds, nil
+}
+
+func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, slog.New(slog.DiscardHandler)) }
+
+// isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
+func isChainingLimit(err error) bool {
+	var refusal smithy.APIError
+	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")
+}
+
+// isClockSkew reports whether the SDK will sign again by the server's clock.
+func isClockSkew(err error) aws.Ternary {
+	var skew interface{ RetryableError() bool }
+	isSkew := errors.As(err, new(smithy.APIError)) && errors.As(err, &skew) && skew.RetryableError()
+	return aws.BoolTernary(isSkew)
+}
+
+// stsError is a refusal by STS. The SDK's own would quote the reply, and STS the headers of the request.
+type stsError struct {
+	status        int
+	code, message string
+	pause         time.Duration // that the reply asked for
+}
+
+var _ smithy.APIError = (*stsError)(nil)
+
+func (e *stsError) Error() string {
+	return fmt.Sprintf("chaim: STS answered %d: %s: %s", e.status, e.code, e.message)
+}
+func (e *stsError) ErrorCode() string    { return e.code }
+func (e *stsError) ErrorMessage() string { return e.message }
+func (e *stsError) HTTPStatusCode() int  { return e.status }
+
+func (e *stsError) ErrorFault() smithy.ErrorFault {
+	if e.status >= 500 {
+		return smithy.FaultServer
+	}
+	return smithy.FaultClient
+}
+
+// Is reports whether target is [ErrDenied] and the keys or the role are the reason.
+func (e *stsError) Is(target error) bool { return target == ErrDenied && deniedCodes[e.code] }
+
+// deniedCodes are those of https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html that are about who asks.
+var deniedCodes = map[string]bool{
+	"AccessDenied": true, "AccessDeniedException": true, "ExpiredToken": true, "ExpiredTokenException": true,
+	"IncompleteSignature": true, "InvalidClientTokenId": true, "InvalidAccessKeyId": true, "MissingAuthenticationToken": true,
+	"NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
+}
+
+// stsFailure makes an error of the SDK fit to be shown.
+func stsFailure(ctx context.Context, err error, secrets []string) error {
+	var refusal smithy.APIError
+	var reply *smithyhttp.ResponseError
+	isReply := errors.As(err, &reply) && reply.Response != nil
+	switch {
+	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
+		return &stsError{
+			status:  reply.HTTPStatusCode(),
+			code:    scrub(refusal.ErrorCode(), maxForeignText, secrets...),
+			message: scrub(refusal.ErrorMessage(), maxSDKText, secrets...),
+			pause:   retryAfter(reply.HTTPResponse().Header),
+		}
+	case isReply && reply.HTTPStatusCode() >= 300:
+		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", retryAfter(reply.HTTPResponse().Header)}
+	case isReply:
+		return errors.New("reply cannot be read; is the endpoint that of an STS?")
+	case errors.As(err, new(*smithy.OperationError)):
+		return networkError(ctx, err, secrets...)
+	}
+	return err
+}
+
+// String describes where the keys come from, without Keys, Policy and ExternalID.
+func (s STS) String() string {
+	return fmt.Sprintf("chaim.STS{RoleARN:%q Region:%q SessionName:%q Duration:%s}", s.RoleARN, s.Region, s.SessionName, s.duration())
+}
+
+// Format prints what String returns, whatever the verb.
+func (s STS) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue keeps the secrets of Keys out of structured logs.
+func (s STS) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText returns what String returns, so that JSON and other encoders show no secret.
+func (s STS) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
