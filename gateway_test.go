@@ -146,7 +146,7 @@ func TestGatewayReplies(t *testing.T) {
 			outside := time.Now()
 			synctest.Test(t, func(t *testing.T) {
 				srv := chaimtest.NewServer(t)
-				srv.Advance(outside.Sub(time.Now())) // the texts were made outside the bubble, whose clock is years behind
+				srv.Advance(time.Until(outside)) // the texts were made outside the bubble, whose clock is years behind
 				opts := optionsFor(t, srv)
 				var log bytes.Buffer
 				opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
