@@ -1,13 +1,17 @@
 package chaim
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -73,70 +77,31 @@ func (e *GatewayError) Is(target error) bool {
 	return target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
 }
 
-var exceptionName = regexp.MustCompile(`^(?:Error )?([A-Z][a-z]*[A-Z][A-Za-z]*)$`)
-
-// exceptionKind finds the innermost exception name in a text such as
-// "doStart: Error CredentialsGenerationFail: buildCredentials error: IncorrectCredentials: usertoken has expired",
-// and what follows it.
-func exceptionKind(text string) (kind, message string) {
-	message = text
-	rest := text
-	for {
-		link, tail, ok := strings.Cut(rest, ": ")
-		name := exceptionName.FindStringSubmatch(link)
-		switch {
-		case !ok:
-			return kind, message
-		case name != nil:
-			kind, message = name[1], tail
-		case strings.Contains(link, " ") && !strings.HasSuffix(link, " error"):
-			return kind, message // a sentence, which may quote names
-		}
-		rest = tail
+// isFinal reports whether asking again will not help.
+func isFinal(err error) bool {
+	var ge *GatewayError
+	var reply interface{ HTTPStatusCode() int } // of STS, or of whatever service an SDK's provider asks
+	switch {
+	case errors.As(err, &ge):
+		return ge.final
+	case errors.As(err, &reply):
+		return remote.IsFinalStatus(reply.HTTPStatusCode()) && retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) != aws.TrueTernary
 	}
+	return errors.As(err, new(remote.Untrusted)) || errors.As(err, new(*tls.CertificateVerificationError))
 }
 
-const (
-	maxForeignText = 200 // characters of a remote text that go into an error
-	maxSDKText     = 600 // of a text with the ARNs of who asked for what
-	minSecretSize  = 3   // anything shorter stands in every text
-)
-
-var (
-	// An AWS secret access key has 40 characters, a session token hundreds.
-	looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%\\-]{40,}`)
-	// The end of an ARN can be as long.
-	looksARN = regexp.MustCompile(`^(assumed-role|role|user|federated-user|policy)/[\w+=,.@/-]+$`)
-)
-
-// scrub makes a remote text fit for errors and logs: one line, printable, of that many characters at most, without
-// anything that could be a secret, and without the given ones in any case, URL encoding or hex.
-func scrub(text string, limit int, secrets ...string) string {
-	var forms []string
-	for _, secret := range secrets {
-		if len(secret) < minSecretSize {
-			continue
-		}
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), fmt.Sprintf("%x", secret)} {
-			forms = append(forms, regexp.QuoteMeta(form))
-		}
+// pauseAskedFor is what the server that gave the error has asked for.
+func pauseAskedFor(err error) time.Duration {
+	var ge *GatewayError
+	var refusal *stsError
+	var reply *smithyhttp.ResponseError
+	switch {
+	case errors.As(err, &ge):
+		return ge.retryAfter
+	case errors.As(err, &refusal):
+		return refusal.pause
+	case errors.As(err, &reply) && reply.Response != nil:
+		return remote.RetryAfter(reply.HTTPResponse().Header)
 	}
-	if len(forms) > 0 {
-		text = regexp.MustCompile("(?i)"+strings.Join(forms, "|")).ReplaceAllLiteralString(text, "[secret]")
-	}
-	text = strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e {
-			return '?'
-		}
-		return r
-	}, looksSecret.ReplaceAllStringFunc(text, func(run string) string {
-		if looksARN.MatchString(run) {
-			return run
-		}
-		return "[secret]"
-	}))
-	if len(text) > limit {
-		text = text[:limit] + "..."
-	}
-	return text
+	return 0
 }

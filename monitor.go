@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 const (
@@ -178,7 +179,7 @@ func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials
 		return creds, err
 	}
 	if err != nil {
-		err = errtext.Chain("chaim: "+scrub(errtext.Unprefixed(err), maxSDKText), err)
+		err = errtext.Chain("chaim: "+remote.Scrub(errtext.Unprefixed(err), remote.MaxSDKText), err)
 	}
 	return creds, err
 }

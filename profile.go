@@ -11,6 +11,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -132,7 +133,7 @@ func durationText(d time.Duration) string {
 
 // hasExpired reports whether the keys of a section are known to be past their end.
 func hasExpired(pairs map[string]string) bool {
-	unix, ok := unixSeconds(pairs["expires"])
+	unix, ok := remote.UnixSeconds(pairs["expires"])
 	return ok && !time.Now().Before(time.Unix(unix, 0))
 }
 

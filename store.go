@@ -14,6 +14,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -78,7 +79,7 @@ func (c *Client) newer(pairs map[string]string, ours *grant) (grant, bool) {
 		SecretAccessKey: pairs["aws_secret_access_key"],
 		SessionToken:    pairs["aws_session_token"],
 	}
-	unix, _ := unixSeconds(pairs["expires"])
+	unix, _ := remote.UnixSeconds(pairs["expires"])
 	theirs.Expires = time.Unix(unix, 0)
 	if c.opts.Form == Process {
 		text, err := sharedfile.File{Path: c.scopes.path(c.written.scope, processExtension)}.Read()

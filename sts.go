@@ -30,6 +30,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 const (
@@ -74,9 +75,10 @@ type STS struct {
 var _ aws.CredentialsProvider = (*STS)(nil)
 
 var (
-	sessionNameRule = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalIDRule  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
-	tokenCodeRule   = regexp.MustCompile(`^[0-9]{6}$`)
+	sessionNameRule  = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	externalIDRule   = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
+	roleResourceRule = regexp.MustCompile(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
+	tokenCodeRule    = regexp.MustCompile(`^[0-9]{6}$`)
 )
 
 // check refuses what STS would, before anybody is asked.
@@ -85,7 +87,7 @@ func (s *STS) check() (arn.ARN, error) {
 	isAWS := err == nil && regionIn(role.Partition) != ""
 	switch {
 	case err != nil, strings.ContainsFunc(s.RoleARN, func(r rune) bool { return r <= 0x20 || r > 0x7e }),
-		isAWS && (role.Service != "iam" || !accountIDRule.MatchString(role.AccountID) || !strings.HasPrefix(role.Resource, "role/")):
+		isAWS && (role.Service != "iam" || !accountIDRule.MatchString(role.AccountID) || !roleResourceRule.MatchString(role.Resource)):
 		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", quoteShort(s.RoleARN))
 	case s.Region != "" && !regionRule.MatchString(s.Region):
 		return role, fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(s.Region))
@@ -183,8 +185,8 @@ func (s *STS) config(ctx context.Context, role arn.ARN) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		// Each call has connections of its own, which nobody would close.
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, tlsTimeout, maxHeaderSize
-		}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).WithTimeout(stsTimeout)),
+			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, remote.TLSTimeout, remote.MaxHeaderSize
+		}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = remote.ConnectTimeout }).WithTimeout(stsTimeout)),
 	}
 	if s.Region != "" {
 		options = append(options, config.WithRegion(s.Region))
@@ -194,7 +196,7 @@ func (s *STS) config(ctx context.Context, role arn.ARN) (aws.Config, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return cfg, errtext.Chain("chaim: reading the configuration of the AWS SDK: "+scrub(err.Error(), maxSDKText), err)
+		return cfg, errtext.Chain("chaim: reading the configuration of the AWS SDK: "+remote.Scrub(err.Error(), remote.MaxSDKText), err)
 	}
 	cfg.Region = cmp.Or(cfg.Region, regionIn(role.Partition), defaultRegion)
 
@@ -205,28 +207,10 @@ func (s *STS) config(ctx context.Context, role arn.ARN) (aws.Config, error) {
 		client.Transport = sdk.GetTransport() // trusts AWS_CA_BUNDLE
 	}
 	// The request carries a session token, which Go would send on to another host.
-	client.CheckRedirect = refuseRedirect
-	client.Transport = smallReplies{client.Transport}
+	client.CheckRedirect = remote.RefuseRedirect
+	client.Transport = remote.SmallReplies{Next: client.Transport}
 	cfg.HTTPClient = &client
 	return cfg, nil
-}
-
-// smallReplies cuts off replies that no STS sends.
-type smallReplies struct{ next http.RoundTripper }
-
-func (t smallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
-	next := t.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	resp, err := next.RoundTrip(req)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxReplySize), resp.Body}
-	}
-	return resp, err
 }
 
 // checkEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
@@ -367,21 +351,21 @@ var deniedCodes = map[string]bool{
 func stsFailure(ctx context.Context, err error, secrets []string) error {
 	var refusal smithy.APIError
 	var reply *smithyhttp.ResponseError
-	isReply := errors.As(err, &reply) && reply.Response != nil
+	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where nobody answered
 	switch {
 	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
 		return &stsError{
 			status:  reply.HTTPStatusCode(),
-			code:    scrub(refusal.ErrorCode(), maxForeignText, secrets...),
-			message: scrub(refusal.ErrorMessage(), maxSDKText, secrets...),
-			pause:   retryAfter(reply.HTTPResponse().Header),
+			code:    remote.Scrub(refusal.ErrorCode(), remote.MaxText, secrets...),
+			message: remote.Scrub(refusal.ErrorMessage(), remote.MaxSDKText, secrets...),
+			pause:   remote.RetryAfter(reply.HTTPResponse().Header),
 		}
 	case isReply && reply.HTTPStatusCode() >= 300:
-		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", retryAfter(reply.HTTPResponse().Header)}
+		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", remote.RetryAfter(reply.HTTPResponse().Header)}
 	case isReply:
 		return errors.New("reply cannot be read; is the endpoint that of an STS?")
 	case errors.As(err, new(*smithy.OperationError)):
-		return networkError(ctx, err, secrets...)
+		return remote.NetworkError(ctx, err, secrets...)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package chaim
+package remote
 
 import (
 	"strings"
@@ -33,6 +33,6 @@ func TestScrub(t *testing.T) {
 		strings.Repeat("word ", 60):                        strings.Repeat("word ", 40) + "...",
 		"id ASIAEXAMPLE000000001 is not a secret key":      "id ASIAEXAMPLE000000001 is not a secret key",
 	} {
-		assert.Equal(t, want, scrub(text, maxForeignText, "abc", "", "a/b="))
+		assert.Equal(t, want, Scrub(text, MaxText, "abc", "", "a/b="))
 	}
 }

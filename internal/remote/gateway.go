@@ -1,0 +1,170 @@
+package remote
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/pyliteral"
+)
+
+// Refusal is a gateway's error, or an answer that is not one of a chaim gateway.
+type Refusal struct {
+	StatusCode int
+	Kind       string // the gateway's exception name, if any
+	Message    string // fit to be shown
+	IsFinal    bool   // asking again will not help
+	RetryAfter time.Duration
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// ParseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us.
+func ParseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.Dict, error) {
+	status := resp.StatusCode
+	switch {
+	case status >= 300 && status < 400:
+		return nil, &Refusal{StatusCode: status, Message: "it redirects elsewhere, which would take the user token there; correct the gateway URL", IsFinal: true}
+	case len(body) > MaxReplySize:
+		return nil, &Refusal{StatusCode: status, Message: fmt.Sprintf("reply is larger than %d bytes", MaxReplySize), IsFinal: true}
+	}
+
+	// The parts of all replies: a chaim gateway's, API Gateway's "message", a crashed Lambda's "errorType".
+	var reply struct {
+		StatusCode   json.RawMessage `json:"statusCode"`
+		Text         json.RawMessage `json:"text"`
+		Message      any             `json:"message"`
+		ErrorType    string          `json:"errorType"`
+		ErrorMessage string          `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		r := &Refusal{StatusCode: status, Message: "reply is not that of a chaim gateway but " + kindOfBody(resp, body)}
+		r.RetryAfter, r.IsFinal = RetryAfter(resp.Header), IsFinalStatus(status)
+		return nil, r
+	}
+	text := textOf(reply.Text)
+	code := status
+	if n, err := strconv.Atoi(strings.Trim(string(reply.StatusCode), `"`)); err == nil && status < 400 {
+		code = n
+	}
+	if code >= 400 {
+		r := &Refusal{StatusCode: code, RetryAfter: RetryAfter(resp.Header), IsFinal: IsFinalStatus(code)}
+		if message, ok := reply.Message.(string); ok && text == "" {
+			text = message
+		}
+		r.Kind, r.Message = exceptionKind(Scrub(text, MaxText, secrets...))
+		return nil, r
+	}
+	if reply.ErrorType != "" {
+		return nil, &Refusal{StatusCode: code, Kind: Scrub(reply.ErrorType, MaxText, secrets...), Message: Scrub(reply.ErrorMessage, MaxText, secrets...)}
+	}
+	if text == "" {
+		return nil, badReply("reply has no text")
+	}
+	return parseText(text)
+}
+
+// parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
+func parseText(text string) (pyliteral.Dict, error) {
+	value, err := pyliteral.Parse(text)
+	if err != nil {
+		return nil, badReply("text of the reply is neither a Python literal nor JSON")
+	}
+	dict, ok := value.(pyliteral.Dict)
+	if !ok {
+		return nil, badReply("text of the reply is not a dict")
+	}
+	seen := map[any]bool{}
+	for _, item := range dict {
+		key, ok := item.Key.(string)
+		if !ok || seen[key] {
+			return nil, badReply("text of the reply has repeated keys or keys that are not strings")
+		}
+		seen[key] = true
+	}
+	return dict, nil
+}
+
+// textOf returns the text of a reply: a string, or the JSON itself from a gateway that does not quote it.
+func textOf(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+// kindOfBody describes a body without repeating any of it.
+func kindOfBody(resp *http.Response, body []byte) string {
+	kind := "something else"
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(strings.TrimSpace(string(body)), "<") {
+		kind = "an HTML page, perhaps a proxy's"
+	}
+	return fmt.Sprintf("%s (%d bytes)", kind, len(body))
+}
+
+var exceptionName = regexp.MustCompile(`^(?:Error )?([A-Z][a-z]*[A-Z][A-Za-z]*)$`)
+
+// exceptionKind finds the innermost exception name in a text such as
+// "doStart: Error CredentialsGenerationFail: buildCredentials error: IncorrectCredentials: usertoken has expired",
+// and what follows it.
+func exceptionKind(text string) (kind, message string) {
+	message = text
+	rest := text
+	for {
+		link, tail, ok := strings.Cut(rest, ": ")
+		name := exceptionName.FindStringSubmatch(link)
+		switch {
+		case !ok:
+			return kind, message
+		case name != nil:
+			kind, message = name[1], tail
+		case strings.Contains(link, " ") && !strings.HasSuffix(link, " error"):
+			return kind, message // a sentence, which may quote names
+		}
+		rest = tail
+	}
+}
+
+// StringAt returns the string under a key, or "" where there is something else or nothing.
+func StringAt(d pyliteral.Dict, key string) string {
+	value, _ := d.Get(key)
+	text, _ := value.(string)
+	return text
+}
+
+// UnixSeconds accepts the forms in which gateways send a time, between 1970 and the year 9999.
+func UnixSeconds(v any) (int64, bool) {
+	const maxUnix = 253402300799
+	var seconds float64
+	switch v := v.(type) {
+	case int64:
+		return v, v > 0 && v <= maxUnix
+	case float64:
+		seconds = v
+	case string:
+		seconds, _ = strconv.ParseFloat(v, 64)
+	}
+	if seconds >= 1 && seconds <= maxUnix {
+		return int64(seconds), true
+	}
+	return 0, false
+}
+
+// Sequence returns the items of a list or a tuple.
+func Sequence(v any) ([]any, bool) {
+	switch v := v.(type) {
+	case []any:
+		return v, true
+	case pyliteral.Tuple:
+		return v, true
+	}
+	return nil, false
+}
+
+// badReply is a reply with the right status and the wrong content.
+func badReply(message string) *Refusal { return &Refusal{StatusCode: http.StatusOK, Message: message} }

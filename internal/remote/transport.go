@@ -1,0 +1,123 @@
+package remote
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+const (
+	ConnectTimeout = 3 * time.Second
+	TLSTimeout     = 5 * time.Second
+
+	MaxReplySize  = 1 << 20 // after inflating
+	MaxHeaderSize = 64 << 10
+)
+
+// NewTransport returns one with these limits, which trusts AWS_CA_BUNDLE and uses the proxy of the environment.
+func NewTransport() (*http.Transport, error) {
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: ConnectTimeout}).DialContext,
+		TLSHandshakeTimeout:    TLSTimeout,
+		MaxResponseHeaderBytes: MaxHeaderSize,
+		IdleConnTimeout:        90 * time.Second,
+		ForceAttemptHTTP2:      true,
+	}
+	if bundle := os.Getenv("AWS_CA_BUNDLE"); bundle != "" {
+		pem, err := os.ReadFile(bundle)
+		if err != nil {
+			return nil, errtext.Wrap(err, "reading AWS_CA_BUNDLE")
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("chaim: AWS_CA_BUNDLE %s holds no PEM certificate", bundle)
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	return t, nil
+}
+
+// RefuseRedirect has the redirect taken for the reply. Go sends a form, and the token in it, again to wherever a 307 or
+// 308 points.
+func RefuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// SmallReplies cuts off replies that no STS sends. Nil stands for the default transport.
+type SmallReplies struct{ Next http.RoundTripper }
+
+func (t SmallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
+	next := t.Next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(req)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, MaxReplySize), resp.Body}
+	}
+	return resp, err
+}
+
+// NetworkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
+// certificates are kept: others of net/http quote the peer's bytes, which may be keys or an echo of the token.
+func NetworkError(ctx context.Context, err error, secrets ...string) error {
+	var op *net.OpError
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.As(err, &op):
+		err = op
+	case errors.As(err, &dns):
+		err = dns
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return Untrusted{Scrub(err.Error(), MaxText, secrets...)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		err = errors.New("no complete reply came back in time")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("it closed the connection")
+	default:
+		err = errors.New("no HTTP reply came back, from it or from the proxy")
+	}
+	return errtext.Chain(Scrub(errtext.Unprefixed(err), MaxText, secrets...), err)
+}
+
+// Untrusted is a TLS peer that could not be verified, which does not pass by itself. The library's own error would
+// quote names of the peer's choice.
+type Untrusted struct{ Text string }
+
+func (e Untrusted) Error() string { return e.Text }
+
+// IsFinalStatus reports whether a status will still be the answer in a while.
+func IsFinalStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status < 500
+}
+
+// RetryAfter reads the header of that name, in seconds or as a date (RFC 9110 section 10.2.3).
+func RetryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 1<<20 {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
