@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -41,18 +42,18 @@ func renewElsewhere(t *testing.T, c *Client, lifetime time.Duration, account str
 		if err != nil {
 			return nil, err
 		}
-		s, isIntact := scopeOf(pairs)
+		s, isIntact := lease.Of(pairs)
 		process := pairs[inifile.ProcessKey]
 		mark := ""
 		if !c.opts.Keep {
 			require.True(t, isIntact)
-			mark = newScope(s.id, c.scopes.folder, map[string]string{"aws_access_key_id": g.creds.AccessKeyID}).String()
+			mark = lease.New(s.ID, c.scopes.Folder, map[string]string{"aws_access_key_id": g.creds.AccessKeyID}).String()
 		}
 		if process != "" {
 			mark = pairs[inifile.ScopeKey]
 			text, err := g.creds.ProcessJSON()
 			require.NoError(t, err)
-			require.NoError(t, sharedfile.WriteFile(c.scopes.path(s.id, processExtension), text))
+			require.NoError(t, sharedfile.WriteFile(c.scopes.Path(s.ID, lease.ProcessExtension), text))
 		}
 		return inifile.Set(doc, c.Profile(), sectionPairs(g, &c.opts, process, mark))
 	})

@@ -49,6 +49,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -117,7 +118,7 @@ type Client struct {
 	opts      Options
 	gateway   *gateway // nil with a Source
 	file      sharedfile.File
-	scopes    scopeFiles
+	scopes    lease.Files
 	onExpired func(error) // may be nil
 
 	life    context.Context // ends with Close
@@ -146,7 +147,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	scopes, err := newScopeFiles(path)
+	scopes, err := lease.Beside(path)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +164,8 @@ func New(opts Options) (*Client, error) {
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, defaultRegion)
 	if opts.Form == Process {
-		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(scopes.path("", processExtension))); err != nil {
-			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(scopes.folder))
+		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(scopes.Path("", lease.ProcessExtension))); err != nil {
+			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(scopes.Folder))
 		}
 	}
 	c.lookAtFile()
@@ -321,7 +322,7 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 			return doc, err
 		case pairs[inifile.MarkerKey] == "":
 			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
-		case pairs[inifile.ScopeKey] != "" && c.scopes.isLive(pairs):
+		case pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):
 			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
 		case isLongLived(pairs["aws_access_key_id"]):
 			return nil, fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, profile)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -131,12 +131,6 @@ func durationText(d time.Duration) string {
 	return strconv.Itoa(int(d / time.Second))
 }
 
-// hasExpired reports whether the keys of a section are known to be past their end.
-func hasExpired(pairs map[string]string) bool {
-	unix, ok := remote.UnixSeconds(pairs["expires"])
-	return ok && !time.Now().Before(time.Unix(unix, 0))
-}
-
 // isLongLived reports whether an access key id is that of an IAM user.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 func isLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
@@ -205,6 +199,6 @@ func (c *Client) owns(pairs map[string]string) bool {
 	if c.opts.Keep {
 		return pairs[inifile.ScopeKey] == ""
 	}
-	scope, isIntact := scopeOf(pairs)
-	return isIntact && scope.id == c.written.scope
+	scope, isIntact := lease.Of(pairs)
+	return isIntact && scope.ID == c.written.scope
 }

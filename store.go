@@ -14,6 +14,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -82,7 +83,7 @@ func (c *Client) newer(pairs map[string]string, ours *grant) (grant, bool) {
 	unix, _ := remote.UnixSeconds(pairs["expires"])
 	theirs.Expires = time.Unix(unix, 0)
 	if c.opts.Form == Process {
-		text, err := sharedfile.File{Path: c.scopes.path(c.written.scope, processExtension)}.Read()
+		text, err := sharedfile.File{Path: c.scopes.Path(c.written.scope, lease.ProcessExtension)}.Read()
 		if err != nil || theirs.parseProcess(text) != nil {
 			return grant{}, false
 		}
@@ -115,7 +116,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	w := &c.written
 	if !c.opts.Keep && w.lease == nil {
 		id := cmp.Or(w.scope, rand.Text())
-		l, err := c.scopes.takeLease(id)
+		l, err := c.scopes.Take(id)
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +124,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	}
 	access := map[string]string{"aws_access_key_id": w.grant.creds.AccessKeyID}
 	if c.opts.Form == Process {
-		path := c.scopes.path(w.scope, processExtension)
+		path := c.scopes.Path(w.scope, lease.ProcessExtension)
 		access = map[string]string{inifile.ProcessKey: readCommand(path)}
 		text, err := w.grant.creds.ProcessJSON()
 		if err != nil {
@@ -138,19 +139,19 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 		}
 	}
 	if !c.opts.Keep {
-		w.mark = newScope(w.scope, c.scopes.folder, access).String()
+		w.mark = lease.New(w.scope, c.scopes.Folder, access).String()
 	}
 	return inifile.Set(doc, w.section, sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark))
 }
 
 // hasFiles reports whether what stands beside the credentials file is where others look for it.
 func (c *Client) hasFiles() bool {
-	extensions := []string{leaseExtension}
+	extensions := []string{lease.Extension}
 	if c.opts.Form == Process {
-		extensions = append(extensions, processExtension)
+		extensions = append(extensions, lease.ProcessExtension)
 	}
 	for _, extension := range extensions {
-		if _, err := os.Stat(c.scopes.path(c.written.scope, extension)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(c.scopes.Path(c.written.scope, extension)); errors.Is(err, fs.ErrNotExist) {
 			return false
 		}
 	}
@@ -284,14 +285,14 @@ func (c *Client) drop(isRemoved bool) error {
 	w := &c.written
 	var err error
 	if w.process != nil {
-		err = sharedfile.Remove(c.scopes.path(w.scope, processExtension))
+		err = sharedfile.Remove(c.scopes.Path(w.scope, lease.ProcessExtension))
 	}
 	if w.lease != nil {
 		err = errors.Join(err, w.lease.Close())
 		w.lease = nil
 	}
 	if w.scope != "" && isRemoved {
-		err = errors.Join(err, sharedfile.Remove(c.scopes.path(w.scope, leaseExtension)))
+		err = errors.Join(err, sharedfile.Remove(c.scopes.Path(w.scope, lease.Extension)))
 	}
 	if isRemoved && err == nil {
 		*w = written{}

@@ -1,4 +1,10 @@
-package chaim
+// Package lease tells live scopes from dead ones, and removes what the dead left beside and in a credentials file.
+//
+// A scope has a random id. In a folder beside the credentials file a lease, a file named after that id, is locked for as
+// long as the scope lives; however its process ends, the lock ends with it. The section carries the id, and a hash by
+// which anybody can tell whether it still is what the scope wrote. So what the dead left can be found and removed without
+// a record of it.
+package lease
 
 import (
 	"context"
@@ -17,22 +23,17 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// A scope has a random id. In a folder beside the credentials file a lease, a file named after that id, is locked for as
-// long as the scope lives; however its process ends, the lock ends with it. The section carries the id, and a hash by
-// which anybody can tell whether it still is what the scope wrote. So what the dead left can be found and removed without
-// a record of it.
-
 const (
-	scopeFolder      = "chaim"
-	leaseExtension   = ".lease"
-	processExtension = ".json"
+	folderName       = "chaim"
+	Extension        = ".lease"
+	ProcessExtension = ".json"
 
-	leaseTimeout = 10 * time.Second
-	leasePoll    = time.Millisecond
-	sweepTimeout = time.Second // of a sweep that nobody asked for
+	timeout = 10 * time.Second
+	poll    = time.Millisecond
 )
 
 var (
@@ -40,15 +41,16 @@ var (
 	fileRule = regexp.MustCompile(`^-([A-Z2-7]{26})(\.lease|\.json)$`)
 )
 
-// scope is what a section tells of the scope that wrote it.
-type scope struct {
-	id     string // empty if none did
+// Scope is what a section tells of the scope that wrote it.
+type Scope struct {
+	ID     string // empty if none did
 	access string // hash of the id and of what gives access
 	place  string // hash of what tells the folder of the lease from others
 }
 
-func newScope(id, folder string, pairs map[string]string) scope {
-	return scope{id, accessHash(id, pairs), shortHash(sharedfile.Identity(folder))}
+// New is the scope of an id with a lease in folder, which wrote pairs.
+func New(id, folder string, pairs map[string]string) Scope {
+	return Scope{id, accessHash(id, pairs), shortHash(sharedfile.Identity(folder))}
 }
 
 func accessHash(id string, pairs map[string]string) string {
@@ -60,36 +62,39 @@ func shortHash(text string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func (s scope) String() string { return s.id + "-" + s.access + "-" + s.place }
+// String is the mark that the section carries.
+func (s Scope) String() string { return s.ID + "-" + s.access + "-" + s.place }
 
-// scopeOf returns the scope of a section, and whether the section is still as that wrote it.
-func scopeOf(pairs map[string]string) (s scope, isIntact bool) {
+// Of returns the scope of a section, and whether the section is still as that wrote it.
+func Of(pairs map[string]string) (s Scope, isIntact bool) {
 	match := markRule.FindStringSubmatch(pairs[inifile.ScopeKey])
 	if match == nil {
-		return scope{}, false
+		return Scope{}, false
 	}
-	s = scope{match[1], accessHash(match[1], pairs), match[2]}
+	s = Scope{match[1], accessHash(match[1], pairs), match[2]}
 	return s, s.String() == match[0]
 }
 
-// scopeFiles are the files of all scopes of one credentials file.
-type scopeFiles struct {
-	folder string // beside the file that the credentials are really in
+// Files are the files of all scopes of one credentials file.
+type Files struct {
+	Folder string // beside the file that the credentials are really in
 	base   string // name of that, as two of them may be in one folder
 }
 
-func newScopeFiles(path string) (scopeFiles, error) {
+// Beside returns those of the credentials file of that path.
+func Beside(path string) (Files, error) {
 	target, err := sharedfile.Resolve(path)
 	dir, base := filepath.Split(target)
-	return scopeFiles{filepath.Join(dir, scopeFolder), base}, err
+	return Files{filepath.Join(dir, folderName), base}, err
 }
 
-func (f scopeFiles) path(id, extension string) string {
-	return filepath.Join(f.folder, f.base+"-"+id+extension)
+// Path is that of a file of a scope.
+func (f Files) Path(id, extension string) string {
+	return filepath.Join(f.Folder, f.base+"-"+id+extension)
 }
 
 // idIn returns the id of the scope that the name of a file is made of, or "".
-func (f scopeFiles) idIn(name string) string {
+func (f Files) idIn(name string) string {
 	rest, isOurs := strings.CutPrefix(name, f.base)
 	match := fileRule.FindStringSubmatch(rest)
 	if !isOurs || match == nil {
@@ -98,27 +103,27 @@ func (f scopeFiles) idIn(name string) string {
 	return match[1]
 }
 
-// takeLease makes the lease of a scope and locks it. The caller has the lock of the credentials file, and so nobody
+// Take makes the lease of a scope and locks it. The caller has the lock of the credentials file, and so nobody
 // sweeps between the two.
-func (f scopeFiles) takeLease(id string) (*flock.Flock, error) {
-	path := f.path(id, leaseExtension)
-	if err := sharedfile.MakeFolder(f.folder); err != nil {
+func (f Files) Take(id string) (*flock.Flock, error) {
+	path := f.Path(id, Extension)
+	if err := sharedfile.MakeFolder(f.Folder); err != nil {
 		return nil, err
 	}
 	if err := sharedfile.CheckOwner(path); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), leaseTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	l := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	// Somebody may be looking whether it is locked.
-	_, err := l.TryLockContext(ctx, leasePoll)
+	_, err := l.TryLockContext(ctx, poll)
 	if err == nil {
 		err = os.Chmod(path, 0o600) // whatever the umask
 	}
 	if err == nil {
 		// After a power cut, a profile without a lease would stay until it expires.
-		err = sharedfile.SyncDir(f.folder)
+		err = sharedfile.SyncDir(f.Folder)
 	}
 	if err != nil {
 		return nil, errors.Join(errtext.Wrap(err, "cannot make lease %s", path), l.Close(), sharedfile.Remove(path))
@@ -127,8 +132,8 @@ func (f scopeFiles) takeLease(id string) (*flock.Flock, error) {
 }
 
 // end removes the files of a scope that has ended, and returns those there were.
-func (f scopeFiles) end(id string) (gone []string, err error) {
-	lease, process := f.path(id, leaseExtension), f.path(id, processExtension)
+func (f Files) end(id string) (gone []string, err error) {
+	lease, process := f.Path(id, Extension), f.Path(id, ProcessExtension)
 	l := flock.New(lease, flock.SetFlag(os.O_RDWR))
 	isFree, err := l.TryLock()
 	switch {
@@ -150,8 +155,8 @@ func (f scopeFiles) end(id string) (gone []string, err error) {
 }
 
 // isDead reports whether the scope of an id has ended. A lease that is not there has ended, if it ever was.
-func (f scopeFiles) isDead(id string) (isDead, isThere bool) {
-	l := flock.New(f.path(id, leaseExtension), flock.SetFlag(os.O_RDWR))
+func (f Files) isDead(id string) (isDead, isThere bool) {
+	l := flock.New(f.Path(id, Extension), flock.SetFlag(os.O_RDWR))
 	isFree, err := l.TryRLock()
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, false
@@ -161,49 +166,30 @@ func (f scopeFiles) isDead(id string) (isDead, isThere bool) {
 
 // isOver reports whether the scope that wrote a section has ended. In doubt it has not: its lease may be in another
 // folder, where a container or another machine has mounted the credentials file, and then only the end of the keys tells.
-func (f scopeFiles) isOver(s scope, pairs map[string]string) bool {
-	isDead, isThere := f.isDead(s.id)
-	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.folder)) || hasExpired(pairs))
+func (f Files) isOver(s Scope, pairs map[string]string) bool {
+	isDead, isThere := f.isDead(s.ID)
+	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.Folder)) || HasExpired(pairs))
 }
 
-// isLive reports whether the section belongs to a scope that may still run.
-func (f scopeFiles) isLive(pairs map[string]string) bool {
-	s, _ := scopeOf(pairs)
-	if s.id == "" {
-		return !hasExpired(pairs) // written by something else
+// IsLive reports whether the section belongs to a scope that may still run.
+func (f Files) IsLive(pairs map[string]string) bool {
+	s, _ := Of(pairs)
+	if s.ID == "" {
+		return !HasExpired(pairs) // written by something else
 	}
 	return !f.isOver(s, pairs)
 }
 
-// Swept is one thing that a dead process had left behind, and that is gone now.
+// Swept is one thing that is gone.
 type Swept struct {
 	Path    string // the file that was removed, or the credentials file
 	Profile string // the profile that was removed from it; empty for a file
 }
 
-// Sweep removes what processes that ended without closing their scopes left behind: profiles, the files of scopes and
-// temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since. A profile
-// whose lease is in another folder than "chaim" beside this credentials file is removed once its keys have expired. dir is as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the
-// file.
-//
-// [New] sweeps too, so that programs need not. Any number of processes may do so at once.
-func Sweep(ctx context.Context, dir string) ([]Swept, error) {
-	path, err := sharedfile.CredentialsPath(dir)
-	if err != nil {
-		return nil, err
-	}
-	file := sharedfile.File{Path: path}
-	doc, err := file.Read()
-	if err != nil {
-		return nil, err
-	}
-	return sweep(ctx, file, doc, true)
-}
-
-// sweep looks without the lock first, into doc. Then it cannot tell temporary files of the dead from those of whoever has the lock,
+// Sweep looks without the lock first, into doc. Then it cannot tell temporary files of the dead from those of whoever has the lock,
 // and without isThorough it leaves them to that.
-func sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough bool) ([]Swept, error) {
-	scopes, err := newScopeFiles(file.Path)
+func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough bool) ([]Swept, error) {
+	scopes, err := Beside(file.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -265,24 +251,24 @@ type remains struct {
 
 func (r remains) isEmpty() bool { return len(r.profiles)+len(r.ids)+len(r.temps) == 0 }
 
-func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
+func (f Files) remains(doc []byte, withTemps bool) remains {
 	var r remains
 	hasProfile := map[string]bool{}
-	for _, s := range inifile.Scan(doc) {
-		if !s.HasScope(doc) {
+	for _, section := range inifile.Scan(doc) {
+		if !section.HasScope(doc) {
 			continue
 		}
-		pairs := s.Managed(doc)
-		scope, isIntact := scopeOf(pairs)
+		pairs := section.Managed(doc)
+		s, isIntact := Of(pairs)
 		if !isIntact {
 			continue
 		}
-		hasProfile[scope.id] = true
-		if f.isOver(scope, pairs) {
-			r.profiles = append(r.profiles, s.Name())
+		hasProfile[s.ID] = true
+		if f.isOver(s, pairs) {
+			r.profiles = append(r.profiles, section.Name())
 		}
 	}
-	for _, dir := range []string{filepath.Dir(f.folder), f.folder} {
+	for _, dir := range []string{filepath.Dir(f.Folder), f.Folder} {
 		entries, _ := os.ReadDir(dir) // what cannot be listed holds nothing of ours
 		for _, e := range entries {
 			name, isTemp := sharedfile.TempFor(e.Name())
@@ -290,7 +276,7 @@ func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
 				name = e.Name()
 			}
 			id := f.idIn(name)
-			switch isOurs := dir == f.folder && id != "" || dir != f.folder && isTemp && name == f.base; {
+			switch isOurs := dir == f.Folder && id != "" || dir != f.Folder && isTemp && name == f.base; {
 			case isOurs && isTemp && withTemps:
 				r.temps = append(r.temps, filepath.Join(dir, e.Name()))
 			case isOurs && !isTemp && !hasProfile[id] && !slices.Contains(r.ids, id):
@@ -303,27 +289,8 @@ func (f scopeFiles) remains(doc []byte, withTemps bool) remains {
 	return r
 }
 
-// lookAtFile warns of what a user should know about the credentials file, and sweeps. It keeps what stands in the way
-// of that from whoever did not ask for it.
-func (c *Client) lookAtFile() {
-	path, log := c.file.Path, c.opts.Logger
-	if info, err := os.Stat(path); err == nil && sharedfile.IsOpen(info) {
-		log.Warn("chaim: credentials file is open to other users, until chaim next writes it", "path", path)
-	}
-	doc, err := c.file.Read()
-	if err == nil {
-		if line, what := inifile.Damage(doc); what != "" {
-			log.Warn("chaim: the AWS CLI and boto3 cannot read the credentials file", "path", path, "line", line, "what", what)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
-		defer cancel()
-		var swept []Swept
-		swept, err = sweep(ctx, c.file, doc, false)
-		for _, s := range swept {
-			log.Info("chaim: removed what a dead process left", "path", s.Path, "profile", s.Profile)
-		}
-	}
-	if err != nil {
-		log.Warn("chaim: what dead processes left cannot be removed", "path", path, "error", err)
-	}
+// HasExpired reports whether the keys of a section are known to be past their end.
+func HasExpired(pairs map[string]string) bool {
+	unix, ok := remote.UnixSeconds(pairs["expires"])
+	return ok && !time.Now().Before(time.Unix(unix, 0))
 }
