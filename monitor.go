@@ -235,7 +235,7 @@ func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOp
 	if src == nil {
 		return nil, errors.New("chaim: no source to monitor")
 	}
-	m := &Monitor{src: src, log: cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))}
+	m := &Monitor{src: src, log: cmp.Or(opts.Logger, silent)}
 	if err := m.start(ctx); err != nil {
 		return nil, err
 	}

@@ -100,15 +100,16 @@ func (f ProfileForm) String() string {
 	return fmt.Sprintf("ProfileForm(%d)", int(f))
 }
 
+// silent is the logger of whoever gave none. Tests put one in its place that writes down everything.
+var silent = slog.New(slog.DiscardHandler)
+
 var errNoGateway = errors.New("these credentials do not come from a gateway")
 
 // complete checks o and fills in what was left empty, except for the region. It touches neither network nor file.
 func (o *Options) complete() error {
 	o.Role = cmp.Or(o.Role, defaultRole)
 	o.Duration = cmp.Or(o.Duration, defaultDuration)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Logger = cmp.Or(o.Logger, silent)
 	if err := checkAccount(o.Account); err != nil {
 		return err
 	}

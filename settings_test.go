@@ -77,8 +77,18 @@ func TestSecretsAreRedacted(t *testing.T) {
 		Map       map[string]chaim.AwsCreds
 		Interface any
 	}
+	sts := chaim.STS{
+		RoleARN: testRole, ExternalID: "CANARY-external", Policy: `{"Sid":"CANARY"}`,
+		Keys: credentials.NewStaticCredentialsProvider("AKIA", "CANARY", "CANARY"),
+	}
+	client, err := chaim.New(chaim.Options{Account: "sredev", Source: creds, Dir: t.TempDir()})
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = client.RequestKeys(t.Context())
+	require.NoError(t, err)
 	all := []any{
-		settings, &settings, creds, &creds,
+		settings, &settings, creds, &creds, sts, &sts, []chaim.STS{sts}, client,
+		chaim.Options{Source: &sts},
 		[]chaim.AwsCreds{creds},
 		map[string]any{"c": creds, "s": &settings},
 		chaim.Settings{Endpoint: "https://user:CANARY@gateway.example/"},

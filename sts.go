@@ -299,7 +299,7 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, now time.Time
 	return creds, nil
 }
 
-func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, slog.New(slog.DiscardHandler)) }
+func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, silent) }
 
 // isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
 func isChainingLimit(err error) bool {

@@ -24,16 +24,30 @@ import (
 func dieInScope(form string) {
 	opts := chaim.Options{
 		Account: "sredev",
-		Source:  credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "secret", "token"),
+		Source:  credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "CANARY-secret", "CANARY-token"),
 	}
 	if form == "Process" {
 		opts.Form = chaim.Process
 	}
-	err := chaim.WithContext(context.Background(), opts, func(context.Context, *chaim.Client) error {
+	err := chaim.WithContext(context.Background(), opts, func(_ context.Context, c *chaim.Client) error {
+		if form == "Panic" {
+			go func() { panic(c.Creds()) }()
+			select {}
+		}
 		os.Exit(7)
 		return nil
 	})
 	panic(err)
+}
+
+func TestPanicTraceShowsNoSecret(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(t.TempDir(), "credentials"), "CHAIM_TEST_DIE=Panic", "GOTRACEBACK=system")
+	out, err := cmd.CombinedOutput()
+	require.EqualError(t, err, "exit status 2")
+	assert.Contains(t, string(out), "panic: ")
+	assert.Contains(t, string(out), "goroutine")
+	assert.NotContains(t, string(out), "CANARY")
 }
 
 // scopeOfTheDead returns a credentials file in which a process died in a scope.
