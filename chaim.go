@@ -1,8 +1,8 @@
 // Package chaim borrows AWS credentials for exactly as long as a piece of work runs.
 //
-// [With] obtains temporary credentials for an account and a role from a chaim gateway, writes them into the shared
-// credentials file as a profile, keeps them valid while a function runs, and removes them when it ends. Every AWS SDK
-// and tool can use the profile by its name.
+// [With] obtains temporary credentials for an account and a role from a chaim gateway or from AWS STS, writes them into
+// the shared credentials file as a profile, keeps them valid while a function runs, and removes them when it ends. Every
+// AWS SDK and tool can use the profile by its name.
 //
 //	err := chaim.With("sredev", "rro", 1, func(profile string) error {
 //		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
@@ -10,7 +10,7 @@
 //	})
 //
 // [WithContext] is the same with a context and all [Options]; [New] makes a [Client] to be used by hand. A Client, an
-// [AwsCreds] and a [Monitor] are each an [aws.CredentialsProvider], for programs that need no profile.
+// [AwsCreds], an [STS] and a [Monitor] are each an [aws.CredentialsProvider], for programs that need no profile.
 //
 // # The credentials file
 //
@@ -58,7 +58,8 @@ import (
 const cleanupTimeout = time.Minute
 
 // With obtains credentials for account and role, valid for hours (1 to 12), stores them as a profile, calls fn with
-// its name, keeps them valid while fn runs, and removes them when fn returns, panics or exits its goroutine.
+// its name, keeps them valid while fn runs, and removes them when fn returns, panics or exits its goroutine. They come from
+// the chaim gateway that is configured or, without one, from AWS STS: see [Options].Source.
 //
 // fn is not called when the credentials cannot be had; the error then says why and may wrap [ErrNotConfigured],
 // [ErrDenied], [ErrExpired] (keys that came too late, or a wrong clock) or [ErrLocked], or hold a [*GatewayError]. fn's

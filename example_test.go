@@ -290,6 +290,56 @@ func ExampleNewMonitor() {
 	// Output: ASIAIOSFODNN7EXAMPLE <nil>
 }
 
+// Keys of a role, with the keys of a user, for as long as the program runs.
+func ExampleSTS() {
+	srv := chaimtest.NewServer(nil)
+	defer srv.Close()
+	source := &chaim.STS{
+		RoleARN:    "arn:aws:iam::111111111111:role/CrossAccountReadOnly",
+		Region:     "eu-west-1",
+		Keys:       credentials.StaticCredentialsProvider{Value: srv.AddKeys("111111111111", "chris")}, // leave out for the SDK's own
+		HTTPClient: srv.HTTPClient(),                                                                   // leave out for AWS
+	}
+	m, err := chaim.NewMonitor(context.Background(), source, chaim.MonitorOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	keys, err := m.Retrieve(context.Background())
+	fmt.Println(keys.AccountID, keys.CanExpire, m.State(), err)
+	// Output: 111111111111 true ok <nil>
+}
+
+// A profile that can do less than its role.
+func ExampleSTS_sessionPolicy() {
+	srv := chaimtest.NewServer(nil)
+	defer srv.Close()
+	dir, err := os.MkdirTemp("", "chaim-example-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	opts := chaim.Options{
+		Account: "sredev",
+		Dir:     dir, // leave out for your own credentials file
+		Source: &chaim.STS{
+			RoleARN:    "arn:aws:iam::111111111111:role/CrossAccountPowerUser",
+			Policy:     `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:List*","Resource":"*"}]}`,
+			Keys:       credentials.StaticCredentialsProvider{Value: srv.AddKeys("sredev", "chris")},
+			HTTPClient: srv.HTTPClient(),
+		},
+	}
+	err = chaim.WithContext(context.Background(), opts, func(_ context.Context, c *chaim.Client) error {
+		fmt.Println("profile", c.Profile())
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// profile tempname
+	// <nil>
+}
+
 func ExampleParseInit() {
 	settings, err := chaim.ParseInit("YXBpPTh4eHNzdThmczcmc3RhZ2U9cHJvZCZyZWdpb249ZXUtd2VzdC0xJnVzZXJuYW1lPWNocmlzJnVzZXJ0b2tlbj1hYj09")
 	fmt.Println(settings, err)

@@ -87,7 +87,9 @@ func TestSecretsAreRedacted(t *testing.T) {
 	_, err = client.RequestKeys(t.Context())
 	require.NoError(t, err)
 	all := []any{
-		settings, &settings, creds, &creds, sts, &sts, []chaim.STS{sts}, client,
+		settings, &settings, creds, &creds, sts, &sts,
+		[]chaim.STS{sts},
+		client,
 		chaim.Options{Source: &sts},
 		[]chaim.AwsCreds{creds},
 		map[string]any{"c": creds, "s": &settings},
