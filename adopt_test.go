@@ -1,11 +1,14 @@
 package chaim
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,12 +34,15 @@ func countingSource(calls *int) aws.CredentialsProvider {
 }
 
 // renewElsewhere puts other keys into a client's profile, as another process does that was told to renew it.
-func renewElsewhere(t *testing.T, c *Client, lifetime time.Duration, account string) {
+func renewElsewhere(t *testing.T, c *Client, lifetime time.Duration, account, region string) {
 	t.Helper()
 	g := grant{account: account, creds: AwsCreds{
-		Region: "eu-west-1", AccessKeyID: "ASIATHEIRS0000000000", SecretAccessKey: "s2", SessionToken: "t2",
+		Region: region, AccessKeyID: "ASIATHEIRS0000000000", SecretAccessKey: "s2", SessionToken: "t2",
 		Expires: time.Now().Add(lifetime).Truncate(time.Second),
 	}}
+	if lifetime == math.MaxInt64 {
+		g.creds.Expires = time.Unix(253402300799, 0) // in the year 9999
+	}
 	err := c.file.Edit(t.Context(), func(doc []byte) ([]byte, error) {
 		pairs, _, err := inifile.ReadManaged(doc, c.Profile())
 		if err != nil {
@@ -69,10 +75,11 @@ func TestRenewalByAnotherProcessIsAdopted(t *testing.T) {
 				c, err := New(opts)
 				require.NoError(t, err)
 				defer c.Close()
+				c.hasSource = false // as if they came from a gateway
 				first, err := c.RequestKeys(t.Context())
 				require.NoError(t, err)
 				<-time.After(10 * time.Minute)
-				renewElsewhere(t, c, time.Hour, "sredev")
+				renewElsewhere(t, c, time.Hour, "sredev", "eu-west-1")
 
 				<-time.After(31 * time.Minute)
 				assert.NotEqual(t, first, c.Creds())
@@ -100,27 +107,67 @@ func TestWhatIsNoRenewalIsNotAdopted(t *testing.T) {
 	for name, tt := range map[string]struct {
 		lifetime time.Duration
 		account  string
+		region   string
+		form     ProfileForm
+		source   bool
 	}{
-		"little time":     {20 * time.Minute, "sredev"},
-		"another account": {time.Hour, "prod"},
+		"little time":         {20 * time.Minute, "sredev", "eu-west-1", Keys, false},
+		"too much time":       {2 * time.Hour, "sredev", "eu-west-1", Keys, false},
+		"no end":              {math.MaxInt64, "sredev", "eu-west-1", Process, false},
+		"another account":     {time.Hour, "prod", "eu-west-1", Keys, false},
+		"another region":      {time.Hour, "sredev", "us-east-1", Keys, false},
+		"another Source, say": {time.Hour, "sredev", "eu-west-1", Keys, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
-				c, err := New(Options{Account: "sredev", Source: countingSource(&calls), Dir: t.TempDir()})
+				c, err := New(Options{Account: "sredev", Form: tt.form, Source: countingSource(&calls), Dir: t.TempDir()})
 				require.NoError(t, err)
 				defer c.Close()
+				c.hasSource = tt.source
 				_, err = c.RequestKeys(t.Context())
 				require.NoError(t, err)
 				<-time.After(10 * time.Minute)
-				renewElsewhere(t, c, tt.lifetime, tt.account)
+				renewElsewhere(t, c, tt.lifetime, tt.account, tt.region)
 				<-time.After(time.Second)
 				doc, err := c.file.Read()
 				require.NoError(t, err)
+				if tt.form == Process {
+					doc, err = os.ReadFile(c.scopes.Path(c.written.scope, lease.ProcessExtension))
+					require.NoError(t, err)
+				}
 				assert.Contains(t, string(doc), "ASIAOURS000000000001", "the profile has the scope's keys again")
 				<-time.After(40 * time.Minute)
 				assert.Contains(t, c.Creds().AccessKeyID, "ASIAOURS")
 				assert.Greater(t, calls, 1)
+			})
+		})
+	}
+}
+
+func TestWhatSomebodyElseBrokeIsWrittenAgain(t *testing.T) {
+	for _, form := range []ProfileForm{Keys, Process} {
+		t.Run(form.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				c, err := New(Options{Account: "sredev", Form: form, Source: countingSource(&calls), Dir: t.TempDir()})
+				require.NoError(t, err)
+				defer c.Close()
+				_, err = c.RequestKeys(t.Context())
+				require.NoError(t, err)
+				path := c.file.Path
+				if form == Process {
+					path = c.scopes.Path(c.written.scope, lease.ProcessExtension)
+				}
+				want, err := os.ReadFile(path)
+				require.NoError(t, err)
+				for _, replace := range [][2]string{{"secret_access_key = s", "secret_access_key = x"}, {"aws_session_token = t\n", ""}, {`"SessionToken":"t"`, `"SessionToken":"x"`}, {"{", ""}} {
+					require.NoError(t, os.WriteFile(path, bytes.Replace(want, []byte(replace[0]), []byte(replace[1]), 1), 0o600))
+					<-time.After(time.Second)
+					got, err := os.ReadFile(path)
+					require.NoError(t, err)
+					assert.ElementsMatch(t, strings.Split(string(want), "\n"), strings.Split(string(got), "\n"))
+				}
 			})
 		})
 	}

@@ -31,7 +31,9 @@
 //
 // # Secrets
 //
-// No key, token or raw reply is ever part of an error, a log line, or what a value of this package prints.
+// No key, token or raw reply is ever part of an error, a log line, or what a value of this package prints. fmt breaks that
+// promise where it calls no methods: for the verb %p, and for an [AwsCreds], [STS], [Settings] or [Options] as a value in
+// an unexported field of another struct.
 package chaim
 
 import (
@@ -118,6 +120,7 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 type Client struct {
 	opts      Options
 	gateway   *gateway // nil with a Source
+	hasSource bool     // of the program's
 	file      sharedfile.File
 	scopes    lease.Files
 	onExpired func(error) // may be nil
@@ -128,18 +131,20 @@ type Client struct {
 	monitor atomic.Pointer[Monitor]
 	latest  atomic.Pointer[grant]
 	profile atomic.Pointer[string] // set once it is written
-	rival   string                 // see configRival; set before the first request
 
-	mu      sync.Mutex
-	written written            // guarded by mu
-	watcher context.CancelFunc // waits for its end too; nil without one; changed with the turn
+	mu       sync.Mutex // guards what follows
+	written  written
+	unstored *grant             // could not be written to the profile so far
+	rival    string             // see configRival
+	watcher  context.CancelFunc // waits for its end too; nil without one
 }
 
 var _ aws.CredentialsProvider = (*Client)(nil)
 
-// New checks opts, finds the gateway and removes what dead processes left, as [Sweep] does; where that cannot be done it
-// goes into the log. It may read the credentials file and AWS_CA_BUNDLE and touches no network. The error wraps
-// [ErrNotConfigured] when there is neither a gateway nor a Source.
+// New checks opts, finds the gateway or how to ask STS, and removes what dead processes left, as [Sweep] does; where that
+// cannot be done it goes into the log. It may read the credentials file, AWS_CA_BUNDLE and the configuration of the AWS
+// SDK, and touches no network. The error wraps [ErrNotConfigured] when there is no gateway and no Source, and the account
+// and role are none that STS could be asked for.
 func New(opts Options) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
@@ -153,10 +158,11 @@ func New(opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		opts:   opts,
-		file:   sharedfile.File{Path: path},
-		scopes: scopes,
-		turn:   make(chan struct{}, 1),
+		opts:      opts,
+		hasSource: opts.Source != nil,
+		file:      sharedfile.File{Path: path},
+		scopes:    scopes,
+		turn:      make(chan struct{}, 1),
 	}
 	if opts.Source == nil {
 		if err := c.findSource(); err != nil {
@@ -181,12 +187,12 @@ func (c *Client) findSource() error {
 	if err != nil && !isSTS {
 		return err
 	}
-	c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
 	if isSTS {
-		c.opts.Source, err = c.opts.sts()
-	} else {
-		c.gateway, err = newGateway(settings, where, &c.opts)
+		c.opts.Source, err = c.opts.sts(context.Background())
+		return err
 	}
+	c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
+	c.gateway, err = newGateway(settings, where, &c.opts)
 	return err
 }
 
@@ -202,93 +208,117 @@ func (c *Client) Format(f fmt.State, _ rune) {
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	m, isNew, err := c.obtain(ctx)
-	if err == nil && !isNew {
-		err = m.renew(ctx)
+	for {
+		m, err := c.obtain(ctx)
+		if err == nil {
+			err = m.renew(ctx, false)
+		}
+		if c.isReplaced(m, err) {
+			continue
+		}
+		if err != nil {
+			return AwsCreds{}, err
+		}
+		return c.Creds(), nil
 	}
-	if err != nil {
-		return AwsCreds{}, err
-	}
-	h := m.current.Load()
-	if h == nil {
-		return AwsCreds{}, ErrClosed
-	}
-	return credsFrom(h.creds, c.opts.Region), nil
 }
 
-// obtain returns the client's monitor. Whoever comes first makes it, with the first set of keys.
-func (c *Client) obtain(ctx context.Context) (m *Monitor, isNew bool, err error) {
+// obtain returns the client's monitor, which may have no keys yet.
+func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
+	if m := c.monitor.Load(); m != nil {
+		return m, nil
+	}
 	if err := c.takeTurn(ctx); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer c.passTurn()
-	if m := c.monitor.Load(); m != nil {
-		return m, false, nil
+	m := c.monitor.Load()
+	if m == nil {
+		m = &Monitor{src: ownSource(c.renew), log: c.opts.Logger, lazy: c.opts.NoRenew, onExpired: c.onExpired}
+		m.init(ctx)
+		c.monitor.Store(m)
 	}
-	if err := c.checkClaim(); err != nil {
-		return nil, false, err
-	}
-	m = &Monitor{
-		src:       ownSource(c.renew),
-		log:       c.opts.Logger,
-		lazy:      c.opts.NoRenew,
-		onExpired: c.onExpired,
-	}
-	if err := m.start(ctx); err != nil {
-		return nil, false, err
-	}
-	c.monitor.Store(m)
-	c.startWatching()
-	return m, true, nil
+	return m, nil
 }
 
-// checkClaim refuses a taken profile name before the gateway is troubled; store looks again.
-func (c *Client) checkClaim() error {
-	if c.hasWritten() {
-		return nil
-	}
-	c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
-	doc, err := c.file.Read()
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	_, err = c.claim(doc)
-	c.mu.Unlock()
-	if err != nil {
-		return errtext.Wrap(err, "%s", c.file.Path)
-	}
-	return nil
+// isReplaced reports whether a call failed because DeleteAccount ended the monitor under it.
+func (c *Client) isReplaced(m *Monitor, err error) bool {
+	return m != nil && errors.Is(err, ErrClosed) && c.life.Err() == nil && c.monitor.Load() != m
 }
 
 // renew is the source of the monitor: a new set of keys, in the profile before anybody sees it.
 func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
-	g, isAdopted := c.adopt()
-	var err error
-	if !isAdopted {
+	g, err := c.lookup()
+	if err == nil && g == nil {
 		g, err = c.request(ctx)
-	}
-	if err == nil {
-		_, err = hold(g.creds.sdk(), instant{g.received.Round(0), g.received})
 	}
 	if err != nil {
 		return aws.Credentials{}, errtext.Wrap(err, "keys for account %q as %q", c.opts.Account, c.opts.Role)
 	}
-	return g.creds.sdk(), c.store(ctx, g)
+	c.mu.Lock()
+	c.unstored = g
+	c.mu.Unlock()
+	if err := c.store(ctx, *g); err != nil {
+		return aws.Credentials{}, err
+	}
+	creds := g.creds.sdk()
+	creds.AccountID = g.accountID
+	return creds, nil
 }
 
-func (c *Client) request(ctx context.Context) (grant, error) {
+// lookup finds keys that nobody needs to be asked for: those that could not be stored the last time, and those that
+// another process has put into the profile. It refuses a profile name that is taken before the gateway is troubled; store
+// looks again.
+func (c *Client) lookup() (*grant, error) {
+	doc, err := c.file.Read()
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.written.section == "" {
+		c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
+	}
+	name, err := c.claim(doc)
+	if err != nil {
+		return nil, errtext.Wrap(err, "%s", c.file.Path)
+	}
+	if g := c.unstored; g != nil && time.Until(g.creds.Expires) > g.lifetime()/2 {
+		return g, nil
+	}
+	pairs, _, err := inifile.ReadManaged(doc, name)
+	if ours := c.latest.Load(); ours != nil && err == nil {
+		return c.newer(pairs, ours), nil
+	}
+	return nil, err
+}
+
+func (c *Client) request(ctx context.Context) (*grant, error) {
 	var g grant
 	var err error
 	if c.gateway != nil {
 		g, err = c.gateway.keys(ctx, c.opts.Account, c.opts.Role, c.opts.Duration)
 	} else {
+		if c.latest.Load() != nil {
+			dropCached(c.opts.Source)
+		}
 		var creds aws.Credentials
 		creds, err = retrieve(ctx, c.opts.Source)
-		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account}
+		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account, accountID: creds.AccountID}
+	}
+	if err != nil {
+		return nil, err
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
-	return g, err
+	if _, err := hold(g.creds.sdk(), readClocks()); err != nil {
+		return nil, err
+	}
+	old := c.latest.Load()
+	if old != nil && !old.creds.Expired(0) && old.creds.AccessKeyID != g.creds.AccessKeyID &&
+		!g.creds.Expires.IsZero() && g.creds.Expires.Before(old.creds.Expires) {
+		return nil, errEndsSooner
+	}
+	return &g, nil
 }
 
 // DeleteAccount removes a profile from the credentials file; one that is absent is not an error. For the client's own
@@ -304,8 +334,10 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		return err
 	}
 	defer c.passTurn()
+	if profile == c.Profile() {
+		c.stopRenewing() // it may be about to write
+	}
 	if profile == c.Profile() && c.hasWritten() {
-		c.stopRenewing()
 		isOurs, err := c.remove(ctx)
 		if err == nil && !isOurs {
 			err = fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
@@ -354,16 +386,24 @@ func (c *Client) Creds() AwsCreds {
 // Retrieve returns keys that are valid now, so that a Client can be the provider of any AWS SDK client: it obtains the
 // first set if there is none, and else returns what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	m := c.monitor.Load()
-	if m == nil {
-		ctx, stop := c.bound(ctx)
-		defer stop()
-		var err error
-		if m, _, err = c.obtain(ctx); err != nil {
-			return aws.Credentials{Source: "chaim"}, err
+	if m := c.monitor.Load(); m != nil {
+		if h := m.current.Load(); h != nil {
+			if creds, err := m.Retrieve(ctx); !c.isReplaced(m, err) {
+				return creds, err
+			}
 		}
 	}
-	return m.Retrieve(ctx)
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	for {
+		m, err := c.obtain(ctx)
+		if err != nil {
+			return aws.Credentials{Source: "chaim"}, err
+		}
+		if creds, err := m.Retrieve(ctx); !c.isReplaced(m, err) {
+			return creds, err
+		}
+	}
 }
 
 // Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_DEFAULT_PROFILE (which

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -18,9 +19,8 @@ import (
 
 // AwsCreds is one set of temporary AWS credentials. It is a value: it never changes and never renews itself.
 //
-// AwsCreds prints, logs and marshals to JSON without its secrets. fmt breaks that promise where it calls no methods:
-// for the verb %p, and for a value in an unexported field of another struct. Keep an [atomic.Pointer] to it there, or
-// the [Client].
+// AwsCreds prints, logs and marshals to JSON without its secrets, but for what the package documentation says of fmt. In
+// an unexported field keep an [atomic.Pointer] to it, or the [Client].
 //
 // An AwsCreds is an [aws.CredentialsProvider] and may be used by any number of goroutines.
 //
@@ -77,23 +77,22 @@ func (c AwsCreds) malformed() string {
 }
 
 const (
-	clockNoise = 5 * time.Second // a Date header has whole seconds, and is as old as its reply
-	tellSkew   = time.Minute
+	dateStep = time.Second // a Date header has whole seconds
+	tellSkew = time.Minute
 
 	minLeft = time.Minute // of keys that came without the server's time
 	maxLeft = maxDuration + 5*time.Minute
 )
 
 // expirationHere puts the end of keys that have just come, by the server's clock, on this machine's clock, so that a wrong
-// one shortens or lengthens nothing. server is what its clock says, or zero. Keys of no use are an error.
-func expirationHere(expires, server, now time.Time, log *slog.Logger) (time.Time, error) {
-	now = now.Round(0)
+// one shortens or lengthens nothing. server is what its clock said after the request was sent, or zero. Keys of no use
+// are an error.
+func expirationHere(expires, server, sent time.Time, log *slog.Logger) (time.Time, error) {
+	now := time.Now().Round(0)
+	sent = sent.Round(0)
 	var skew time.Duration
-	if !server.IsZero() {
-		skew = server.Sub(now)
-	}
-	if skew.Abs() < clockNoise {
-		skew = 0
+	if !server.IsZero() && (server.Before(sent.Add(-dateStep)) || server.After(now)) {
+		skew = server.Sub(sent) // the end is put early, by what the server took to answer
 	}
 	if skew.Abs() > tellSkew {
 		log.Warn("chaim: the clock of this machine is not that of the server", "ahead", -skew)
@@ -134,8 +133,9 @@ func (c AwsCreds) Expired(slack time.Duration) bool {
 }
 
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-// AWS_SESSION_TOKEN, and where they are known AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION. Append it to
-// os.Environ() for an exec.Cmd; a child cannot renew keys it was given this way.
+// AWS_SESSION_TOKEN, and where they are known AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION, and an empty
+// value for what this process has of other keys. Append it to os.Environ() for an exec.Cmd; a child cannot renew keys it
+// was given this way.
 //
 // Names: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
 func (c AwsCreds) Environ() []string {
@@ -147,8 +147,15 @@ func (c AwsCreds) Environ() []string {
 	if c.Region != "" {
 		env = append(env, "AWS_REGION="+c.Region, "AWS_DEFAULT_REGION="+c.Region)
 	}
+	expires := ""
 	if !c.Expires.IsZero() {
-		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+c.Expires.UTC().Format(time.RFC3339))
+		expires = c.Expires.UTC().Format(time.RFC3339)
+	}
+	if expires != "" || os.Getenv("AWS_CREDENTIAL_EXPIRATION") != "" {
+		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+expires)
+	}
+	if os.Getenv("AWS_SECURITY_TOKEN") != "" { // boto3 prefers it
+		env = append(env, "AWS_SECURITY_TOKEN=")
 	}
 	return env
 }

@@ -87,7 +87,7 @@ func isFinal(err error) bool {
 	case errors.As(err, &reply):
 		return remote.IsFinalStatus(reply.HTTPStatusCode()) && retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) != aws.TrueTernary
 	}
-	return errors.As(err, new(remote.Untrusted)) || errors.As(err, new(*tls.CertificateVerificationError))
+	return errors.As(err, new(remote.Final)) || errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, ErrInUse)
 }
 
 // pauseAskedFor is what the server that gave the error has asked for.

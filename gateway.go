@@ -83,7 +83,7 @@ func (g *gateway) keys(ctx context.Context, account, role string, d time.Duratio
 	if err != nil {
 		return grant{}, err
 	}
-	keys.creds.Expires, err = expirationHere(keys.creds.Expires, reply.date, time.Now(), g.log)
+	keys.creds.Expires, err = expirationHere(keys.creds.Expires, reply.date, reply.sent, g.log)
 	return keys, err
 }
 
@@ -156,7 +156,8 @@ func (g *gateway) form(text string) url.Values {
 // gatewayReply is what a gateway answers with.
 type gatewayReply struct {
 	pyliteral.Dict
-	date time.Time // by the gateway's clock; zero if it did not say
+	sent time.Time // when it was asked
+	date time.Time // what the gateway's clock said then; zero if it did not
 }
 
 // call posts a form and returns the gateway's reply. What may pass is tried again, unless ctx asks for a single attempt;
@@ -176,7 +177,7 @@ func (g *gateway) call(ctx context.Context, path string, form url.Values, secret
 		if isReply && ge.retryAfter > maxRetryAfter || isFinal(err) || n+1 == attempts || isSingleAttempt(ctx) {
 			return r, err
 		}
-		pause := equalJitter(retryBase, retryLimit, n, rand.Float64())
+		pause := jittered(retryBase, retryLimit, n, rand.Float64())
 		if isReply {
 			pause = max(pause, ge.retryAfter)
 		}
@@ -200,6 +201,7 @@ func (g *gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "chaim-go/"+version)
 
+	r.sent = time.Now()
 	resp, err := g.http.Do(req)
 	if err != nil {
 		return r, errtext.Wrap(remote.NetworkError(ctx, err, g.settings.UserToken), "asking gateway %s", g.url)
@@ -242,8 +244,12 @@ func parseKeys(reply pyliteral.Dict, account string) (grant, error) {
 	g.creds.Expires = time.Unix(unix, 0)
 
 	// Keys for another account than the one asked for would send the work there.
-	if id, _ := reply.Get("accountid"); id != nil && accountIDRule.MatchString(account) && id != account {
+	id, _ := reply.Get("accountid")
+	if id != nil && accountIDRule.MatchString(account) && id != account {
 		return grant{}, badReply("reply has keys for another account")
+	}
+	if text, _ := id.(string); accountIDRule.MatchString(text) {
+		g.accountID = text
 	}
 	g.account = account
 	if name := remote.StringAt(reply, "sectionname"); checkAccount(name) == nil {

@@ -26,12 +26,16 @@ const (
 	// Timers stand still while a machine is suspended, so the clock is read at least this often.
 	wakeCheck = 15 * time.Second
 
-	// A renewal may take this long. The end of the keys is told at once if one is under way, except when they were found
-	// expired, as after a suspend.
-	renewalTimeout, wakeRenewalTimeout = 2 * time.Minute, 30 * time.Second
+	// A renewal may take this long. The end of the keys is told at once, except after a suspend, when a network may need
+	// a while too.
+	renewalTimeout, wakeGrace = 2 * time.Minute, 30 * time.Second
 
-	closeGrace  = time.Second // for a source to heed the end of its context
-	minLifetime = time.Second // keys are not renewed sooner
+	// The wall clock gets ahead of the monotonic one by more than this in a suspend, or when somebody sets it.
+	jump = 5 * time.Second
+
+	closeGrace  = time.Second      // for a source to heed the end of its context
+	minLifetime = time.Second      // keys are not renewed sooner
+	lazyPause   = 10 * time.Second // between attempts that only callers ask for
 
 	// Reading the monotonic clock alone takes half the time of reading both, so Retrieve looks at the other one only
 	// this often.
@@ -43,6 +47,7 @@ const (
 var (
 	errRenewalTimeout = errors.New("the source has not answered yet")
 	errSourceLeft     = errors.New("the source ended its goroutine")
+	errEndsSooner     = errors.New("chaim: the source answered with keys that end sooner than those at hand")
 )
 
 // softPoint is how long after receipt keys of that lifetime are renewed, for a random u in [0, 1).
@@ -56,21 +61,26 @@ func retryDelay(err error, failures int, left time.Duration, u float64) time.Dur
 	if isFinal(err) {
 		return time.Minute + time.Duration(u*float64(4*time.Minute))
 	}
-	base := min(max(left/60, time.Second), 15*time.Second)
-	limit := min(max(left/6, 5*time.Second), 5*time.Minute)
+	// With these a source that is back after an outage gets the least calls a second from a fleet, and is noticed soon.
+	base := min(max(left/30, time.Second), 40*time.Second)
+	limit := min(max(left/5, 5*time.Second), max(left/45, 170*time.Second))
 	if left <= 0 {
 		limit = time.Minute // nothing is left to lose by waiting
 	}
-	return max(equalJitter(base, limit, failures-1, u), min(pauseAskedFor(err), left/3))
+	longest := left / 3
+	if left <= 0 {
+		longest = 5 * time.Minute
+	}
+	return max(jittered(base, limit, failures-1, u), min(pauseAskedFor(err), longest))
 }
 
-// equalJitter doubles base with every step up to limit, and takes half of that and a random part of the other half.
-func equalJitter(base, limit time.Duration, step int, u float64) time.Duration {
+// jittered doubles base with every step up to limit, and takes three quarters of that and a random part of the last one.
+func jittered(base, limit time.Duration, step int, u float64) time.Duration {
 	d := limit
 	if step < 16 {
 		d = min(limit, base<<step)
 	}
-	return d/2 + time.Duration(u*float64(d/2))
+	return d*3/4 + time.Duration(u*float64(d/4))
 }
 
 // instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which
@@ -114,7 +124,8 @@ func hold(creds aws.Credentials, now instant) (*held, error) {
 }
 
 func (h *held) sameKeys(other *held) bool {
-	return h.creds.AccessKeyID == other.creds.AccessKeyID && h.creds.Expires.Equal(other.creds.Expires)
+	// The same expiration, once put on this machine's clock, may differ by what the replies took.
+	return h.creds.AccessKeyID == other.creds.AccessKeyID && h.creds.Expires.Sub(other.creds.Expires).Abs() < jump
 }
 
 // left is the time until the keys expire.
@@ -178,10 +189,18 @@ func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials
 	case *STS, *Client, *Monitor, AwsCreds, ownSource:
 		return creds, err
 	}
-	if err != nil {
-		err = errtext.Chain("chaim: "+remote.Scrub(errtext.Unprefixed(err), remote.MaxSDKText), err)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
-	return creds, err
+	return creds, remote.Foreign(err)
+}
+
+// dropCached has new keys come from the cache that the SDK puts around its providers. It would give the same ones until
+// they expire, and whoever read the profile shortly before would have them for that long.
+func dropCached(src aws.CredentialsProvider) {
+	if cache, ok := src.(*aws.CredentialsCache); ok {
+		cache.Invalidate()
+	}
 }
 
 // ownSource is a source whose errors are fit to be shown.
@@ -191,14 +210,16 @@ func (f ownSource) Retrieve(ctx context.Context) (aws.Credentials, error) { retu
 
 // MonitorOptions are what a [Monitor] can be told; the zero value works.
 type MonitorOptions struct {
-	Logger *slog.Logger // gets a line per change of state; nil means silent
+	// Logger gets a line per change of state. Its handler must not close the Monitor. Nil means silence.
+	Logger *slog.Logger
 }
 
 // Monitor keeps the credentials of a provider fresh: it renews them after 50 to 67 % of their lifetime, retries
 // with growing pauses when that fails, and serves what it has until that expires. Retrieve is then a memory read.
 //
-// All methods may be called by any number of goroutines; the provider is called by one at a time. A Monitor owns a
-// goroutine, so it must be closed.
+// All methods may be called by any number of goroutines; the provider is called by one at a time. Of an
+// [aws.CredentialsCache], such as the Credentials of an [aws.Config], it drops the keys to renew them before they expire. A
+// Monitor owns a goroutine, so it must be closed.
 type Monitor struct {
 	src       aws.CredentialsProvider
 	clocks    func() instant
@@ -236,10 +257,21 @@ func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOp
 		return nil, errors.New("chaim: no source to monitor")
 	}
 	m := &Monitor{src: src, log: cmp.Or(opts.Logger, silent)}
-	if err := m.start(ctx); err != nil {
+	m.init(ctx)
+	if err := m.renew(ctx, false); err != nil {
+		_ = m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// init prepares a monitor that has no keys yet. Values of ctx are passed to the source.
+func (m *Monitor) init(ctx context.Context) {
+	if m.clocks == nil {
+		m.clocks = readClocks
+	}
+	m.updated, m.wake = make(chan struct{}, 1), make(chan struct{}, 1)
+	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 }
 
 // Format prints when the keys expire, whatever the verb: the fields of a Monitor lead to secrets.
@@ -254,63 +286,64 @@ func (m *Monitor) Format(f fmt.State, _ rune) {
 // LogValue keeps the secrets out of structured logs.
 func (m *Monitor) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
-func (m *Monitor) start(ctx context.Context) error {
-	if m.clocks == nil {
-		m.clocks = readClocks
-	}
-	m.updated, m.wake = make(chan struct{}, 1), make(chan struct{}, 1)
-	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	if err := m.renew(ctx); err != nil {
-		_ = m.Close()
-		return err
-	}
-	<-m.updated
-	m.wg.Go(m.run)
-	return nil
-}
-
 // Retrieve returns the current set. When it has expired, Retrieve waits for one attempt to renew it, unless the last
 // one has only just failed; then the error wraps [ErrExpired] and the reason. After Close it is [ErrClosed].
 func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	h := m.current.Load()
-	if h == nil {
-		return aws.Credentials{Source: "chaim"}, ErrClosed
+	if h := m.current.Load(); h != nil {
+		age := time.Since(h.received)
+		if age < h.lifetime && int64(age)-h.checked.Load() < int64(wallCheck) {
+			return h.creds, nil
+		}
+		if h.left(m.clocks()) > 0 {
+			h.checked.Store(int64(age))
+			return h.creds, nil
+		}
 	}
-	age := time.Since(h.received)
-	if age < h.lifetime && int64(age)-h.checked.Load() < int64(wallCheck) {
-		return h.creds, nil
-	}
-	now := m.clocks()
-	if h.left(now) > 0 {
-		h.checked.Store(int64(age))
-		return h.creds, nil
-	}
-	m.mu.Lock()
-	err, pause := m.lastErr, now.until(m.retryAt) > 0
-	m.mu.Unlock()
-	if err == nil || !pause {
-		if err = m.renew(ctx); err == nil {
-			if h = m.current.Load(); h != nil {
+	err := m.untried()
+	if err == nil {
+		if err = m.renew(ctx, false); err == nil {
+			if h := m.current.Load(); h != nil {
 				return h.creds, nil
 			}
 			err = ErrClosed
 		}
 	}
-	return aws.Credentials{Source: "chaim"}, errtext.Because(ErrExpired, err)
+	if m.current.Load() != nil && !errors.Is(err, ErrExpired) {
+		err = errtext.Because(ErrExpired, err)
+	}
+	return aws.Credentials{Source: "chaim"}, err
+}
+
+// untried is why there is no sense in asking the source now, if there is none.
+func (m *Monitor) untried() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closed:
+		return ErrClosed
+	case m.clocks().until(m.retryAt) > 0:
+		return m.lastErr
+	}
+	return nil
 }
 
 // State tells how it stands with the keys. After Close it is [StateExpired].
 func (m *Monitor) State() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if h := m.current.Load(); h != nil {
-		return stateOf(h.left(m.clocks()), h.lifetime, m.lastErr)
+	h := m.current.Load()
+	if h == nil {
+		return StateExpired
 	}
-	return StateExpired
+	err := m.lastErr
+	if m.lazy {
+		err = nil // nobody tries again
+	}
+	return stateOf(h.left(m.clocks()), h.lifetime, err)
 }
 
 // Updated is signalled after each renewal and each change of [Monitor.State]. Signals that nobody has received merge
-// into one.
+// into one. The channel is never closed, and silent after Close.
 func (m *Monitor) Updated() <-chan struct{} { return m.updated }
 
 // Close stops renewing, cancels a call under way and waits for it, for a second if src does not heed its context. It
@@ -336,8 +369,9 @@ func (m *Monitor) Close() error {
 	return nil
 }
 
-// renew calls the source, or joins the call under way. A caller that leaves does not end the call for the others.
-func (m *Monitor) renew(ctx context.Context) error {
+// renew calls the source, or joins the call under way. A caller that leaves does not end the call for the others. A single
+// attempt is one whose repetition is planned.
+func (m *Monitor) renew(ctx context.Context, isSingle bool) error {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
@@ -347,7 +381,7 @@ func (m *Monitor) renew(ctx context.Context) error {
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
 		m.flight = f
-		m.wg.Go(func() { m.fly(f) })
+		m.wg.Go(func() { m.fly(f, isSingle) })
 	}
 	m.mu.Unlock()
 
@@ -359,14 +393,17 @@ func (m *Monitor) renew(ctx context.Context) error {
 	}
 }
 
-func (m *Monitor) fly(f *flight) {
+func (m *Monitor) fly(f *flight, isSingle bool) {
 	ctx, cancel := context.WithTimeoutCause(m.ctx, renewalTimeout, errRenewalTimeout)
 	defer cancel()
 	var creds aws.Credentials
 	err := errSourceLeft
 	defer func() { m.land(f, creds, err) }() // also when a test double calls t.FailNow
-	if h := m.current.Load(); h != nil && h.left(m.clocks()) > 0 {
+	if isSingle {
 		ctx = context.WithValue(ctx, singleAttempt{}, true)
+	}
+	if m.current.Load() != nil {
+		dropCached(m.src)
 	}
 	creds, err = retrieve(ctx, m.src)
 }
@@ -386,6 +423,10 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	if old != nil {
 		left = old.left(now)
 	}
+	if err == nil && left > 0 && h.left(now) < left && !h.sameKeys(old) {
+		err = errEndsSooner
+		f.err = err
+	}
 	switch {
 	case m.closed:
 		f.err = ErrClosed
@@ -396,11 +437,19 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	case err == nil:
 		m.current.Store(h)
 		m.failures, m.lastErr, m.retryAt = 0, nil, instant{}
-		signal(m.updated)
+		if old == nil {
+			m.wg.Go(m.run)
+		} else {
+			signal(m.updated)
+		}
 	case old != nil:
 		m.failures++
 		m.lastErr = err
-		m.retryAt = now.add(retryDelay(err, m.failures, left, rand.Float64()))
+		d := retryDelay(err, m.failures, left, rand.Float64())
+		if m.lazy {
+			d = min(d, lazyPause)
+		}
+		m.retryAt = now.add(d)
 	}
 	close(f.done)
 	signal(m.wake)
@@ -416,17 +465,28 @@ func signal(c chan struct{}) {
 // run renews what is due, and tells of each change of state. It is the only caller of onExpired.
 func (m *Monitor) run() {
 	state := StateOK
+	last := m.clocks()
+	var woke instant
 	for m.ctx.Err() == nil {
-		due, left, err := m.plan(m.clocks())
+		now := m.clocks()
+		if now.wall.Sub(last.wall)-now.mono.Sub(last.mono) > jump {
+			woke = now
+		}
+		last = now
+		due, left, err := m.plan(now)
 		if due <= 0 {
 			if left, err = m.attempt(left); err == nil {
 				continue
 			}
 		}
-		if m.ctx.Err() == nil {
+		isWaking := left <= 0 && m.clocks().mono.Sub(woke.mono) < wakeGrace
+		if m.ctx.Err() == nil && !isWaking {
 			state = m.tell(state, left, err)
 		}
 		if due > 0 {
+			if left > 0 {
+				due = min(due, left)
+			}
 			m.sleep(min(due, wakeCheck))
 		}
 	}
@@ -443,17 +503,18 @@ func (m *Monitor) tell(before State, left time.Duration, err error) State {
 		return state
 	}
 	expires := h.creds.Expires.UTC().Format(time.RFC3339)
-	switch {
-	case state == StateExpired:
+	if state == StateExpired {
 		if !errors.Is(err, ErrExpired) {
 			err = errtext.Because(ErrExpired, err)
-		}
-		if !m.lazy {
-			m.log.Error("chaim: credentials expired", "expires", expires, "error", err)
 		}
 		if m.onExpired != nil {
 			m.onExpired(err)
 		}
+	}
+	switch {
+	case m.lazy: // as was asked for
+	case state == StateExpired:
+		m.log.Error("chaim: credentials expired", "expires", expires, "error", err)
 	case state == StateCritical:
 		m.log.Error("chaim: credentials are about to expire, and renewing them fails", "expires", expires, "error", err)
 	case state == StateLate:
@@ -470,11 +531,11 @@ func (m *Monitor) tell(before State, left time.Duration, err error) State {
 func (m *Monitor) attempt(left time.Duration) (time.Duration, error) {
 	patience := min(left, renewalTimeout)
 	if left <= 0 {
-		patience = wakeRenewalTimeout
+		patience = wakeGrace
 	}
 	ctx, cancel := context.WithTimeoutCause(m.ctx, patience, errRenewalTimeout)
 	defer cancel()
-	err := m.renew(ctx)
+	err := m.renew(ctx, left > 0)
 	if err == nil {
 		return left, nil
 	}

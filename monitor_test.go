@@ -3,7 +3,9 @@ package chaim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -56,11 +58,12 @@ func TestRetryDelay(t *testing.T) {
 		left     time.Duration
 		min, max time.Duration
 	}{
-		{"first failure, an hour left", plain, 1, time.Hour, 7500 * time.Millisecond, 15 * time.Second},
-		{"third failure, an hour left", plain, 3, time.Hour, 30 * time.Second, time.Minute},
-		{"many failures, an hour left", plain, 100, time.Hour, 150 * time.Second, 5 * time.Minute},
-		{"a minute left", plain, 9, time.Minute, 5 * time.Second, 10 * time.Second},
-		{"nothing left", plain, 9, -time.Hour, 30 * time.Second, time.Minute},
+		{"first failure, an hour left", plain, 1, time.Hour, 30 * time.Second, 40 * time.Second},
+		{"second failure, an hour left", plain, 2, time.Hour, time.Minute, 80 * time.Second},
+		{"many failures, an hour left", plain, 100, time.Hour, 127500 * time.Millisecond, 170 * time.Second},
+		{"many failures, 6 hours left", plain, 100, 6 * time.Hour, 6 * time.Minute, 8 * time.Minute},
+		{"a minute left", plain, 9, time.Minute, 9 * time.Second, 12 * time.Second},
+		{"nothing left", plain, 9, -time.Hour, 45 * time.Second, time.Minute},
 		{"refused", &GatewayError{StatusCode: 400, final: true}, 1, time.Minute, time.Minute, 5 * time.Minute},
 		{"told to wait", &GatewayError{StatusCode: 429, retryAfter: 10 * time.Minute}, 1, time.Hour, 10 * time.Minute, 10 * time.Minute},
 		{"told to wait too long", &GatewayError{StatusCode: 429, retryAfter: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
@@ -128,11 +131,11 @@ func TestMonitorSharesOneCall(t *testing.T) {
 		src.delay.Store(int64(time.Minute))
 		var wg sync.WaitGroup
 		for range 100 {
-			wg.Go(func() { assert.NoError(t, m.renew(t.Context())) })
+			wg.Go(func() { assert.NoError(t, m.renew(t.Context(), false)) })
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		assert.ErrorIs(t, m.renew(ctx), context.DeadlineExceeded, "a caller may leave")
+		assert.ErrorIs(t, m.renew(ctx, false), context.DeadlineExceeded, "a caller may leave")
 		wg.Wait()
 		assert.EqualValues(t, 2, src.calls.Load(), "and the others still get the result")
 	})
@@ -145,7 +148,7 @@ func TestMonitorCloseEndsTheCall(t *testing.T) {
 		require.NoError(t, err)
 		src.delay.Store(int64(time.Minute))
 		failed := make(chan error)
-		go func() { failed <- m.renew(t.Context()) }()
+		go func() { failed <- m.renew(t.Context(), false) }()
 		synctest.Wait()
 		started := time.Now()
 		require.NoError(t, m.Close())
@@ -173,7 +176,8 @@ func TestMonitorDoesNotDependOnADeafSource(t *testing.T) {
 		expired := make(chan error, 1)
 		m := &Monitor{src: src, log: slog.New(slog.DiscardHandler), onExpired: func(err error) { expired <- err }}
 		started := time.Now()
-		require.NoError(t, m.start(t.Context()))
+		m.init(t.Context())
+		require.NoError(t, m.renew(t.Context(), false))
 		err := <-expired
 		assert.ErrorIs(t, err, ErrExpired)
 		assert.ErrorIs(t, err, errRenewalTimeout)
@@ -276,6 +280,170 @@ func TestMonitorLeavesKeysWithoutExpirationAlone(t *testing.T) {
 	})
 }
 
+func TestMonitorDropsWhatACacheHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		m, err := NewMonitor(t.Context(), aws.NewCredentialsCache(src), MonitorOptions{})
+		require.NoError(t, err)
+		defer m.Close()
+		for range 24 * 60 {
+			<-time.After(time.Minute)
+			creds, err := m.Retrieve(t.Context())
+			require.NoError(t, err)
+			require.Greater(t, time.Until(creds.Expires), 19*time.Minute)
+		}
+	})
+}
+
+func TestMonitorKeepsTheSetThatLastsLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		m, err := NewMonitor(t.Context(), aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			calls++
+			lifetime := 12 * time.Hour
+			if calls > 1 {
+				lifetime = time.Minute
+			}
+			return aws.Credentials{AccessKeyID: fmt.Sprint(calls), SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(lifetime)}, nil
+		}), MonitorOptions{})
+		require.NoError(t, err)
+		defer m.Close()
+		<-time.After(10 * time.Hour)
+		creds, err := m.Retrieve(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "1", creds.AccessKeyID)
+		assert.Equal(t, StateLate, m.State())
+		<-time.After(2*time.Hour + time.Second)
+		creds, err = m.Retrieve(t.Context())
+		require.NoError(t, err)
+		assert.NotEqual(t, "1", creds.AccessKeyID, "short ones are better than none")
+	})
+}
+
+// TestFirstCallIsShared has callers of a cold client give up before the source answers.
+func TestFirstCallIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		src.delay.Store(int64(3 * time.Second))
+		c, err := New(Options{Account: "sredev", Source: src, Dir: t.TempDir()})
+		require.NoError(t, err)
+		defer c.Close()
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%5)*time.Second)
+				defer cancel()
+				_, err := c.Retrieve(ctx)
+				if i%5 < 2 {
+					assert.ErrorIs(t, err, context.DeadlineExceeded)
+				} else if i%5 > 2 {
+					assert.NoError(t, err)
+				}
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, src.calls.Load())
+	})
+}
+
+func TestFirstRefusalIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, failure := &fakeSource{}, errors.New("no")
+		src.delay.Store(int64(time.Second))
+		src.fail.Store(&failure)
+		c, err := New(Options{Account: "sredev", Source: src, Dir: t.TempDir()})
+		require.NoError(t, err)
+		defer c.Close()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				_, err := c.Retrieve(t.Context())
+				assert.ErrorIs(t, err, failure)
+				assert.NotErrorIs(t, err, ErrExpired)
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, src.calls.Load())
+		src.fail.Store(nil)
+		_, err = c.Retrieve(t.Context())
+		assert.NoError(t, err)
+	})
+}
+
+// TestKeysThatCannotBeStored are not asked for again and again.
+func TestKeysThatCannotBeStored(t *testing.T) {
+	for name, tt := range map[string]struct {
+		section string
+		calls   int32
+	}{
+		"taken by the user": {"[tempname]\naws_access_key_id = mine\n", 1},
+		"written twice":     {"[tempname]\naccountname = a\n[tempname]\naccountname = b\n", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := &fakeSource{}
+				c, err := New(Options{Account: "sredev", Source: src, Dir: t.TempDir()})
+				require.NoError(t, err)
+				defer c.Close()
+				_, err = c.RequestKeys(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(c.file.Path, []byte(tt.section), 0o600))
+				<-time.After(2 * time.Hour)
+				assert.Equal(t, tt.calls, src.calls.Load())
+				require.NoError(t, os.WriteFile(c.file.Path, nil, 0o600))
+				<-time.After(10 * time.Minute)
+				_, err = c.Retrieve(t.Context())
+				assert.NoError(t, err, "and it recovers")
+			})
+		})
+	}
+}
+
+func TestRetryAfterCountsWhenExpiredToo(t *testing.T) {
+	throttled := &GatewayError{StatusCode: 429, retryAfter: time.Minute}
+	assert.GreaterOrEqual(t, retryDelay(throttled, 1, -time.Second, 0), time.Minute)
+	throttled.retryAfter = time.Hour
+	assert.Equal(t, 5*time.Minute, retryDelay(throttled, 1, -time.Second, 0))
+}
+
+func TestExpiryIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		ended := make(chan error, 1)
+		m := &Monitor{src: src, log: silent, onExpired: func(err error) { ended <- err }}
+		m.init(t.Context())
+		require.NoError(t, m.renew(t.Context(), false))
+		defer m.Close()
+		started := time.Now()
+		var failure error = &GatewayError{StatusCode: 403, final: true}
+		src.fail.Store(&failure)
+		assert.ErrorIs(t, <-ended, ErrExpired)
+		assert.Equal(t, time.Hour, time.Since(started))
+	})
+}
+
+// TestDeleteAccountBesideCalls: only the end of the client itself closes it.
+func TestDeleteAccountBesideCalls(t *testing.T) {
+	c, err := New(Options{Account: "sredev", Source: &fakeSource{}, Dir: t.TempDir()})
+	require.NoError(t, err)
+	defer c.Close()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				_, err := c.Retrieve(t.Context())
+				assert.NoError(t, err)
+				_, err = c.RequestKeys(t.Context())
+				assert.NoError(t, err)
+			}
+		})
+	}
+	for range 50 {
+		assert.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
+	}
+	wg.Wait()
+}
+
 func TestMonitorOnACachingSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &fakeSource{}
@@ -295,23 +463,4 @@ func TestMonitorOnACachingSource(t *testing.T) {
 		assert.InDelta(t, 24, src.calls.Load(), 2, "the cache asks once per lifetime")
 		assert.Less(t, asked.Load(), int32(24*40), "and is not pestered")
 	})
-}
-
-func BenchmarkRetrieve(b *testing.B) {
-	src := &fakeSource{}
-	m, err := NewMonitor(b.Context(), src, MonitorOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer m.Close()
-	for name, p := range map[string]aws.CredentialsProvider{"Monitor": m, "baseline=aws.CredentialsCache": aws.NewCredentialsCache(src)} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := p.Retrieve(b.Context()); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }

@@ -37,8 +37,8 @@ type Options struct {
 	// 15 minutes in a program built with the tag "dev".
 	Duration time.Duration
 	// Region is the AWS region of the profile, and that of the STS which is asked without a gateway. Empty means that
-	// of the settings, then, without a gateway, AWS_REGION, AWS_DEFAULT_REGION or one of the role's partition, then
-	// "eu-west-1".
+	// of the gateway's settings or, without a gateway, that of the AWS SDK (AWS_REGION, the profile) or one of the role's
+	// partition, then "eu-west-1".
 	Region string
 	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
 	// name is taken. A name given here that is taken is [ErrInUse]. So is one that the AWS config file (AWS_CONFIG_FILE,
@@ -55,7 +55,9 @@ type Options struct {
 	// [WithContext] ends when a set does.
 	NoRenew bool
 	// Source gives the keys in place of a gateway: an [STS], or any provider of the AWS SDK. Nil means the gateway; where
-	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain.
+	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain
+	// as New finds it. That reads its own files, wherever Dir is. As in a [Monitor], what an [aws.CredentialsCache] has is
+	// dropped to renew it.
 	Source aws.CredentialsProvider
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and
 	// CHAIM_REGION; CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the default section of the
@@ -64,15 +66,14 @@ type Options struct {
 	// Dir is the folder of the credentials file. Empty means the file named by AWS_SHARED_CREDENTIALS_FILE, then
 	// ~/.aws/credentials.
 	Dir string
-	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address. A gateway gets a warning
-	// into the log.
+	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address, with a warning in the log.
 	AllowInsecure bool
 	// HTTPClient carries the requests to the gateway or STS. Whatever it says of them, redirects are refused, an attempt
 	// at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB. Nil means one that allows 3
 	// seconds to connect and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
 	HTTPClient *http.Client
 	// Logger gets what happens in the background, and what is wrong with the credentials file, without secrets. Its
-	// handler must not wait for keys of the same Client. Nil means silence.
+	// handler must not call the same Client, which may be waiting for it. Nil means silence.
 	Logger *slog.Logger
 }
 

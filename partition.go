@@ -2,8 +2,8 @@ package chaim
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -24,8 +24,10 @@ var partitions = []struct{ name, prefix, region string }{
 	{"aws", "", defaultRegion},
 }
 
-// partitionOf names the partition of a region.
+// partitionOf names the partition of a region, or of a name such as "aws-cn-global" or "fips-us-gov-west-1" that SDKs take
+// for one.
 func partitionOf(region string) string {
+	region = strings.TrimPrefix(strings.TrimPrefix(region, "fips-"), "aws-")
 	for _, p := range partitions {
 		if strings.HasPrefix(region, p.prefix) {
 			return p.name
@@ -63,15 +65,17 @@ var roleAliases = map[string]string{
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
 func (o *Options) asksSTS() bool { return accountIDRule.MatchString(o.Account) || arn.IsARN(o.Role) }
 
-// sts returns the source for such options, and completes their region.
-func (o *Options) sts() (*STS, error) {
-	region := cmp.Or(o.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
-	if region != "" && !regionRule.MatchString(region) {
-		return nil, fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(region))
+// sts returns the source for such options, and completes their region. The keys of the SDK's chain are found here and
+// not at each renewal, when the environment may name the profile that is lent.
+func (o *Options) sts(ctx context.Context) (*STS, error) {
+	s := &STS{RoleARN: o.Role, Region: o.Region, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
+	cfg, err := s.config(ctx, false)
+	if err != nil {
+		return nil, err
 	}
-	s := &STS{RoleARN: o.Role, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
+	s.Keys = cfg.Credentials
 	if !arn.IsARN(o.Role) {
-		s.RoleARN = fmt.Sprintf("arn:%s:iam::%s:role/%s", partitionOf(region), o.Account, cmp.Or(roleAliases[o.Role], o.Role))
+		s.RoleARN = fmt.Sprintf("arn:%s:iam::%s:role/%s", partitionOf(cfg.Region), o.Account, cmp.Or(roleAliases[o.Role], o.Role))
 	}
 	role, err := s.check()
 	switch {
@@ -80,7 +84,7 @@ func (o *Options) sts() (*STS, error) {
 	case accountIDRule.MatchString(o.Account) && role.AccountID != o.Account:
 		return nil, fmt.Errorf("chaim: role %s is not one of account %s", role, o.Account)
 	}
-	o.Region = cmp.Or(region, regionIn(role.Partition), defaultRegion)
+	o.Region = cmp.Or(cfg.Region, regionIn(role.Partition), defaultRegion)
 	s.Region = o.Region
 	return s, checkPartition(role, o.Region)
 }

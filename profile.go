@@ -78,10 +78,14 @@ func quoteShort(s string) string {
 type grant struct {
 	creds      AwsCreds
 	account    string // full name
+	accountID  string // 12 digits, where the source tells
 	expiresStr string // the gateway's words for the expiration, may be empty
 	url        string // signed-in console link, may be empty
 	received   time.Time
 }
+
+// lifetime is for how long the keys were good when they came.
+func (g *grant) lifetime() time.Duration { return g.creds.Expires.Sub(g.received.Round(0)) }
 
 // sectionPairs are the lines of a managed section, in the order in which the originals wrote them: with the keys, or with
 // the process that prints them. mark is empty for a profile that is kept.

@@ -42,6 +42,7 @@ type Settings struct {
 func (s Settings) String() string {
 	endpoint := "[unreadable]"
 	if u, err := url.Parse(s.Endpoint); err == nil {
+		u.RawQuery, u.Fragment = "", ""
 		endpoint = u.Redacted()
 	}
 	return fmt.Sprintf("chaim.Settings{Endpoint:%q API:%q Stage:%q Region:%q Username:%q UserToken:%s}",

@@ -48,32 +48,21 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	}
 	c.latest.Store(&g)
 	c.profile.Store(&name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unstored = nil
+	c.startWatching()
 	return nil
 }
 
-// adopt returns the keys that somebody else, such as another process told to renew the profile, has put into it since, if
-// they are worth having.
-func (c *Client) adopt() (grant, bool) {
-	ours := c.latest.Load()
-	if ours == nil {
-		return grant{}, false
+// newer returns the keys of a section, or of its process file, if somebody else, such as another process that was told to
+// renew the profile, has put them there since, and they have more than half of the time left that ours had. That is for
+// keys of which the section says all: those of a Source may differ in what it does not say. The caller has c.mu.
+func (c *Client) newer(pairs map[string]string, ours *grant) *grant {
+	if c.hasSource || !c.owns(pairs) || pairs[inifile.MarkerKey] != ours.account || pairs["role"] != c.opts.Role ||
+		pairs["region"] != c.opts.Region || pairs["duration"] != durationText(c.opts.Duration) {
+		return nil
 	}
-	doc, err := c.file.Read()
-	if err != nil {
-		return grant{}, false // storing will tell
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	pairs, _, err := inifile.ReadManaged(doc, c.written.section)
-	if err != nil {
-		return grant{}, false
-	}
-	return c.newer(pairs, ours)
-}
-
-// newer returns the keys of a section, or of its process file, if they are not ours, for the same role, and have more
-// than half of the time left that ours had. The caller has c.mu.
-func (c *Client) newer(pairs map[string]string, ours *grant) (grant, bool) {
 	theirs := AwsCreds{
 		Region:          c.opts.Region,
 		AccessKeyID:     pairs["aws_access_key_id"],
@@ -82,20 +71,24 @@ func (c *Client) newer(pairs map[string]string, ours *grant) (grant, bool) {
 	}
 	unix, _ := remote.UnixSeconds(pairs["expires"])
 	theirs.Expires = time.Unix(unix, 0)
-	if c.opts.Form == Process {
-		text, err := sharedfile.File{Path: c.scopes.Path(c.written.scope, lease.ProcessExtension)}.Read()
-		if err != nil || theirs.parseProcess(text) != nil {
-			return grant{}, false
-		}
+	if c.opts.Form == Process && theirs.parseProcess(c.processFile()) != nil {
+		return nil
 	}
-	now := time.Now()
-	isBetter := theirs.Expires.Sub(now.Round(0)) > ours.creds.Expires.Sub(ours.received.Round(0))/2
-	if !c.owns(pairs) || pairs[inifile.MarkerKey] != ours.account || pairs["role"] != c.opts.Role ||
-		theirs.AccessKeyID == ours.creds.AccessKeyID || theirs.malformed() != "" ||
-		!theirs.Expires.After(ours.creds.Expires) || !isBetter {
-		return grant{}, false
+	left := time.Until(theirs.Expires)
+	if theirs.AccessKeyID == ours.creds.AccessKeyID || theirs.malformed() != "" || !theirs.Expires.After(ours.creds.Expires) ||
+		left <= ours.lifetime()/2 || left > c.opts.Duration+maxLeft-maxDuration {
+		return nil
 	}
-	return grant{creds: theirs, account: ours.account, expiresStr: pairs["expstr"], received: now}, true
+	return &grant{creds: theirs, account: ours.account, accountID: ours.accountID, expiresStr: pairs["expstr"], received: time.Now()}
+}
+
+// processFile is the text of the scope's process file. The caller has c.mu.
+func (c *Client) processFile() []byte {
+	text, err := os.ReadFile(c.scopes.Path(c.written.scope, lease.ProcessExtension))
+	if err != nil {
+		return nil // as if it were empty
+	}
+	return text
 }
 
 // edit changes the credentials file, and what is written. Once ctx has ended it does neither. change must not call what
@@ -144,18 +137,22 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	return inifile.Set(doc, w.section, sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark))
 }
 
-// hasFiles reports whether what stands beside the credentials file is where others look for it.
+// hasLease reports whether the lease is where others look for it.
+func (c *Client) hasLease() bool {
+	_, err := os.Stat(c.scopes.Path(c.written.scope, lease.Extension))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// hasFiles reports whether what stands beside the credentials file is as it was written. The caller has c.mu.
 func (c *Client) hasFiles() bool {
-	extensions := []string{lease.Extension}
-	if c.opts.Form == Process {
-		extensions = append(extensions, lease.ProcessExtension)
-	}
-	for _, extension := range extensions {
-		if _, err := os.Stat(c.scopes.Path(c.written.scope, extension)); errors.Is(err, fs.ErrNotExist) {
-			return false
-		}
-	}
-	return true
+	return c.hasLease() && (c.opts.Form != Process || bytes.Equal(c.processFile(), c.written.process))
+}
+
+// isAsWritten reports whether a section is. The caller has c.mu.
+func (c *Client) isAsWritten(pairs map[string]string) bool {
+	w := &c.written
+	return pairs[inifile.ScopeKey] == w.mark && (c.opts.Form == Process ||
+		pairs["aws_secret_access_key"] == w.grant.creds.SecretAccessKey && pairs["aws_session_token"] == w.grant.creds.SessionToken)
 }
 
 // watch writes the profile again when another program has overwritten it.
@@ -192,9 +189,8 @@ func (c *Client) watch(ctx context.Context) {
 // else has renewed are taken over. It does not read a credentials file that is the same as before.
 func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
 	w := &c.written
-	isNewer := false
 	c.mu.Lock()
-	section, mark, hasFiles := w.section, w.mark, c.hasFiles()
+	section, hasFiles := w.section, c.hasFiles()
 	c.mu.Unlock()
 	if hasFiles {
 		if isSame {
@@ -204,33 +200,44 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		if err != nil {
 			return false, err
 		}
-		if pairs, _, err := inifile.ReadManaged(doc, section); err != nil || pairs[inifile.ScopeKey] == mark {
+		pairs, _, err := inifile.ReadManaged(doc, section)
+		if err != nil {
 			return false, err
 		}
+		c.mu.Lock()
+		isAsWritten := c.isAsWritten(pairs)
+		c.mu.Unlock()
+		if isAsWritten {
+			return false, nil
+		}
 	}
+	isNewer := false
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, w.section)
 		if err != nil || exists && !c.owns(pairs) || w.grant.creds.Expired(0) {
 			return doc, err
 		}
-		if _, isNewer = c.newer(pairs, &w.grant); isNewer {
+		if isNewer = c.newer(pairs, &w.grant) != nil; isNewer {
 			return doc, nil
 		}
-		if w.lease != nil && !c.hasFiles() {
+		if w.lease != nil && !c.hasLease() {
 			_ = w.lease.Close() // of no use any more
-			w.lease, w.process = nil, w.process[:0]
+			w.lease = nil
+		}
+		if !c.hasFiles() {
+			w.process, isRestored = w.process[:0], true
 		}
 		after, err := c.write(doc)
 		isRestored = isRestored || !bytes.Equal(doc, after)
 		return after, err
 	})
 	if m := c.monitor.Load(); m != nil && isNewer && err == nil {
-		err = m.renew(ctx)
+		err = m.renew(ctx, false)
 	}
 	return isRestored && err == nil, err
 }
 
-// startWatching has a scope's profile looked after. The caller has the turn.
+// startWatching has a scope's profile looked after. The caller has c.mu.
 func (c *Client) startWatching() {
 	if c.opts.Keep || c.watcher != nil {
 		return
@@ -246,12 +253,15 @@ func (c *Client) startWatching() {
 
 // stopRenewing waits until nothing writes the profile any more. The caller has the turn.
 func (c *Client) stopRenewing() {
-	if c.watcher != nil {
-		c.watcher()
-		c.watcher = nil
-	}
 	if m := c.monitor.Swap(nil); m != nil {
 		_ = m.Close() // always nil
+	}
+	c.mu.Lock()
+	stop := c.watcher
+	c.watcher, c.unstored = nil, nil
+	c.mu.Unlock()
+	if stop != nil {
+		stop()
 	}
 }
 

@@ -131,14 +131,18 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 	if err != nil {
 		return creds, err
 	}
-	cfg, err := s.config(ctx, role)
+	cfg, err := s.config(ctx, s.Keys != nil)
 	if err != nil {
 		return creds, err
+	}
+	if cfg.Region == "" {
+		cfg.Region = cmp.Or(regionIn(role.Partition), defaultRegion)
 	}
 	if err := checkPartition(role, cfg.Region); err != nil {
 		return creds, err
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+		o.HTTPClient = s.client(cfg)
 		if s.Endpoint != "" {
 			o.BaseEndpoint = &s.Endpoint
 		}
@@ -151,7 +155,14 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 	if err := s.checkEndpoint(client.Options().BaseEndpoint); err != nil {
 		return creds, err
 	}
-	keys, err := retrieve(ctx, cfg.Credentials)
+	provider := s.Keys
+	if provider == nil {
+		provider = cfg.Credentials
+	}
+	keys, err := retrieve(ctx, provider)
+	if err == nil && !keys.HasKeys() {
+		err = errors.New("the provider answered without keys")
+	}
 	if err != nil {
 		return creds, errtext.Wrap(err, "no keys to ask STS with")
 	}
@@ -160,29 +171,36 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 		return creds, err
 	}
 
-	secrets := []string{keys.SecretAccessKey, keys.SessionToken, s.ExternalID, s.Policy, aws.ToString(input.TokenCode)}
-	withKeys := func(o *sts.Options) {
-		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
-	}
+	withKeys := func(o *sts.Options) { o.Credentials = fixed(keys) }
+	sent := time.Now()
 	out, err := client.AssumeRole(ctx, input, withKeys)
 	if asked := s.duration(); asked > maxChained && isChainingLimit(err) {
 		s.logger().Warn("chaim: role chaining allows keys of one hour only", "role", s.RoleARN, "asked", asked)
 		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
+		sent = time.Now()
 		out, err = client.AssumeRole(ctx, input, withKeys)
 	}
-	now := time.Now()
-	if err == nil {
-		creds, err = s.credentials(out, role, now)
+	if err != nil {
+		secrets := []string{keys.SecretAccessKey, keys.SessionToken, s.ExternalID, s.Policy, aws.ToString(input.TokenCode)}
+		err = stsFailure(ctx, err, secrets)
+	} else {
+		creds, err = s.credentials(out, role, sent)
 	}
 	if err != nil {
-		return creds, errtext.Wrap(stsFailure(ctx, err, secrets), "asking STS in %s for role %s", cfg.Region, s.RoleARN)
+		return creds, errtext.Wrap(err, "asking STS in %s for role %s", cfg.Region, s.RoleARN)
 	}
 	return creds, nil
 }
 
-// config reads the SDK's configuration.
-func (s *STS) config(ctx context.Context, role arn.ARN) (aws.Config, error) {
+// fixed provides the same keys always, expired or not: whether they are is for STS to say.
+func fixed(keys aws.Credentials) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
+}
+
+// config reads the SDK's configuration, without its keys if others are at hand. It touches no network.
+func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
+		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
 		// Each call has connections of its own, which nobody would close.
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, remote.TLSTimeout, remote.MaxHeaderSize
@@ -191,26 +209,31 @@ func (s *STS) config(ctx context.Context, role arn.ARN) (aws.Config, error) {
 	if s.Region != "" {
 		options = append(options, config.WithRegion(s.Region))
 	}
-	if s.Keys != nil {
-		options = append(options, config.WithCredentialsProvider(s.Keys))
+	if hasKeys {
+		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return cfg, errtext.Chain("chaim: reading the configuration of the AWS SDK: "+remote.Scrub(err.Error(), remote.MaxSDKText), err)
+		return cfg, errtext.Wrap(remote.Foreign(err), "reading the configuration of the AWS SDK")
 	}
-	cfg.Region = cmp.Or(cfg.Region, regionIn(role.Partition), defaultRegion)
-
-	client := http.Client{Timeout: stsTimeout, Transport: http.DefaultTransport}
-	if s.HTTPClient != nil {
-		client = *s.HTTPClient
-	} else if sdk, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-		client.Transport = sdk.GetTransport() // trusts AWS_CA_BUNDLE
+	if cfg.Region != "" && !regionRule.MatchString(cfg.Region) {
+		return cfg, fmt.Errorf("chaim: region %s of the AWS SDK's configuration is not an AWS region name", quoteShort(cfg.Region))
 	}
-	// The request carries a session token, which Go would send on to another host.
-	client.CheckRedirect = remote.RefuseRedirect
-	client.Transport = remote.SmallReplies{Next: client.Transport}
-	cfg.HTTPClient = &client
 	return cfg, nil
+}
+
+// client carries the request.
+func (s *STS) client(cfg aws.Config) *http.Client {
+	var c http.Client
+	if s.HTTPClient != nil {
+		c = *s.HTTPClient
+	} else if sdk, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+		c.Transport = sdk.GetTransport() // trusts AWS_CA_BUNDLE
+	}
+	c.Timeout = cmp.Or(c.Timeout, stsTimeout)
+	c.CheckRedirect = remote.RefuseRedirect
+	c.Transport = remote.SmallReplies{Next: c.Transport}
+	return &c
 }
 
 // checkEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
@@ -222,7 +245,10 @@ func (s *STS) checkEndpoint(base *string) error {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("chaim: endpoint of STS is not an https URL")
-	case u.Scheme == "http" && !isLoopback(u) && !s.AllowInsecure:
+	case u.Scheme == "https" || isLoopback(u):
+	case s.AllowInsecure:
+		s.logger().Warn("chaim: STS is plain http, so anyone on the way can read the keys", "host", u.Host)
+	default:
 		return fmt.Errorf("chaim: endpoint of STS is plain http to %q: the keys would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", u.Host)
 	}
 	return nil
@@ -256,7 +282,7 @@ func (s *STS) input(ctx context.Context) (*sts.AssumeRoleInput, error) {
 			err = errors.New("it is not six digits")
 		}
 		if err != nil {
-			return nil, errtext.Wrap(err, "no code of MFA device %s", s.MFASerial)
+			return nil, errtext.Wrap(remote.Foreign(err), "no code of MFA device %s", s.MFASerial)
 		}
 		in.TokenCode = &code
 	}
@@ -271,7 +297,7 @@ func optional(text string) *string {
 }
 
 // credentials takes all of a set of keys out of a reply, or none of it.
-func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, now time.Time) (aws.Credentials, error) {
+func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Time) (aws.Credentials, error) {
 	if out.Credentials == nil || out.Credentials.Expiration == nil {
 		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
 	}
@@ -285,13 +311,15 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, now time.Time
 	}
 	if out.AssumedRoleUser != nil {
 		who, err := arn.Parse(aws.ToString(out.AssumedRoleUser.Arn))
-		if err == nil && regionIn(role.Partition) != "" && who.AccountID != role.AccountID {
-			return aws.Credentials{}, errors.New("reply has keys of another account")
+		name := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
+		if err == nil && regionIn(role.Partition) != "" && (who.Partition != role.Partition ||
+			who.AccountID != role.AccountID || !strings.HasPrefix(who.Resource, "assumed-role/"+name+"/")) {
+			return aws.Credentials{}, errors.New("reply has keys of another role or account")
 		}
 	}
 	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	var err error
-	if set.Expires, err = expirationHere(*out.Credentials.Expiration, server, now, s.logger()); err != nil {
+	if set.Expires, err = expirationHere(*out.Credentials.Expiration, server, sent, s.logger()); err != nil {
 		return aws.Credentials{}, err
 	}
 	creds := set.sdk()
@@ -357,17 +385,17 @@ func stsFailure(ctx context.Context, err error, secrets []string) error {
 		return &stsError{
 			status:  reply.HTTPStatusCode(),
 			code:    remote.Scrub(refusal.ErrorCode(), remote.MaxText, secrets...),
-			message: remote.Scrub(refusal.ErrorMessage(), remote.MaxSDKText, secrets...),
+			message: remote.ScrubSDK(refusal.ErrorMessage(), secrets...),
 			pause:   remote.RetryAfter(reply.HTTPResponse().Header),
 		}
 	case isReply && reply.HTTPStatusCode() >= 300:
 		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", remote.RetryAfter(reply.HTTPResponse().Header)}
 	case isReply:
 		return errors.New("reply cannot be read; is the endpoint that of an STS?")
-	case errors.As(err, new(*smithy.OperationError)):
+	case ctx.Err() != nil || errors.As(err, new(*smithyhttp.RequestSendError)):
 		return remote.NetworkError(ctx, err, secrets...)
 	}
-	return err
+	return remote.Final{Text: remote.ScrubSDK(err.Error(), secrets...)} // the SDK cannot make a request of this
 }
 
 // String describes where the keys come from, without Keys, Policy and ExternalID.

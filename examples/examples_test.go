@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -84,6 +85,42 @@ func TestWith(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(home, "credentials"))
 	require.NoError(t, err)
 	assert.Empty(t, text)
+}
+
+var shownKeys = regexp.MustCompile(`(?m)^chaim\.AwsCreds\{Region:"eu-west-1" AccessKeyID:"\.\.\.(\w{4})" ` +
+	`SecretAccessKey:\[secret\] SessionToken:\[secret\] Expires:20.*Z\}$`)
+
+func TestSTS(t *testing.T) {
+	home := t.TempDir()
+	out := run(t, nil, home, "sts")
+	assert.Len(t, shownKeys.FindAllString(out, -1), 1, out)
+	assert.NotContains(t, out, "CANARY")
+
+	out = run(t, nil, home, "sts", "-renew")
+	assert.NotContains(t, out, "CANARY")
+	assert.Contains(t, out, "state: ok\n")
+	shown := shownKeys.FindAllStringSubmatch(out, -1)
+	require.Len(t, shown, 2, out)
+	assert.NotEqual(t, shown[0][1], shown[1][1])
+
+	entries, err := os.ReadDir(home)
+	require.NoError(t, err)
+	assert.Empty(t, entries, "the user's home is not touched")
+}
+
+func TestSTSWithKeysOfTheSDK(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	keys := srv.AddKeys("sredev", "somebody")
+	home := t.TempDir()
+	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", keys.AccessKeyID, keys.SecretAccessKey)
+	require.NoError(t, os.WriteFile(filepath.Join(home, "credentials"), []byte(text), 0o600))
+	out := run(t, srv, home, "sts", "-real", "-role", "arn:aws:iam::222222222222:role/CrossAccountAdminUser")
+	assert.Len(t, shownKeys.FindAllString(out, -1), 1, out)
+
+	requests := srv.Requests()
+	require.Len(t, requests, 1)
+	assert.Equal(t, []string{"AssumeRole", "somebody", "222222222222", "CrossAccountAdminUser"},
+		[]string{requests[0].Action, requests[0].User, requests[0].Account, requests[0].Role})
 }
 
 func TestReadmeHasTheProgram(t *testing.T) {

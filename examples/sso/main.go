@@ -38,7 +38,15 @@ func run(ctx context.Context, login string, command []string) error {
 	if err != nil {
 		return err
 	}
-	opts := chaim.Options{Account: login, Role: "sso", Region: cfg.Region, Source: cfg.Credentials}
+	opts := chaim.Options{Region: cfg.Region, Source: cfg.Credentials}
+	for _, source := range cfg.ConfigSources {
+		if profile, ok := source.(config.SharedConfig); ok {
+			opts.Account, opts.Role = profile.SSOAccountID, profile.SSORoleName
+		}
+	}
+	if opts.Role == "" {
+		return fmt.Errorf("profile %q is not one of an SSO login", login)
+	}
 	return chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 		cmd.Env = append(os.Environ(), c.Environ()...)

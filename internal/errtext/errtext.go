@@ -3,6 +3,7 @@ package errtext
 
 import (
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -16,6 +17,9 @@ type chained struct {
 
 func (e *chained) Error() string   { return e.text }
 func (e *chained) Unwrap() []error { return e.causes }
+
+// Format prints the text, whatever the verb: others would print the causes as they are.
+func (e *chained) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.text) }
 
 // Chain returns an error with that text and those causes.
 func Chain(text string, causes ...error) error { return &chained{text, causes} }

@@ -1,10 +1,16 @@
 package remote
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/chaim-go/chaim/internal/errtext"
 )
 
 func TestExceptionKind(t *testing.T) {
@@ -31,8 +37,42 @@ func TestScrub(t *testing.T) {
 		`"x":"wJalrXUtnFEMI\/K7MDENG\/bPxRfiCYEXAMPLEKEY"`: `"x":"[secret]"`,
 		"a\nb\x1b[31m\u202e\u00e9":                         "a?b?[31m??",
 		strings.Repeat("word ", 60):                        strings.Repeat("word ", 40) + "...",
-		"id ASIAEXAMPLE000000001 is not a secret key":      "id ASIAEXAMPLE000000001 is not a secret key",
+		"role arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/asia-release-1795312345-hgfedqwe, or": "role arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/asia-release-1795312345-hgfedqwe, or",
+		"no ARN role/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY":                                                  "no ARN [secret]",
+		"id ASIAEXAMPLE000000001 is not a secret key":                                                           "id ASIAEXAMPLE000000001 is not a secret key",
 	} {
 		assert.Equal(t, want, Scrub(text, MaxText, "abc", "", "a/b="))
 	}
+}
+
+func TestScrubOddSecrets(t *testing.T) {
+	for _, secret := range []string{"CANARY-caf\xe9-12345", "(CANARY[", "\xff\xfeCANARY", strings.Repeat("CANARY", 1<<20)} {
+		assert.NotContains(t, Scrub("it was "+secret+", "+strings.ToLower(secret)+"!", MaxText, secret), "CANARY")
+	}
+}
+
+// dump is an error that is not a pointer, as some providers have.
+type dump struct{ Read string }
+
+func (d dump) Error() string { return "cannot parse " + d.Read }
+
+func TestForeign(t *testing.T) {
+	assert.NoError(t, Foreign(nil))
+	for name, text := range map[string]string{
+		"output of a process": `process provider error: parse failed of process output: WARN {"SecretAccessKey":"CANARY32chars"}`,
+		"JSON":                `got {"SecretAccessKey": "CANARY", "password":"CANARY CANARY", "Token":"CANARY`,
+		"pairs":               "aws_secret_access_key = CANARY, token: CANARY; X-Amz-Security-Token=CANARY",
+	} {
+		err := Foreign(fmt.Errorf("outer: %w", dump{text}))
+		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%d"} {
+			assert.NotContains(t, fmt.Sprintf(verb, err), "CANARY", name)
+			assert.NotContains(t, fmt.Sprintf(verb, errtext.Wrap(err, "x")), "CANARY", name)
+		}
+		assert.Nil(t, errors.Unwrap(err))
+		var d dump
+		assert.True(t, errors.As(err, &d) && d.Read == text, "who knows the error can have it")
+	}
+	err := Foreign(&smithy.DeserializationError{Err: context.Canceled, Snapshot: []byte("CANARY")})
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.False(t, errors.As(err, new(*smithy.DeserializationError)))
 }

@@ -76,6 +76,7 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 	var op *net.OpError
 	var dns *net.DNSError
 	var timeout net.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
@@ -83,8 +84,8 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 		err = op
 	case errors.As(err, &dns):
 		err = dns
-	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return Untrusted{Scrub(err.Error(), MaxText, secrets...)}
+	case errors.As(err, &untrusted):
+		return Final{Scrub(untrusted.Error(), MaxText, secrets...)}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = errors.New("no complete reply came back in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -95,11 +96,11 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 	return errtext.Chain(Scrub(errtext.Unprefixed(err), MaxText, secrets...), err)
 }
 
-// Untrusted is a TLS peer that could not be verified, which does not pass by itself. The library's own error would
-// quote names of the peer's choice.
-type Untrusted struct{ Text string }
+// Final is what does not pass by itself, such as a TLS peer that cannot be verified. The library's own error would quote
+// names of the peer's choice.
+type Final struct{ Text string }
 
-func (e Untrusted) Error() string { return e.Text }
+func (e Final) Error() string { return e.Text }
 
 // IsFinalStatus reports whether a status will still be the answer in a while.
 func IsFinalStatus(status int) bool {

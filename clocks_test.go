@@ -1,0 +1,233 @@
+package chaim
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// machine is a computer whose wall clock can be set, and a source of keys on it. A suspend is a step forward of the wall
+// clock: the monotonic one stands still. Expirations are by the machine's own wall clock, as those of chaim's sources are,
+// whatever that clock says.
+type machine struct {
+	lifetime  time.Duration
+	onExpired func(error)  // of its monitor; may be nil
+	takes     atomic.Int64 // nanoseconds of a call
+	ahead     atomic.Int64 // nanoseconds of the wall clock before that of the bubble
+	fail      atomic.Pointer[error]
+	calls     atomic.Int32 // also number the sets
+	issued    sync.Map     // when a set came, by its number
+}
+
+func (c *machine) clocks() instant {
+	now := time.Now()
+	return instant{now.Round(0).Add(time.Duration(c.ahead.Load())), now}
+}
+
+func (c *machine) step(d time.Duration) { c.ahead.Add(int64(d)) }
+
+func (c *machine) Retrieve(context.Context) (aws.Credentials, error) {
+	n := c.calls.Add(1)
+	<-time.After(time.Duration(c.takes.Load()))
+	if err := c.fail.Load(); err != nil {
+		return aws.Credentials{}, *err
+	}
+	now := c.clocks()
+	c.issued.Store(n, now.mono)
+	creds := keySet(int(n))
+	creds.CanExpire, creds.Expires = true, now.wall.Add(c.lifetime)
+	return creds, nil
+}
+
+// age is how long ago a set came, whatever the wall clock says.
+func (c *machine) age(creds aws.Credentials) time.Duration {
+	n, _ := strconv.Atoi(creds.AccessKeyID)
+	came, _ := c.issued.Load(int32(n))
+	return time.Since(came.(time.Time))
+}
+
+// monitor starts a Monitor on the machine, which lives as long as the test.
+func (c *machine) monitor(t *testing.T) *Monitor {
+	m := &Monitor{src: c, log: slog.New(slog.DiscardHandler), clocks: c.clocks, onExpired: c.onExpired}
+	m.init(t.Context())
+	require.NoError(t, m.renew(t.Context(), false))
+	t.Cleanup(func() { assert.NoError(t, m.Close()) })
+	return m
+}
+
+// What is promised after a suspend: the first attempt by then, and dead keys no longer than that.
+const attemptAfterWaking, deadKeysAfterWaking = 15 * time.Second, 100 * time.Millisecond
+
+// keySet is the set of that number: each part tells it.
+func keySet(n int) aws.Credentials {
+	id := strconv.Itoa(n)
+	return aws.Credentials{AccessKeyID: id, SecretAccessKey: "secret " + id, SessionToken: "token " + id}
+}
+
+func TestMonitorForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &machine{lifetime: time.Hour}
+		m := c.monitor(t)
+		for start := time.Now(); time.Since(start) < 24*time.Hour; <-time.After(10 * time.Second) {
+			creds, err := m.Retrieve(t.Context())
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, time.Until(creds.Expires), 19*time.Minute)
+			require.Equal(t, StateOK, m.State())
+		}
+		renewals := c.calls.Load() - 1
+		assert.True(t, 36 <= renewals && renewals <= 48, "%d renewals", renewals)
+	})
+}
+
+func TestMonitorAfterASuspend(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			c := &machine{lifetime: time.Hour}
+			m := c.monitor(t)
+			<-time.After(rand.N(30 * time.Minute))
+			c.step(9 * time.Hour)
+			require.Equal(t, StateExpired, m.State())
+			<-time.After(attemptAfterWaking)
+			synctest.Wait()
+			require.EqualValues(t, 2, c.calls.Load(), "renewed by itself")
+			require.Equal(t, StateOK, m.State())
+		})
+	}
+}
+
+func TestMonitorAfterASuspendWithoutNetwork(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			c := &machine{lifetime: time.Hour}
+			m := c.monitor(t)
+			<-time.After(rand.N(30 * time.Minute))
+			c.fail.Store(new(error(errAway)))
+			_, err := m.Retrieve(t.Context())
+			require.NoError(t, err)
+			c.step(9 * time.Hour)
+			resumed := time.Now()
+			for time.Since(resumed) < 10*time.Minute {
+				_, err := m.Retrieve(t.Context())
+				if time.Since(resumed) >= deadKeysAfterWaking {
+					require.ErrorIs(t, err, ErrExpired)
+					require.ErrorIs(t, err, errAway)
+				}
+				require.Equal(t, StateExpired, m.State())
+				if time.Since(resumed) < time.Second {
+					<-time.After(10 * time.Millisecond)
+				} else {
+					<-time.After(time.Second)
+				}
+			}
+			c.fail.Store(nil)
+			<-time.After(time.Minute)
+			synctest.Wait()
+			require.Equal(t, StateOK, m.State(), "recovers")
+			_, err = m.Retrieve(t.Context())
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestMonitorWhenTheClockIsSet(t *testing.T) {
+	const lifetime, points, look = time.Hour, 20, 5 * time.Second
+	for _, step := range []time.Duration{time.Minute, -time.Minute, time.Hour, -time.Hour, 24 * time.Hour, -24 * time.Hour} {
+		for point := range points {
+			synctest.Test(t, func(t *testing.T) {
+				c := &machine{lifetime: lifetime}
+				m := c.monitor(t)
+				last, extra := time.Now(), 0
+				calls := c.calls.Load()
+				for start := time.Now(); time.Since(start) < 3*lifetime; {
+					creds, err := m.Retrieve(t.Context())
+					require.NoError(t, err)
+					require.LessOrEqual(t, c.age(creds), lifetime+15*time.Second, "step of %s at %d/%d", step, point, points)
+					if time.Since(start) == lifetime*time.Duration(point)/points {
+						c.step(step)
+					}
+					<-time.After(look)
+					if n := c.calls.Load(); n != calls {
+						if time.Since(last) < lifetime/2-look {
+							extra += int(n - calls)
+						}
+						last, calls = time.Now(), n
+					}
+				}
+				require.LessOrEqual(t, extra, 2, "step of %s at %d/%d", step, point, points)
+				require.Equal(t, StateOK, m.State())
+			})
+		}
+	}
+}
+
+func TestMonitorAsksOnceForAHundredCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &machine{lifetime: time.Hour}
+		m := c.monitor(t)
+		c.takes.Store(int64(time.Second))
+		<-time.After(time.Minute)
+		c.step(9 * time.Hour)
+		var callers sync.WaitGroup
+		for range 100 {
+			callers.Go(func() {
+				creds, err := m.Retrieve(t.Context())
+				assert.NoError(t, err)
+				assert.Equal(t, "2", creds.AccessKeyID)
+			})
+		}
+		callers.Wait()
+		assert.EqualValues(t, 2, c.calls.Load())
+	})
+}
+
+func TestReadersSeeWholeSets(t *testing.T) {
+	const swaps = 1_000_000
+	end := time.Now().Add(time.Hour)
+	set := func(n int) aws.Credentials {
+		creds := keySet(n)
+		creds.CanExpire, creds.Expires = true, end.Add(time.Duration(n))
+		return creds
+	}
+	m := &Monitor{clocks: readClocks}
+	first, err := hold(set(0), readClocks())
+	require.NoError(t, err)
+	m.current.Store(first)
+	var readers sync.WaitGroup
+	var done atomic.Bool
+	var seen atomic.Int64
+	for range 2 {
+		readers.Go(func() {
+			last := ""
+			for !done.Load() {
+				creds, err := m.Retrieve(t.Context())
+				if err != nil || creds.SecretAccessKey != "secret "+creds.AccessKeyID || creds.SessionToken != "token "+creds.AccessKeyID {
+					t.Errorf("key id %q with secret %q and token %q, error %v", creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken, err)
+					return
+				}
+				if creds.AccessKeyID != last {
+					last = creds.AccessKeyID
+					seen.Add(1)
+				}
+			}
+		})
+	}
+	for n := 1; n <= swaps; n++ {
+		m.land(&flight{done: make(chan struct{})}, set(n), nil)
+	}
+	done.Store(true)
+	readers.Wait()
+	last, err := m.Retrieve(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, strconv.Itoa(swaps), last.AccessKeyID)
+	assert.Greater(t, seen.Load(), int64(1000), "sets that readers have seen")
+}
