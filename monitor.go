@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -19,10 +18,6 @@ import (
 )
 
 const (
-	// The first renewal falls into this part of the lifetime: early enough to outlast a source that is away for a
-	// third of it, wide enough that clients started together do not renew together.
-	softFrom, softTo = 0.5, 2.0 / 3
-
 	// Timers stand still while a machine is suspended, so the clock is read at least this often.
 	wakeCheck = 15 * time.Second
 
@@ -30,18 +25,12 @@ const (
 	// a while too.
 	renewalTimeout, wakeGrace = 2 * time.Minute, 30 * time.Second
 
-	// The wall clock gets ahead of the monotonic one by more than this in a suspend, or when somebody sets it.
-	jump = 5 * time.Second
-
-	closeGrace  = time.Second      // for a source to heed the end of its context
-	minLifetime = time.Second      // keys are not renewed sooner
-	lazyPause   = 10 * time.Second // between attempts that only callers ask for
+	closeGrace = time.Second      // for a source to heed the end of its context
+	lazyPause  = 10 * time.Second // between attempts that only callers ask for
 
 	// Reading the monotonic clock alone takes half the time of reading both, so Retrieve looks at the other one only
 	// this often.
 	wallCheck = 100 * time.Millisecond
-
-	forever = time.Duration(math.MaxInt64)
 )
 
 var (
@@ -49,133 +38,6 @@ var (
 	errSourceLeft     = errors.New("the source ended its goroutine")
 	errEndsSooner     = errors.New("chaim: the source answered with keys that end sooner than those at hand")
 )
-
-// softPoint is how long after receipt keys of that lifetime are renewed, for a random u in [0, 1).
-func softPoint(lifetime time.Duration, u float64) time.Duration {
-	return time.Duration(float64(lifetime) * (softFrom + u*(softTo-softFrom)))
-}
-
-// retryDelay is the wait after a number of failures in a row, with left until the keys expire and a random u in
-// [0, 1). An error that the source will not get over by itself is retried slowly.
-func retryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
-	if isFinal(err) {
-		return time.Minute + time.Duration(u*float64(4*time.Minute))
-	}
-	// With these a source that is back after an outage gets the least calls a second from a fleet, and is noticed soon.
-	base := min(max(left/30, time.Second), 40*time.Second)
-	limit := min(max(left/5, 5*time.Second), max(left/45, 170*time.Second))
-	if left <= 0 {
-		limit = time.Minute // nothing is left to lose by waiting
-	}
-	longest := left / 3
-	if left <= 0 {
-		longest = 5 * time.Minute
-	}
-	return max(jittered(base, limit, failures-1, u), min(pauseAskedFor(err), longest))
-}
-
-// jittered doubles base with every step up to limit, and takes three quarters of that and a random part of the last one.
-func jittered(base, limit time.Duration, step int, u float64) time.Duration {
-	d := limit
-	if step < 16 {
-		d = min(limit, base<<step)
-	}
-	return d*3/4 + time.Duration(u*float64(d/4))
-}
-
-// instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which
-// nobody can set.
-type instant struct{ wall, mono time.Time }
-
-func readClocks() instant {
-	now := time.Now()
-	return instant{now.Round(0), now}
-}
-
-// until is the time until t, by whichever clock comes to it first.
-func (i instant) until(t instant) time.Duration { return min(t.wall.Sub(i.wall), t.mono.Sub(i.mono)) }
-
-func (i instant) add(d time.Duration) instant { return instant{i.wall.Add(d), i.mono.Add(d)} }
-
-// held is a set of keys with the time it arrived.
-type held struct {
-	creds    aws.Credentials
-	received time.Time // with the monotonic clock
-	end      instant
-	lifetime time.Duration // forever for keys without an expiration
-	soft     time.Duration // what is left of lifetime when the renewal is due
-	checked  atomic.Int64  // nanoseconds after received at which the wall clock was last looked at
-}
-
-func hold(creds aws.Credentials, now instant) (*held, error) {
-	h := &held{creds: creds, received: now.mono, lifetime: forever}
-	if !creds.HasKeys() {
-		return nil, errors.New("chaim: the source answered without keys")
-	}
-	if creds.CanExpire {
-		h.lifetime = creds.Expires.Round(0).Sub(now.wall)
-		if h.lifetime <= 0 {
-			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", ErrExpired, creds.Expires.UTC().Format(time.RFC3339))
-		}
-		h.soft = h.lifetime - max(softPoint(h.lifetime, rand.Float64()), minLifetime)
-		h.end = now.add(h.lifetime)
-	}
-	return h, nil
-}
-
-func (h *held) sameKeys(other *held) bool {
-	// The same expiration, once put on this machine's clock, may differ by what the replies took.
-	return h.creds.AccessKeyID == other.creds.AccessKeyID && h.creds.Expires.Sub(other.creds.Expires).Abs() < jump
-}
-
-// left is the time until the keys expire.
-func (h *held) left(now instant) time.Duration {
-	if h.lifetime == forever {
-		return forever
-	}
-	return now.until(h.end)
-}
-
-// State is how it stands with the keys of a [Monitor].
-type State int
-
-const (
-	// StateOK: the keys are valid, and the last attempt to renew them succeeded.
-	StateOK State = iota
-	// StateLate: renewing failed, and is tried again while the keys are valid.
-	StateLate
-	// StateCritical: as StateLate, with less than 5 minutes or a tenth of the lifetime left, whichever is more.
-	StateCritical
-	// StateExpired: there are no valid keys.
-	StateExpired
-)
-
-// String names the state.
-func (s State) String() string {
-	switch s {
-	case StateOK:
-		return "ok"
-	case StateLate:
-		return "late"
-	case StateCritical:
-		return "critical"
-	case StateExpired:
-		return "expired"
-	}
-	return fmt.Sprintf("State(%d)", int(s))
-}
-
-func stateOf(left, lifetime time.Duration, err error) State {
-	switch {
-	case left <= 0:
-		return StateExpired
-	case err == nil:
-		return StateOK
-	case left < max(5*time.Minute, lifetime/10):
-		return StateCritical
-	}
-	return StateLate
-}
 
 // singleAttempt marks the context of a renewal: the pauses between attempts are the monitor's to choose.
 type singleAttempt struct{}
@@ -479,7 +341,7 @@ func (m *Monitor) run() {
 				continue
 			}
 		}
-		isWaking := left <= 0 && m.clocks().mono.Sub(woke.mono) < wakeGrace
+		isWaking := left <= 0 && !m.lazy && m.clocks().mono.Sub(woke.mono) < wakeGrace
 		if m.ctx.Err() == nil && !isWaking {
 			state = m.tell(state, left, err)
 		}

@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -201,6 +202,7 @@ func fixed(keys aws.Credentials) aws.CredentialsProvider {
 func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
+		config.WithLogger(logging.Nop{}),                // or the SDK writes to the program's stderr
 		// Each call has connections of its own, which nobody would close.
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, remote.TLSTimeout, remote.MaxHeaderSize

@@ -1,0 +1,95 @@
+package chaim_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+// assumeRole answers every call with a document of that content.
+func assumeRole(content string) chaimtest.Fault {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/xml")
+		fmt.Fprintf(w, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>%s</AssumeRoleResult></AssumeRoleResponse>`, content)
+	}
+}
+
+// credentialsXML are good, but for what is replaced.
+func credentialsXML(replace ...string) string {
+	text := `<Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>CANARYsecret</SecretAccessKey>` +
+		`<SessionToken>CANARYtoken</SessionToken><Expiration>EXPIRATION</Expiration></Credentials>`
+	return strings.NewReplacer(append(replace, "EXPIRATION", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))...).Replace(text)
+}
+
+func TestSTSReplies(t *testing.T) {
+	noSDKConfig(t)
+	for _, tt := range []struct {
+		name   string
+		fault  func() chaimtest.Fault
+		says   string // empty for success
+		denied bool
+		code   string
+		calls  int
+	}{
+		{name: "good", fault: func() chaimtest.Fault { return assumeRole(credentialsXML()) }, calls: 1},
+		{name: "fractional seconds", fault: func() chaimtest.Fault {
+			return assumeRole(credentialsXML("EXPIRATION", time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z")))
+		}, calls: 1},
+		{name: "empty", fault: func() chaimtest.Fault { return chaimtest.Body("") }, says: "no credentials", calls: 1},
+		{name: "no credentials", fault: func() chaimtest.Fault { return assumeRole("") }, says: "no credentials", calls: 1},
+		{name: "no key id", fault: func() chaimtest.Fault { return assumeRole(credentialsXML("ASIAIOSFODNN7EXAMPLE", "")) }, says: "access key id", calls: 1},
+		{name: "no secret", fault: func() chaimtest.Fault { return assumeRole(credentialsXML("CANARYsecret", "")) }, says: "secret access key", calls: 1},
+		{name: "no token", fault: func() chaimtest.Fault { return assumeRole(credentialsXML("CANARYtoken", "")) }, says: "session token", calls: 1},
+		{name: "newline in the token", fault: func() chaimtest.Fault { return assumeRole(credentialsXML("CANARYtoken", "CANARY&#10;[x]")) }, says: "session token", calls: 1},
+		{name: "no expiration", fault: func() chaimtest.Fault {
+			return assumeRole(credentialsXML("<Expiration>EXPIRATION</Expiration>", ""))
+		}, says: "no expiration", calls: 1},
+		{name: "unreadable expiration", fault: func() chaimtest.Fault { return assumeRole(credentialsXML("EXPIRATION", "soon CANARY")) }, says: "cannot be read", calls: 1},
+		{name: "expired", fault: func() chaimtest.Fault { return assumeRole(credentialsXML("EXPIRATION", "1999-12-31T23:00:00Z")) }, says: "expired", calls: 1},
+		{name: "in the far future", fault: func() chaimtest.Fault { return assumeRole(credentialsXML("EXPIRATION", "2036-01-01T00:00:00Z")) }, says: "12 hours", calls: 1},
+		{name: "another account", fault: func() chaimtest.Fault {
+			return assumeRole(credentialsXML() + `<AssumedRoleUser><Arn>arn:aws:sts::999999999999:assumed-role/a/b</Arn></AssumedRoleUser>`)
+		}, says: "another role or account", calls: 1},
+		{name: "HTML", fault: func() chaimtest.Fault { return chaimtest.Body("<html>CANARY</html>") }, says: "reply", calls: 1},
+		{name: "garbage", fault: chaimtest.Garbage, says: "reply", calls: 1},
+		{name: "huge", fault: chaimtest.Huge, says: "reply", calls: 1},
+		{name: "redirect", fault: func() chaimtest.Fault { return chaimtest.Redirect("https://evil.example/") }, says: "307", calls: 1, code: "UnknownReply"},
+		{name: "server error", fault: func() chaimtest.Fault { return chaimtest.Status(500) }, says: "500", calls: 3, code: "InternalFailure"},
+		{name: "throttled", fault: func() chaimtest.Fault { return chaimtest.Throttle(0) }, says: "Throttling", calls: 3, code: "Throttling"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := chaimtest.NewServer(t)
+				srv.Inject(-1, tt.fault())
+				creds, err := stsFor(srv).Retrieve(t.Context())
+				assert.Len(t, srv.Requests(), tt.calls)
+				if tt.says == "" {
+					require.NoError(t, err)
+					assert.WithinDuration(t, time.Now().Add(time.Hour), creds.Expires, 0)
+					return
+				}
+				require.ErrorContains(t, err, tt.says)
+				assert.Equal(t, aws.Credentials{Source: "chaim"}, creds)
+				assert.Equal(t, 1, strings.Count(err.Error(), "chaim: "), "%v", err)
+				assertNoSecretIn(t, err, "CANARY")
+				var refusal smithy.APIError
+				if tt.code != "" && assert.ErrorAs(t, err, &refusal) {
+					assert.Equal(t, tt.code, refusal.ErrorCode())
+				}
+				assert.Equal(t, tt.denied, errors.Is(err, chaim.ErrDenied))
+			})
+		})
+	}
+}
