@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,11 +24,11 @@ import (
 )
 
 // countingSource gives a new set of one hour at each call.
-func countingSource(calls *int) aws.CredentialsProvider {
+func countingSource(calls *atomic.Int32) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		*calls++
+		n := calls.Add(1)
 		return aws.Credentials{
-			AccessKeyID: fmt.Sprintf("ASIAOURS%012d", *calls), SecretAccessKey: "s", SessionToken: "t",
+			AccessKeyID: fmt.Sprintf("ASIAOURS%012d", n), SecretAccessKey: "s", SessionToken: "t",
 			CanExpire: true, Expires: time.Now().Add(time.Hour),
 		}, nil
 	})
@@ -70,7 +71,7 @@ func TestRenewalByAnotherProcessIsAdopted(t *testing.T) {
 	for name, opts := range map[string]Options{"keys": {}, "process": {Form: Process}, "kept": {Keep: true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				calls := 0
+				var calls atomic.Int32
 				opts.Account, opts.Source, opts.Dir = "sredev", countingSource(&calls), t.TempDir()
 				c, err := New(opts)
 				require.NoError(t, err)
@@ -84,13 +85,13 @@ func TestRenewalByAnotherProcessIsAdopted(t *testing.T) {
 				<-time.After(31 * time.Minute)
 				assert.NotEqual(t, first, c.Creds())
 				assert.Equal(t, "ASIATHEIRS0000000000", c.Creds().AccessKeyID)
-				assert.Equal(t, 1, calls, "the source was not asked")
+				assert.EqualValues(t, 1, calls.Load(), "the source was not asked")
 				doc, err := c.file.Read()
 				require.NoError(t, err)
 				assert.Contains(t, string(doc), "expires = "+strconv.FormatInt(c.Creds().Expires.Unix(), 10))
 
 				<-time.After(time.Hour)
-				assert.Greater(t, calls, 1)
+				assert.Greater(t, calls.Load(), int32(1))
 				assert.Contains(t, c.Creds().AccessKeyID, "ASIAOURS", "and the next renewal is our own")
 				require.NoError(t, c.Close())
 				doc, err = os.ReadFile(filepath.Join(opts.Dir, "credentials"))
@@ -120,7 +121,7 @@ func TestWhatIsNoRenewalIsNotAdopted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				calls := 0
+				var calls atomic.Int32
 				c, err := New(Options{Account: "sredev", Form: tt.form, Source: countingSource(&calls), Dir: t.TempDir()})
 				require.NoError(t, err)
 				defer c.Close()
@@ -139,7 +140,7 @@ func TestWhatIsNoRenewalIsNotAdopted(t *testing.T) {
 				assert.Contains(t, string(doc), "ASIAOURS000000000001", "the profile has the scope's keys again")
 				<-time.After(40 * time.Minute)
 				assert.Contains(t, c.Creds().AccessKeyID, "ASIAOURS")
-				assert.Greater(t, calls, 1)
+				assert.Greater(t, calls.Load(), int32(1))
 			})
 		})
 	}
@@ -149,7 +150,7 @@ func TestWhatSomebodyElseBrokeIsWrittenAgain(t *testing.T) {
 	for _, form := range []ProfileForm{Keys, Process} {
 		t.Run(form.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				calls := 0
+				var calls atomic.Int32
 				c, err := New(Options{Account: "sredev", Form: form, Source: countingSource(&calls), Dir: t.TempDir()})
 				require.NoError(t, err)
 				defer c.Close()

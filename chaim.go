@@ -213,13 +213,15 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 		if err == nil {
 			err = m.renew(ctx, false)
 		}
-		if c.isReplaced(m, err) {
-			continue
+		if m != nil && err == nil {
+			if h := m.current.Load(); h != nil {
+				return credsFrom(h.creds, c.opts.Region), nil
+			}
+			err = ErrClosed
 		}
-		if err != nil {
+		if !c.isReplaced(m, err) {
 			return AwsCreds{}, err
 		}
-		return c.Creds(), nil
 	}
 }
 
@@ -310,13 +312,15 @@ func (c *Client) request(ctx context.Context) (*grant, error) {
 		return nil, err
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
-	if _, err := hold(g.creds.sdk(), readClocks()); err != nil {
+	now := readClocks()
+	h, err := hold(g.creds.sdk(), now)
+	if err != nil {
 		return nil, err
 	}
-	old := c.latest.Load()
-	if old != nil && !old.creds.Expired(0) && old.creds.AccessKeyID != g.creds.AccessKeyID &&
-		!g.creds.Expires.IsZero() && g.creds.Expires.Before(old.creds.Expires) {
-		return nil, errEndsSooner
+	if m := c.monitor.Load(); m != nil { // which must not refuse what is in the profile by then
+		if old := m.current.Load(); old != nil && h.endsSooner(old, now) {
+			return nil, errEndsSooner
+		}
 	}
 	return &g, nil
 }
@@ -334,25 +338,19 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		return err
 	}
 	defer c.passTurn()
-	if profile == c.Profile() {
-		c.stopRenewing() // it may be about to write
-	}
-	if profile == c.Profile() && c.hasWritten() {
-		isOurs, err := c.remove(ctx)
-		if err == nil && !isOurs {
-			err = fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
-		}
-		return err
-	}
-
-	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) && !c.hasWritten() {
 		return nil // and no lock file is made
 	}
-	return c.file.Edit(ctx, func(doc []byte) ([]byte, error) {
+	isOwn := false
+	err := c.edit(ctx, func(doc []byte) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, profile)
+		isOwn = profile == c.written.section
 		switch {
 		case err != nil || !exists:
 			return doc, err
+		case isOwn && !c.owns(pairs):
+			return nil, fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
+		case isOwn:
 		case pairs[inifile.MarkerKey] == "":
 			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
 		case pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):
@@ -362,6 +360,11 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		}
 		return inifile.Delete(doc, profile)
 	})
+	if err == nil && isOwn {
+		c.stopRenewing()
+		_, err = c.remove(ctx) // with what was written since
+	}
+	return err
 }
 
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first.

@@ -85,9 +85,9 @@ const (
 )
 
 // expirationHere puts the end of keys that have just come, by the server's clock, on this machine's clock, so that a wrong
-// one shortens or lengthens nothing. server is what its clock said after the request was sent, or zero. Keys of no use
-// are an error.
-func expirationHere(expires, server, sent time.Time, log *slog.Logger) (time.Time, error) {
+// one shortens or lengthens nothing. server is what its clock said after the request was sent, or zero, and asked the
+// lifetime that was asked for, beyond which a Date lengthens nothing. Keys of no use are an error.
+func expirationHere(expires, server, sent time.Time, asked time.Duration, log *slog.Logger) (time.Time, error) {
 	now := time.Now().Round(0)
 	sent = sent.Round(0)
 	var skew time.Duration
@@ -98,6 +98,9 @@ func expirationHere(expires, server, sent time.Time, log *slog.Logger) (time.Tim
 		log.Warn("chaim: the clock of this machine is not that of the server", "ahead", -skew)
 	}
 	left := expires.Sub(now) - skew
+	if skew < 0 && left > asked { // the Date may be that of a proxy
+		left = max(asked, expires.Sub(now))
+	}
 	at := expires.UTC().Format(time.RFC3339)
 	switch {
 	case server.IsZero() && left <= minLeft:
@@ -107,7 +110,7 @@ func expirationHere(expires, server, sent time.Time, log *slog.Logger) (time.Tim
 	case left > maxLeft:
 		return expires, fmt.Errorf("chaim: the keys that came are said to end at %s, %s from now, but AWS gives them for 12 hours at most; is this machine's clock right?", at, left.Round(time.Second))
 	}
-	return expires.Add(-skew), nil
+	return now.Add(left), nil
 }
 
 // Retrieve returns the set as the AWS SDK for Go wants it. It returns an error wrapping [ErrExpired] once the set has

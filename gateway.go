@@ -83,7 +83,7 @@ func (g *gateway) keys(ctx context.Context, account, role string, d time.Duratio
 	if err != nil {
 		return grant{}, err
 	}
-	keys.creds.Expires, err = expirationHere(keys.creds.Expires, reply.date, reply.sent, g.log)
+	keys.creds.Expires, err = expirationHere(keys.creds.Expires, reply.date, reply.sent, d, g.log)
 	return keys, err
 }
 

@@ -42,7 +42,7 @@ var (
 // singleAttempt marks the context of a renewal: the pauses between attempts are the monitor's to choose.
 type singleAttempt struct{}
 
-func isSingleAttempt(ctx context.Context) bool { return ctx.Value(singleAttempt{}) != nil }
+func isSingleAttempt(ctx context.Context) bool { return ctx.Value(singleAttempt{}) == true }
 
 // retrieve calls a provider. Errors of providers that are not chaim's may quote what they read, keys included.
 func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
@@ -260,10 +260,8 @@ func (m *Monitor) fly(f *flight, isSingle bool) {
 	defer cancel()
 	var creds aws.Credentials
 	err := errSourceLeft
-	defer func() { m.land(f, creds, err) }() // also when a test double calls t.FailNow
-	if isSingle {
-		ctx = context.WithValue(ctx, singleAttempt{}, true)
-	}
+	defer func() { m.land(f, creds, err) }()                // also when a test double calls t.FailNow
+	ctx = context.WithValue(ctx, singleAttempt{}, isSingle) // also where ctx came with another monitor's
 	if m.current.Load() != nil {
 		dropCached(m.src)
 	}
@@ -285,14 +283,14 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	if old != nil {
 		left = old.left(now)
 	}
-	if err == nil && left > 0 && h.left(now) < left && !h.sameKeys(old) {
+	if err == nil && old != nil && h.endsSooner(old, now) {
 		err = errEndsSooner
 		f.err = err
 	}
 	switch {
 	case m.closed:
 		f.err = ErrClosed
-	case err == nil && old != nil && h.sameKeys(old):
+	case err == nil && old != nil && sameKeys(creds, old.creds):
 		// A source that caches, such as aws.CredentialsCache, has no new ones yet.
 		m.failures, m.lastErr = 0, nil
 		m.retryAt = now.add(max(left/4, time.Second))

@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -433,8 +434,9 @@ func TestDeleteAccountBesideCalls(t *testing.T) {
 			for range 50 {
 				_, err := c.Retrieve(t.Context())
 				assert.NoError(t, err)
-				_, err = c.RequestKeys(t.Context())
+				creds, err := c.RequestKeys(t.Context())
 				assert.NoError(t, err)
+				assert.NotEmpty(t, creds.AccessKeyID)
 			}
 		})
 	}
@@ -442,6 +444,68 @@ func TestDeleteAccountBesideCalls(t *testing.T) {
 		assert.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
 	}
 	wg.Wait()
+}
+
+// TestDeleteAccountThatIsRefused leaves the scope as it is.
+func TestDeleteAccountThatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		c, err := New(Options{Account: "sredev", Source: src, Dir: t.TempDir()})
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.ErrorIs(t, c.DeleteAccount(ctx, c.Profile()), context.Canceled)
+		doc, err := c.file.Read()
+		require.NoError(t, err)
+		mine := "[tempname]\naws_access_key_id = mine\n"
+		require.NoError(t, os.WriteFile(c.file.Path, []byte(mine), 0o600))
+		assert.ErrorIs(t, c.DeleteAccount(t.Context(), c.Profile()), ErrUnmanagedAccount)
+		require.NoError(t, os.WriteFile(c.file.Path, doc, 0o600))
+		<-time.After(2 * time.Hour)
+		assert.False(t, c.Creds().Expired(0))
+		assert.Greater(t, src.calls.Load(), int32(2))
+	})
+}
+
+func TestKeysThatEndAfterOnesThatDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		calls := 0
+		c, err := New(Options{Account: "sredev", Dir: t.TempDir(), Source: aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			if calls++; calls == 1 {
+				return aws.Credentials{AccessKeyID: "first", SecretAccessKey: "s"}, nil
+			}
+			return src.Retrieve(ctx)
+		})})
+		require.NoError(t, err)
+		defer c.Close()
+		for range 2 {
+			_, err = c.RequestKeys(t.Context())
+			require.NoError(t, err)
+		}
+		<-time.After(3 * time.Hour)
+		doc, err := c.file.Read()
+		require.NoError(t, err)
+		assert.Contains(t, string(doc), fmt.Sprintf("expires = %d", c.Creds().Expires.Unix()))
+		assert.False(t, c.Creds().Expired(0))
+	})
+}
+
+func TestMonitorOnACacheWithJitter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := aws.NewCredentialsCache(&fakeSource{}, func(o *aws.CredentialsCacheOptions) {
+			o.ExpiryWindow, o.ExpiryWindowJitterFrac = 5*time.Minute, 1
+		})
+		var log bytes.Buffer
+		m, err := NewMonitor(t.Context(), cache, MonitorOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		<-time.After(24 * time.Hour)
+		require.NoError(t, m.Close())
+		assert.Empty(t, log.String())
+	})
 }
 
 func TestMonitorOnACachingSource(t *testing.T) {

@@ -56,7 +56,7 @@ type Options struct {
 	NoRenew bool
 	// Source gives the keys in place of a gateway: an [STS], or any provider of the AWS SDK. Nil means the gateway; where
 	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain
-	// as New finds it. That reads its own files, wherever Dir is. As in a [Monitor], what an [aws.CredentialsCache] has is
+	// in the environment that New finds. That reads its own files, wherever Dir is. As in a [Monitor], what an [aws.CredentialsCache] has is
 	// dropped to renew it.
 	Source aws.CredentialsProvider
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
@@ -27,6 +29,9 @@ var partitions = []struct{ name, prefix, region string }{
 // partitionOf names the partition of a region, or of a name such as "aws-cn-global" or "fips-us-gov-west-1" that SDKs take
 // for one.
 func partitionOf(region string) string {
+	if name, isGlobal := strings.CutSuffix(region, "-global"); isGlobal && regionIn(name) != "" {
+		return name
+	}
 	region = strings.TrimPrefix(strings.TrimPrefix(region, "fips-"), "aws-")
 	for _, p := range partitions {
 		if strings.HasPrefix(region, p.prefix) {
@@ -65,15 +70,39 @@ var roleAliases = map[string]string{
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
 func (o *Options) asksSTS() bool { return accountIDRule.MatchString(o.Account) || arn.IsARN(o.Role) }
 
-// sts returns the source for such options, and completes their region. The keys of the SDK's chain are found here and
-// not at each renewal, when the environment may name the profile that is lent.
+// keyVariables are those that tell the SDK which keys to take.
+var keyVariables = []string{
+	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+}
+
+func keyEnvironment() string {
+	var values []string
+	for _, name := range keyVariables {
+		values = append(values, os.Getenv(name))
+	}
+	return strings.Join(values, "\n")
+}
+
+// sts returns the source for such options, and completes their region.
 func (o *Options) sts(ctx context.Context) (*STS, error) {
 	s := &STS{RoleARN: o.Role, Region: o.Region, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
 	cfg, err := s.config(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	s.Keys = cfg.Credentials
+	// A renewal finds keys that were changed meanwhile, but not those of this very scope, to which a program that works in
+	// it may have pointed its environment.
+	environment := keyEnvironment()
+	s.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		provider := cfg.Credentials
+		if keyEnvironment() == environment {
+			if now, err := s.config(ctx, false); err == nil {
+				provider = now.Credentials
+			}
+		}
+		return provider.Retrieve(ctx)
+	})
 	if !arn.IsARN(o.Role) {
 		s.RoleARN = fmt.Sprintf("arn:%s:iam::%s:role/%s", partitionOf(cfg.Region), o.Account, cmp.Or(roleAliases[o.Role], o.Role))
 	}

@@ -94,9 +94,16 @@ func hold(creds aws.Credentials, now instant) (*held, error) {
 	return h, nil
 }
 
-func (h *held) sameKeys(other *held) bool {
-	// The same expiration, once put on this machine's clock, may differ by what the replies took.
-	return h.creds.AccessKeyID == other.creds.AccessKeyID && h.creds.Expires.Sub(other.creds.Expires).Abs() < jump
+// sameKeys reports whether a source has no new keys yet. What it says of their end may differ by what its replies took,
+// or by a jitter of its own.
+func sameKeys(creds, old aws.Credentials) bool {
+	return creds.AccessKeyID == old.AccessKeyID && !creds.Expires.After(old.Expires.Add(jump))
+}
+
+// endsSooner reports whether keys that have come just now are worse than the valid ones at hand.
+func (h *held) endsSooner(old *held, now instant) bool {
+	left := old.left(now)
+	return left > 0 && left != forever && h.left(now) < left && !sameKeys(h.creds, old.creds)
 }
 
 // left is the time until the keys expire.

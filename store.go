@@ -46,10 +46,13 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	if err != nil {
 		return err
 	}
-	c.latest.Store(&g)
-	c.profile.Store(&name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // whoever ended it removes what was written
+	}
+	c.latest.Store(&g)
+	c.profile.Store(&name)
 	c.unstored = nil
 	c.startWatching()
 	return nil
@@ -84,10 +87,12 @@ func (c *Client) newer(pairs map[string]string, ours *grant) *grant {
 
 // processFile is the text of the scope's process file. The caller has c.mu.
 func (c *Client) processFile() []byte {
-	text, err := os.ReadFile(c.scopes.Path(c.written.scope, lease.ProcessExtension))
-	if err != nil {
+	path := c.scopes.Path(c.written.scope, lease.ProcessExtension)
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
 		return nil // as if it were empty
 	}
+	text, _ := os.ReadFile(path)
 	return text
 }
 
@@ -179,7 +184,7 @@ func (c *Client) watch(ctx context.Context) {
 			}
 			continue
 		case isRestored:
-			c.opts.Logger.Warn("chaim: profile was overwritten by another program and is written again", "profile", c.Profile(), "path", c.file.Path)
+			c.opts.Logger.Warn("chaim: profile was changed or removed, and is written again", "profile", c.Profile(), "path", c.file.Path)
 		}
 		seen, trouble = info, ""
 	}

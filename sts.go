@@ -321,7 +321,7 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Tim
 	}
 	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	var err error
-	if set.Expires, err = expirationHere(*out.Credentials.Expiration, server, sent, s.logger()); err != nil {
+	if set.Expires, err = expirationHere(*out.Credentials.Expiration, server, sent, s.duration(), s.logger()); err != nil {
 		return aws.Credentials{}, err
 	}
 	creds := set.sdk()
@@ -383,6 +383,8 @@ func stsFailure(ctx context.Context, err error, secrets []string) error {
 	var reply *smithyhttp.ResponseError
 	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where nobody answered
 	switch {
+	case ctx.Err() != nil:
+		return remote.NetworkError(ctx, err, secrets...)
 	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
 		return &stsError{
 			status:  reply.HTTPStatusCode(),
@@ -394,7 +396,7 @@ func stsFailure(ctx context.Context, err error, secrets []string) error {
 		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", remote.RetryAfter(reply.HTTPResponse().Header)}
 	case isReply:
 		return errors.New("reply cannot be read; is the endpoint that of an STS?")
-	case ctx.Err() != nil || errors.As(err, new(*smithyhttp.RequestSendError)):
+	case errors.As(err, new(*smithyhttp.RequestSendError)):
 		return remote.NetworkError(ctx, err, secrets...)
 	}
 	return remote.Final{Text: remote.ScrubSDK(err.Error(), secrets...)} // the SDK cannot make a request of this

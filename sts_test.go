@@ -177,6 +177,37 @@ func TestSTSKeysAreCancelledAndChecked(t *testing.T) {
 	})
 }
 
+// TestSTSCancelledWhileTheReplyArrives is a cancellation to the caller.
+func TestSTSCancelledWhileTheReplyArrives(t *testing.T) {
+	noSDKConfig(t)
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		s := stsFor(srv)
+		srv.Inject(-1, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			_, _ = io.WriteString(w, "<AssumeRoleResponse>")
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			<-r.Context().Done()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := s.Retrieve(ctx)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// TestSTSDateOfAProxy makes keys last no longer than was asked for.
+func TestSTSDateOfAProxy(t *testing.T) {
+	noSDKConfig(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := stsFor(chaimtest.NewServer(t))
+		s.HTTPClient = &http.Client{Transport: slowBody{credentialsXML(), -5 * time.Hour}, Timeout: time.Minute}
+		creds, err := s.Retrieve(t.Context())
+		require.NoError(t, err)
+		assert.LessOrEqual(t, time.Until(creds.Expires), time.Hour)
+	})
+}
+
 // TestSTSConfigurationErrors are told as such, and not as a network that is down.
 func TestSTSConfigurationErrors(t *testing.T) {
 	noSDKConfig(t)
@@ -194,14 +225,17 @@ func TestSTSConfigurationErrors(t *testing.T) {
 }
 
 // slowBody is an STS that dates its reply at once and takes a while to send it.
-type slowBody struct{ content string }
+type slowBody struct {
+	content string
+	skew    time.Duration // of its clock
+}
 
 func (s slowBody) RoundTrip(req *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	assumeRole(s.content)(w, req)
 	resp := w.Result()
 	resp.Request = req
-	resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	resp.Header.Set("Date", time.Now().Add(s.skew).UTC().Format(http.TimeFormat))
 	body := resp.Body
 	resp.Body = struct {
 		io.Reader
@@ -222,7 +256,7 @@ func TestSTSExpirationDoesNotGrowWhileTheReplyArrives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := stsFor(chaimtest.NewServer(t))
 		end := time.Now().Add(time.Hour)
-		s.HTTPClient = &http.Client{Transport: slowBody{credentialsXML()}, Timeout: time.Minute}
+		s.HTTPClient = &http.Client{Transport: slowBody{content: credentialsXML()}, Timeout: time.Minute}
 		creds, err := s.Retrieve(t.Context())
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, time.Since(end.Add(-time.Hour)), 8*time.Second)
@@ -403,9 +437,35 @@ func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 	}
 	srv.Reset()
 
+	// Keys that were changed in the file meanwhile are found.
+	require.NoError(t, os.Unsetenv("AWS_ACCESS_KEY_ID"))
+	require.NoError(t, os.Unsetenv("AWS_SECRET_ACCESS_KEY"))
+	login := func(user string) {
+		keys := srv.AddKeys("sredev", user)
+		write(t, filepath.Join(home, "credentials"), fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", keys.AccessKeyID, keys.SecretAccessKey))
+	}
+	login("before")
+	client, err := chaim.New(chaim.Options{Account: "222222222222", Role: "mpu"})
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = client.RequestKeys(t.Context())
+	require.NoError(t, err)
+	login("after")
+	_, err = client.RequestKeys(t.Context())
+	require.NoError(t, err)
+	var users []string
+	for _, r := range srv.Requests() {
+		users = append(users, r.User)
+	}
+	assert.Equal(t, []string{"before", "after"}, users)
+	require.NoError(t, client.Close())
+	t.Setenv("AWS_ACCESS_KEY_ID", keys.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey)
+	srv.Reset()
+
 	// Who lends itself the profile still renews with the keys it had before.
 	opts := chaim.Options{Account: "222222222222", Role: "mpu"}
-	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+	err = chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
 		t.Setenv("AWS_PROFILE", c.Profile())
 		t.Setenv("AWS_ACCESS_KEY_ID", c.Creds().AccessKeyID)
 		t.Setenv("AWS_SECRET_ACCESS_KEY", c.Creds().SecretAccessKey)

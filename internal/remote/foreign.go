@@ -27,7 +27,8 @@ func Foreign(err error) error {
 	if before, _, isQuoting := strings.Cut(text, "output:"); isQuoting { // of a credential_process
 		text = before + "[output]"
 	}
-	return &foreign{"chaim: " + ScrubSDK(namedSecret.ReplaceAllString(text, "${1}"+hidden)), err}
+	text = userInfo.ReplaceAllLiteralString(namedSecret.ReplaceAllString(text, "${1}"+hidden), "://"+hidden+"@")
+	return &foreign{"chaim: " + ScrubSDK(text), err}
 }
 
 // ScrubSDK is [Scrub] for texts of the AWS SDK, which name with ARNs who asked for what.

@@ -14,13 +14,24 @@ const (
 	minSecretSize = 3   // anything shorter stands in every text
 )
 
+const secretName = `(?:secret|token|passw|key|credential|authorization)`
+
 var (
 	// An AWS secret access key has 40 characters, a session token hundreds.
 	looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%\\-]{40,}`)
 	// So may the end of an ARN.
-	arnRule = regexp.MustCompile(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w+=,.@/-]+`)
-	// What a provider read, when it quotes that.
-	namedSecret = regexp.MustCompile(`(?i)("?[\w-]*(?:secret|token|passw|key|credential|authorization)[\w-]*"?\s*[:=]\s*)("[^"]*"?|[^\s,;}]+)`)
+	arnRule = regexp.MustCompile(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
+	// What a provider read, when it quotes that: a value after the name of a secret, in JSON, Python, XML, INI files,
+	// headers, URLs and arguments. A colon and a space may also stand before a sentence, unless the name leaves no doubt.
+	namedSecret = regexp.MustCompile(`(?i)(` + strings.Join([]string{
+		`\\*["'][\w-]*` + secretName + `[\w-]*\\*["']\s*[:=]\s*`,
+		`[\w-]*` + secretName + `[\w-]*(?:\s*=\s*|:)`,
+		`[\w-]*(?:secret[\w-]*|passw\w*|session[_-]?token|security[_-]token|authorization):\s+(?:bearer\s+|basic\s+)?`,
+		`<\w*` + secretName + `\w*>\s*`,
+		`--[\w-]*` + secretName + `[\w-]*\s+`,
+		`\b(?:bearer|basic)\s+`,
+	}, "|") + `)(\\*["'](?:[^"'\\]|\\.)*["']?|[^\s<>]+)`)
+	userInfo = regexp.MustCompile(`://[^/\s@]+@`)
 )
 
 // Scrub makes a remote text fit for errors and logs: one line, printable, of that many characters at most, without

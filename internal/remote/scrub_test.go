@@ -61,7 +61,15 @@ func TestForeign(t *testing.T) {
 	for name, text := range map[string]string{
 		"output of a process": `process provider error: parse failed of process output: WARN {"SecretAccessKey":"CANARY32chars"}`,
 		"JSON":                `got {"SecretAccessKey": "CANARY", "password":"CANARY CANARY", "Token":"CANARY`,
-		"pairs":               "aws_secret_access_key = CANARY, token: CANARY; X-Amz-Security-Token=CANARY",
+		"JSON in a string":    `"{\\"SecretAccessKey\\": \\"CANARY\\", \\"x\\": 1}"`,
+		"an escaped quote":    `{"SecretKey": "a\"CANARY"}`,
+		"Python":              `{'SecretAccessKey': 'CANARY', "token": u'x'}`,
+		"XML":                 `<SecretAccessKey>CANARY</SecretAccessKey><SessionToken> CANARY<`,
+		"header":              "Authorization: Bearer CANARY",
+		"URL":                 "Get https://chris:CANARY@proxy.example: refused",
+		"argument":            "exec: helper --secret CANARY --token=CANARY failed",
+		"more than one word":  "password=a;CANARY",
+		"pairs":               "aws_secret_access_key = CANARY, session_token: CANARY; X-Amz-Security-Token=CANARY X-Amz-Security-Token: CANARY",
 	} {
 		err := Foreign(fmt.Errorf("outer: %w", dump{text}))
 		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%d"} {
@@ -75,4 +83,18 @@ func TestForeign(t *testing.T) {
 	err := Foreign(&smithy.DeserializationError{Err: context.Canceled, Snapshot: []byte("CANARY")})
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.False(t, errors.As(err, new(*smithy.DeserializationError)))
+}
+
+func TestForeignKeepsWhatHelps(t *testing.T) {
+	for _, text := range []string{
+		"token has expired",
+		"ExpiredToken: The security token included in the request is expired",
+		"InvalidClientTokenId: The security token included in the request is invalid",
+		"failed to read cached SSO token: open /root/.aws/sso/cache/x.json: no such file",
+		"operation error STS: AssumeRole, https response error StatusCode: 403, RequestID: 27c31e7e-3e06-4850-9328-e5e1f3183598, api error AccessDenied: User: arn:aws:iam::111111111111:user/chris is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::222222222222:role/CrossAccountReadOnly",
+		`Post "https://sts.example:8443/": dial tcp 10.0.0.1:8443: connect: connection refused`,
+		"no EC2 IMDS role found, operation error ec2imds: GetMetadata, request canceled, context deadline exceeded",
+	} {
+		assert.EqualError(t, Foreign(errors.New(text)), "chaim: "+text)
+	}
 }

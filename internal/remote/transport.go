@@ -61,7 +61,7 @@ func (t SmallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
 		next = http.DefaultTransport
 	}
 	resp, err := next.RoundTrip(req)
-	if err == nil {
+	if err == nil && resp.Body != nil {
 		resp.Body = struct {
 			io.Reader
 			io.Closer
@@ -96,8 +96,7 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 	return errtext.Chain(Scrub(errtext.Unprefixed(err), MaxText, secrets...), err)
 }
 
-// Final is what does not pass by itself, such as a TLS peer that cannot be verified. The library's own error would quote
-// names of the peer's choice.
+// Final is what does not pass by itself, such as a TLS peer that cannot be verified.
 type Final struct{ Text string }
 
 func (e Final) Error() string { return e.Text }
