@@ -33,6 +33,7 @@ func stsFor(srv *chaimtest.Server) *chaim.STS {
 	return &chaim.STS{
 		RoleARN:    testRole,
 		Region:     "eu-west-1",
+		Duration:   time.Hour,
 		Keys:       credentials.StaticCredentialsProvider{Value: srv.AddKeys("sredev", "chris")},
 		HTTPClient: srv.HTTPClient(),
 	}
@@ -181,18 +182,13 @@ func TestSTSKeysAreCancelledAndChecked(t *testing.T) {
 func TestSTSCancelledWhileTheReplyArrives(t *testing.T) {
 	noSDKConfig(t)
 	synctest.Test(t, func(t *testing.T) {
-		srv := chaimtest.NewServer(t)
-		s := stsFor(srv)
-		srv.Inject(-1, func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(http.StatusOK)
-			_, _ = io.WriteString(w, "<AssumeRoleResponse>")
-			assert.NoError(t, http.NewResponseController(w).Flush())
-			<-r.Context().Done()
-		})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		s := stsFor(chaimtest.NewServer(t))
+		s.HTTPClient = &http.Client{Transport: slowBody{content: credentialsXML()}, Timeout: time.Minute}
+		why := errors.New("enough")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
 		defer cancel()
 		_, err := s.Retrieve(ctx)
-		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.ErrorIs(t, err, why)
 	})
 }
 
@@ -241,8 +237,12 @@ func (s slowBody) RoundTrip(req *http.Request) (*http.Response, error) {
 		io.Reader
 		io.Closer
 	}{readerFunc(func(p []byte) (int, error) {
-		<-time.After(8 * time.Second)
-		return body.Read(p)
+		select {
+		case <-time.After(8 * time.Second):
+			return body.Read(p)
+		case <-req.Context().Done():
+			return 0, req.Context().Err()
+		}
 	}), body}
 	return resp, nil
 }
@@ -269,7 +269,7 @@ func TestSTSRoleChaining(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	var log bytes.Buffer
 	s := stsFor(srv)
-	s.Keys = &chaim.STS{RoleARN: testRole, Region: s.Region, Keys: s.Keys, HTTPClient: s.HTTPClient}
+	s.Keys = &chaim.STS{RoleARN: testRole, Region: s.Region, Duration: time.Hour, Keys: s.Keys, HTTPClient: s.HTTPClient}
 	s.Duration, s.Logger = 12*time.Hour, slog.New(slog.NewTextHandler(&log, nil))
 	creds, err := s.Retrieve(t.Context())
 	require.NoError(t, err)
