@@ -1,9 +1,13 @@
 package chaim_test
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,4 +96,32 @@ func TestSTSReplies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSTSOverTLS asks a server whose certificate only AWS_CA_BUNDLE vouches for.
+func TestSTSOverTLS(t *testing.T) {
+	noSDKConfig(t)
+	calls := 0
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		assumeRole(credentialsXML())(w, r)
+	}))
+	defer srv.Close()
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s := stsFor(chaimtest.NewServer(t))
+	s.HTTPClient = nil
+	t.Setenv("AWS_ENDPOINT_URL_STS", srv.URL)
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+
+	_, err := s.Retrieve(t.Context())
+	require.ErrorContains(t, err, "failed to verify certificate")
+	assert.Zero(t, calls)
+
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, bundle, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	creds, err := s.Retrieve(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "ASIAIOSFODNN7EXAMPLE", creds.AccessKeyID)
+	assert.Equal(t, 1, calls)
 }
