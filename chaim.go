@@ -183,12 +183,11 @@ func New(opts Options) (*Client, error) {
 // findSource finds the gateway or, without one, how to ask STS.
 func (c *Client) findSource() error {
 	settings, where, err := c.opts.findSettings(c.file)
-	isSTS := errors.Is(err, ErrNotConfigured) && c.opts.asksSTS()
-	if err != nil && !isSTS {
+	if errors.Is(err, ErrNotConfigured) && c.opts.asksSTS() {
+		c.opts.Source, err = c.opts.sts(context.Background())
 		return err
 	}
-	if isSTS {
-		c.opts.Source, err = c.opts.sts(context.Background())
+	if err != nil {
 		return err
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
@@ -202,8 +201,8 @@ func (c *Client) Format(f fmt.State, _ rune) {
 }
 
 // RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set. Keys
-// that another process has put into the profile since, for the same account and role, are new keys too.
-// It returns the errors of the gateway or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
+// that another process has put into the profile since, for the same account, role, duration and region, are new keys too,
+// unless they come from a Source. It returns the errors of the gateway or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
 // nobody gets the lock of the credentials file for 10 seconds, and [ErrClosed] after Close.
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)

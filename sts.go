@@ -46,7 +46,7 @@ const (
 // works. FIPS and dual-stack endpoints, AWS_ENDPOINT_URL_STS, AWS_CA_BUNDLE and proxies are those that the SDK is
 // configured for; its configuration is read at each call, so that source keys which have changed are found.
 //
-// An STS prints without Keys and Policy. It must not be changed while in use, and may be used by any number of
+// An STS prints without Keys, Policy and ExternalID. It must not be changed while in use, and may be used by any number of
 // goroutines; each Retrieve is a call of STS. A [Monitor] or a [Client] shares one.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
@@ -69,7 +69,7 @@ type STS struct {
 	MFASerial string                                // serial number or ARN of the MFA device of the user whose Keys they are; needs TokenCode
 	TokenCode func(context.Context) (string, error) // asks for the device's six digits; is called for each Retrieve, so also to renew
 
-	HTTPClient *http.Client // carries the request, without following redirects; nil means the SDK's, with 10 seconds for an attempt
+	HTTPClient *http.Client // carries the request, without following redirects and with 10 seconds for an attempt unless it has a Timeout; nil means the SDK's
 	Logger     *slog.Logger // gets what is odd but no error; nil means silent
 }
 

@@ -90,7 +90,7 @@ func TestForeignKeepsWhatHelps(t *testing.T) {
 		"token has expired",
 		"ExpiredToken: The security token included in the request is expired",
 		"InvalidClientTokenId: The security token included in the request is invalid",
-		"failed to read cached SSO token: open /root/.aws/sso/cache/x.json: no such file",
+		"failed to read cached SSO token: open /home/chris/.aws/sso/cache/x.json: no such file",
 		"operation error STS: AssumeRole, https response error StatusCode: 403, RequestID: 27c31e7e-3e06-4850-9328-e5e1f3183598, api error AccessDenied: User: arn:aws:iam::111111111111:user/chris is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::222222222222:role/CrossAccountReadOnly",
 		`Post "https://sts.example:8443/": dial tcp 10.0.0.1:8443: connect: connection refused`,
 		"no EC2 IMDS role found, operation error ec2imds: GetMetadata, request canceled, context deadline exceeded",
