@@ -202,7 +202,9 @@ func (c *Client) Format(f fmt.State, _ rune) {
 
 // RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set. Keys
 // that another process has put into the profile since, for the same account, role, duration and region, are new keys too,
-// unless they come from a Source. It returns the errors of the gateway or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
+// but not where they come from a Source.
+//
+// It returns the errors of the gateway, STS or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
 // nobody gets the lock of the credentials file for 10 seconds, and [ErrClosed] after Close.
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)
