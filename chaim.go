@@ -312,8 +312,8 @@ func (c *Client) request(ctx context.Context) (*grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.creds.Region, g.received = c.opts.Region, time.Now()
 	now := readClocks()
+	g.creds.Region, g.received = c.opts.Region, now.mono
 	h, err := hold(g.creds.sdk(), now)
 	if err != nil {
 		return nil, err

@@ -172,15 +172,11 @@ func (g *gateway) call(ctx context.Context, path string, form url.Values, secret
 		if ctx.Err() != nil {
 			return r, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.url)
 		}
-		var ge *GatewayError
-		isReply := errors.As(err, &ge)
-		if isReply && ge.retryAfter > maxRetryAfter || isFinal(err) || n+1 == attempts || isSingleAttempt(ctx) {
+		asked := pauseAskedFor(err)
+		if asked > maxRetryAfter || isFinal(err) || n+1 == attempts || isSingleAttempt(ctx) {
 			return r, err
 		}
-		pause := jittered(retryBase, retryLimit, n, rand.Float64())
-		if isReply {
-			pause = max(pause, ge.retryAfter)
-		}
+		pause := max(jittered(retryBase, retryLimit, n, rand.Float64()), asked)
 		g.log.Info("chaim: gateway failed, will retry", "gateway", g.url, "pause", pause, "error", err)
 		select {
 		case <-time.After(pause):

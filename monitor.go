@@ -191,17 +191,12 @@ func (m *Monitor) untried() error {
 
 // State tells how it stands with the keys. After Close it is [StateExpired].
 func (m *Monitor) State() State {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	h := m.current.Load()
 	if h == nil {
 		return StateExpired
 	}
-	err := m.lastErr
-	if m.lazy {
-		err = nil // nobody tries again
-	}
-	return stateOf(h.left(m.clocks()), h.lifetime, err)
+	_, left, err := m.plan(m.clocks())
+	return stateOf(left, h.lifetime, err)
 }
 
 // Updated is signalled after each renewal and each change of [Monitor.State]. Signals that nobody has received merge

@@ -56,8 +56,8 @@ type Options struct {
 	NoRenew bool
 	// Source gives the keys in place of a gateway: an [STS], or any provider of the AWS SDK. Nil means the gateway; where
 	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain
-	// in the environment that New finds. That reads its own files, wherever Dir is. As in a [Monitor], what an [aws.CredentialsCache] has is
-	// dropped to renew it.
+	// in the environment that New finds. That reads its own files, wherever Dir is. As in a [Monitor], what an
+	// [aws.CredentialsCache] has is dropped to renew it.
 	Source aws.CredentialsProvider
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and
 	// CHAIM_REGION; CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the default section of the
@@ -142,7 +142,7 @@ func checkDuration(d time.Duration) error {
 	return nil
 }
 
-// findSettings returns the gateway's settings and where they come from. With [ErrNotConfigured] they name no gateway.
+// findSettings returns the gateway's settings and where they come from.
 func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) {
 	if o.Settings != nil {
 		return o.Settings, "Options.Settings", nil
@@ -160,7 +160,7 @@ func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) 
 	}
 	s, _ := settingsFromPairs(pairs)
 	if s.Endpoint == "" && s.API == "" {
-		return &s, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role", ErrNotConfigured, file.Path)
+		return nil, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role", ErrNotConfigured, file.Path)
 	}
 	return &s, "section [default] of " + file.Path, nil
 }

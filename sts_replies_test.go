@@ -1,6 +1,7 @@
 package chaim_test
 
 import (
+	"context"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -125,3 +126,37 @@ func TestSTSOverTLS(t *testing.T) {
 	assert.Equal(t, "ASIAIOSFODNN7EXAMPLE", creds.AccessKeyID)
 	assert.Equal(t, 1, calls)
 }
+
+// TestSTSCancelledWhileTheReplyArrives is a cancellation to the caller.
+func TestSTSCancelledWhileTheReplyArrives(t *testing.T) {
+	noSDKConfig(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := stsFor(chaimtest.NewServer(t))
+		s.HTTPClient = &http.Client{Transport: slowBody{content: credentialsXML()}, Timeout: time.Minute}
+		why := errors.New("enough")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
+		defer cancel()
+		_, err := s.Retrieve(ctx)
+		assert.ErrorIs(t, err, why)
+	})
+}
+
+// TestSTSDateOfAProxy makes keys last no longer than was asked for.
+func TestSTSDateOfAProxy(t *testing.T) {
+	noSDKConfig(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := stsFor(chaimtest.NewServer(t))
+		s.HTTPClient = &http.Client{Transport: slowBody{credentialsXML(), -5 * time.Hour}, Timeout: time.Minute}
+		creds, err := s.Retrieve(t.Context())
+		require.NoError(t, err)
+		assert.LessOrEqual(t, time.Until(creds.Expires), time.Hour)
+	})
+}
+
+// slowBody is an STS that dates its reply at once and takes a while to send it.
+type slowBody struct {
+	content string
+	skew    time.Duration // of its clock
+}
+
+type readerFunc func([]byte) (int, error)

@@ -178,32 +178,6 @@ func TestSTSKeysAreCancelledAndChecked(t *testing.T) {
 	})
 }
 
-// TestSTSCancelledWhileTheReplyArrives is a cancellation to the caller.
-func TestSTSCancelledWhileTheReplyArrives(t *testing.T) {
-	noSDKConfig(t)
-	synctest.Test(t, func(t *testing.T) {
-		s := stsFor(chaimtest.NewServer(t))
-		s.HTTPClient = &http.Client{Transport: slowBody{content: credentialsXML()}, Timeout: time.Minute}
-		why := errors.New("enough")
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
-		defer cancel()
-		_, err := s.Retrieve(ctx)
-		assert.ErrorIs(t, err, why)
-	})
-}
-
-// TestSTSDateOfAProxy makes keys last no longer than was asked for.
-func TestSTSDateOfAProxy(t *testing.T) {
-	noSDKConfig(t)
-	synctest.Test(t, func(t *testing.T) {
-		s := stsFor(chaimtest.NewServer(t))
-		s.HTTPClient = &http.Client{Transport: slowBody{credentialsXML(), -5 * time.Hour}, Timeout: time.Minute}
-		creds, err := s.Retrieve(t.Context())
-		require.NoError(t, err)
-		assert.LessOrEqual(t, time.Until(creds.Expires), time.Hour)
-	})
-}
-
 // TestSTSConfigurationErrors are told as such, and not as a network that is down.
 func TestSTSConfigurationErrors(t *testing.T) {
 	noSDKConfig(t)
@@ -218,12 +192,6 @@ func TestSTSConfigurationErrors(t *testing.T) {
 	_, err = s.Retrieve(t.Context())
 	assert.ErrorContains(t, err, "not an AWS region name")
 	assert.Empty(t, srv.Requests())
-}
-
-// slowBody is an STS that dates its reply at once and takes a while to send it.
-type slowBody struct {
-	content string
-	skew    time.Duration // of its clock
 }
 
 func (s slowBody) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -246,8 +214,6 @@ func (s slowBody) RoundTrip(req *http.Request) (*http.Response, error) {
 	}), body}
 	return resp, nil
 }
-
-type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 

@@ -168,14 +168,14 @@ func (f Files) isDead(id string) (isDead, isThere bool) {
 // folder, where a container or another machine has mounted the credentials file, and then only the end of the keys tells.
 func (f Files) isOver(s Scope, pairs map[string]string) bool {
 	isDead, isThere := f.isDead(s.ID)
-	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.Folder)) || HasExpired(pairs))
+	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.Folder)) || hasExpired(pairs))
 }
 
 // IsLive reports whether the section belongs to a scope that may still run.
 func (f Files) IsLive(pairs map[string]string) bool {
 	s, _ := Of(pairs)
 	if s.ID == "" {
-		return !HasExpired(pairs) // written by something else
+		return !hasExpired(pairs) // written by something else
 	}
 	return !f.isOver(s, pairs)
 }
@@ -186,8 +186,9 @@ type Swept struct {
 	Profile string // the profile that was removed from it; empty for a file
 }
 
-// Sweep looks without the lock first, into doc. Then it cannot tell temporary files of the dead from those of whoever has the lock,
-// and without isThorough it leaves them to that.
+// Sweep removes what the dead left in and beside file, and returns that. It looks without the lock first, into doc. Then it
+// cannot tell temporary files of the dead from those of whoever has the lock, and without isThorough it leaves them to
+// that.
 func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough bool) ([]Swept, error) {
 	scopes, err := Beside(file.Path)
 	if err != nil {
@@ -289,8 +290,8 @@ func (f Files) remains(doc []byte, withTemps bool) remains {
 	return r
 }
 
-// HasExpired reports whether the keys of a section are known to be past their end.
-func HasExpired(pairs map[string]string) bool {
+// hasExpired reports whether the keys of a section are known to be past their end.
+func hasExpired(pairs map[string]string) bool {
 	unix, ok := remote.UnixSeconds(pairs["expires"])
 	return ok && !time.Now().Before(time.Unix(unix, 0))
 }

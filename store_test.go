@@ -3,12 +3,14 @@ package chaim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -32,6 +34,15 @@ func countingSource(calls *atomic.Int32) aws.CredentialsProvider {
 			CanExpire: true, Expires: time.Now().Add(time.Hour),
 		}, nil
 	})
+}
+
+// newClient gets its keys from src.
+func newClient(t *testing.T, src aws.CredentialsProvider) *Client {
+	t.Helper()
+	c, err := New(Options{Account: "sredev", Source: src, Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	return c
 }
 
 // renewElsewhere puts other keys into a client's profile, as another process does that was told to renew it.
@@ -176,4 +187,144 @@ func TestWhatSomebodyElseBrokeIsWrittenAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFirstCallIsShared has callers of a cold client give up before the source answers.
+func TestFirstCallIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		src.delay.Store(int64(3 * time.Second))
+		c := newClient(t, src)
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%5)*time.Second)
+				defer cancel()
+				_, err := c.Retrieve(ctx)
+				if i%5 < 2 {
+					assert.ErrorIs(t, err, context.DeadlineExceeded)
+				} else if i%5 > 2 {
+					assert.NoError(t, err)
+				}
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, src.calls.Load())
+	})
+}
+
+func TestFirstRefusalIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, failure := &fakeSource{}, errors.New("no")
+		src.delay.Store(int64(time.Second))
+		src.fail.Store(&failure)
+		c := newClient(t, src)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				_, err := c.Retrieve(t.Context())
+				assert.ErrorIs(t, err, failure)
+				assert.NotErrorIs(t, err, ErrExpired)
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, src.calls.Load())
+		src.fail.Store(nil)
+		_, err := c.Retrieve(t.Context())
+		assert.NoError(t, err)
+	})
+}
+
+// TestKeysThatCannotBeStored are not asked for again and again.
+func TestKeysThatCannotBeStored(t *testing.T) {
+	for name, tt := range map[string]struct {
+		section string
+		calls   int32
+	}{
+		"taken by the user": {"[tempname]\naws_access_key_id = mine\n", 1},
+		"written twice":     {"[tempname]\naccountname = a\n[tempname]\naccountname = b\n", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := &fakeSource{}
+				c := newClient(t, src)
+				_, err := c.RequestKeys(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(c.file.Path, []byte(tt.section), 0o600))
+				<-time.After(2 * time.Hour)
+				assert.Equal(t, tt.calls, src.calls.Load())
+				require.NoError(t, os.WriteFile(c.file.Path, nil, 0o600))
+				<-time.After(10 * time.Minute)
+				_, err = c.Retrieve(t.Context())
+				assert.NoError(t, err, "and it recovers")
+			})
+		})
+	}
+}
+
+// TestDeleteAccountBesideCalls: only the end of the client itself closes it.
+func TestDeleteAccountBesideCalls(t *testing.T) {
+	c := newClient(t, &fakeSource{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				_, err := c.Retrieve(t.Context())
+				assert.NoError(t, err)
+				creds, err := c.RequestKeys(t.Context())
+				assert.NoError(t, err)
+				assert.NotEmpty(t, creds.AccessKeyID)
+			}
+		})
+	}
+	for range 50 {
+		assert.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
+	}
+	wg.Wait()
+}
+
+// TestDeleteAccountThatIsRefused leaves the scope as it is.
+func TestDeleteAccountThatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		c := newClient(t, src)
+		_, err := c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.ErrorIs(t, c.DeleteAccount(ctx, c.Profile()), context.Canceled)
+		doc, err := c.file.Read()
+		require.NoError(t, err)
+		mine := "[tempname]\naws_access_key_id = mine\n"
+		require.NoError(t, os.WriteFile(c.file.Path, []byte(mine), 0o600))
+		assert.ErrorIs(t, c.DeleteAccount(t.Context(), c.Profile()), ErrUnmanagedAccount)
+		require.NoError(t, os.WriteFile(c.file.Path, doc, 0o600))
+		<-time.After(2 * time.Hour)
+		assert.False(t, c.Creds().Expired(0))
+		assert.Greater(t, src.calls.Load(), int32(2))
+	})
+}
+
+func TestKeysThatEndAfterOnesThatDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fakeSource{}
+		calls := 0
+		c, err := New(Options{Account: "sredev", Dir: t.TempDir(), Source: aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			if calls++; calls == 1 {
+				return aws.Credentials{AccessKeyID: "first", SecretAccessKey: "s"}, nil
+			}
+			return src.Retrieve(ctx)
+		})})
+		require.NoError(t, err)
+		defer c.Close()
+		for range 2 {
+			_, err = c.RequestKeys(t.Context())
+			require.NoError(t, err)
+		}
+		<-time.After(3 * time.Hour)
+		doc, err := c.file.Read()
+		require.NoError(t, err)
+		assert.Contains(t, string(doc), fmt.Sprintf("expires = %d", c.Creds().Expires.Unix()))
+		assert.False(t, c.Creds().Expired(0))
+	})
 }
