@@ -314,7 +314,7 @@ func (c *Client) request(ctx context.Context) (*grant, error) {
 	}
 	now := readClocks()
 	g.creds.Region, g.received = c.opts.Region, now.mono
-	h, err := hold(g.creds.sdk(), now)
+	h, err := hold(g.creds.sdk(), now, 0)
 	if err != nil {
 		return nil, err
 	}

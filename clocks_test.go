@@ -199,7 +199,7 @@ func TestReadersSeeWholeSets(t *testing.T) {
 		return creds
 	}
 	m := &Monitor{clocks: readClocks}
-	first, err := hold(set(0), readClocks())
+	first, err := hold(set(0), readClocks(), 0)
 	require.NoError(t, err)
 	m.current.Store(first)
 	var readers sync.WaitGroup

@@ -85,6 +85,7 @@ type MonitorOptions struct {
 type Monitor struct {
 	src       aws.CredentialsProvider
 	clocks    func() instant
+	random    func() float64
 	log       *slog.Logger
 	lazy      bool        // renew only when a caller finds the keys expired
 	onExpired func(error) // called when keys expired and could not be renewed; may be nil
@@ -132,6 +133,7 @@ func (m *Monitor) init(ctx context.Context) {
 	if m.clocks == nil {
 		m.clocks = readClocks
 	}
+	m.random = rand.Float64
 	m.updated, m.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 }
@@ -268,7 +270,7 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	now := m.clocks()
 	var h *held
 	if err == nil {
-		h, err = hold(creds, now)
+		h, err = hold(creds, now, m.random())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -300,7 +302,7 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	case old != nil:
 		m.failures++
 		m.lastErr = err
-		d := retryDelay(err, m.failures, left, rand.Float64())
+		d := retryDelay(err, m.failures, left, m.random())
 		if m.lazy {
 			d = min(d, lazyPause)
 		}

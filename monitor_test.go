@@ -75,7 +75,7 @@ func TestRetryDelay(t *testing.T) {
 
 func TestLeftIsWhatTheEarlierClockSays(t *testing.T) {
 	now := readClocks()
-	h, err := hold(aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s", CanExpire: true, Expires: now.wall.Add(time.Hour)}, now)
+	h, err := hold(aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s", CanExpire: true, Expires: now.wall.Add(time.Hour)}, now, 0)
 	require.NoError(t, err)
 	assert.Equal(t, time.Hour, h.left(now))
 	assert.Equal(t, 50*time.Minute, h.left(now.add(10*time.Minute)))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -78,7 +77,8 @@ type held struct {
 	checked  atomic.Int64  // nanoseconds after received at which the wall clock was last looked at
 }
 
-func hold(creds aws.Credentials, now instant) (*held, error) {
+// hold takes in a set that is renewed at the soft point for a random u in [0, 1).
+func hold(creds aws.Credentials, now instant, u float64) (*held, error) {
 	h := &held{creds: creds, received: now.mono, lifetime: forever}
 	if !creds.HasKeys() {
 		return nil, errors.New("chaim: the source answered without keys")
@@ -88,7 +88,7 @@ func hold(creds aws.Credentials, now instant) (*held, error) {
 		if h.lifetime <= 0 {
 			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", ErrExpired, creds.Expires.UTC().Format(time.RFC3339))
 		}
-		h.soft = h.lifetime - max(softPoint(h.lifetime, rand.Float64()), minLifetime)
+		h.soft = h.lifetime - max(softPoint(h.lifetime, u), minLifetime)
 		h.end = now.add(h.lifetime)
 	}
 	return h, nil
