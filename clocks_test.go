@@ -198,7 +198,7 @@ func TestReadersSeeWholeSets(t *testing.T) {
 		creds.CanExpire, creds.Expires = true, end.Add(time.Duration(n))
 		return creds
 	}
-	m := &Monitor{clocks: readClocks}
+	m := &Monitor{clocks: readClocks, random: rand.Float64}
 	first, err := hold(set(0), readClocks(), 0)
 	require.NoError(t, err)
 	m.current.Store(first)
