@@ -8,13 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // AwsCreds is one set of temporary AWS credentials. It is a value: it never changes and never renews itself.
@@ -59,58 +57,9 @@ func (c AwsCreds) sdk() aws.Credentials {
 	}
 }
 
-var keyIDRule = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
-
 // malformed names a field that a set of temporary keys cannot have like that, or nothing.
 func (c AwsCreds) malformed() string {
-	for _, f := range []struct{ name, value string }{
-		{"access key id", c.AccessKeyID}, {"secret access key", c.SecretAccessKey}, {"session token", c.SessionToken},
-	} {
-		if inifile.CheckValue("", f.value) != nil || strings.Contains(f.value, " ") {
-			return f.name
-		}
-	}
-	if !keyIDRule.MatchString(c.AccessKeyID) {
-		return "access key id"
-	}
-	return ""
-}
-
-const (
-	dateStep = time.Second // a Date header has whole seconds
-	tellSkew = time.Minute
-
-	minLeft = time.Minute // of keys that came without the server's time
-	maxLeft = maxDuration + 5*time.Minute
-)
-
-// expirationHere puts the end of keys that have just come, by the server's clock, on this machine's clock, so that a wrong
-// one shortens or lengthens nothing. server is what its clock said after the request was sent, or zero, and asked the
-// lifetime that was asked for, beyond which a Date lengthens nothing. Keys of no use are an error.
-func expirationHere(expires, server, sent time.Time, asked time.Duration, log *slog.Logger) (time.Time, error) {
-	now := time.Now().Round(0)
-	sent = sent.Round(0)
-	var skew time.Duration
-	if !server.IsZero() && (server.Before(sent.Add(-dateStep)) || server.After(now)) {
-		skew = server.Sub(sent) // the end is put early, by what the server took to answer
-	}
-	if skew.Abs() > tellSkew {
-		log.Warn("chaim: the clock of this machine is not that of the server", "ahead", -skew)
-	}
-	left := expires.Sub(now) - skew
-	if skew < 0 && left > asked { // the Date may be that of a proxy
-		left = max(asked, expires.Sub(now))
-	}
-	at := expires.UTC().Format(time.RFC3339)
-	switch {
-	case server.IsZero() && left <= minLeft:
-		return expires, fmt.Errorf("%w: the keys that came end at %s, %s from now; is this machine's clock right?", ErrExpired, at, left.Round(time.Second))
-	case left <= 0:
-		return expires, fmt.Errorf("%w: the keys that came had ended at %s, by the server's own clock", ErrExpired, at)
-	case left > maxLeft:
-		return expires, fmt.Errorf("chaim: the keys that came are said to end at %s, %s from now, but AWS gives them for 12 hours at most; is this machine's clock right?", at, left.Round(time.Second))
-	}
-	return now.Add(left), nil
+	return remote.MalformedKeys(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
 }
 
 // Retrieve returns the set as the AWS SDK for Go wants it. It returns an error wrapping [ErrExpired] once the set has

@@ -1,15 +1,9 @@
 package chaim
 
 import (
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -23,10 +17,10 @@ var (
 	ErrNotConfigured = errors.New("chaim: not configured")
 
 	// ErrDenied: the gateway or STS refused whoever asks, either the token or keys, or the right to the account and role.
-	ErrDenied = errors.New("chaim: denied")
+	ErrDenied = remote.ErrDenied
 
 	// ErrExpired: the credentials are past their expiration and could not be renewed.
-	ErrExpired = errors.New("chaim: credentials expired")
+	ErrExpired = remote.ErrExpired
 
 	// ErrClosed: the Client or Monitor was used after Close.
 	ErrClosed = errors.New("chaim: closed")
@@ -62,14 +56,7 @@ type GatewayError struct {
 
 // Error describes the refusal.
 func (e *GatewayError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "chaim: gateway answered %d", e.StatusCode)
-	for _, s := range []string{e.Kind, e.Message} {
-		if s != "" {
-			b.WriteString(": " + s)
-		}
-	}
-	return b.String()
+	return (&remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message}).Error()
 }
 
 // Is reports whether target is [ErrDenied] and the gateway refused the user rather than failed.
@@ -80,28 +67,17 @@ func (e *GatewayError) Is(target error) bool {
 // isFinal reports whether asking again will not help.
 func isFinal(err error) bool {
 	var ge *GatewayError
-	var reply interface{ HTTPStatusCode() int } // of STS, or of whatever service an SDK's provider asks
-	switch {
-	case errors.As(err, &ge):
+	if errors.As(err, &ge) {
 		return ge.final
-	case errors.As(err, &reply):
-		return remote.IsFinalStatus(reply.HTTPStatusCode()) && retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) != aws.TrueTernary
 	}
-	return errors.As(err, new(remote.Final)) || errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, ErrInUse)
+	return remote.IsFinal(err) || errors.Is(err, ErrInUse)
 }
 
 // pauseAskedFor is what the server that gave the error has asked for.
 func pauseAskedFor(err error) time.Duration {
 	var ge *GatewayError
-	var refusal *stsError
-	var reply *smithyhttp.ResponseError
-	switch {
-	case errors.As(err, &ge):
+	if errors.As(err, &ge) {
 		return ge.retryAfter
-	case errors.As(err, &refusal):
-		return refusal.pause
-	case errors.As(err, &reply) && reply.Response != nil:
-		return remote.RetryAfter(reply.HTTPResponse().Header)
 	}
-	return 0
+	return remote.PauseAskedFor(err)
 }

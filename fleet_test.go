@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // epoch is when simulations start.
@@ -167,7 +169,7 @@ func TestRandomFailuresExpireNothing(t *testing.T) {
 			_, expired := newScheduled(lifetime, epoch, random.Float64).live(12*time.Hour, func(time.Duration) (time.Duration, error) {
 				if random.Float64() < 0.1 {
 					failures++
-					return time.Duration(random.Float64() * float64(attemptTimeout)), errAway
+					return time.Duration(random.Float64() * float64(remote.AttemptTimeout)), errAway
 				}
 				return 0, nil
 			})

@@ -39,11 +39,6 @@ var (
 	errEndsSooner     = errors.New("chaim: the source answered with keys that end sooner than those at hand")
 )
 
-// singleAttempt marks the context of a renewal: the pauses between attempts are the monitor's to choose.
-type singleAttempt struct{}
-
-func isSingleAttempt(ctx context.Context) bool { return ctx.Value(singleAttempt{}) == true }
-
 // retrieve calls a provider. Errors of providers that are not chaim's may quote what they read, keys included.
 func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
 	creds, err := src.Retrieve(ctx)
@@ -257,8 +252,8 @@ func (m *Monitor) fly(f *flight, isSingle bool) {
 	defer cancel()
 	var creds aws.Credentials
 	err := errSourceLeft
-	defer func() { m.land(f, creds, err) }()                // also when a test double calls t.FailNow
-	ctx = context.WithValue(ctx, singleAttempt{}, isSingle) // also where ctx came with another monitor's
+	defer func() { m.land(f, creds, err) }()      // also when a test double calls t.FailNow
+	ctx = remote.WithSingleAttempt(ctx, isSingle) // also where ctx came with another monitor's
 	if m.current.Load() != nil {
 		dropCached(m.src)
 	}

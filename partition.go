@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // partitions are the parts of AWS that know nothing of each other, each with what its regions begin with and the
@@ -68,7 +70,7 @@ var roleAliases = map[string]string{
 }
 
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
-func (o *Options) asksSTS() bool { return accountIDRule.MatchString(o.Account) || arn.IsARN(o.Role) }
+func (o *Options) asksSTS() bool { return remote.IsAccountID(o.Account) || arn.IsARN(o.Role) }
 
 // keyVariables are those that tell the SDK which keys to take.
 var keyVariables = []string{
@@ -110,7 +112,7 @@ func (o *Options) sts(ctx context.Context) (*STS, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case accountIDRule.MatchString(o.Account) && role.AccountID != o.Account:
+	case remote.IsAccountID(o.Account) && role.AccountID != o.Account:
 		return nil, fmt.Errorf("chaim: role %s is not one of account %s", role, o.Account)
 	}
 	o.Region = cmp.Or(cfg.Region, regionIn(role.Partition), defaultRegion)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 const (
@@ -41,16 +43,7 @@ func retryDelay(err error, failures int, left time.Duration, u float64) time.Dur
 	if left <= 0 { // nothing is left to lose by waiting
 		limit, longest = time.Minute, 5*time.Minute
 	}
-	return max(jittered(base, limit, failures-1, u), min(pauseAskedFor(err), longest))
-}
-
-// jittered doubles base with every step up to limit, and takes three quarters of that and a random part of the last one.
-func jittered(base, limit time.Duration, step int, u float64) time.Duration {
-	d := limit
-	if step < 16 {
-		d = min(limit, base<<step)
-	}
-	return d*3/4 + time.Duration(u*float64(d/4))
+	return max(remote.Jittered(base, limit, failures-1, u), min(pauseAskedFor(err), longest))
 }
 
 // instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which

@@ -79,7 +79,7 @@ func (c *Client) newer(pairs map[string]string, ours *grant) *grant {
 	}
 	left := time.Until(theirs.Expires)
 	if theirs.AccessKeyID == ours.creds.AccessKeyID || theirs.malformed() != "" || !theirs.Expires.After(ours.creds.Expires) ||
-		left <= ours.lifetime()/2 || left > c.opts.Duration+maxLeft-maxDuration {
+		left <= ours.lifetime()/2 || left > c.opts.Duration+remote.LeftSlack {
 		return nil
 	}
 	return &grant{creds: theirs, account: ours.account, accountID: ours.accountID, expiresStr: pairs["expstr"], received: time.Now()}

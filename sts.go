@@ -26,9 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/remote"
@@ -88,7 +86,7 @@ func (s *STS) check() (arn.ARN, error) {
 	isAWS := err == nil && regionIn(role.Partition) != ""
 	switch {
 	case err != nil, strings.ContainsFunc(s.RoleARN, func(r rune) bool { return r <= 0x20 || r > 0x7e }),
-		isAWS && (role.Service != "iam" || !accountIDRule.MatchString(role.AccountID) || !roleResourceRule.MatchString(role.Resource)):
+		isAWS && (role.Service != "iam" || !remote.IsAccountID(role.AccountID) || !roleResourceRule.MatchString(role.Resource)):
 		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", quoteShort(s.RoleARN))
 	case s.Region != "" && !regionRule.MatchString(s.Region):
 		return role, fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(s.Region))
@@ -147,9 +145,9 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 		if s.Endpoint != "" {
 			o.BaseEndpoint = &s.Endpoint
 		}
-		if isSingleAttempt(ctx) {
+		if remote.IsSingleAttempt(ctx) {
 			o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(isClockSkew)}
+				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(remote.IsClockSkew)}
 			})
 		}
 	})
@@ -175,7 +173,7 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 	withKeys := func(o *sts.Options) { o.Credentials = fixed(keys) }
 	sent := time.Now()
 	out, err := client.AssumeRole(ctx, input, withKeys)
-	if asked := s.duration(); asked > maxChained && isChainingLimit(err) {
+	if asked := s.duration(); asked > maxChained && remote.IsChainingLimit(err) {
 		s.logger().Warn("chaim: role chaining allows keys of one hour only", "role", s.RoleARN, "asked", asked)
 		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
 		sent = time.Now()
@@ -183,7 +181,7 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 	}
 	if err != nil {
 		secrets := []string{keys.SecretAccessKey, keys.SessionToken, s.ExternalID, s.Policy, aws.ToString(input.TokenCode)}
-		err = stsFailure(ctx, err, secrets)
+		err = remote.STSFailure(ctx, err, secrets)
 	} else {
 		creds, err = s.credentials(out, role, sent)
 	}
@@ -321,7 +319,7 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Tim
 	}
 	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	var err error
-	if set.Expires, err = expirationHere(*out.Credentials.Expiration, server, sent, s.duration(), s.logger()); err != nil {
+	if set.Expires, err = remote.ExpirationHere(*out.Credentials.Expiration, server, sent, s.duration(), s.logger()); err != nil {
 		return aws.Credentials{}, err
 	}
 	creds := set.sdk()
@@ -330,77 +328,6 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Tim
 }
 
 func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, silent) }
-
-// isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
-func isChainingLimit(err error) bool {
-	var refusal smithy.APIError
-	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")
-}
-
-// isClockSkew reports whether the SDK will sign again by the server's clock.
-func isClockSkew(err error) aws.Ternary {
-	var skew interface{ RetryableError() bool }
-	isSkew := errors.As(err, new(smithy.APIError)) && errors.As(err, &skew) && skew.RetryableError()
-	return aws.BoolTernary(isSkew)
-}
-
-// stsError is a refusal by STS. The SDK's own would quote the reply, and STS the headers of the request.
-type stsError struct {
-	status        int
-	code, message string
-	pause         time.Duration // that the reply asked for
-}
-
-var _ smithy.APIError = (*stsError)(nil)
-
-func (e *stsError) Error() string {
-	return fmt.Sprintf("chaim: STS answered %d: %s: %s", e.status, e.code, e.message)
-}
-func (e *stsError) ErrorCode() string    { return e.code }
-func (e *stsError) ErrorMessage() string { return e.message }
-func (e *stsError) HTTPStatusCode() int  { return e.status }
-
-func (e *stsError) ErrorFault() smithy.ErrorFault {
-	if e.status >= 500 {
-		return smithy.FaultServer
-	}
-	return smithy.FaultClient
-}
-
-// Is reports whether target is [ErrDenied] and the keys or the role are the reason.
-func (e *stsError) Is(target error) bool { return target == ErrDenied && deniedCodes[e.code] }
-
-// deniedCodes are those of https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html that are about who asks.
-var deniedCodes = map[string]bool{
-	"AccessDenied": true, "AccessDeniedException": true, "ExpiredToken": true, "ExpiredTokenException": true,
-	"IncompleteSignature": true, "InvalidClientTokenId": true, "InvalidAccessKeyId": true, "MissingAuthenticationToken": true,
-	"NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
-}
-
-// stsFailure makes an error of the SDK fit to be shown.
-func stsFailure(ctx context.Context, err error, secrets []string) error {
-	var refusal smithy.APIError
-	var reply *smithyhttp.ResponseError
-	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where nobody answered
-	switch {
-	case ctx.Err() != nil:
-		return remote.NetworkError(ctx, err, secrets...)
-	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
-		return &stsError{
-			status:  reply.HTTPStatusCode(),
-			code:    remote.Scrub(refusal.ErrorCode(), remote.MaxText, secrets...),
-			message: remote.ScrubSDK(refusal.ErrorMessage(), secrets...),
-			pause:   remote.RetryAfter(reply.HTTPResponse().Header),
-		}
-	case isReply && reply.HTTPStatusCode() >= 300:
-		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", remote.RetryAfter(reply.HTTPResponse().Header)}
-	case isReply:
-		return errors.New("reply cannot be read; is the endpoint that of an STS?")
-	case errors.As(err, new(*smithyhttp.RequestSendError)):
-		return remote.NetworkError(ctx, err, secrets...)
-	}
-	return remote.Final{Text: remote.ScrubSDK(err.Error(), secrets...)} // the SDK cannot make a request of this
-}
 
 // String describes where the keys come from, without Keys, Policy and ExternalID.
 func (s STS) String() string {

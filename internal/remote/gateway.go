@@ -21,10 +21,20 @@ type Refusal struct {
 	RetryAfter time.Duration
 }
 
-func (r *Refusal) Error() string { return r.Message }
+// Error describes the refusal.
+func (r *Refusal) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "chaim: gateway answered %d", r.StatusCode)
+	for _, s := range []string{r.Kind, r.Message} {
+		if s != "" {
+			b.WriteString(": " + s)
+		}
+	}
+	return b.String()
+}
 
-// ParseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us.
-func ParseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.Dict, error) {
+// parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us.
+func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.Dict, error) {
 	status := resp.StatusCode
 	switch {
 	case status >= 300 && status < 400:
@@ -43,7 +53,7 @@ func ParseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
 		r := &Refusal{StatusCode: status, Message: "reply is not that of a chaim gateway but " + kindOfBody(resp, body)}
-		r.RetryAfter, r.IsFinal = RetryAfter(resp.Header), IsFinalStatus(status)
+		r.RetryAfter, r.IsFinal = retryAfter(resp.Header), isFinalStatus(status)
 		return nil, r
 	}
 	text := textOf(reply.Text)
@@ -52,7 +62,7 @@ func ParseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 		code = n
 	}
 	if code >= 400 {
-		r := &Refusal{StatusCode: code, RetryAfter: RetryAfter(resp.Header), IsFinal: IsFinalStatus(code)}
+		r := &Refusal{StatusCode: code, RetryAfter: retryAfter(resp.Header), IsFinal: isFinalStatus(code)}
 		if message, ok := reply.Message.(string); ok && text == "" {
 			text = message
 		}
@@ -130,8 +140,8 @@ func exceptionKind(text string) (kind, message string) {
 	}
 }
 
-// StringAt returns the string under a key, or "" where there is something else or nothing.
-func StringAt(d pyliteral.Dict, key string) string {
+// stringAt returns the string under a key, or "" where there is something else or nothing.
+func stringAt(d pyliteral.Dict, key string) string {
 	value, _ := d.Get(key)
 	text, _ := value.(string)
 	return text
@@ -155,8 +165,8 @@ func UnixSeconds(v any) (int64, bool) {
 	return 0, false
 }
 
-// Sequence returns the items of a list or a tuple.
-func Sequence(v any) ([]any, bool) {
+// sequence returns the items of a list or a tuple.
+func sequence(v any) ([]any, bool) {
 	switch v := v.(type) {
 	case []any:
 		return v, true

@@ -1,4 +1,4 @@
-// Package remote reads what servers answer, without letting their words or our secrets through.
+// Package remote asks gateways and reads what servers answer, without letting their words or our secrets through.
 package remote
 
 import (

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -94,30 +93,4 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
 	return errtext.Chain(Scrub(errtext.Unprefixed(err), MaxText, secrets...), err)
-}
-
-// Final is what does not pass by itself, such as a TLS peer that cannot be verified.
-type Final struct{ Text string }
-
-func (e Final) Error() string { return e.Text }
-
-// IsFinalStatus reports whether a status will still be the answer in a while.
-func IsFinalStatus(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	}
-	return status >= 400 && status < 500
-}
-
-// RetryAfter reads the header of that name, in seconds or as a date (RFC 9110 section 10.2.3).
-func RetryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 1<<20 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }

@@ -1,0 +1,240 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/pyliteral"
+)
+
+const (
+	version = "0.1.0"
+
+	// AttemptTimeout is how long a gateway has for one reply: API Gateway may take 29 s to its first byte.
+	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+	AttemptTimeout = 35 * time.Second
+
+	attempts      = 3
+	retryBase     = 500 * time.Millisecond
+	retryLimit    = 5 * time.Second
+	maxRetryAfter = 30 * time.Second // a longer pause is the caller's decision
+)
+
+var errAttemptTimeout = fmt.Errorf("no complete reply within %s", AttemptTimeout)
+
+// Gateway asks one chaim gateway. Its errors are a [*Refusal], or tell why no reply came.
+type Gateway struct {
+	URL                  string // ends in a slash
+	Username, Token      string
+	SlackID, WorkspaceID string // optional
+	HTTP                 *http.Client
+	Log                  *slog.Logger
+}
+
+// GatewayKeys are keys of a gateway, and what it says of them.
+type GatewayKeys struct {
+	Creds       aws.Credentials // end by the clock of this machine; with the id of the account, where the gateway tells
+	Account     string          // the gateway's name for it, which may be anything
+	ExpiresText string          // its words for the expiration, may be empty
+	ConsoleURL  string          // signed-in console link, may be empty
+}
+
+// GatewayAccount is an AWS account that a gateway knows.
+type GatewayAccount struct{ ID, Name string }
+
+// Keys asks for credentials. duration is d in the form that gateways take.
+func (g *Gateway) Keys(ctx context.Context, account, role, duration string, d time.Duration) (GatewayKeys, error) {
+	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, role, duration}, ",")))
+	if err != nil {
+		return GatewayKeys{}, err
+	}
+	keys, err := parseKeys(reply.Dict, account)
+	if err != nil {
+		return GatewayKeys{}, err
+	}
+	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, reply.date, reply.sent, d, g.Log)
+	return keys, err
+}
+
+// Accounts asks for the accounts that the gateway knows.
+func (g *Gateway) Accounts(ctx context.Context) ([]GatewayAccount, error) {
+	reply, err := g.call(ctx, "", g.form("--list"))
+	if err != nil {
+		return nil, err
+	}
+	list, _ := reply.Get("accountlist")
+	items, ok := sequence(list)
+	if !ok {
+		return nil, badReply("reply has no account list")
+	}
+	accounts := make([]GatewayAccount, 0, len(items))
+	for _, item := range items {
+		fields, _ := sequence(item)
+		if len(fields) != 2 {
+			return nil, badReply("account list has an entry that is not a pair")
+		}
+		id, isID := fields[0].(string)
+		name, isName := fields[1].(string)
+		if !isID || !isName {
+			return nil, badReply("account list has an entry that is not an id and a name")
+		}
+		accounts = append(accounts, GatewayAccount{id, name})
+	}
+	return accounts, nil
+}
+
+// ConsoleURL asks for a signed-in console link.
+func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account string) (string, error) {
+	form := url.Values{
+		"accesskey": {creds.AccessKeyID},
+		"secret":    {creds.SecretAccessKey},
+		"session":   {creds.SessionToken},
+		"duration":  {strconv.Itoa(int(time.Until(creds.Expires).Seconds()))},
+		"username":  {g.Username},
+		"account":   {account},
+		"useragent": {"chaim-go " + version},
+	}
+	reply, err := g.call(ctx, "gui", form, creds.SecretAccessKey, creds.SessionToken)
+	if err != nil {
+		return "", err
+	}
+	link := stringAt(reply.Dict, "url")
+	if !isConsoleURL(link) {
+		return "", badReply("reply has no https link")
+	}
+	return link, nil
+}
+
+func (g *Gateway) form(text string) url.Values {
+	form := url.Values{
+		"text":         {text},
+		"user_name":    {g.Username},
+		"token":        {g.Token},
+		"response_url": {"ignoreme"},
+		"useragent":    {"chaim-go " + version},
+	}
+	if g.SlackID != "" {
+		form.Set("user_id", g.SlackID)
+	}
+	if g.WorkspaceID != "" {
+		form.Set("team_id", g.WorkspaceID)
+	}
+	return form
+}
+
+// gatewayReply is what a gateway answers with.
+type gatewayReply struct {
+	pyliteral.Dict
+	sent time.Time // when it was asked
+	date time.Time // what the gateway's clock said then; zero if it did not
+}
+
+// call posts a form and returns the gateway's reply. What may pass is tried again, unless ctx asks for a single attempt;
+// refusals are not. secrets are never in the error.
+func (g *Gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (gatewayReply, error) {
+	secrets = append(secrets, g.Token)
+	for n := 0; ; n++ {
+		r, err := g.attempt(ctx, path, form, secrets)
+		if err == nil {
+			return r, nil
+		}
+		if ctx.Err() != nil {
+			return r, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.URL)
+		}
+		asked := PauseAskedFor(err)
+		if asked > maxRetryAfter || IsFinal(err) || n+1 == attempts || IsSingleAttempt(ctx) {
+			return r, err
+		}
+		pause := max(Jittered(retryBase, retryLimit, n, rand.Float64()), asked)
+		g.Log.Info("chaim: gateway failed, will retry", "gateway", g.URL, "pause", pause, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return r, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.URL)
+		}
+	}
+}
+
+func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, secrets []string) (r gatewayReply, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, AttemptTimeout, errAttemptTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return r, errtext.Wrap(err, "asking gateway %s", g.URL)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "chaim-go/"+version)
+
+	r.sent = time.Now()
+	resp, err := g.HTTP.Do(req)
+	if err != nil {
+		return r, errtext.Wrap(NetworkError(ctx, err, g.Token), "asking gateway %s", g.URL)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxReplySize+1))
+	if err != nil {
+		return r, errtext.Wrap(NetworkError(ctx, err, g.Token), "asking gateway %s", g.URL)
+	}
+	r.date, _ = http.ParseTime(resp.Header.Get("Date"))
+	r.Dict, err = parseReply(resp, body, secrets)
+	return r, err
+}
+
+var accountIDRule = regexp.MustCompile(`^[0-9]{12}$`)
+
+// IsAccountID reports whether a text is the id of an AWS account.
+func IsAccountID(text string) bool { return accountIDRule.MatchString(text) }
+
+// parseKeys takes all of a set of keys out of a reply, or none of it.
+func parseKeys(reply pyliteral.Dict, account string) (GatewayKeys, error) {
+	keys := GatewayKeys{
+		Creds: aws.Credentials{
+			AccessKeyID:     stringAt(reply, "accesskeyid"),
+			SecretAccessKey: stringAt(reply, "secretkey"),
+			SessionToken:    stringAt(reply, "sessiontoken"),
+			CanExpire:       true,
+		},
+		Account:     stringAt(reply, "sectionname"),
+		ExpiresText: stringAt(reply, "expiresstr"),
+	}
+	if field := MalformedKeys(keys.Creds.AccessKeyID, keys.Creds.SecretAccessKey, keys.Creds.SessionToken); field != "" {
+		return GatewayKeys{}, badReply(field + " of the reply is missing or malformed")
+	}
+	value, _ := reply.Get("expires")
+	unix, ok := UnixSeconds(value)
+	if !ok {
+		return GatewayKeys{}, badReply("expires of the reply is missing or is not a time in Unix seconds")
+	}
+	keys.Creds.Expires = time.Unix(unix, 0)
+
+	// Keys for another account than the one asked for would send the work there.
+	id, _ := reply.Get("accountid")
+	if id != nil && IsAccountID(account) && id != account {
+		return GatewayKeys{}, badReply("reply has keys for another account")
+	}
+	if text, _ := id.(string); IsAccountID(text) {
+		keys.Creds.AccountID = text
+	}
+	if link := stringAt(reply, "url"); isConsoleURL(link) {
+		keys.ConsoleURL = link
+	}
+	return keys, nil
+}
+
+func isConsoleURL(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && u.Scheme == "https" && u.Host != "" && !strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e })
+}

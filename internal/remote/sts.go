@@ -1,0 +1,84 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// IsChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
+func IsChainingLimit(err error) bool {
+	var refusal smithy.APIError
+	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")
+}
+
+// IsClockSkew reports whether the SDK will sign again by the server's clock.
+func IsClockSkew(err error) aws.Ternary {
+	var skew interface{ RetryableError() bool }
+	isSkew := errors.As(err, new(smithy.APIError)) && errors.As(err, &skew) && skew.RetryableError()
+	return aws.BoolTernary(isSkew)
+}
+
+// STSError is a refusal by STS. The SDK's own would quote the reply, and STS the headers of the request.
+type STSError struct {
+	status        int
+	code, message string
+	pause         time.Duration // that the reply asked for
+}
+
+var _ smithy.APIError = (*STSError)(nil)
+
+func (e *STSError) Error() string {
+	return fmt.Sprintf("chaim: STS answered %d: %s: %s", e.status, e.code, e.message)
+}
+func (e *STSError) ErrorCode() string    { return e.code }
+func (e *STSError) ErrorMessage() string { return e.message }
+func (e *STSError) HTTPStatusCode() int  { return e.status }
+
+func (e *STSError) ErrorFault() smithy.ErrorFault {
+	if e.status >= 500 {
+		return smithy.FaultServer
+	}
+	return smithy.FaultClient
+}
+
+// Is reports whether target is [ErrDenied] and the keys or the role are the reason.
+func (e *STSError) Is(target error) bool { return target == ErrDenied && deniedCodes[e.code] }
+
+// deniedCodes are those of https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html that are about who asks.
+var deniedCodes = map[string]bool{
+	"AccessDenied": true, "AccessDeniedException": true, "ExpiredToken": true, "ExpiredTokenException": true,
+	"IncompleteSignature": true, "InvalidClientTokenId": true, "InvalidAccessKeyId": true, "MissingAuthenticationToken": true,
+	"NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
+}
+
+// STSFailure makes an error of the SDK fit to be shown.
+func STSFailure(ctx context.Context, err error, secrets []string) error {
+	var refusal smithy.APIError
+	var reply *smithyhttp.ResponseError
+	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where nobody answered
+	switch {
+	case ctx.Err() != nil:
+		return NetworkError(ctx, err, secrets...)
+	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
+		return &STSError{
+			status:  reply.HTTPStatusCode(),
+			code:    Scrub(refusal.ErrorCode(), MaxText, secrets...),
+			message: ScrubSDK(refusal.ErrorMessage(), secrets...),
+			pause:   retryAfter(reply.HTTPResponse().Header),
+		}
+	case isReply && reply.HTTPStatusCode() >= 300:
+		return &STSError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", retryAfter(reply.HTTPResponse().Header)}
+	case isReply:
+		return errors.New("reply cannot be read; is the endpoint that of an STS?")
+	case errors.As(err, new(*smithyhttp.RequestSendError)):
+		return NetworkError(ctx, err, secrets...)
+	}
+	return Final{Text: ScrubSDK(err.Error(), secrets...)} // the SDK cannot make a request of this
+}
