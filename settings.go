@@ -15,9 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chaim-go/chaim/internal/partition"
 )
 
-const defaultRegion = "eu-west-1"
+const defaultRegion = partition.DefaultRegion
 
 // Settings say where the chaim gateway is and who asks it. They come from [Options], the environment, the default
 // section of the credentials file, or an init string (see [ParseInit]).

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
 )
 
@@ -83,7 +85,7 @@ var (
 // check refuses what STS would, before anybody is asked.
 func (s *STS) check() (arn.ARN, error) {
 	role, err := arn.Parse(s.RoleARN)
-	isAWS := err == nil && regionIn(role.Partition) != ""
+	isAWS := err == nil && partition.Region(role.Partition) != ""
 	switch {
 	case err != nil, strings.ContainsFunc(s.RoleARN, func(r rune) bool { return r <= 0x20 || r > 0x7e }),
 		isAWS && (role.Service != "iam" || !remote.IsAccountID(role.AccountID) || !roleResourceRule.MatchString(role.Resource)):
@@ -135,9 +137,9 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 		return creds, err
 	}
 	if cfg.Region == "" {
-		cfg.Region = cmp.Or(regionIn(role.Partition), defaultRegion)
+		cfg.Region = cmp.Or(partition.Region(role.Partition), defaultRegion)
 	}
-	if err := checkPartition(role, cfg.Region); err != nil {
+	if err := partition.Check(role, cfg.Region); err != nil {
 		return creds, err
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
@@ -312,7 +314,7 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Tim
 	if out.AssumedRoleUser != nil {
 		who, err := arn.Parse(aws.ToString(out.AssumedRoleUser.Arn))
 		name := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
-		if err == nil && regionIn(role.Partition) != "" && (who.Partition != role.Partition ||
+		if err == nil && partition.Region(role.Partition) != "" && (who.Partition != role.Partition ||
 			who.AccountID != role.AccountID || !strings.HasPrefix(who.Resource, "assumed-role/"+name+"/")) {
 			return aws.Credentials{}, errors.New("reply has keys of another role or account")
 		}
@@ -328,6 +330,57 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Tim
 }
 
 func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, silent) }
+
+// asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
+func (o *Options) asksSTS() bool { return remote.IsAccountID(o.Account) || arn.IsARN(o.Role) }
+
+// keyVariables are those that tell the SDK which keys to take.
+var keyVariables = []string{
+	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+}
+
+func keyEnvironment() string {
+	var values []string
+	for _, name := range keyVariables {
+		values = append(values, os.Getenv(name))
+	}
+	return strings.Join(values, "\n")
+}
+
+// sts returns the source for such options, and completes their region.
+func (o *Options) sts(ctx context.Context) (*STS, error) {
+	s := &STS{RoleARN: o.Role, Region: o.Region, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
+	cfg, err := s.config(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	// A renewal finds keys that were changed meanwhile, but not those of this very scope, to which a program that works in
+	// it may have pointed its environment.
+	environment := keyEnvironment()
+	s.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		provider := cfg.Credentials
+		if keyEnvironment() == environment {
+			if now, err := s.config(ctx, false); err == nil {
+				provider = now.Credentials
+			}
+		}
+		return provider.Retrieve(ctx)
+	})
+	if !arn.IsARN(o.Role) {
+		s.RoleARN = partition.RoleARN(cfg.Region, o.Account, o.Role)
+	}
+	role, err := s.check()
+	switch {
+	case err != nil:
+		return nil, err
+	case remote.IsAccountID(o.Account) && role.AccountID != o.Account:
+		return nil, fmt.Errorf("chaim: role %s is not one of account %s", role, o.Account)
+	}
+	o.Region = cmp.Or(cfg.Region, partition.Region(role.Partition), defaultRegion)
+	s.Region = o.Region
+	return s, partition.Check(role, o.Region)
+}
 
 // String describes where the keys come from, without Keys, Policy and ExternalID.
 func (s STS) String() string {
