@@ -183,7 +183,7 @@ func TestOutageOfAThirdExpiresNothing(t *testing.T) {
 	const monitors = 100
 	for _, lifetime := range lifetimes {
 		// What hangs for as long as one call of STS may take does as little harm as what fails at once.
-		for _, takes := range []time.Duration{0, stsTimeout} {
+		for _, takes := range []time.Duration{0, remote.STSTimeout} {
 			random := rand.New(rand.NewPCG(1, uint64(lifetime)))
 			for step := range 60 {
 				from := lifetime * time.Duration(step) / 60

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 const defaultRegion = partition.DefaultRegion
@@ -108,11 +108,7 @@ func settingsFromEnv() (s Settings, found bool) {
 	return s, found
 }
 
-var (
-	apiRule    = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
-	stageRule  = regexp.MustCompile(`^[A-Za-z0-9_$-]{1,128}$`)
-	regionRule = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+){1,4}$`)
-)
+var regionRule = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+){1,4}$`)
 
 // endpoint returns the gateway's URL, ending in a slash, once it is safe to send the token there. where names the
 // source of the settings for the error.
@@ -137,41 +133,9 @@ func (s *Settings) endpoint(where string, allowInsecure bool) (string, error) {
 	case !regionRule.MatchString(region):
 		return "", fmt.Errorf("chaim: region %q in %s is not an AWS region name", region, where)
 	case s.Endpoint != "":
-		return checkEndpoint(s.Endpoint, where, allowInsecure)
-	case !apiRule.MatchString(s.API):
-		return "", fmt.Errorf("chaim: API id %q in %s is not letters and digits", s.API, where)
-	case !stageRule.MatchString(s.Stage):
-		return "", fmt.Errorf("chaim: stage %q in %s is not an API Gateway stage name", s.Stage, where)
+		return remote.CheckGatewayURL(s.Endpoint, where, allowInsecure)
 	}
-	suffix := "amazonaws.com"
-	if strings.HasPrefix(region, "cn-") {
-		suffix = "amazonaws.com.cn"
-	}
-	return fmt.Sprintf("https://%s.execute-api.%s.%s/%s/", s.API, region, suffix, s.Stage), nil
-}
-
-// checkEndpoint refuses URLs that would carry the token in clear text. The URL itself may hold a password, so errors
-// do not repeat it.
-func checkEndpoint(endpoint, where string, allowInsecure bool) (string, error) {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return "", fmt.Errorf("chaim: gateway URL in %s cannot be parsed", where)
-	}
-	switch {
-	case u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return "", fmt.Errorf("chaim: gateway URL in %s is not an https URL", where)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", fmt.Errorf("chaim: gateway URL in %s has a user, query or fragment; leave them out", where)
-	case u.Scheme == "http" && !isLoopback(u) && !allowInsecure:
-		return "", fmt.Errorf("chaim: gateway URL in %s is plain http to %q: the user token would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", where, u.Host)
-	}
-	return strings.TrimRight(u.String(), "/") + "/", nil
-}
-
-// isLoopback accepts only literal addresses: the name "localhost" can be made to resolve elsewhere.
-func isLoopback(u *url.URL) bool {
-	addr, err := netip.ParseAddr(u.Hostname())
-	return err == nil && addr.IsLoopback()
+	return remote.APIGatewayURL(s.API, s.Stage, region, where)
 }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }

@@ -10,10 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,24 +20,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
-	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
 )
 
-const (
-	stsTimeout = 10 * time.Second // of one attempt
-
-	// Keys of a role that were got with keys of a role are valid for an hour at most.
-	// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-	maxChained = time.Hour
-)
+// Keys of a role that were got with keys of a role are valid for an hour at most.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+const maxChained = time.Hour
 
 // STS gets keys of a role straight from AWS STS, by AssumeRole. RoleARN is required; the zero value of every other field
 // works. FIPS and dual-stack endpoints, AWS_ENDPOINT_URL_STS, AWS_CA_BUNDLE and proxies are those that the SDK is
@@ -143,7 +133,7 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 		return creds, err
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		o.HTTPClient = s.client(cfg)
+		o.HTTPClient = remote.STSClient(s.HTTPClient, cfg)
 		if s.Endpoint != "" {
 			o.BaseEndpoint = &s.Endpoint
 		}
@@ -153,7 +143,7 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 			})
 		}
 	})
-	if err := s.checkEndpoint(client.Options().BaseEndpoint); err != nil {
+	if err := remote.CheckSTSEndpoint(client.Options().BaseEndpoint, s.AllowInsecure, s.logger()); err != nil {
 		return creds, err
 	}
 	provider := s.Keys
@@ -200,60 +190,14 @@ func fixed(keys aws.Credentials) aws.CredentialsProvider {
 
 // config reads the SDK's configuration, without its keys if others are at hand. It touches no network.
 func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
-	options := []func(*config.LoadOptions) error{
-		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
-		config.WithLogger(logging.Nop{}),                // or the SDK writes to the program's stderr
-		// Each call has connections of its own, which nobody would close.
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, remote.TLSTimeout, remote.MaxHeaderSize
-		}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = remote.ConnectTimeout }).WithTimeout(stsTimeout)),
-	}
-	if s.Region != "" {
-		options = append(options, config.WithRegion(s.Region))
-	}
-	if hasKeys {
-		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	cfg, err := remote.SDKConfig(ctx, s.Region, hasKeys)
 	if err != nil {
-		return cfg, errtext.Wrap(remote.Foreign(err), "reading the configuration of the AWS SDK")
+		return cfg, err
 	}
 	if cfg.Region != "" && !regionRule.MatchString(cfg.Region) {
 		return cfg, fmt.Errorf("chaim: region %s of the AWS SDK's configuration is not an AWS region name", quoteShort(cfg.Region))
 	}
 	return cfg, nil
-}
-
-// client carries the request.
-func (s *STS) client(cfg aws.Config) *http.Client {
-	var c http.Client
-	if s.HTTPClient != nil {
-		c = *s.HTTPClient
-	} else if sdk, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-		c.Transport = sdk.GetTransport() // trusts AWS_CA_BUNDLE
-	}
-	c.Timeout = cmp.Or(c.Timeout, stsTimeout)
-	c.CheckRedirect = remote.RefuseRedirect
-	c.Transport = remote.SmallReplies{Next: c.Transport}
-	return &c
-}
-
-// checkEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
-func (s *STS) checkEndpoint(base *string) error {
-	if base == nil {
-		return nil
-	}
-	u, err := url.Parse(*base)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("chaim: endpoint of STS is not an https URL")
-	case u.Scheme == "https" || isLoopback(u):
-	case s.AllowInsecure:
-		s.logger().Warn("chaim: STS is plain http, so anyone on the way can read the keys", "host", u.Host)
-	default:
-		return fmt.Errorf("chaim: endpoint of STS is plain http to %q: the keys would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", u.Host)
-	}
-	return nil
 }
 
 func (s *STS) input(ctx context.Context) (*sts.AssumeRoleInput, error) {
@@ -334,20 +278,6 @@ func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, silent) }
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
 func (o *Options) asksSTS() bool { return remote.IsAccountID(o.Account) || arn.IsARN(o.Role) }
 
-// keyVariables are those that tell the SDK which keys to take.
-var keyVariables = []string{
-	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-}
-
-func keyEnvironment() string {
-	var values []string
-	for _, name := range keyVariables {
-		values = append(values, os.Getenv(name))
-	}
-	return strings.Join(values, "\n")
-}
-
 // sts returns the source for such options, and completes their region.
 func (o *Options) sts(ctx context.Context) (*STS, error) {
 	s := &STS{RoleARN: o.Role, Region: o.Region, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
@@ -357,10 +287,10 @@ func (o *Options) sts(ctx context.Context) (*STS, error) {
 	}
 	// A renewal finds keys that were changed meanwhile, but not those of this very scope, to which a program that works in
 	// it may have pointed its environment.
-	environment := keyEnvironment()
+	environment := remote.KeyEnvironment()
 	s.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		provider := cfg.Credentials
-		if keyEnvironment() == environment {
+		if remote.KeyEnvironment() == environment {
 			if now, err := s.config(ctx, false); err == nil {
 				provider = now.Credentials
 			}

@@ -184,7 +184,7 @@ func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, sec
 		return r, errtext.Wrap(NetworkError(ctx, err, g.Token), "asking gateway %s", g.URL)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxReplySize+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplySize+1))
 	if err != nil {
 		return r, errtext.Wrap(NetworkError(ctx, err, g.Token), "asking gateway %s", g.URL)
 	}

@@ -39,8 +39,8 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 	switch {
 	case status >= 300 && status < 400:
 		return nil, &Refusal{StatusCode: status, Message: "it redirects elsewhere, which would take the user token there; correct the gateway URL", IsFinal: true}
-	case len(body) > MaxReplySize:
-		return nil, &Refusal{StatusCode: status, Message: fmt.Sprintf("reply is larger than %d bytes", MaxReplySize), IsFinal: true}
+	case len(body) > maxReplySize:
+		return nil, &Refusal{StatusCode: status, Message: fmt.Sprintf("reply is larger than %d bytes", maxReplySize), IsFinal: true}
 	}
 
 	// The parts of all replies: a chaim gateway's, API Gateway's "message", a crashed Lambda's "errorType".

@@ -62,7 +62,7 @@ func isFinalStatus(status int) bool {
 // PauseAskedFor is what the server that gave the error has asked for.
 func PauseAskedFor(err error) time.Duration {
 	var refusal *Refusal
-	var ofSTS *STSError
+	var ofSTS *stsError
 	var reply *smithyhttp.ResponseError
 	switch {
 	case errors.As(err, &refusal):

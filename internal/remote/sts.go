@@ -25,23 +25,23 @@ func IsClockSkew(err error) aws.Ternary {
 	return aws.BoolTernary(isSkew)
 }
 
-// STSError is a refusal by STS. The SDK's own would quote the reply, and STS the headers of the request.
-type STSError struct {
+// stsError is a refusal by STS. The SDK's own would quote the reply, and STS the headers of the request.
+type stsError struct {
 	status        int
 	code, message string
 	pause         time.Duration // that the reply asked for
 }
 
-var _ smithy.APIError = (*STSError)(nil)
+var _ smithy.APIError = (*stsError)(nil)
 
-func (e *STSError) Error() string {
+func (e *stsError) Error() string {
 	return fmt.Sprintf("chaim: STS answered %d: %s: %s", e.status, e.code, e.message)
 }
-func (e *STSError) ErrorCode() string    { return e.code }
-func (e *STSError) ErrorMessage() string { return e.message }
-func (e *STSError) HTTPStatusCode() int  { return e.status }
+func (e *stsError) ErrorCode() string    { return e.code }
+func (e *stsError) ErrorMessage() string { return e.message }
+func (e *stsError) HTTPStatusCode() int  { return e.status }
 
-func (e *STSError) ErrorFault() smithy.ErrorFault {
+func (e *stsError) ErrorFault() smithy.ErrorFault {
 	if e.status >= 500 {
 		return smithy.FaultServer
 	}
@@ -49,7 +49,7 @@ func (e *STSError) ErrorFault() smithy.ErrorFault {
 }
 
 // Is reports whether target is [ErrDenied] and the keys or the role are the reason.
-func (e *STSError) Is(target error) bool { return target == ErrDenied && deniedCodes[e.code] }
+func (e *stsError) Is(target error) bool { return target == ErrDenied && deniedCodes[e.code] }
 
 // deniedCodes are those of https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html that are about who asks.
 var deniedCodes = map[string]bool{
@@ -67,14 +67,14 @@ func STSFailure(ctx context.Context, err error, secrets []string) error {
 	case ctx.Err() != nil:
 		return NetworkError(ctx, err, secrets...)
 	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
-		return &STSError{
+		return &stsError{
 			status:  reply.HTTPStatusCode(),
 			code:    Scrub(refusal.ErrorCode(), MaxText, secrets...),
 			message: ScrubSDK(refusal.ErrorMessage(), secrets...),
 			pause:   retryAfter(reply.HTTPResponse().Header),
 		}
 	case isReply && reply.HTTPStatusCode() >= 300:
-		return &STSError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", retryAfter(reply.HTTPResponse().Header)}
+		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", retryAfter(reply.HTTPResponse().Header)}
 	case isReply:
 		return errors.New("reply cannot be read; is the endpoint that of an STS?")
 	case errors.As(err, new(*smithyhttp.RequestSendError)):

@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	ConnectTimeout = 3 * time.Second
-	TLSTimeout     = 5 * time.Second
+	connectTimeout = 3 * time.Second
+	tlsTimeout     = 5 * time.Second
 
-	MaxReplySize  = 1 << 20 // after inflating
-	MaxHeaderSize = 64 << 10
+	maxReplySize  = 1 << 20 // after inflating
+	maxHeaderSize = 64 << 10
 )
 
 // NewTransport returns one with these limits, which trusts AWS_CA_BUNDLE and uses the proxy of the environment.
 func NewTransport() (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: ConnectTimeout}).DialContext,
-		TLSHandshakeTimeout:    TLSTimeout,
-		MaxResponseHeaderBytes: MaxHeaderSize,
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		TLSHandshakeTimeout:    tlsTimeout,
+		MaxResponseHeaderBytes: maxHeaderSize,
 		IdleConnTimeout:        90 * time.Second,
 		ForceAttemptHTTP2:      true,
 	}
@@ -51,11 +51,11 @@ func NewTransport() (*http.Transport, error) {
 // 308 points.
 func RefuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// SmallReplies cuts off replies that no STS sends. Nil stands for the default transport.
-type SmallReplies struct{ Next http.RoundTripper }
+// smallReplies cuts off replies that no STS sends. Nil stands for the default transport.
+type smallReplies struct{ next http.RoundTripper }
 
-func (t SmallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
-	next := t.Next
+func (t smallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
+	next := t.next
 	if next == nil {
 		next = http.DefaultTransport
 	}
@@ -64,7 +64,7 @@ func (t SmallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.LimitReader(resp.Body, MaxReplySize), resp.Body}
+		}{io.LimitReader(resp.Body, maxReplySize), resp.Body}
 	}
 	return resp, err
 }

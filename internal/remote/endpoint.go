@@ -1,0 +1,73 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+var (
+	apiRule   = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
+	stageRule = regexp.MustCompile(`^[A-Za-z0-9_$-]{1,128}$`)
+)
+
+// APIGatewayURL is that of a stage of an API, ending in a slash. where names the source of the two for the error.
+func APIGatewayURL(api, stage, region, where string) (string, error) {
+	switch {
+	case !apiRule.MatchString(api):
+		return "", fmt.Errorf("chaim: API id %q in %s is not letters and digits", api, where)
+	case !stageRule.MatchString(stage):
+		return "", fmt.Errorf("chaim: stage %q in %s is not an API Gateway stage name", stage, where)
+	}
+	suffix := "amazonaws.com"
+	if strings.HasPrefix(region, "cn-") {
+		suffix = "amazonaws.com.cn"
+	}
+	return fmt.Sprintf("https://%s.execute-api.%s.%s/%s/", api, region, suffix, stage), nil
+}
+
+// CheckGatewayURL returns the URL, ending in a slash, and refuses those that would carry the token in clear text. The URL
+// itself may hold a password, so errors do not repeat it. where names its source for them.
+func CheckGatewayURL(endpoint, where string, allowInsecure bool) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", fmt.Errorf("chaim: gateway URL in %s cannot be parsed", where)
+	}
+	switch {
+	case u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return "", fmt.Errorf("chaim: gateway URL in %s is not an https URL", where)
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", fmt.Errorf("chaim: gateway URL in %s has a user, query or fragment; leave them out", where)
+	case u.Scheme == "http" && !isLoopback(u) && !allowInsecure:
+		return "", fmt.Errorf("chaim: gateway URL in %s is plain http to %q: the user token would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", where, u.Host)
+	}
+	return strings.TrimRight(u.String(), "/") + "/", nil
+}
+
+// CheckSTSEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
+func CheckSTSEndpoint(base *string, allowInsecure bool, log *slog.Logger) error {
+	if base == nil {
+		return nil
+	}
+	u, err := url.Parse(*base)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("chaim: endpoint of STS is not an https URL")
+	case u.Scheme == "https" || isLoopback(u):
+	case allowInsecure:
+		log.Warn("chaim: STS is plain http, so anyone on the way can read the keys", "host", u.Host)
+	default:
+		return fmt.Errorf("chaim: endpoint of STS is plain http to %q: the keys would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", u.Host)
+	}
+	return nil
+}
+
+// isLoopback accepts only literal addresses: the name "localhost" can be made to resolve elsewhere.
+func isLoopback(u *url.URL) bool {
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,74 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+// STSTimeout is how long STS has for one attempt.
+const STSTimeout = 10 * time.Second
+
+// SDKConfig reads the SDK's configuration, without its keys if others are at hand. It touches no network. An empty region
+// means that of the SDK.
+func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, error) {
+	options := []func(*config.LoadOptions) error{
+		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
+		config.WithLogger(logging.Nop{}),                // or the SDK writes to the program's stderr
+		// Each call has connections of its own, which nobody would close.
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, tlsTimeout, maxHeaderSize
+		}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).WithTimeout(STSTimeout)),
+	}
+	if region != "" {
+		options = append(options, config.WithRegion(region))
+	}
+	if hasKeys {
+		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return cfg, errtext.Wrap(Foreign(err), "reading the configuration of the AWS SDK")
+	}
+	return cfg, nil
+}
+
+// STSClient carries requests to STS, as base does, or as cfg says where that is nil.
+func STSClient(base *http.Client, cfg aws.Config) *http.Client {
+	var c http.Client
+	if base != nil {
+		c = *base
+	} else if sdk, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+		c.Transport = sdk.GetTransport() // trusts AWS_CA_BUNDLE
+	}
+	c.Timeout = cmp.Or(c.Timeout, STSTimeout)
+	c.CheckRedirect = RefuseRedirect
+	c.Transport = smallReplies{c.Transport}
+	return &c
+}
+
+// keyVariables are those that tell the SDK which keys to take.
+var keyVariables = []string{
+	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+}
+
+// KeyEnvironment is what the environment says of which keys the SDK is to take. It may hold keys.
+func KeyEnvironment() string {
+	var values []string
+	for _, name := range keyVariables {
+		values = append(values, os.Getenv(name))
+	}
+	return strings.Join(values, "\n")
+}
