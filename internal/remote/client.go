@@ -181,12 +181,12 @@ func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	r.sent = time.Now()
 	resp, err := g.HTTP.Do(req)
 	if err != nil {
-		return r, errtext.Wrap(NetworkError(ctx, err, g.Token), "asking gateway %s", g.URL)
+		return r, errtext.Wrap(networkError(ctx, err, g.Token), "asking gateway %s", g.URL)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplySize+1))
 	if err != nil {
-		return r, errtext.Wrap(NetworkError(ctx, err, g.Token), "asking gateway %s", g.URL)
+		return r, errtext.Wrap(networkError(ctx, err, g.Token), "asking gateway %s", g.URL)
 	}
 	r.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	r.Dict, err = parseReply(resp, body, secrets)

@@ -28,11 +28,11 @@ func Foreign(err error) error {
 		text = before + "[output]"
 	}
 	text = userInfo.ReplaceAllLiteralString(namedSecret.ReplaceAllString(text, "${1}"+hidden), "://"+hidden+"@")
-	return &foreign{"chaim: " + ScrubSDK(text), err}
+	return &foreign{"chaim: " + scrubSDK(text), err}
 }
 
-// ScrubSDK is [Scrub] for texts of the AWS SDK, which name with ARNs who asked for what.
-func ScrubSDK(text string, secrets ...string) string { return Scrub(text, maxSDKText, secrets...) }
+// scrubSDK is [scrub] for texts of the AWS SDK, which name with ARNs who asked for what.
+func scrubSDK(text string, secrets ...string) string { return scrub(text, maxSDKText, secrets...) }
 
 func (e *foreign) Error() string              { return e.text }
 func (e *foreign) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.text) }

@@ -66,11 +66,11 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 		if message, ok := reply.Message.(string); ok && text == "" {
 			text = message
 		}
-		r.Kind, r.Message = exceptionKind(Scrub(text, MaxText, secrets...))
+		r.Kind, r.Message = exceptionKind(scrub(text, maxText, secrets...))
 		return nil, r
 	}
 	if reply.ErrorType != "" {
-		return nil, &Refusal{StatusCode: code, Kind: Scrub(reply.ErrorType, MaxText, secrets...), Message: Scrub(reply.ErrorMessage, MaxText, secrets...)}
+		return nil, &Refusal{StatusCode: code, Kind: scrub(reply.ErrorType, maxText, secrets...), Message: scrub(reply.ErrorMessage, maxText, secrets...)}
 	}
 	if text == "" {
 		return nil, badReply("reply has no text")

@@ -33,10 +33,10 @@ func Jittered(base, limit time.Duration, step int, u float64) time.Duration {
 	return d*3/4 + time.Duration(u*float64(d/4))
 }
 
-// Final is what does not pass by itself, such as a TLS peer that cannot be verified.
-type Final struct{ Text string }
+// final is what does not pass by itself, such as a TLS peer that cannot be verified.
+type final struct{ text string }
 
-func (e Final) Error() string { return e.Text }
+func (e final) Error() string { return e.text }
 
 // IsFinal reports whether asking again will not help.
 func IsFinal(err error) bool {
@@ -48,7 +48,7 @@ func IsFinal(err error) bool {
 	case errors.As(err, &reply):
 		return isFinalStatus(reply.HTTPStatusCode()) && retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) != aws.TrueTernary
 	}
-	return errors.As(err, new(Final)) || errors.As(err, new(*tls.CertificateVerificationError))
+	return errors.As(err, new(final)) || errors.As(err, new(*tls.CertificateVerificationError))
 }
 
 func isFinalStatus(status int) bool {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	MaxText       = 200 // characters of a remote text that go into an error
+	maxText       = 200 // characters of a remote text that go into an error
 	maxSDKText    = 600 // of a text with the ARNs of who asked for what
 	minSecretSize = 3   // anything shorter stands in every text
 )
@@ -34,9 +34,9 @@ var (
 	userInfo = regexp.MustCompile(`://[^/\s@]+@`)
 )
 
-// Scrub makes a remote text fit for errors and logs: one line, printable, of that many characters at most, without
+// scrub makes a remote text fit for errors and logs: one line, printable, of that many characters at most, without
 // anything that could be a secret, and without the given ones in any case, URL encoding or hex.
-func Scrub(text string, limit int, secrets ...string) string {
+func scrub(text string, limit int, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) < minSecretSize {
 			continue

@@ -41,13 +41,13 @@ func TestScrub(t *testing.T) {
 		"no ARN role/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY":                                                  "no ARN [secret]",
 		"id ASIAEXAMPLE000000001 is not a secret key":                                                           "id ASIAEXAMPLE000000001 is not a secret key",
 	} {
-		assert.Equal(t, want, Scrub(text, MaxText, "abc", "", "a/b="))
+		assert.Equal(t, want, scrub(text, maxText, "abc", "", "a/b="))
 	}
 }
 
 func TestScrubOddSecrets(t *testing.T) {
 	for _, secret := range []string{"CANARY-caf\xe9-12345", "(CANARY[", "\xff\xfeCANARY", strings.Repeat("CANARY", 1<<20)} {
-		assert.NotContains(t, Scrub("it was "+secret+", "+strings.ToLower(secret)+"!", MaxText, secret), "CANARY")
+		assert.NotContains(t, scrub("it was "+secret+", "+strings.ToLower(secret)+"!", maxText, secret), "CANARY")
 	}
 }
 

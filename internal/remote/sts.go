@@ -65,12 +65,12 @@ func STSFailure(ctx context.Context, err error, secrets []string) error {
 	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where nobody answered
 	switch {
 	case ctx.Err() != nil:
-		return NetworkError(ctx, err, secrets...)
+		return networkError(ctx, err, secrets...)
 	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
 		return &stsError{
 			status:  reply.HTTPStatusCode(),
-			code:    Scrub(refusal.ErrorCode(), MaxText, secrets...),
-			message: ScrubSDK(refusal.ErrorMessage(), secrets...),
+			code:    scrub(refusal.ErrorCode(), maxText, secrets...),
+			message: scrubSDK(refusal.ErrorMessage(), secrets...),
 			pause:   retryAfter(reply.HTTPResponse().Header),
 		}
 	case isReply && reply.HTTPStatusCode() >= 300:
@@ -78,7 +78,7 @@ func STSFailure(ctx context.Context, err error, secrets []string) error {
 	case isReply:
 		return errors.New("reply cannot be read; is the endpoint that of an STS?")
 	case errors.As(err, new(*smithyhttp.RequestSendError)):
-		return NetworkError(ctx, err, secrets...)
+		return networkError(ctx, err, secrets...)
 	}
-	return Final{Text: ScrubSDK(err.Error(), secrets...)} // the SDK cannot make a request of this
+	return final{scrubSDK(err.Error(), secrets...)} // the SDK cannot make a request of this
 }

@@ -69,9 +69,9 @@ func (t smallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// NetworkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
+// networkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
 // certificates are kept: others of net/http quote the peer's bytes, which may be keys or an echo of the token.
-func NetworkError(ctx context.Context, err error, secrets ...string) error {
+func networkError(ctx context.Context, err error, secrets ...string) error {
 	var op *net.OpError
 	var dns *net.DNSError
 	var timeout net.Error
@@ -84,7 +84,7 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 	case errors.As(err, &dns):
 		err = dns
 	case errors.As(err, &untrusted):
-		return Final{Scrub(untrusted.Error(), MaxText, secrets...)}
+		return final{scrub(untrusted.Error(), maxText, secrets...)}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = errors.New("no complete reply came back in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -92,5 +92,5 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 	default:
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	return errtext.Chain(Scrub(errtext.Unprefixed(err), MaxText, secrets...), err)
+	return errtext.Chain(scrub(errtext.Unprefixed(err), maxText, secrets...), err)
 }
