@@ -182,17 +182,11 @@ func configRival(name string) string {
 	if err != nil {
 		return "" // the SDKs cannot read it either
 	}
-	for _, s := range inifile.Scan(doc) {
-		if fields := strings.Fields(s.Name()); len(fields) != 2 || fields[0] != "profile" || strings.Trim(fields[1], `"'`) != name {
-			continue
-		}
-		for l := range s.Lines(doc) {
-			if inifile.IsDecisive(l.Key) {
-				return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", s.Name(), path, l.Key)
-			}
-		}
+	section, key := inifile.Rival(doc, name)
+	if key == "" {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", section, path, key)
 }
 
 // owns reports whether a section is still the one this client wrote. The caller has c.mu.
