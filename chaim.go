@@ -52,6 +52,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
+	"github.com/chaim-go/chaim/internal/renewal"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -216,7 +217,7 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 		}
 		if m != nil && err == nil {
 			if h := m.current.Load(); h != nil {
-				return credsFrom(h.creds, c.opts.Region), nil
+				return credsFrom(h.Creds, c.opts.Region), nil
 			}
 			err = ErrClosed
 		}
@@ -312,14 +313,14 @@ func (c *Client) request(ctx context.Context) (*grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := readClocks()
-	g.creds.Region, g.received = c.opts.Region, now.mono
-	h, err := hold(g.creds.sdk(), now, 0)
+	now := renewal.Now()
+	g.creds.Region, g.received = c.opts.Region, now.Mono
+	h, err := renewal.Hold(g.creds.sdk(), now, 0)
 	if err != nil {
 		return nil, err
 	}
 	if m := c.monitor.Load(); m != nil { // which must not refuse what is in the profile by then
-		if old := m.current.Load(); old != nil && h.endsSooner(old, now) {
+		if old := m.current.Load(); old != nil && h.EndsSooner(old, now) {
 			return nil, errEndsSooner
 		}
 	}
@@ -381,7 +382,7 @@ func (c *Client) Profile() string {
 func (c *Client) Creds() AwsCreds {
 	if m := c.monitor.Load(); m != nil {
 		if h := m.current.Load(); h != nil {
-			return credsFrom(h.creds, c.opts.Region)
+			return credsFrom(h.Creds, c.opts.Region)
 		}
 	}
 	return AwsCreds{}

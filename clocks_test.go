@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/renewal"
 )
 
 // machine is a computer whose wall clock can be set, and a source of keys on it. A suspend is a step forward of the wall
@@ -29,9 +31,9 @@ type machine struct {
 	issued    sync.Map     // when a set came, by its number
 }
 
-func (c *machine) clocks() instant {
+func (c *machine) clocks() renewal.Instant {
 	now := time.Now()
-	return instant{now.Round(0).Add(time.Duration(c.ahead.Load())), now}
+	return renewal.Instant{Wall: now.Round(0).Add(time.Duration(c.ahead.Load())), Mono: now}
 }
 
 func (c *machine) step(d time.Duration) { c.ahead.Add(int64(d)) }
@@ -43,9 +45,9 @@ func (c *machine) Retrieve(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, *err
 	}
 	now := c.clocks()
-	c.issued.Store(n, now.mono)
+	c.issued.Store(n, now.Mono)
 	creds := keySet(int(n))
-	creds.CanExpire, creds.Expires = true, now.wall.Add(c.lifetime)
+	creds.CanExpire, creds.Expires = true, now.Wall.Add(c.lifetime)
 	return creds, nil
 }
 
@@ -198,8 +200,8 @@ func TestReadersSeeWholeSets(t *testing.T) {
 		creds.CanExpire, creds.Expires = true, end.Add(time.Duration(n))
 		return creds
 	}
-	m := &Monitor{clocks: readClocks, random: rand.Float64}
-	first, err := hold(set(0), readClocks(), 0)
+	m := &Monitor{clocks: renewal.Now, random: rand.Float64}
+	first, err := renewal.Hold(set(0), renewal.Now(), 0)
 	require.NoError(t, err)
 	m.current.Store(first)
 	var readers sync.WaitGroup

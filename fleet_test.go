@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/renewal"
 )
 
 // epoch is when simulations start.
@@ -42,8 +43,8 @@ type scheduled struct {
 // newScheduled gets its first set at that time.
 func newScheduled(lifetime time.Duration, at time.Time, random func() float64) *scheduled {
 	s := &scheduled{Monitor: &Monitor{random: random}, lifetime: lifetime, now: at}
-	s.clocks = func() instant { return instant{s.now, s.now} }
-	h, err := hold(s.keys(), s.clocks(), random())
+	s.clocks = func() renewal.Instant { return renewal.Instant{Wall: s.now, Mono: s.now} }
+	h, err := renewal.Hold(s.keys(), s.clocks(), random())
 	if err != nil {
 		panic(err)
 	}
@@ -65,7 +66,7 @@ func (s *scheduled) next() time.Time {
 // answer is what the source says at that time: a new set, unless err. It reports whether the keys had expired by then.
 func (s *scheduled) answer(at time.Time, err error) (expired bool) {
 	s.now = at
-	expired = s.current.Load().left(s.clocks()) <= 0
+	expired = s.current.Load().Left(s.clocks()) <= 0
 	s.land(&flight{done: make(chan struct{})}, s.keys(), err)
 	return expired
 }
@@ -134,17 +135,17 @@ func TestSoftPointsAreUniform(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	values := make([]float64, draws)
 	for i := range values {
-		values[i] = position(softPoint(time.Hour, random.Float64()), time.Hour)
+		values[i] = position(renewal.SoftPoint(time.Hour, random.Float64()), time.Hour)
 	}
 	assert.Less(t, distanceFromUniform(values), limit(1.63))
 
-	now := readClocks()
+	now := renewal.Now()
 	for i := range values {
-		h, err := hold(aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: now.wall.Add(time.Hour)}, now, rand.Float64())
+		h, err := renewal.Hold(aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: now.Wall.Add(time.Hour)}, now, rand.Float64())
 		if err != nil {
 			t.Fatal(err)
 		}
-		values[i] = position(h.lifetime-h.soft, h.lifetime)
+		values[i] = position(h.Lifetime-h.Soft, h.Lifetime)
 	}
 	assert.Less(t, distanceFromUniform(values), limit(3.27))
 	assert.GreaterOrEqual(t, values[0], 0.0)

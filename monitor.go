@@ -15,6 +15,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/renewal"
 )
 
 const (
@@ -79,13 +80,13 @@ type MonitorOptions struct {
 // Monitor owns a goroutine, so it must be closed.
 type Monitor struct {
 	src       aws.CredentialsProvider
-	clocks    func() instant
+	clocks    func() renewal.Instant
 	random    func() float64
 	log       *slog.Logger
 	lazy      bool        // renew only when a caller finds the keys expired
 	onExpired func(error) // called when keys expired and could not be renewed; may be nil
 
-	current atomic.Pointer[held] // nil before the first set and after Close
+	current atomic.Pointer[renewal.Held] // nil before the first set and after Close
 	updated chan struct{}
 	wake    chan struct{} // the plan changed
 	ctx     context.Context
@@ -97,7 +98,7 @@ type Monitor struct {
 	flight   *flight
 	failures int // since the last success
 	lastErr  error
-	retryAt  instant // zero unless a retry is planned
+	retryAt  renewal.Instant // zero unless a retry is planned
 }
 
 var _ aws.CredentialsProvider = (*Monitor)(nil)
@@ -126,7 +127,7 @@ func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOp
 // init prepares a monitor that has no keys yet. Values of ctx are passed to the source.
 func (m *Monitor) init(ctx context.Context) {
 	if m.clocks == nil {
-		m.clocks = readClocks
+		m.clocks = renewal.Now
 	}
 	m.random = rand.Float64
 	m.updated, m.wake = make(chan struct{}, 1), make(chan struct{}, 1)
@@ -137,7 +138,7 @@ func (m *Monitor) init(ctx context.Context) {
 func (m *Monitor) Format(f fmt.State, _ rune) {
 	text := "closed"
 	if h := m.current.Load(); h != nil {
-		text = credsFrom(h.creds, "").String()
+		text = credsFrom(h.Creds, "").String()
 	}
 	fmt.Fprintf(f, "chaim.Monitor{%s}", text)
 }
@@ -149,20 +150,20 @@ func (m *Monitor) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m))
 // one has only just failed; then the error wraps [ErrExpired] and the reason. After Close it is [ErrClosed].
 func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if h := m.current.Load(); h != nil {
-		age := time.Since(h.received)
-		if age < h.lifetime && int64(age)-h.checked.Load() < int64(wallCheck) {
-			return h.creds, nil
+		age := time.Since(h.Received)
+		if age < h.Lifetime && int64(age)-h.Checked.Load() < int64(wallCheck) {
+			return h.Creds, nil
 		}
-		if h.left(m.clocks()) > 0 {
-			h.checked.Store(int64(age))
-			return h.creds, nil
+		if h.Left(m.clocks()) > 0 {
+			h.Checked.Store(int64(age))
+			return h.Creds, nil
 		}
 	}
 	err := m.untried()
 	if err == nil {
 		if err = m.renew(ctx, false); err == nil {
 			if h := m.current.Load(); h != nil {
-				return h.creds, nil
+				return h.Creds, nil
 			}
 			err = ErrClosed
 		}
@@ -180,7 +181,7 @@ func (m *Monitor) untried() error {
 	switch {
 	case m.closed:
 		return ErrClosed
-	case m.clocks().until(m.retryAt) > 0:
+	case m.clocks().Until(m.retryAt) > 0:
 		return m.lastErr
 	}
 	return nil
@@ -193,7 +194,7 @@ func (m *Monitor) State() State {
 		return StateExpired
 	}
 	_, left, err := m.plan(m.clocks())
-	return stateOf(left, h.lifetime, err)
+	return stateOf(left, h.Lifetime, err)
 }
 
 // Updated is signalled after each renewal and each change of [Monitor.State]. Signals that nobody has received merge
@@ -263,9 +264,9 @@ func (m *Monitor) fly(f *flight, isSingle bool) {
 // land takes in the outcome of a flight.
 func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	now := m.clocks()
-	var h *held
+	var h *renewal.Held
 	if err == nil {
-		h, err = hold(creds, now, m.random())
+		h, err = renewal.Hold(creds, now, m.random())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -273,22 +274,22 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 	old := m.current.Load()
 	var left time.Duration
 	if old != nil {
-		left = old.left(now)
+		left = old.Left(now)
 	}
-	if err == nil && old != nil && h.endsSooner(old, now) {
+	if err == nil && old != nil && h.EndsSooner(old, now) {
 		err = errEndsSooner
 		f.err = err
 	}
 	switch {
 	case m.closed:
 		f.err = ErrClosed
-	case err == nil && old != nil && sameKeys(creds, old.creds):
+	case err == nil && old != nil && !h.Renews(old):
 		// A source that caches, such as aws.CredentialsCache, has no new ones yet.
 		m.failures, m.lastErr = 0, nil
-		m.retryAt = now.add(max(left/4, time.Second))
+		m.retryAt = now.Add(max(left/4, time.Second))
 	case err == nil:
 		m.current.Store(h)
-		m.failures, m.lastErr, m.retryAt = 0, nil, instant{}
+		m.failures, m.lastErr, m.retryAt = 0, nil, renewal.Instant{}
 		if old == nil {
 			m.wg.Go(m.run)
 		} else {
@@ -301,7 +302,7 @@ func (m *Monitor) land(f *flight, creds aws.Credentials, err error) {
 		if m.lazy {
 			d = min(d, lazyPause)
 		}
-		m.retryAt = now.add(d)
+		m.retryAt = now.Add(d)
 	}
 	close(f.done)
 	signal(m.wake)
@@ -318,10 +319,10 @@ func signal(c chan struct{}) {
 func (m *Monitor) run() {
 	state := StateOK
 	last := m.clocks()
-	var woke instant
+	var woke renewal.Instant
 	for m.ctx.Err() == nil {
 		now := m.clocks()
-		if now.wall.Sub(last.wall)-now.mono.Sub(last.mono) > jump {
+		if now.IsJump(last) {
 			woke = now
 		}
 		last = now
@@ -331,7 +332,7 @@ func (m *Monitor) run() {
 				continue
 			}
 		}
-		isWaking := left <= 0 && !m.lazy && m.clocks().mono.Sub(woke.mono) < wakeGrace
+		isWaking := left <= 0 && !m.lazy && m.clocks().Mono.Sub(woke.Mono) < wakeGrace
 		if m.ctx.Err() == nil && !isWaking {
 			state = m.tell(state, left, err)
 		}
@@ -350,11 +351,11 @@ func (m *Monitor) tell(before State, left time.Duration, err error) State {
 	if h == nil || left <= 0 && err == nil { // what comes of the attempt that is due now?
 		return before
 	}
-	state := stateOf(left, h.lifetime, err)
+	state := stateOf(left, h.Lifetime, err)
 	if state == before {
 		return state
 	}
-	expires := h.creds.Expires.UTC().Format(time.RFC3339)
+	expires := h.Creds.Expires.UTC().Format(time.RFC3339)
 	if state == StateExpired {
 		if !errors.Is(err, ErrExpired) {
 			err = errtext.Because(ErrExpired, err)
@@ -410,21 +411,21 @@ func (m *Monitor) sleep(d time.Duration) {
 }
 
 // plan tells when the next renewal is due, how long the keys are valid, and what keeps them from being renewed.
-func (m *Monitor) plan(now instant) (due, left time.Duration, err error) {
+func (m *Monitor) plan(now renewal.Instant) (due, left time.Duration, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.current.Load()
 	if h == nil {
-		return forever, forever, nil // closed, and about to end
+		return renewal.Forever, renewal.Forever, nil // closed, and about to end
 	}
-	left = h.left(now)
+	left = h.Left(now)
 	switch {
 	case m.lazy && left <= 0:
-		return forever, left, ErrExpired
-	case m.lazy || left == forever:
+		return renewal.Forever, left, ErrExpired
+	case m.lazy || left == renewal.Forever:
 		return left, left, nil
-	case m.retryAt != instant{}:
-		return now.until(m.retryAt), left, m.lastErr
+	case m.retryAt != renewal.Instant{}:
+		return now.Until(m.retryAt), left, m.lastErr
 	}
-	return left - h.soft, left, nil
+	return left - h.Soft, left, nil
 }

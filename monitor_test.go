@@ -38,17 +38,6 @@ func (s *fakeSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
 }
 
-func TestSoftPoint(t *testing.T) {
-	for _, tt := range []struct{ lifetime, from, to time.Duration }{
-		{15 * time.Minute, 7*time.Minute + 30*time.Second, 10 * time.Minute},
-		{time.Hour, 30 * time.Minute, 40 * time.Minute},
-		{12 * time.Hour, 6 * time.Hour, 8 * time.Hour},
-	} {
-		assert.Equal(t, tt.from, softPoint(tt.lifetime, 0))
-		assert.InDelta(t, tt.to, softPoint(tt.lifetime, 0.999999999), float64(time.Second))
-	}
-}
-
 func TestRetryDelay(t *testing.T) {
 	plain := errors.New("network")
 	for _, tt := range []struct {
@@ -71,16 +60,6 @@ func TestRetryDelay(t *testing.T) {
 		assert.Equal(t, tt.min, retryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
 		assert.InDelta(t, tt.max, retryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
 	}
-}
-
-func TestLeftIsWhatTheEarlierClockSays(t *testing.T) {
-	now := readClocks()
-	h, err := hold(aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s", CanExpire: true, Expires: now.wall.Add(time.Hour)}, now, 0)
-	require.NoError(t, err)
-	assert.Equal(t, time.Hour, h.left(now))
-	assert.Equal(t, 50*time.Minute, h.left(now.add(10*time.Minute)))
-	assert.Equal(t, 10*time.Minute, h.left(instant{now.wall.Add(50 * time.Minute), now.mono}), "as after a suspend")
-	assert.Equal(t, 10*time.Minute, h.left(instant{now.wall, now.mono.Add(50 * time.Minute)}), "as after somebody set the clock back")
 }
 
 func TestMonitorWaitsForTheFirstSet(t *testing.T) {
