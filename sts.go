@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/partition"
@@ -165,7 +166,7 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 	withKeys := func(o *sts.Options) { o.Credentials = fixed(keys) }
 	sent := time.Now()
 	out, err := client.AssumeRole(ctx, input, withKeys)
-	if asked := s.duration(); asked > maxChained && remote.IsChainingLimit(err) {
+	if asked := s.duration(); asked > maxChained && isChainingLimit(err) {
 		s.logger().Warn("chaim: role chaining allows keys of one hour only", "role", s.RoleARN, "asked", asked)
 		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
 		sent = time.Now()
@@ -274,6 +275,12 @@ func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Tim
 }
 
 func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, silent) }
+
+// isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
+func isChainingLimit(err error) bool {
+	var refusal smithy.APIError
+	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")
+}
 
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
 func (o *Options) asksSTS() bool { return remote.IsAccountID(o.Account) || arn.IsARN(o.Role) }

@@ -4,19 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
-
-// IsChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
-func IsChainingLimit(err error) bool {
-	var refusal smithy.APIError
-	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")
-}
 
 // IsClockSkew reports whether the SDK will sign again by the server's clock.
 func IsClockSkew(err error) aws.Ternary {
