@@ -26,18 +26,19 @@ func CheckValue(key, v string) error {
 }
 
 // Set returns doc with pairs as the managed keys of the section: written in place where the section exists,
-// with every other line of it kept, or added at the end.
+// with every other line of it kept, or added at the end. [DefaultSection] has rules of its own.
 func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
+	owns := ownerOf(name)
 	for _, p := range pairs {
-		if !isManaged(p.Key, p.Value) {
-			return nil, errors.New("chaim: " + p.Key + " is not a key that chaim writes")
-		}
-		if err := CheckValue(p.Key, p.Value); err != nil {
-			return nil, err
+		if !owns(p.Key, p.Value) {
+			return nil, errors.New("chaim: " + p.Key + " is not a key that chaim writes into section [" + name + "]")
 		}
 	}
+	if err := checkPairs(pairs); err != nil {
+		return nil, err
+	}
 	sections := Scan(doc)
-	s, err := findIn(doc, sections, name)
+	s, lines, err := openSection(doc, sections, name, owns)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +48,58 @@ func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
 	if s == nil {
 		return appendSection(doc, name, pairs)
 	}
-	return rewriteSection(doc, s, pairs)
+	for _, l := range lines {
+		if l.kind == foreignLine && !l.indented && isDecisive(l.Key, pairs) {
+			return nil, s.refusal(doc, "has "+l.Key+", which SDKs use in place of its keys: remove it")
+		}
+	}
+	if name == DefaultSection {
+		return s.rewriteDefault(doc, lines, pairs)
+	}
+	return s.rewrite(doc, lines, pairs), nil
+}
+
+// keyRule matches keys that need no quoting and that every reader compares alike.
+var keyRule = regexp.MustCompile(`^[a-z0-9_.-]{1,64}$`)
+
+// SetKeys returns doc with pairs in the section, whatever their keys mean: in place where a key stands, in any case of
+// its letters, and else below the last line that is owned or below the header. Keys that are owned and not in pairs are
+// removed, every other byte stays, and a section that is missing is added at the end. owned is asked for keys in lower
+// case. Unlike [Set] it does not care which keys an SDK would use, so it is for settings only.
+func SetKeys(doc []byte, name string, pairs []Pair, owned func(key string) bool) ([]byte, error) {
+	for _, p := range pairs {
+		if !keyRule.MatchString(p.Key) {
+			return nil, fmt.Errorf("chaim: key %q is not 1 to 64 lower-case letters, digits and _ . -", p.Key)
+		}
+	}
+	if err := checkPairs(pairs); err != nil {
+		return nil, err
+	}
+	s, lines, err := openSection(doc, Scan(doc), name, func(key, _ string) bool {
+		return key != "" && (hasKey(pairs, key) || owned(key))
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case s != nil:
+		return s.rewrite(doc, lines, pairs), nil
+	case len(pairs) == 0:
+		return doc, nil
+	}
+	return appendSection(doc, name, pairs)
+}
+
+// checkPairs refuses values that need quoting, and a key that botocore would refuse the whole file for.
+func checkPairs(pairs []Pair) error {
+	for i, p := range pairs {
+		if hasKey(pairs[:i], p.Key) {
+			return errors.New("chaim: " + p.Key + " is given twice")
+		}
+		if err := CheckValue(p.Key, p.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
@@ -62,7 +114,7 @@ func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
 	if len(doc) > 0 {
 		out.WriteString(eol) // after nothing but a byte order mark too, as that hides a header from some readers
 		text := bytes.TrimPrefix(doc, utf8BOM)
-		isIncomplete = len(text) > 0 && text[len(text)-1] != '\n'
+		isIncomplete = len(text) > 0 && !isEnded(text)
 	}
 	out.WriteString("[" + name + "]" + eol)
 	for _, p := range pairs {
@@ -81,45 +133,66 @@ var (
 	plainHeaderRule = regexp.MustCompile(`^\[[^][#;]*\][ \t]*([ \t][#;][^][]*)?\r?\n?$`)
 )
 
-// rewriteSection replaces the values of keys where they stand, and adds new ones after the last of them. It refuses a
-// section out of which some reader would take other keys than these.
-func rewriteSection(doc []byte, s *Section, pairs []Pair) ([]byte, error) {
-	header, _ := cutLine(doc[s.start:s.end])
-	refuse := func(why string) ([]byte, error) {
-		return nil, fmt.Errorf("chaim: section [%s] at line %d %s", s.name, lineAt(doc, s.start), why)
+// openSection returns the one section of that name and its lines, or nil. It refuses a section out of which some reader
+// would take other keys than what is written there.
+func openSection(doc []byte, sections []Section, name string, owns func(key, value string) bool) (*Section, []Line, error) {
+	s, err := findIn(doc, sections, name)
+	if s == nil || err != nil {
+		return nil, nil, err
 	}
+	header, _ := cutLine(doc[s.start:s.end])
 	next, _ := cutLine(doc[s.end:])
+	var why string
 	switch {
 	case oddBlankRule.Match(doc[s.start:s.end]):
-		return refuse("has a carriage return without a line feed, or another character that only some SDKs pass over: remove it")
+		why = "has a carriage return without a line feed, or another character that only some SDKs pass over: remove it"
 	case len(next) > 0 && !plainHeaderRule.Match(next):
-		return refuse("stands above a header that some SDKs misread: leave nothing but the name in brackets on that line")
-	case s.start > 0 && doc[s.start-1] != '\n' || !plainHeaderRule.Match(header) || !bytes.HasPrefix(header, []byte("["+s.Name()+"]")):
-		return refuse("has a header that some SDKs misread: leave nothing but [" + s.Name() + "] on that line")
+		why = "stands above a header that some SDKs misread: leave nothing but the name in brackets on that line"
+	case s.start > 0 && doc[s.start-1] != '\n' || !plainHeaderRule.Match(header) || !bytes.HasPrefix(header, []byte("["+name+"]")):
+		why = "has a header that some SDKs misread: leave nothing but [" + name + "] on that line"
 	}
+	if why != "" {
+		return nil, nil, s.refusal(doc, why)
+	}
+	var lines []Line
+	for l := range s.lines(doc, owns) {
+		if l.ambiguous {
+			return nil, nil, s.refusal(doc, "has an indented line, which readers understand differently: move it to the left or out of the section")
+		}
+		lines = append(lines, l)
+	}
+	return s, lines, nil
+}
+
+func (s *Section) refusal(doc []byte, why string) error {
+	return fmt.Errorf("chaim: section [%s] at line %d %s", s.name, lineAt(doc, s.start), why)
+}
+
+// rewrite replaces the values of keys where they stand in a section of these lines, and adds new ones after the last of
+// them.
+func (s *Section) rewrite(doc []byte, lines []Line, pairs []Pair) []byte {
+	header, _ := cutLine(doc[s.start:s.end])
 	eol := lineEnding(doc)
 	missing := map[string]string{}
 	for _, p := range pairs {
 		missing[p.Key] = p.Value
 	}
-	var out, tail bytes.Buffer // tail follows the last managed line
+	var out, tail bytes.Buffer // tail follows the last own line
 	out.Grow(len(doc) + 4<<10)
-	out.Write(doc[:s.start])
-	out.Write(bytes.TrimRight(header, "\r\n"))
-	out.WriteString(eol)
-	for l := range s.Lines(doc) {
+	out.Write(doc[:s.start+len(header)])
+	if !isEnded(header) {
+		out.WriteString(eol)
+	}
+	for _, l := range lines {
 		value, ok := missing[l.Key]
 		switch {
-		case l.ambiguous:
-			return refuse("has an indented line, which readers understand differently: move it to the left or out of the section")
-		case l.kind == foreignLine && !l.indented && isDecisive(l.Key, pairs):
-			return refuse("has " + l.Key + ", which SDKs use in place of its keys: remove it")
 		case l.kind != ownLine:
 			tail.Write(l.text)
 		case ok:
 			delete(missing, l.Key)
-			if l.Key == ScopeKey && strings.HasSuffix(l.Value, endedLine) {
-				value += endedLine
+			if l.Key == ScopeKey {
+				_, note := cutNote(l.Value)
+				value += note
 			}
 			_, _ = tail.WriteTo(&out) // to memory
 			out.WriteString(l.Key + " = " + value + eol)
@@ -132,31 +205,44 @@ func rewriteSection(doc []byte, s *Section, pairs []Pair) ([]byte, error) {
 	}
 	_, _ = tail.WriteTo(&out)
 	out.Write(doc[s.end:])
-	return out.Bytes(), nil
+	return out.Bytes()
 }
 
 // Delete returns doc without the managed lines of the section, and without its header unless other people's
-// keys stand under it. Comments and blank lines stay, but for the one that Set added above the header.
+// keys stand under it. Comments and blank lines stay, but for the one that Set added above the header. [DefaultSection] has
+// rules of its own.
 func Delete(doc []byte, name string) ([]byte, error) {
 	s, err := find(doc, name)
 	if s == nil || err != nil {
 		return doc, err
 	}
 	var kept []byte
-	isForeign, hasEnded := false, false
+	var notes string
+	isForeign := false
 	for l := range s.Lines(doc) {
-		if l.kind == ownLine {
-			hasEnded = hasEnded || l.Key == ScopeKey && strings.HasSuffix(l.Value, endedLine)
-			continue
+		switch {
+		case l.kind == ownLine && l.Key == ScopeKey:
+			_, note := cutNote(l.Value)
+			notes += note
+		case l.kind == ownLine:
+		default:
+			if name == DefaultSection {
+				l.putBack()
+			}
+			kept = append(kept, l.text...)
+			isForeign = isForeign || l.kind == foreignLine
 		}
-		kept = append(kept, l.text...)
-		isForeign = isForeign || l.kind == foreignLine
 	}
 	before, after := doc[:s.start], append(kept, doc[s.end:]...)
-	if isForeign {
+	if stood := name == DefaultSection && strings.Contains(notes, hadHeader); stood || isForeign {
 		header, _ := cutLine(doc[s.start:s.end])
-		return bytes.Join([][]byte{before, header, after}, nil), nil
+		out := bytes.Join([][]byte{before, header, after}, nil)
+		if stood {
+			out = endLike(out, doc)
+		}
+		return out, nil
 	}
+	hasEnded := strings.Contains(notes, endedLine)
 	if hasEnded {
 		after, hasEnded = passOnEnding(after)
 	}
@@ -171,7 +257,7 @@ func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 		return doc, true
 	}
 	s := found[0]
-	if pairs := s.Managed(doc); pairs[MarkerKey] == "" || pairs[ScopeKey] == "" {
+	if pairs := s.Managed(doc); pairs[MarkerKey] == "" && s.Name() != DefaultSection || pairs[ScopeKey] == "" {
 		return doc, true
 	}
 	header, _ := cutLine(doc[s.start:s.end])
@@ -179,7 +265,7 @@ func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 	isLeft = true
 	for l := range s.Lines(doc) {
 		line := l.text
-		if l.kind == ownLine && l.Key == ScopeKey {
+		if l.kind == ownLine && l.Key == ScopeKey && !strings.HasSuffix(l.Value, hadHeader) {
 			id := bytes.TrimRight(line, "\r\n")
 			ending := line[len(id):]
 			line = slices.Concat(bytes.TrimSuffix(id, []byte(endedLine)), []byte(endedLine), ending)
@@ -194,13 +280,24 @@ func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 // incomplete line, unless that would join two lines.
 func trimSeparator(before, after []byte, hasEnded bool) []byte {
 	rest := cutLineEnding(before)
-	if len(bytes.TrimPrefix(rest, utf8BOM)) == 0 || rest[len(rest)-1] == '\n' {
+	if len(bytes.TrimPrefix(rest, utf8BOM)) == 0 || isEnded(rest) {
 		before = rest // blank
 	}
 	if joins := len(after) > 0 && after[0] != '\n' && after[0] != '\r'; hasEnded && !joins {
 		before = cutLineEnding(before)
 	}
 	return bytes.Clone(before)
+}
+
+// isEnded reports whether the last line of text is complete.
+func isEnded(text []byte) bool { return bytes.HasSuffix(text, []byte("\n")) }
+
+// endLike takes the last line ending away from text if model has none.
+func endLike(text, model []byte) []byte {
+	if isEnded(text) && !isEnded(model) {
+		return cutLineEnding(text)
+	}
+	return text
 }
 
 func cutLineEnding(text []byte) []byte {

@@ -47,8 +47,18 @@ var managedKeys = map[string]bool{
 // processRule is a command that prints the file of a scope, as against one of the user's.
 var processRule = regexp.MustCompile(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\].*-[A-Z2-7]{26}\.json['"]$`)
 
-func isManaged(key, value string) bool {
-	return accessKeys[key] || managedKeys[key] || key == ProcessKey && processRule.MatchString(value)
+func isManaged(key, value string) bool { return managedKeys[key] || givesAccess(key, value) }
+
+func givesAccess(key, value string) bool {
+	return accessKeys[key] || key == ProcessKey && processRule.MatchString(value)
+}
+
+// ownerOf returns the rule by which lines of the section of that name are managed.
+func ownerOf(name string) func(key, value string) bool {
+	if name == DefaultSection {
+		return isManagedInDefault
+	}
+	return isManaged
 }
 
 var decisiveKeys = regexp.MustCompile(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)
@@ -59,8 +69,17 @@ func IsDecisive(key string) bool { return decisiveKeys.MatchString(key) }
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
-// endedLine follows the scope's id in a section above which an incomplete last line of the file was ended.
-const endedLine = "+"
+// What may follow the scope's id in a section.
+const (
+	endedLine = "+" // an incomplete last line of the file was ended above it
+	hadHeader = "." // [default] stood there before the scope's lines did
+)
+
+// cutNote splits what follows it off a scope's id.
+func cutNote(value string) (id, note string) {
+	id = strings.TrimRight(value, endedLine+hadHeader)
+	return id, value[len(id):]
+}
 
 // maxValueSize keeps the file within what is read of it; session tokens have a few thousand bytes at most.
 const maxValueSize = 64 << 10
@@ -190,14 +209,17 @@ type Line struct {
 type lineKind int
 
 const (
-	ownLine     lineKind = iota // a managed key, or what only goes on with its value
+	ownLine     lineKind = iota // a key of the owner, or what only goes on with its value
 	foreignLine                 // anything else
 	quietLine                   // blank or comment
 )
 
 // Lines tells whose the lines of a section are. Nested settings, indented under a key without a value, are common in AWS
 // files; under a key with a value some readers take an indented line for more of that, and some for a key of its own.
-func (s *Section) Lines(doc []byte) iter.Seq[Line] {
+func (s *Section) Lines(doc []byte) iter.Seq[Line] { return s.lines(doc, ownerOf(s.Name())) }
+
+// lines is Lines for another owner than chaim.
+func (s *Section) lines(doc []byte, owns func(key, value string) bool) iter.Seq[Line] {
 	return func(yield func(Line) bool) {
 		_, body := cutLine(doc[s.start:s.end])
 		var parent Line // the last line that was not indented
@@ -214,7 +236,7 @@ func (s *Section) Lines(doc []byte) iter.Seq[Line] {
 			switch {
 			case len(bytes.TrimSpace(line)) == 0 || commentRule.Match(line):
 				l.kind = quietLine
-			case !isNested && isManaged(l.Key, l.Value), l.indented && parent.kind == ownLine && l.Key == "":
+			case !isNested && owns(l.Key, l.Value), l.indented && parent.kind == ownLine && l.Key == "":
 				l.kind = ownLine
 			}
 			if l.kind != quietLine {
@@ -248,7 +270,7 @@ func (s *Section) Managed(doc []byte) map[string]string {
 			pairs[l.Key] = l.Value
 		}
 	}
-	pairs[ScopeKey] = strings.TrimSuffix(pairs[ScopeKey], endedLine)
+	pairs[ScopeKey], _ = cutNote(pairs[ScopeKey])
 	return pairs
 }
 

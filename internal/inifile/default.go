@@ -1,0 +1,70 @@
+package inifile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// DefaultSection belongs to the user, keeps settings, and is what programs read that name no profile. Either a scope has a
+// copy of its keys there, marked by [ScopeKey], or an account is set for good. It has no [MarkerKey], and fewer keys of it
+// are managed than of other sections: those that give access, expires, [SectionKey], [AliasKey] and [ScopeKey]. Settings
+// that chaim writes into its own sections, as region, are the user's here.
+//
+// A scope comes after whoever was there first. When [Set] first writes [ScopeKey], managed lines that stand there already
+// get the prefix chaim_was_ to their keys, under which no reader knows them, and keep their place. [Delete] takes the
+// prefix away and leaves a header that stood there, so that the two together change no byte. Set refuses where lines with
+// that prefix would be doubled or left behind, as the section or pairs lack [ScopeKey]. Pairs without it are written in
+// place as in any section.
+const DefaultSection = "default"
+
+// Keys that tell of the account whose keys are in [DefaultSection].
+const (
+	SectionKey = "section" // of a profile
+	AliasKey   = "alias"
+)
+
+// asidePrefix is that of the keys that make room for a scope.
+const asidePrefix = "chaim_was_"
+
+func isManagedInDefault(key, value string) bool {
+	switch key {
+	case "expires", SectionKey, AliasKey, ScopeKey:
+		return true
+	}
+	return givesAccess(key, value)
+}
+
+// rewriteDefault is rewrite for [default], with room made for a scope that is new there.
+func (s *Section) rewriteDefault(doc []byte, lines []Line, pairs []Pair) ([]byte, error) {
+	isCopy := hasKey(pairs, ScopeKey)
+	isNew := !slices.ContainsFunc(lines, func(l Line) bool { return l.kind == ownLine && l.Key == ScopeKey })
+	for i := range lines {
+		l := &lines[i]
+		if key, isAside := strings.CutPrefix(l.Key, asidePrefix); isAside && !l.indented && (isNew || !isCopy) {
+			return nil, fmt.Errorf("chaim: section [%s] has %s at line %d, which the scope that put it aside has to bring back: let that end, or if there is none, remove the line or rename its key to %s", s.name, l.Key, lineAt(doc, s.start)+1+i, key)
+		}
+		if isCopy && isNew && l.kind == ownLine {
+			l.kind = foreignLine
+			l.text = slices.Concat([]byte(asidePrefix), l.text)
+		}
+	}
+	if !isCopy {
+		return s.rewrite(doc, lines, pairs), nil
+	}
+	if isNew {
+		pairs = slices.Clone(pairs)
+		scope := slices.IndexFunc(pairs, func(p Pair) bool { return p.Key == ScopeKey })
+		pairs[scope].Value += hadHeader
+	}
+	// Where the header was an incomplete last line, Delete sees by the same that it was.
+	return endLike(s.rewrite(doc, lines, pairs), doc), nil
+}
+
+// putBack makes a line that was put aside what it was.
+func (l *Line) putBack() {
+	key, isAside := strings.CutPrefix(l.Key, asidePrefix)
+	if isAside && !l.indented && isManagedInDefault(key, l.Value) {
+		l.text = l.text[len(asidePrefix):]
+	}
+}
