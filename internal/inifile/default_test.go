@@ -163,6 +163,9 @@ func FuzzDefaultCopy(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, doc, lines, edits []byte) {
+		if len(doc) > 1<<10 || len(lines) > 8 || len(edits) > 8 {
+			return
+		}
 		for _, i := range lines {
 			doc = append(doc, defaultLines[int(i)%len(defaultLines)]...)
 		}
