@@ -1,0 +1,103 @@
+//go:build readers
+
+package readers
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/inifile"
+)
+
+// copyOf are the lines that a scope writes into [default] for keys.
+func copyOf(k keys) []inifile.Pair {
+	pairs := slices.DeleteFunc(pairsOf(k), func(p inifile.Pair) bool {
+		return slices.Contains([]string{"expstr", "duration", "gui_url", "role", "region", inifile.MarkerKey}, p.Key)
+	})
+	return append(pairs, inifile.Pair{Key: inifile.SectionKey, Value: "sredev"}, inifile.Pair{Key: inifile.AliasKey, Value: "dev"})
+}
+
+// requireCopy writes keys of a scope into [default] twice and removes them, and demands that all readers read them, the
+// settings beside them, and afterwards what they read before. It returns false where the copy is refused.
+func requireCopy(t *testing.T, doc []byte) bool {
+	t.Helper()
+	names := namesIn(doc)
+	before := readAll(t, doc, names, "botocore", "JS v3", "Go v2")
+	text := doc
+	for _, k := range []keys{variants[3], firstKeys, secondKeys} {
+		out, err := inifile.Set(text, inifile.DefaultSection, copyOf(k))
+		if err != nil {
+			require.Equal(t, doc, text, "a renewal was refused: %v", err)
+			continue // as for a process beside that of the user
+		}
+		text = out
+		after := readAll(t, text, names, "botocore", "JS v3", "Go v2")
+		requireUnbroken(t, before, after, []string{inifile.DefaultSection}, map[string]keys{inifile.DefaultSection: k})
+	}
+	if bytes.Equal(doc, text) {
+		return false
+	}
+	back, err := inifile.Delete(text, inifile.DefaultSection)
+	require.NoError(t, err)
+	require.Equal(t, string(doc), string(back))
+	require.Equal(t, before, readAll(t, back, names, "botocore", "JS v3", "Go v2"))
+	return true
+}
+
+func TestDefaultCopy(t *testing.T) {
+	for name, doc := range map[string]string{
+		"missing":                   "[a]\n" + foreignKeys,
+		"missing, incomplete line":  "[a]\naws_access_key_id = MINE\naws_secret_access_key = MS",
+		"settings":                  "[default]\napi = 8xx\nregion = us-east-1\nusertoken = t=1\n\n[a]\n" + foreignKeys,
+		"only a header":             "[a]\n" + foreignKeys + "[default]",
+		"account that was set":      "[default]\nregion = r\nsection=old\nalias=old\n" + foreignKeys + "aws_session_token = MT\naws_security_token = MT\nexpires = 1\n[a]\n" + foreignKeys,
+		"account that was set, CR":  "[default]\r\nsection=old\r\nAWS_Access_Key_Id : MINE\r\naws_secret_access_key=MS\r\nregion=r",
+		"process that was set":      "[default]\ncredential_process = " + variants[3][3] + "\n",
+		"process of the user":       "[default]\ncredential_process = mine\n" + foreignKeys,
+		"nested settings":           "[a]\n" + foreignKeys + "[default]\n# c\ns3 =\n  region = x\n  section = y\nsection = old\n\n",
+		"keys that are but foreign": "[default]\naccountname = x\nrole = y\nchaim = z\n",
+	} {
+		t.Run(name, func(t *testing.T) { require.True(t, requireCopy(t, []byte(doc))) })
+	}
+}
+
+// TestDefaultCopySetsAside keeps TestDefaultCopy from comparing nothing with nothing.
+func TestDefaultCopySetsAside(t *testing.T) {
+	doc := []byte("[default]\nregion = r\n" + foreignKeys)
+	out, err := inifile.Set(doc, inifile.DefaultSection, copyOf(firstKeys))
+	require.NoError(t, err)
+	old := readAll(t, doc, namesIn(doc), "botocore", "JS v3", "Go v2")
+	for reader, v := range readAll(t, out, namesIn(doc), "botocore", "JS v3", "Go v2") {
+		assert.Equal(t, keys{"MINE", "MS"}, old[reader].Profiles["default"].Keys, reader)
+		assert.Equal(t, firstKeys, v.Profiles["default"].Keys, reader)
+		if reader != "Go v2" { // whose pairs are all in one text
+			assert.Equal(t, "r", v.Profiles["default"].Pairs["region"], reader)
+			assert.Equal(t, "MINE", v.Profiles["default"].Pairs["chaim_was_aws_access_key_id"], reader)
+		}
+	}
+}
+
+// TestDefaultCopyCorpus has [foo] of the corpus, and [p] of the odd documents, for [default].
+func TestDefaultCopyCorpus(t *testing.T) {
+	written := 0
+	check := func(name string, doc []byte, other string) {
+		for _, doc := range [][]byte{doc, bytes.ReplaceAll(doc, []byte(other), []byte("["+inifile.DefaultSection+"]"))} {
+			t.Run(name, func(t *testing.T) {
+				if requireCopy(t, doc) {
+					written++
+				}
+			})
+		}
+	}
+	for _, tt := range readCorpus(t) {
+		check(tt.Name, tt.doc, "[foo]")
+	}
+	for name, doc := range oddDocuments {
+		check(name, []byte(doc), "[p]")
+	}
+	assert.Greater(t, written, 100)
+}
