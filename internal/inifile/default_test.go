@@ -36,6 +36,7 @@ func TestDefaultCopy(t *testing.T) {
 		{"settings, first", settings + "\n[a]\nk = v\n", "[default]\n" + stood + strings.TrimPrefix(settings, "[default]\n") + "\n[a]\nk = v\n"},
 		{"settings, last and incomplete", "[a]\n[default]\napi = x", "[a]\n[default]\n" + stood + "api = x"},
 		{"nested settings", "[default]\ns3 =\n  section = x\n\n", "[default]\n" + stood + "s3 =\n  section = x\n\n"},
+		{"nested, as if put aside", "[default]\ns3 =\n  chaim_was_section = x\n", "[default]\n" + stood + "s3 =\n  chaim_was_section = x\n"},
 		{"keys of other sections", "[default]\nrole = r\naccountname = x\nduration = 1\ngui_url = u\nexpstr = e\n", "[default]\n" + stood + "role = r\naccountname = x\nduration = 1\ngui_url = u\nexpstr = e\n"},
 		{
 			"somebody was first", "[default]\napi = x\nsection=old\nAlias : dev\n# c\nAWS_Access_Key_Id = AKIA\nexpires = 1",
@@ -136,13 +137,35 @@ func TestDefaultRefusals(t *testing.T) {
 		_, err := Set(nil, DefaultSection, []Pair{{key, "x"}})
 		assert.ErrorContains(t, err, "not a key", key)
 	}
-	for _, key := range []string{SectionKey, AliasKey} {
-		_, err := Set(nil, "p", []Pair{{key, "x"}})
-		assert.ErrorContains(t, err, "not a key", key)
-		got, err := Delete([]byte("[p]\nregion = r\n"+key+" = x\n"), "p")
+}
+
+// TestDefaultIsOneSection has what is special of [default] in another.
+func TestDefaultIsOneSection(t *testing.T) {
+	for _, name := range []string{"p", "Default", "DEFAULT"} {
+		for _, key := range []string{SectionKey, AliasKey, "chaim_was_section"} {
+			_, err := Set(nil, name, []Pair{{key, "x"}})
+			assert.ErrorContains(t, err, "not a key", key)
+			got, err := Delete([]byte("["+name+"]\nregion = r\n"+key+" = x\n"), name)
+			require.NoError(t, err)
+			assert.Equal(t, "["+name+"]\n"+key+" = x\n", string(got))
+		}
+		got, err := Delete([]byte("["+name+"]\naccountname = x\nchaim_scope = S.\n"), name)
 		require.NoError(t, err)
-		assert.Equal(t, "[p]\n"+key+" = x\n", string(got))
+		assert.Empty(t, string(got))
 	}
+}
+
+// TestDefaultBelowIncompleteLine has the user add [default] below a profile that ended the line above it.
+func TestDefaultBelowIncompleteLine(t *testing.T) {
+	text, err := Set([]byte("[a]\nk = v"), "p", testPairs)
+	require.NoError(t, err)
+	text, err = Set(append(text, "[default]\napi = x\n"...), DefaultSection, copyPairs("A1"))
+	require.NoError(t, err)
+	for _, name := range []string{"p", DefaultSection} {
+		text, err = Delete(text, name)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, "[a]\nk = v\n[default]\napi = x\n", string(text))
 }
 
 // defaultLines are what matters in and around [default].

@@ -265,7 +265,7 @@ func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 	isLeft = true
 	for l := range s.Lines(doc) {
 		line := l.text
-		if l.kind == ownLine && l.Key == ScopeKey && !strings.HasSuffix(l.Value, hadHeader) {
+		if l.kind == ownLine && l.Key == ScopeKey {
 			id := bytes.TrimRight(line, "\r\n")
 			ending := line[len(id):]
 			line = slices.Concat(bytes.TrimSuffix(id, []byte(endedLine)), []byte(endedLine), ending)

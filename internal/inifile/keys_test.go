@@ -56,6 +56,11 @@ func TestSetKeysThatAreNotOwned(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "[p]\nmine = x\n", string(got))
 
+	all := func(string) bool { return true }
+	got, err = SetKeys([]byte("[p]\njunk\n= x\nk = v\n\n# c\n"), "p", nil, all)
+	require.NoError(t, err)
+	assert.Equal(t, "[p]\njunk\n= x\n\n# c\n", string(got), "a line without a key is nobody's")
+
 	got, err = SetKeys([]byte("[a]"), "p", nil, isSetting)
 	require.NoError(t, err)
 	assert.Equal(t, "[a]", string(got), "no section is made for nothing")
