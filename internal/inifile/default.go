@@ -42,7 +42,8 @@ func (s *Section) rewriteDefault(doc []byte, lines []Line, pairs []Pair) ([]byte
 	for i := range lines {
 		l := &lines[i]
 		if key, isAside := strings.CutPrefix(l.Key, asidePrefix); isAside && !l.indented && (isNew || !isCopy) {
-			return nil, fmt.Errorf("chaim: section [%s] has %s at line %d, which the scope that put it aside has to bring back: let that end, or if there is none, remove the line or rename its key to %s", s.name, l.Key, lineAt(doc, s.start)+1+i, key)
+			return nil, fmt.Errorf("chaim: section [%s] has %s at line %d, which the scope that put it aside has to bring back: "+
+				"let that end, or if there is none, remove the line or rename its key to %s", s.name, l.Key, lineAt(doc, s.start)+1+i, key)
 		}
 		if isCopy && isNew && l.kind == ownLine {
 			l.kind = foreignLine

@@ -99,7 +99,10 @@ func TestDefaultSetForGood(t *testing.T) {
 func TestDefaultEditedMeanwhile(t *testing.T) {
 	for _, tt := range []struct{ name, doc, want string }{
 		{"key added to the copy", "[default]\n" + copied + "\noutput = json\n", "[default]\noutput = json\n"},
-		{"keys that only look put aside", "[default]\n" + stood + "chaim_was_region = r\nchaim_was_credential_process = mine\ns3 =\n  chaim_was_section = x\n", "[default]\nchaim_was_region = r\nchaim_was_credential_process = mine\ns3 =\n  chaim_was_section = x\n"},
+		{
+			"keys that only look put aside", "[default]\n" + stood + "chaim_was_region = r\nchaim_was_credential_process = mine\ns3 =\n  chaim_was_section = x\n",
+			"[default]\nchaim_was_region = r\nchaim_was_credential_process = mine\ns3 =\n  chaim_was_section = x\n",
+		},
 		{"scope removed by hand", "[default]\nsection = dev\nchaim_was_section = old\n", "[default]\nsection = old\n"},
 		{"file continued below an incomplete header", "[default]\n" + stood + "[b]\nk = v\n", "[default]\n[b]\nk = v\n"},
 		{"carriage return at the end", "[default]\n" + stood + "k = v\r", "[default]\nk = v\r"},

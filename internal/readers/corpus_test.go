@@ -55,7 +55,7 @@ func foreignLines(doc []byte, name string) string {
 		switch {
 		case strings.HasPrefix(text, "["):
 			if isInside = strings.HasPrefix(text, "["+name+"]"); isInside {
-				line = strings.TrimRight(line, "\r\n") + "\n" // its ending is that of the file now
+				line = strings.TrimRight(line, "\r\n") + "\n" // it may have got an ending
 			}
 		case isInside && managedLine.MatchString(line):
 			continue
