@@ -58,8 +58,8 @@ func (x *exchange) assumeRole(caller *key) (any, *stsError) {
 	}
 	k := &key{
 		account: a.id, role: ask.role, session: ask.session, user: caller.user,
-		expires:   s.now().Add(s.granted(ask.duration)).Truncate(time.Second),
-		partition: ask.partition, sourceIdentity: ask.sourceIdentity, transitive: ask.transitive,
+		expires: s.now().Add(s.granted(ask.duration)).Truncate(time.Second),
+		chained: caller.token != "", partition: ask.partition, sourceIdentity: ask.sourceIdentity, transitive: ask.transitive,
 	}
 	id := w.issue(k)
 

@@ -20,7 +20,7 @@ type injected struct {
 	fault Fault
 }
 
-// Inject has the next n requests, at the gateway or at STS, answered by f; a negative n means all requests until
+// Inject has the next n requests, wherever they go, answered by f; a negative n means all requests until
 // [Server.Clear], and zero none. A nil f lets requests through. Faults queue up: those injected later come after those
 // injected before.
 func (s *Server) Inject(n int, f Fault) {
@@ -39,20 +39,25 @@ func (s *Server) Clear() {
 	s.faults = nil
 }
 
-// Refuse says no: the gateway's refusal with text as its cause, such as "DataNotFound: Account not found: dev", or at
-// STS an AccessDenied error with text as its message.
+// Refuse says no: the gateway's refusal with text as its cause, such as "DataNotFound: Account not found: dev", at STS
+// an AccessDenied error with text as its message, or at the federation endpoint a page with that text and status 400.
 func Refuse(text string) Fault {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if isSTS(r) {
 			writeSTSError(w, &stsError{status: http.StatusForbidden, code: "AccessDenied", message: text})
 			return
 		}
+		if isFederation(r) {
+			writePage(w, http.StatusBadRequest, text)
+			return
+		}
 		writeEnvelope(w, "400", refusal+text)
 	}
 }
 
-// Throttle says that there are too many requests: status 429 at the gateway, error "Throttling" with status 400 at STS.
-// A positive retryAfter is sent as the Retry-After header, in whole seconds, rounded up.
+// Throttle says that there are too many requests: status 429 at the gateway and, with a page, at the federation endpoint,
+// error "Throttling" with status 400 at STS. A positive retryAfter is sent as the Retry-After header, in whole seconds,
+// rounded up.
 func Throttle(retryAfter time.Duration) Fault {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if retryAfter > 0 {
@@ -63,12 +68,16 @@ func Throttle(retryAfter time.Duration) Fault {
 			writeSTSError(w, &stsError{status: http.StatusBadRequest, code: "Throttling", message: "Rate exceeded"})
 			return
 		}
+		if isFederation(r) {
+			writePage(w, http.StatusTooManyRequests, "Too Many Requests")
+			return
+		}
 		writeMessage(w, http.StatusTooManyRequests, "Too Many Requests")
 	}
 }
 
-// Status answers with an HTTP status in API Gateway's words, for instance "Endpoint request timed out" for 504, or with
-// an error document at STS. It panics unless code is from 200 to 599.
+// Status answers with an HTTP status in API Gateway's words, for instance "Endpoint request timed out" for 504, with an
+// error document at STS, or with a page at the federation endpoint. It panics unless code is from 200 to 599.
 func Status(code int) Fault {
 	checkStatus(code)
 	text := cmp.Or(http.StatusText(code), "Unknown")
@@ -86,6 +95,10 @@ func Status(code int) Fault {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if isSTS(r) {
 			writeSTSError(w, &stsError{status: code, code: stsCode, message: text})
+			return
+		}
+		if isFederation(r) {
+			writePage(w, code, text)
 			return
 		}
 		writeMessage(w, code, message)

@@ -18,22 +18,25 @@ import (
 type Request struct {
 	Time time.Time // arrival, by the server's clock
 
-	// Action is "Keys", "List" or "ConsoleLink" at the gateway, and at STS the action asked for, such as
-	// "AssumeRole" or "GetCallerIdentity". It is empty when there is nothing of the kind at the URL.
+	// Action is "Keys", "List" or "ConsoleLink" at the gateway, at STS the action asked for, such as "AssumeRole" or
+	// "GetCallerIdentity", and "GetSigninToken" at the federation endpoint. It is empty when there is nothing of the
+	// kind at the URL.
 	Action string
 
 	// Account and Role are those asked for: at the gateway in the client's words, at STS the account id and role
-	// name of the role's ARN. A role left out is "rro" at the gateway.
+	// name of the role's ARN. A role left out is "rro" at the gateway. At the federation endpoint there are none.
 	Account, Role string
 
-	// Duration is the lifetime asked for, after the gateway's rules for numbers; zero means none was asked for.
+	// Duration is the lifetime asked for, after the gateway's rules for numbers; zero means none was asked for. At the
+	// federation endpoint it is that of the console session.
 	Duration time.Duration
 
 	// Parameters are those of AssumeRole as they were sent, by their names in the request, such as "RoleSessionName" or
 	// "Tags.member.1.Key". Only their being there is told of ExternalId, TokenCode and Policy: the value is "***".
 	Parameters map[string]string
 
-	// User is the chaim user named in the request, or at STS the user to whom the verified keys go back.
+	// User is the chaim user named in the request, or at STS and the federation endpoint the user to whom the verified
+	// keys go back.
 	User string
 
 	Host       string // the host, and port if any, that the request was for
@@ -142,6 +145,8 @@ func (x *exchange) answer() {
 		writeMessage(x, http.StatusRequestEntityTooLarge, "Request Too Long")
 	case isSTS(x.r):
 		x.sts()
+	case isFederation(x.r):
+		x.federation()
 	default:
 		x.gateway()
 	}
@@ -149,14 +154,21 @@ func (x *exchange) answer() {
 
 // describe parses the form and fills the record, which nobody else has yet.
 func (x *exchange) describe() {
-	sts := isSTS(x.r)
+	sts, federation := isSTS(x.r), isFederation(x.r)
 	query := string(x.body)
-	if sts && x.r.Method == http.MethodGet {
+	if (sts || federation) && x.r.Method == http.MethodGet {
 		query = x.r.URL.RawQuery
 	}
 	x.form, _ = url.ParseQuery(query) // what cannot be parsed is missing, and refused for that
 
 	rec := x.rec
+	if federation {
+		if x.form.Get("Action") == getSigninToken {
+			rec.Action = "GetSigninToken"
+		}
+		rec.Duration = seconds(x.form.Get(sessionDuration))
+		return
+	}
 	if sts {
 		rec.Action = x.form.Get("Action")
 		rec.Duration = seconds(x.form.Get("DurationSeconds"))

@@ -1,9 +1,10 @@
-// Package chaimtest is a test double of everything chaim talks to: a chaim gateway, an AWS STS endpoint and the faults
-// of both.
+// Package chaimtest is a test double of everything chaim talks to: a chaim gateway, an AWS STS endpoint, the AWS
+// federation endpoint that console links are made with, and the faults of all three.
 //
 // The double behaves like the real ones where a client can tell: it checks users and their tokens, grants keys that
-// expire, verifies AWS Signature Version 4 and words its refusals as the originals do. [Server.Inject] makes it fail on
-// demand, [Server.Advance] moves its clock, and [Server.Requests] tells what was asked.
+// expire, verifies AWS Signature Version 4, gives sign-in tokens for keys it granted and words its refusals as the
+// originals do, but for the pages of the federation endpoint. [Server.Inject] makes it fail on demand, [Server.Advance]
+// moves its clock, and [Server.Requests] tells what was asked.
 //
 // It works over a loopback socket, for child processes and other SDKs, or in memory through [Server.HTTPClient], also
 // inside a [testing/synctest] bubble, where hours pass at once:
@@ -53,7 +54,7 @@ type TB interface {
 	TempDir() string
 }
 
-// Server is a chaim gateway and an STS endpoint. Create it with [NewServer]; the zero value does not work. All methods
+// Server is a chaim gateway, an STS endpoint and a federation endpoint. Create it with [NewServer]; the zero value does not work. All methods
 // are safe for concurrent use. A Server prints without the secrets it holds.
 type Server struct {
 	http    *http.Server
@@ -173,8 +174,9 @@ func (s *Server) STSURL() string { return s.URL() + stsPath }
 // HTTPClient returns a client that reaches this server in memory, whatever host it is told to dial and whether by http
 // or https. Both sides are those of net/http, so time-outs, headers and connection reuse are real. Requests to a host
 // whose name starts with "sts." or "sts-fips." go to the STS endpoint, so an AWS client needs no other endpoint, whatever
-// its region, partition and kind of endpoint. It is always the same
-// client, and it follows redirects as http.DefaultClient does; copy it to change that. After Close its requests fail.
+// its region, partition and kind of endpoint. Those for "/federation" at a host with the label "signin" go to the
+// federation endpoint, which is reached in no other way. It is always the same client, and it follows redirects as
+// http.DefaultClient does; copy it to change that. After Close its requests fail.
 func (s *Server) HTTPClient() *http.Client {
 	s.mu.Lock()
 	defer s.mu.Unlock()

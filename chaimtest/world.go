@@ -51,6 +51,7 @@ type key struct {
 	secret, token          string    // token is empty for an IAM user's keys
 	expires                time.Time // zero means never
 
+	chained        bool     // got with keys of a role
 	partition      string   // of the role's ARN; empty means "aws"
 	sourceIdentity string   // empty if none was given
 	transitive     []string // lower-case keys of the session tags that chained sessions inherit
