@@ -41,7 +41,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -52,6 +51,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -88,17 +88,25 @@ func With(account, role string, hours int, fn func(profile string) error) error 
 // WithContext is [With] for everything else. The context given to fn ends with ctx, or when the credentials have
 // expired and could not be renewed; [context.Cause] is then an error wrapping [ErrExpired]. When ctx ends, fn is
 // expected to return; the profile is removed then. Errors are those of With, and [ErrInUse] for [Options].TempName.
-func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) (err error) {
+func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) error {
 	if fn == nil {
 		return errors.New("chaim: no function to run")
 	}
 	if ctx.Err() != nil {
 		return errtext.Wrap(context.Cause(ctx), "no credentials asked for")
 	}
+	if err := checkAccount(opts.Account); err != nil {
+		return err
+	}
 	c, err := New(opts)
 	if err != nil {
 		return err
 	}
+	return c.lend(ctx, fn)
+}
+
+// lend is WithContext for a client that nobody has used yet.
+func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Client) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c.onExpired = cancel
@@ -126,6 +134,11 @@ type Client struct {
 	scopes    lease.Files
 	onExpired func(error) // may be nil
 
+	ownsGateway bool
+	noGateway   error        // why there is none
+	isInMemory  bool         // has no profile
+	pace        *remote.Pace // nil for a client that does not share it with others
+
 	life    context.Context // ends with Close
 	end     context.CancelCauseFunc
 	turn    chan struct{} // holds a token while the monitor or the end of the profile is being changed
@@ -133,11 +146,11 @@ type Client struct {
 	latest  atomic.Pointer[grant]
 	profile atomic.Pointer[string] // set once it is written
 
-	mu       sync.Mutex // guards what follows
-	written  written
-	unstored *grant             // could not be written to the profile so far
-	rival    string             // see configRival
-	watcher  context.CancelFunc // waits for its end too; nil without one
+	mu                  sync.Mutex // guards what follows
+	written             written
+	unstored            *grant             // could not be written to the profile so far
+	rival, defaultRival string             // see findRivals
+	watcher             context.CancelFunc // waits for its end too; nil without one
 }
 
 var _ aws.CredentialsProvider = (*Client)(nil)
@@ -147,6 +160,17 @@ var _ aws.CredentialsProvider = (*Client)(nil)
 // SDK, and touches no network. The error wraps [ErrNotConfigured] when there is no gateway and no Source, and the account
 // and role are none that STS could be asked for.
 func New(opts Options) (*Client, error) {
+	c, err := makeClient(opts, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.lookAtFile()
+	return c, nil
+}
+
+// makeClient makes one that has not looked at the credentials file. With another client of the same program it asks the same
+// gateway.
+func makeClient(opts Options, other *Client) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
@@ -164,9 +188,10 @@ func New(opts Options) (*Client, error) {
 		file:      sharedfile.File{Path: path},
 		scopes:    scopes,
 		turn:      make(chan struct{}, 1),
+		noGateway: errtext.Because(ErrNotConfigured, errNoGateway),
 	}
 	if opts.Source == nil {
-		if err := c.findSource(); err != nil {
+		if err := c.findSource(other); err != nil {
 			return nil, err
 		}
 	}
@@ -176,23 +201,31 @@ func New(opts Options) (*Client, error) {
 			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(scopes.Folder))
 		}
 	}
-	c.lookAtFile()
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
 
-// findSource finds the gateway or, without one, how to ask STS.
-func (c *Client) findSource() error {
+// findSource finds the gateway, unless another client has done so, or without one how to ask STS.
+func (c *Client) findSource(other *Client) error {
+	if other != nil && other.gateway != nil {
+		c.gateway = other.gateway
+		c.opts.Region = cmp.Or(c.opts.Region, c.gateway.settings.Region)
+		return nil
+	}
 	settings, where, err := c.opts.findSettings(c.file)
-	if errors.Is(err, ErrNotConfigured) && c.opts.asksSTS() {
+	switch {
+	case errors.Is(err, ErrNotConfigured) && c.opts.asksSTS():
 		c.opts.Source, err = c.opts.sts(context.Background())
 		return err
-	}
-	if err != nil {
+	case errors.Is(err, ErrNotConfigured) && c.opts.Account == "":
+		c.noGateway = err
+		return nil
+	case err != nil:
 		return err
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
 	c.gateway, err = newGateway(settings, where, &c.opts)
+	c.ownsGateway = err == nil
 	return err
 }
 
@@ -232,6 +265,9 @@ func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
 	if m := c.monitor.Load(); m != nil {
 		return m, nil
 	}
+	if err := checkAccount(c.opts.Account); err != nil {
+		return nil, err
+	}
 	if err := c.takeTurn(ctx); err != nil {
 		return nil, err
 	}
@@ -256,12 +292,17 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 	if err == nil && g == nil {
 		g, err = c.request(ctx)
 	}
+	if err == nil {
+		if err = c.checkBetter(g); err != nil {
+			g = nil
+		}
+		c.mu.Lock()
+		c.unstored = g
+		c.mu.Unlock()
+	}
 	if err != nil {
 		return aws.Credentials{}, errtext.Wrap(err, "keys for account %q as %q", c.opts.Account, c.opts.Role)
 	}
-	c.mu.Lock()
-	c.unstored = g
-	c.mu.Unlock()
 	if err := c.store(ctx, *g); err != nil {
 		return aws.Credentials{}, err
 	}
@@ -274,14 +315,17 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 // another process has put into the profile. It refuses a profile name that is taken before the gateway is troubled; store
 // looks again.
 func (c *Client) lookup() (*grant, error) {
-	doc, err := c.file.Read()
-	if err != nil {
-		return nil, err
+	var doc []byte // stays empty without a profile
+	if !c.isInMemory {
+		var err error
+		if doc, err = c.file.Read(); err != nil {
+			return nil, err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.written.section == "" {
-		c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
+	if c.written.section == "" && !c.isInMemory {
+		c.findRivals()
 	}
 	name, err := c.claim(doc)
 	if err != nil {
@@ -297,7 +341,20 @@ func (c *Client) lookup() (*grant, error) {
 	return nil, err
 }
 
+// request asks for new keys.
 func (c *Client) request(ctx context.Context) (*grant, error) {
+	if c.pace == nil {
+		return c.ask(ctx)
+	}
+	var g *grant
+	err := c.pace.Do(ctx, func(ctx context.Context) (err error) {
+		g, err = c.ask(ctx)
+		return err
+	})
+	return g, err
+}
+
+func (c *Client) ask(ctx context.Context) (*grant, error) {
 	var g grant
 	var err error
 	if c.gateway != nil {
@@ -313,64 +370,31 @@ func (c *Client) request(ctx context.Context) (*grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := renewal.Now()
-	g.creds.Region, g.received = c.opts.Region, now.Mono
-	h, err := renewal.Hold(g.creds.sdk(), now, 0)
-	if err != nil {
-		return nil, err
-	}
-	if m := c.monitor.Load(); m != nil { // which must not refuse what is in the profile by then
-		if old := m.current.Load(); old != nil && h.EndsSooner(old, now) {
-			return nil, errEndsSooner
-		}
-	}
+	g.creds.Region, g.received = c.opts.Region, time.Now()
 	return &g, nil
 }
 
-// DeleteAccount removes a profile from the credentials file; one that is absent is not an error. For the client's own
-// profile it also stops renewing, until new keys are asked for. A section without accountname is the user's and is
-// [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
-func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
-	if err := checkProfile(profile); err != nil {
+// checkBetter refuses what the monitor would, while it is not in the profile yet.
+func (c *Client) checkBetter(g *grant) error {
+	now := renewal.Now()
+	h, err := renewal.Hold(g.creds.sdk(), now, 0)
+	if err != nil {
 		return err
 	}
-	ctx, stop := c.bound(ctx)
-	defer stop()
-	if err := c.takeTurn(ctx); err != nil {
-		return err
-	}
-	defer c.passTurn()
-	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) && !c.hasWritten() {
-		return nil // and no lock file is made
-	}
-	isOwn := false
-	err := c.edit(ctx, func(doc []byte) ([]byte, error) {
-		pairs, exists, err := inifile.ReadManaged(doc, profile)
-		isOwn = profile == c.written.section
-		switch {
-		case err != nil || !exists:
-			return doc, err
-		case isOwn && !c.owns(pairs):
-			return nil, fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
-		case isOwn:
-		case pairs[inifile.MarkerKey] == "":
-			return nil, fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
-		case pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):
-			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
-		case isLongLived(pairs["aws_access_key_id"]):
-			return nil, fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, profile)
+	if m := c.monitor.Load(); m != nil {
+		if old := m.current.Load(); old != nil && h.EndsSooner(old, now) {
+			return errEndsSooner
 		}
-		return inifile.Delete(doc, profile)
-	})
-	if err == nil && isOwn {
-		c.stopRenewing()
-		_, err = c.remove(ctx) // with what was written since
 	}
-	return err
+	return nil
 }
 
-// Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first.
+// Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is
+// empty for a client of [Each] that has no profile.
 func (c *Client) Profile() string {
+	if c.isInMemory {
+		return ""
+	}
 	if name := c.profile.Load(); name != nil {
 		return *name
 	}
@@ -413,8 +437,12 @@ func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_DEFAULT_PROFILE (which
 // boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE, and an empty value for each variable
-// of this process that would win over them. It holds no keys. Append it to os.Environ() for an exec.Cmd.
+// of this process that would win over them. It holds no keys, except for a client of [Each] that has no profile, where it is
+// [AwsCreds.Environ] of the current set. Append it to os.Environ() for an exec.Cmd.
 func (c *Client) Environ() []string {
+	if c.isInMemory {
+		return c.Creds().Environ()
+	}
 	env := []string{
 		"AWS_PROFILE=" + c.Profile(),
 		"AWS_DEFAULT_PROFILE=" + c.Profile(),
@@ -440,7 +468,7 @@ func (c *Client) Close() error {
 	c.turn <- struct{}{}
 	defer c.passTurn()
 	c.stopRenewing()
-	if c.gateway != nil {
+	if c.ownsGateway {
 		c.gateway.close()
 	}
 	if c.opts.Keep {

@@ -380,8 +380,6 @@ func TestSource(t *testing.T) {
 		}, "\n"), regexp.MustCompile(`[A-Z2-7]{26}(-[0-9a-f]{16}){2}`).ReplaceAllLiteralString(read(t, credentialsFile(opts)), "ID-HASHES"))
 		_, err := c.RequestList(ctx)
 		assert.ErrorIs(t, err, chaim.ErrNotConfigured)
-		_, err = c.ConsoleURL(ctx)
-		assert.ErrorIs(t, err, chaim.ErrNoURL)
 		return nil
 	})
 	require.NoError(t, err)

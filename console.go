@@ -6,35 +6,93 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // A sign-in token, and so the link made of it, can be used for 15 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html
 const consoleURLLifetime = 15 * time.Minute
 
-// ConsoleURL returns a link that opens the AWS console with the client's credentials. Whoever has the link has the
-// credentials, so it is a secret. It is the one that came with the keys while that can still be used, else the gateway
-// is asked for a new one.
+// ConsoleURL is [Client.ConsoleURLTo] for the console's home page, or for whatever page a gateway's link opens.
+func (c *Client) ConsoleURL(ctx context.Context) (string, error) { return c.ConsoleURLTo(ctx, "") }
+
+// ConsoleURLTo returns a link that opens a page of the AWS console with the client's credentials. Whoever has the link has
+// the credentials, so it is a secret. It can be used for 15 minutes. A link made without a gateway opens a console session
+// that ends with the keys.
 //
-// The error wraps [ErrNoURL] when there can be no link, because there are no keys yet or no gateway to ask, and
-// [ErrClosed] after Close. Otherwise it is that of the gateway.
-func (c *Client) ConsoleURL(ctx context.Context) (string, error) {
-	g := c.latest.Load()
-	switch {
-	case c.life.Err() != nil:
+// destination is an https URL of the console in the partition of the client's region, or a path and query such as
+// "/s3/home?region=eu-west-1" in the console of that region; empty means what [Client.ConsoleURL] says. Others are refused.
+//
+// With a gateway the link is the one that came with the keys while that can still be used, else the gateway is asked for
+// a new one. Without one the keys are sent to the AWS sign-in page of the partition of the client's region, up to three
+// times in the way that [Options].HTTPClient describes.
+//
+// The error wraps [ErrNoURL] when there can be no link: there are no keys yet, they have expired (then it wraps
+// [ErrExpired] too), they have no session token, AWS refuses them, or a gateway's link cannot be given another
+// destination. It wraps [ErrClosed] after Close. Otherwise it is that of the gateway or the network.
+func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, error) {
+	console := remote.ConsoleOf(partition.Of(c.opts.Region), c.opts.Region)
+	page, err := console.Destination(destination)
+	if err != nil {
+		return "", err
+	}
+	g, creds := c.latest.Load(), c.Creds()
+	if c.life.Err() != nil {
 		return "", ErrClosed
-	case g == nil:
-		return "", errtext.Because(ErrNoURL, errors.New("there are no keys yet"))
-	case g.url != "" && time.Since(g.received) < consoleURLLifetime:
-		return g.url, nil
-	case c.gateway == nil:
-		return "", errtext.Because(ErrNoURL, errNoGateway)
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	link, err := c.gateway.consoleURL(ctx, g.creds, g.account)
-	if err != nil {
-		return "", errtext.Wrap(err, "asking for a console link")
+	if c.gateway == nil {
+		return c.signInLink(ctx, console, page, creds)
+	}
+	if g == nil {
+		return "", errtext.Because(ErrNoURL, errNoKeys)
+	}
+	link := g.url
+	if link == "" || time.Since(g.received) >= consoleURLLifetime {
+		if link, err = c.gateway.consoleURL(ctx, g.creds, g.account); err != nil {
+			return "", errtext.Wrap(err, "asking for a console link")
+		}
+	}
+	if destination == "" {
+		return link, nil
+	}
+	if link, err = console.Repoint(link, page); err != nil {
+		return "", errtext.Because(ErrNoURL, err)
 	}
 	return link, nil
+}
+
+var (
+	errNoKeys  = errors.New("there are no keys yet")
+	errNoToken = errors.New("these keys have no session token: only temporary keys can be taken to the console, such as those of a role")
+)
+
+// signInLink has AWS make a link of keys.
+func (c *Client) signInLink(ctx context.Context, console remote.Console, page string, creds AwsCreds) (string, error) {
+	_, err := creds.Retrieve(ctx)
+	switch {
+	case creds.AccessKeyID == "":
+		err = errNoKeys
+	case err == nil && creds.SessionToken == "":
+		err = errNoToken
+	}
+	if err != nil {
+		return "", errtext.Because(ErrNoURL, err)
+	}
+	client, done, err := remote.ClientFor(c.opts.HTTPClient)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	token, err := console.SignInToken(ctx, client, c.opts.Logger, creds.sdk())
+	if err == nil {
+		return console.Link(token, page), nil
+	}
+	err = errtext.Wrap(err, "asking %s for a console link", console.SignInHost)
+	if refusal := new(remote.Refusal); errors.As(err, &refusal) && refusal.IsFinal && refusal.StatusCode >= 400 {
+		err = errtext.Because(ErrNoURL, err)
+	}
+	return "", err
 }

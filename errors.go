@@ -64,20 +64,14 @@ func (e *GatewayError) Is(target error) bool {
 	return target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
 }
 
-// isFinal reports whether asking again will not help.
-func isFinal(err error) bool {
-	var ge *GatewayError
-	if errors.As(err, &ge) {
-		return ge.final
+// As hands out what else is known of a refusal, which only this module can ask for. See [errors.As].
+func (e *GatewayError) As(target any) bool {
+	r, isAsked := target.(**remote.Refusal)
+	if isAsked {
+		*r = &remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message, IsFinal: e.final, RetryAfter: e.retryAfter}
 	}
-	return remote.IsFinal(err) || errors.Is(err, ErrInUse)
+	return isAsked
 }
 
-// pauseAskedFor is what the server that gave the error has asked for.
-func pauseAskedFor(err error) time.Duration {
-	var ge *GatewayError
-	if errors.As(err, &ge) {
-		return ge.retryAfter
-	}
-	return remote.PauseAskedFor(err)
-}
+// isFinal reports whether asking again will not help.
+func isFinal(err error) bool { return remote.IsFinal(err) || errors.Is(err, ErrInUse) }

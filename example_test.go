@@ -3,6 +3,7 @@ package chaim_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -344,4 +345,85 @@ func ExampleParseInit() {
 	settings, err := chaim.ParseInit("YXBpPTh4eHNzdThmczcmc3RhZ2U9cHJvZCZyZWdpb249ZXUtd2VzdC0xJnVzZXJuYW1lPWNocmlzJnVzZXJ0b2tlbj1hYj09")
 	fmt.Println(settings, err)
 	// Output: chaim.Settings{Endpoint:"" API:"8xxssu8fs7" Stage:"prod" Region:"eu-west-1" Username:"chris" UserToken:[secret]} <nil>
+}
+
+func ExampleClient_MyAccountList() {
+	opts, done := demo()
+	defer done()
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		held, err := c.MyAccountList(ctx)
+		for _, p := range held {
+			fmt.Println(p.Name, p.Account, p.Role, p.Left().Round(time.Minute), p.Live)
+		}
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// tempname sredev rro 1h0m0s true
+	// <nil>
+}
+
+func ExampleClient_DisplayMyList() {
+	opts, done := demo()
+	defer done()
+	err := os.WriteFile(filepath.Join(opts.Dir, "credentials"), []byte(`[default]
+alias = dev
+[dev]
+accountname = sredev
+role = mpu
+region = eu-west-1
+expires = 1536139015
+[homes]
+accountname = Connected Homes
+role = rro
+region = eu-west-2
+`), 0o600)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	// Of keys with some time left it shows how much, such as "in 43 minutes at 14:03:22 [72%]".
+	fmt.Println(c.DisplayMyList(context.Background(), os.Stdout))
+	// Output:
+	// user token of test.user: unknown
+	// * dev    sredev           mpu  eu-west-1  has expired  kept
+	//   homes  Connected Homes  rro  eu-west-2  unknown      kept
+	// <nil>
+}
+
+// A link to a page of the console, made by AWS itself of the keys of a role.
+func ExampleClient_ConsoleURLTo() {
+	opts, done := demo()
+	defer done()
+	srv := chaimtest.NewServer(nil)
+	defer srv.Close()
+	opts.HTTPClient = srv.HTTPClient() // leave out for AWS
+	opts.Source = &chaim.STS{
+		RoleARN:    "arn:aws:iam::111111111111:role/CrossAccountReadOnly",
+		Region:     "eu-west-1",
+		Keys:       credentials.StaticCredentialsProvider{Value: srv.AddKeys("sredev", "chris")}, // leave out for the SDK's own
+		HTTPClient: srv.HTTPClient(),                                                             // leave out for AWS
+	}
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		link, err := c.ConsoleURLTo(ctx, "/s3/home?region=eu-west-1")
+		if err != nil {
+			return err
+		}
+		u, err := url.Parse(link)
+		if err != nil {
+			return err
+		}
+		fmt.Println(u.Host, u.Query().Get("Destination"))
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// signin.aws.amazon.com https://eu-west-1.console.aws.amazon.com/s3/home?region=eu-west-1
+	// <nil>
 }

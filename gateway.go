@@ -3,7 +3,6 @@ package chaim
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/remote"
@@ -12,7 +11,8 @@ import (
 // gateway is a chaim gateway, as a Client sees it.
 type gateway struct {
 	remote.Gateway
-	owned *http.Transport // ours to close, or nil
+	settings *Settings
+	close    func()
 }
 
 func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
@@ -23,42 +23,31 @@ func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
 	if _, err := s.endpoint(where, false); err != nil { // accepted only for AllowInsecure
 		opts.Logger.Warn("chaim: gateway is plain http, so anyone on the way can read the user token", "gateway", endpoint)
 	}
-	g := &gateway{Gateway: remote.Gateway{
-		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, Log: opts.Logger,
-	}}
-	var client http.Client
-	if opts.HTTPClient != nil {
-		client = *opts.HTTPClient
-	} else {
-		if g.owned, err = remote.NewTransport(); err != nil {
-			return nil, err
-		}
-		client.Transport = g.owned
+	client, done, err := remote.ClientFor(opts.HTTPClient)
+	if err != nil {
+		return nil, err
 	}
-	client.CheckRedirect = remote.RefuseRedirect
-	g.HTTP = &client
-	return g, nil
-}
-
-func (g *gateway) close() {
-	if g.owned != nil {
-		g.owned.CloseIdleConnections()
-	}
+	own := *s
+	return &gateway{settings: &own, close: done, Gateway: remote.Gateway{
+		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: opts.Logger,
+	}}, nil
 }
 
 // keys asks for credentials.
 func (g *gateway) keys(ctx context.Context, account, role string, d time.Duration) (grant, error) {
 	keys, err := g.Keys(ctx, account, role, durationText(d), d)
-	if err != nil {
-		return grant{}, asGatewayError(err)
-	}
+	return grantOf(keys, account), asGatewayError(err)
+}
+
+// grantOf is what a gateway gave to whoever asked for an account.
+func grantOf(keys remote.GatewayKeys, account string) grant {
 	if checkAccount(keys.Account) == nil {
 		account = keys.Account
 	}
 	return grant{
 		creds: credsFrom(keys.Creds, ""), account: account, accountID: keys.Creds.AccountID,
 		expiresStr: keys.ExpiresText, url: keys.ConsoleURL,
-	}, nil
+	}
 }
 
 // accounts asks for the accounts that the gateway knows.

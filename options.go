@@ -27,7 +27,8 @@ const (
 
 // Options say which credentials a [Client] is for and how it keeps them. Only Account is required.
 type Options struct {
-	// Account is the full name or the 12-digit id of the account. Only a gateway knows names.
+	// Account is the full name or the 12-digit id of the account. Only a gateway knows names. Empty is for a Client
+	// that gets no keys of its own but lists, renews, parks or deletes what there is.
 	Account string
 	// Role is what to be in that account: a role name, a role ARN, or an alias that the gateway knows, such as "rro"
 	// or "mpu". Empty means "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly,
@@ -48,6 +49,12 @@ type Options struct {
 	Terrible bool
 	// Form is what the profile holds: [Keys], the zero value, or [Process].
 	Form ProfileForm
+	// Default also makes the profile the default account while the scope lives: the keys, or the process, are copied into
+	// the section [default], for programs that name no profile. What stands there otherwise stays; a default account that
+	// was there before is put aside in its lines, and comes back with the end of the scope. It is [ErrInUse] when [default]
+	// holds keys of the user, or is lent to another live scope. With Keep the default account stays set, in place of any
+	// other.
+	Default bool
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
 	Keep bool
@@ -111,8 +118,10 @@ func (o *Options) complete() error {
 	o.Role = cmp.Or(o.Role, defaultRole)
 	o.Duration = cmp.Or(o.Duration, defaultDuration)
 	o.Logger = cmp.Or(o.Logger, silent)
-	if err := checkAccount(o.Account); err != nil {
-		return err
+	if o.Account != "" {
+		if err := checkAccount(o.Account); err != nil {
+			return err
+		}
 	}
 	if err := checkRole(o.Role); err != nil {
 		return err

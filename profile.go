@@ -141,6 +141,11 @@ func isLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
 
 // claim tells which section of doc a client may write its keys to. The caller has c.mu.
 func (c *Client) claim(doc []byte) (string, error) {
+	if c.opts.Default && c.latest.Load() == nil {
+		if _, err := c.freeDefault(doc, c.written.scope); err != nil {
+			return "", err
+		}
+	}
 	if c.written.section != "" {
 		pairs, exists, err := inifile.ReadManaged(doc, c.written.section)
 		switch {
@@ -172,6 +177,14 @@ func (c *Client) claim(doc []byte) (string, error) {
 	return "", fmt.Errorf("%w: [%s] holds keys for %q: choose another profile name", ErrInUse, name, marker)
 }
 
+// findRivals finds what would be used in place of the profile, whatever is written to it.
+func (c *Client) findRivals() {
+	c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
+	if c.opts.Default {
+		c.defaultRival = configRival(inifile.DefaultSection)
+	}
+}
+
 // configRival tells what in the AWS config file SDKs would use in place of a profile's keys, if anything.
 func configRival(name string) string {
 	path, err := sharedfile.ConfigPath()
@@ -197,6 +210,11 @@ func (c *Client) owns(pairs map[string]string) bool {
 	if c.opts.Keep {
 		return pairs[inifile.ScopeKey] == ""
 	}
+	return c.isOfScope(pairs)
+}
+
+// isOfScope reports whether a section, or [default], is as the client's scope wrote it. The caller has c.mu.
+func (c *Client) isOfScope(pairs map[string]string) bool {
 	scope, isIntact := lease.Of(pairs)
 	return isIntact && scope.ID == c.written.scope
 }

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
 
 // retryDelay is the wait after a number of failures in a row, the last with err, with left until the keys expire and a
 // random u in [0, 1).
 func retryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
-	return renewal.Delay(isFinal(err), pauseAskedFor(err), failures, left, u)
+	return renewal.Delay(isFinal(err), remote.PauseAskedFor(err), failures, left, u)
 }
 
 // State is how it stands with the keys of a [Monitor].

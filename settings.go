@@ -2,6 +2,7 @@ package chaim
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,12 +12,15 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 const defaultRegion = partition.DefaultRegion
@@ -84,6 +88,8 @@ var settingsFields = []struct {
 	{"workspaceid", "CHAIM_WORKSPACEID", func(s *Settings) *string { return &s.WorkspaceID }},
 }
 
+const tokenExpiresKey = "tokenexpires" // in Unix seconds
+
 // settingsFromPairs reads keys as they stand in the default section, and returns those it does not know.
 func settingsFromPairs(pairs map[string]string) (s Settings, rest map[string]string) {
 	rest = maps.Clone(pairs)
@@ -91,9 +97,9 @@ func settingsFromPairs(pairs map[string]string) (s Settings, rest map[string]str
 		*f.field(&s) = pairs[f.key]
 		delete(rest, f.key)
 	}
-	if unix, err := strconv.ParseInt(pairs["tokenexpires"], 10, 64); err == nil && unix > 0 {
+	if unix, ok := remote.UnixSeconds(pairs[tokenExpiresKey]); ok {
 		s.TokenExpires = time.Unix(unix, 0)
-		delete(rest, "tokenexpires")
+		delete(rest, tokenExpiresKey)
 	}
 	return s, rest
 }
@@ -159,10 +165,13 @@ func ParseInit(init string) (Settings, error) {
 		pairs[key] = value
 	}
 	if expires, ok := pairs["expires"]; ok {
-		pairs["tokenexpires"] = expires
+		pairs[tokenExpiresKey] = expires
 		delete(pairs, "expires")
 	}
 	s, rest := settingsFromPairs(pairs)
+	if rest[tokenExpiresKey] != "" {
+		return Settings{}, errors.New("chaim: expires in the init string is not a time in Unix seconds; copy it again in full")
+	}
 	if len(rest) > 0 {
 		s.Extra = rest
 	}
@@ -170,4 +179,51 @@ func ParseInit(init string) (Settings, error) {
 		return Settings{}, err
 	}
 	return s, nil
+}
+
+// sdkKeys begin the keys that mean something to an AWS SDK, or to chaim, in a section that belongs to the user.
+var sdkKeys = regexp.MustCompile(`^(account|alias|api_|aws_|ca_bundle|chaim_|cli_|credential|duration|ec2_|endpoint_|expire|external_id|login_|mfa_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
+
+// Store writes the settings into the section [default] of the credentials file, where each client finds them that is given
+// no others, with Extra under its own names. dir is as in [Options].Dir. Settings that are empty in s are removed there,
+// except for the region; every other byte stays.
+//
+// Settings that cannot be used, and an Extra that an AWS SDK would take for its own, are refused before the file is touched.
+// Otherwise errors are those of [Client.RequestKeys] that concern the file. Any number of goroutines and processes may call
+// it at once.
+func (s Settings) Store(ctx context.Context, dir string) error {
+	if _, err := s.endpoint("the settings", false); err != nil {
+		return err
+	}
+	own := map[string]bool{tokenExpiresKey: true}
+	var pairs []inifile.Pair
+	add := func(key, value string) {
+		if own[key] = key != "region"; value != "" {
+			pairs = append(pairs, inifile.Pair{Key: key, Value: value})
+		}
+	}
+	for _, f := range settingsFields {
+		add(f.key, *f.field(&s))
+	}
+	if !s.TokenExpires.IsZero() {
+		add(tokenExpiresKey, strconv.FormatInt(s.TokenExpires.Unix(), 10))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Extra)) {
+		key := strings.ToLower(name)
+		if sdkKeys.MatchString(key) {
+			return fmt.Errorf("chaim: %s among the settings would mean something to an AWS SDK: leave it out of Extra", quoteShort(name))
+		}
+		pairs = append(pairs, inifile.Pair{Key: key, Value: s.Extra[name]})
+	}
+	isOwn := func(key string) bool { return own[key] }
+	if _, err := inifile.SetKeys(nil, inifile.DefaultSection, pairs, isOwn); err != nil {
+		return err
+	}
+	path, err := sharedfile.CredentialsPath(dir)
+	if err != nil {
+		return err
+	}
+	return sharedfile.File{Path: path}.Edit(ctx, func(doc []byte) ([]byte, error) {
+		return inifile.SetKeys(doc, inifile.DefaultSection, pairs, isOwn)
+	})
 }

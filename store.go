@@ -36,15 +36,17 @@ type written struct {
 // store writes keys into the profile.
 func (c *Client) store(ctx context.Context, g grant) error {
 	var name string
-	err := c.edit(ctx, func(doc []byte) (_ []byte, err error) {
-		if name, err = c.claim(doc); err != nil {
-			return nil, err
+	if !c.isInMemory {
+		err := c.edit(ctx, func(doc []byte) (_ []byte, err error) {
+			if name, err = c.claim(doc); err != nil {
+				return nil, err
+			}
+			c.written.section, c.written.grant = name, g
+			return c.write(doc)
+		})
+		if err != nil {
+			return err
 		}
-		c.written.section, c.written.grant = name, g
-		return c.write(doc)
-	})
-	if err != nil {
-		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,7 +141,16 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	if !c.opts.Keep {
 		w.mark = lease.New(w.scope, c.scopes.Folder, access).String()
 	}
-	return inifile.Set(doc, w.section, sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark))
+	pairs := sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark)
+	doc, err := inifile.Set(doc, w.section, pairs)
+	if err != nil || !c.opts.Default {
+		return doc, err
+	}
+	after, err := c.setDefault(doc, w.section, pairs, w.scope)
+	if err != nil && c.latest.Load() != nil {
+		return doc, nil // somebody else has it by now, and keeps it
+	}
+	return after, err
 }
 
 // hasLease reports whether the lease is where others look for it.
@@ -153,11 +164,22 @@ func (c *Client) hasFiles() bool {
 	return c.hasLease() && (c.opts.Form != Process || bytes.Equal(c.processFile(), c.written.process))
 }
 
-// isAsWritten reports whether a section is. The caller has c.mu.
-func (c *Client) isAsWritten(pairs map[string]string) bool {
+// isAsWritten reports whether the profile is, and the default account if it is that. The caller has c.mu.
+func (c *Client) isAsWritten(doc []byte) (bool, error) {
+	names := []string{c.written.section}
+	if _, err := c.freeDefault(doc, c.written.scope); c.opts.Default && err == nil {
+		names = append(names, inifile.DefaultSection)
+	}
 	w := &c.written
-	return pairs[inifile.ScopeKey] == w.mark && (c.opts.Form == Process ||
-		pairs["aws_secret_access_key"] == w.grant.creds.SecretAccessKey && pairs["aws_session_token"] == w.grant.creds.SessionToken)
+	for _, name := range names {
+		pairs, _, err := inifile.ReadManaged(doc, name)
+		isSame := pairs[inifile.ScopeKey] == w.mark && (c.opts.Form == Process ||
+			pairs["aws_secret_access_key"] == w.grant.creds.SecretAccessKey && pairs["aws_session_token"] == w.grant.creds.SessionToken)
+		if err != nil || !isSame {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // watch writes the profile again when another program has overwritten it.
@@ -195,7 +217,7 @@ func (c *Client) watch(ctx context.Context) {
 func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
 	w := &c.written
 	c.mu.Lock()
-	section, hasFiles := w.section, c.hasFiles()
+	hasFiles := c.hasFiles()
 	c.mu.Unlock()
 	if hasFiles {
 		if isSame {
@@ -205,15 +227,11 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		if err != nil {
 			return false, err
 		}
-		pairs, _, err := inifile.ReadManaged(doc, section)
-		if err != nil {
-			return false, err
-		}
 		c.mu.Lock()
-		isAsWritten := c.isAsWritten(pairs)
+		isAsWritten, err := c.isAsWritten(doc)
 		c.mu.Unlock()
-		if isAsWritten {
-			return false, nil
+		if isAsWritten || err != nil {
+			return false, err
 		}
 	}
 	isNewer := false
@@ -244,7 +262,7 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 
 // startWatching has a scope's profile looked after. The caller has c.mu.
 func (c *Client) startWatching() {
-	if c.opts.Keep || c.watcher != nil {
+	if c.opts.Keep || c.isInMemory || c.watcher != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(c.life)
@@ -281,10 +299,18 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		section := c.written.section
 		pairs, exists, err := inifile.ReadManaged(doc, section)
 		isOurs = !exists || c.owns(pairs)
-		if err != nil || !exists || !isOurs {
-			return doc, err
+		if err != nil {
+			return nil, err
 		}
-		return inifile.Delete(doc, section)
+		if copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection); err == nil && c.opts.Default && c.isOfScope(copied) {
+			if doc, err = inifile.Delete(doc, inifile.DefaultSection); err != nil {
+				return nil, err
+			}
+		}
+		if !exists || !isOurs {
+			return doc, nil
+		}
+		return deleteSection(doc, section, pairs)
 	})
 	if err = errors.Join(err, c.drop(err == nil)); err != nil {
 		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())

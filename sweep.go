@@ -2,6 +2,7 @@ package chaim
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -39,11 +40,12 @@ func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 
 func sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough bool) ([]Swept, error) {
 	gone, err := lease.Sweep(ctx, file, doc, isThorough)
+	temps, tempErr := lease.Sweep(ctx, parkedBeside(file), nil, isThorough) // of a file that no scope writes to
 	var swept []Swept
-	for _, s := range gone {
+	for _, s := range append(gone, temps...) {
 		swept = append(swept, Swept(s))
 	}
-	return swept, err
+	return swept, errors.Join(err, tempErr)
 }
 
 // lookAtFile warns of what a user should know about the credentials file, and sweeps. It keeps what stands in the way

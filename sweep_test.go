@@ -167,7 +167,9 @@ func TestOverwrittenProfileIsRepaired(t *testing.T) {
 					before, files := read(t, credentialsFile(opts)), scopeFiles(t, credentialsFile(opts))
 					<-time.After(1234 * time.Millisecond) // between two looks
 					write(t, credentialsFile(opts), "")
-					require.NoError(t, os.RemoveAll(filepath.Join(opts.Dir, "chaim")))
+					for _, name := range files { // of the folder, whose identity is part of the mark
+						require.NoError(t, os.Remove(name))
+					}
 					<-time.After(time.Second)
 					assert.Equal(t, before, read(t, credentialsFile(opts)))
 					assert.Equal(t, files, scopeFiles(t, credentialsFile(opts)))

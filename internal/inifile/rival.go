@@ -6,7 +6,9 @@ import "strings"
 // section and the key of the line, or nothing.
 func Rival(doc []byte, profile string) (section, key string) {
 	for _, s := range Scan(doc) {
-		if fields := strings.Fields(s.Name()); len(fields) != 2 || fields[0] != "profile" || strings.Trim(fields[1], `"'`) != profile {
+		fields := strings.Fields(s.Name())
+		isNamed := len(fields) == 2 && fields[0] == "profile" && strings.Trim(fields[1], `"'`) == profile
+		if !isNamed && !(profile == DefaultSection && s.Name() == profile) {
 			continue
 		}
 		for l := range s.Lines(doc) {

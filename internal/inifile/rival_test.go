@@ -13,7 +13,7 @@ func TestRival(t *testing.T) {
 		"tempname": {"profile tempname", "sso_session"},
 		"quoted":   {`profile "quoted"`, "role_arn"},
 		"plain":    {},
-		"default":  {},
+		"default":  {"default", "role_arn"},
 		"absent":   {},
 	} {
 		section, key := Rival([]byte(doc), profile)

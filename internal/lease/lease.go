@@ -53,6 +53,12 @@ func New(id, folder string, pairs map[string]string) Scope {
 	return Scope{id, accessHash(id, pairs), shortHash(sharedfile.Identity(folder))}
 }
 
+// With is the scope after it has written other pairs.
+func (s Scope) With(pairs map[string]string) Scope {
+	s.access = accessHash(s.ID, pairs)
+	return s
+}
+
 func accessHash(id string, pairs map[string]string) string {
 	return shortHash(id + "\n" + pairs["aws_access_key_id"] + "\n" + pairs[inifile.ProcessKey])
 }

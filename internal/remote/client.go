@@ -2,10 +2,8 @@ package remote
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,20 +17,7 @@ import (
 	"github.com/chaim-go/chaim/internal/pyliteral"
 )
 
-const (
-	version = "0.1.0"
-
-	// AttemptTimeout is how long a gateway has for one reply: API Gateway may take 29 s to its first byte.
-	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
-	AttemptTimeout = 35 * time.Second
-
-	attempts      = 3
-	retryBase     = 500 * time.Millisecond
-	retryLimit    = 5 * time.Second
-	maxRetryAfter = 30 * time.Second // a longer pause is the caller's decision
-)
-
-var errAttemptTimeout = fmt.Errorf("no complete reply within %s", AttemptTimeout)
+const userAgent = "chaim-go/0.1.0"
 
 // Gateway asks one chaim gateway. Its errors are a [*Refusal], or tell why no reply came.
 type Gateway struct {
@@ -65,6 +50,25 @@ func (g *Gateway) Keys(ctx context.Context, account, role, duration string, d ti
 		return GatewayKeys{}, err
 	}
 	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, reply.date, reply.sent, d, g.Log)
+	return keys, err
+}
+
+// ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which somebody else has asked for.
+func ReadKeys(text []byte, account string, log *slog.Logger) (GatewayKeys, error) {
+	dict, err := parseText(string(text))
+	if key, _ := dict.Get("accesskeyid"); err != nil || key == nil {
+		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, nil); err != nil {
+			return GatewayKeys{}, err
+		}
+	}
+	keys, err := parseKeys(dict, account)
+	switch {
+	case err != nil:
+		return GatewayKeys{}, err
+	case keys.Creds.AccountID != account && !strings.EqualFold(keys.Account, account):
+		return GatewayKeys{}, badReply("reply has keys for another account, or does not say for which")
+	}
+	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, time.Time{}, time.Now(), 0, log)
 	return keys, err
 }
 
@@ -104,7 +108,7 @@ func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account
 		"duration":  {strconv.Itoa(int(time.Until(creds.Expires).Seconds()))},
 		"username":  {g.Username},
 		"account":   {account},
-		"useragent": {"chaim-go " + version},
+		"useragent": {strings.Replace(userAgent, "/", " ", 1)},
 	}
 	reply, err := g.call(ctx, "gui", form, creds.SecretAccessKey, creds.SessionToken)
 	if err != nil {
@@ -123,7 +127,7 @@ func (g *Gateway) form(text string) url.Values {
 		"user_name":    {g.Username},
 		"token":        {g.Token},
 		"response_url": {"ignoreme"},
-		"useragent":    {"chaim-go " + version},
+		"useragent":    {strings.Replace(userAgent, "/", " ", 1)},
 	}
 	if g.SlackID != "" {
 		form.Set("user_id", g.SlackID)
@@ -143,40 +147,26 @@ type gatewayReply struct {
 
 // call posts a form and returns the gateway's reply. What may pass is tried again, unless ctx asks for a single attempt;
 // refusals are not. secrets are never in the error.
-func (g *Gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (gatewayReply, error) {
+func (g *Gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (r gatewayReply, err error) {
 	secrets = append(secrets, g.Token)
-	for n := 0; ; n++ {
-		r, err := g.attempt(ctx, path, form, secrets)
-		if err == nil {
-			return r, nil
-		}
-		if ctx.Err() != nil {
-			return r, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.URL)
-		}
-		asked := PauseAskedFor(err)
-		if asked > maxRetryAfter || IsFinal(err) || n+1 == attempts || IsSingleAttempt(ctx) {
-			return r, err
-		}
-		pause := max(Jittered(retryBase, retryLimit, n, rand.Float64()), asked)
-		g.Log.Info("chaim: gateway failed, will retry", "gateway", g.URL, "pause", pause, "error", err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return r, errtext.Wrap(context.Cause(ctx), "asking gateway %s", g.URL)
-		}
+	err = persist(ctx, g.Log, g.URL, func(ctx context.Context) error {
+		r, err = g.attempt(ctx, path, form, secrets)
+		return err
+	})
+	if ctx.Err() != nil && err != nil {
+		err = errtext.Wrap(err, "asking gateway %s", g.URL)
 	}
+	return r, err
 }
 
 func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, secrets []string) (r gatewayReply, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, AttemptTimeout, errAttemptTimeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return r, errtext.Wrap(err, "asking gateway %s", g.URL)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "chaim-go/"+version)
+	req.Header.Set("User-Agent", userAgent)
 
 	r.sent = time.Now()
 	resp, err := g.HTTP.Do(req)

@@ -4,14 +4,28 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
+
+const (
+	// AttemptTimeout is how long a server has for one reply: API Gateway may take 29 s to its first byte.
+	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+	AttemptTimeout = 35 * time.Second
+
+	attempts      = 3
+	retryBase     = 500 * time.Millisecond
+	retryLimit    = 5 * time.Second
+	maxRetryAfter = 30 * time.Second // a longer pause is the caller's decision
+)
+
+var errAttemptTimeout = fmt.Errorf("no complete reply within %s", AttemptTimeout)
 
 type singleAttempt struct{}
 
@@ -22,6 +36,34 @@ func WithSingleAttempt(ctx context.Context, isSingle bool) context.Context {
 
 // IsSingleAttempt reports whether ctx is marked so.
 func IsSingleAttempt(ctx context.Context) bool { return ctx.Value(singleAttempt{}) == true }
+
+// persist calls attempt, and again when what went wrong may pass, unless ctx asks for a single attempt. server is named in
+// the log.
+func persist(ctx context.Context, log *slog.Logger, server string, attempt func(context.Context) error) error {
+	for n := 0; ; n++ {
+		one, cancel := context.WithTimeoutCause(ctx, AttemptTimeout, errAttemptTimeout)
+		err := attempt(one)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case PauseAskedFor(err) > maxRetryAfter || IsFinal(err) || n+1 == attempts || IsSingleAttempt(ctx):
+			return err
+		}
+		pause := retryPause(n, err)
+		log.Info("chaim: server failed, will retry", "server", server, "pause", pause, "error", err)
+		if sleep(ctx, pause) != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// retryPause is the wait after a failed attempt, of which the first has number 0.
+func retryPause(n int, err error) time.Duration {
+	return max(Jittered(retryBase, retryLimit, n, rand.Float64()), PauseAskedFor(err))
+}
 
 // Jittered doubles base with every step up to limit, and takes three quarters of that and, for a random u in [0, 1), a
 // part of the last one.
@@ -46,7 +88,7 @@ func IsFinal(err error) bool {
 	case errors.As(err, &refusal):
 		return refusal.IsFinal
 	case errors.As(err, &reply):
-		return isFinalStatus(reply.HTTPStatusCode()) && retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) != aws.TrueTernary
+		return isFinalStatus(reply.HTTPStatusCode()) && !isThrottled(err)
 	}
 	return errors.As(err, new(final)) || errors.As(err, new(*tls.CertificateVerificationError))
 }

@@ -94,3 +94,19 @@ func networkError(ctx context.Context, err error, secrets ...string) error {
 	}
 	return errtext.Chain(scrub(errtext.Unprefixed(err), maxText, secrets...), err)
 }
+
+// ClientFor copies a program's HTTP client, nil for one of our own, with redirects refused. done closes what was opened.
+func ClientFor(given *http.Client) (client *http.Client, done func(), err error) {
+	var c http.Client
+	if given != nil {
+		c, done = *given, func() {}
+	} else {
+		transport, err := NewTransport()
+		if err != nil {
+			return nil, nil, err
+		}
+		c.Transport, done = transport, transport.CloseIdleConnections
+	}
+	c.CheckRedirect = RefuseRedirect
+	return &c, done, nil
+}

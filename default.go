@@ -1,0 +1,163 @@
+package chaim
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
+)
+
+// Section is a section of the credentials file as it was when it was read. It may hold keys and tokens, and prints
+// without any value.
+type Section struct {
+	Name string // what stands in the brackets
+
+	values func() map[string]string // a function, as fmt would print a map
+}
+
+// Keys returns the names of the keys in lower case, sorted.
+func (s Section) Keys() []string {
+	if s.values == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.values()))
+}
+
+// Value returns what stands under a key in lower case, or "" without one.
+func (s Section) Value(key string) string {
+	if s.values == nil {
+		return ""
+	}
+	return s.values()[key]
+}
+
+// DefaultSection reads the section [default] of the credentials file, which holds the settings of the gateway and the keys
+// of the default account. Without a file or a section the error wraps [ErrNotConfigured]; after Close it is [ErrClosed].
+func (c *Client) DefaultSection(ctx context.Context) (Section, error) {
+	doc, err := c.read(ctx)
+	if err != nil {
+		return Section{}, err
+	}
+	pairs, exists, err := inifile.ReadAll(doc, inifile.DefaultSection)
+	switch {
+	case err != nil:
+		return Section{}, errtext.Wrap(err, "%s", c.file.Path)
+	case !exists:
+		return Section{}, fmt.Errorf("%w: there is no section [default] in %s: store the settings of a gateway there", ErrNotConfigured, c.file.Path)
+	}
+	return Section{inifile.DefaultSection, func() map[string]string { return pairs }}, nil
+}
+
+// DefaultAccount returns the name of the profile that is the default account: what [default] has under alias, or without
+// that under section. The errors are those of [Client.DefaultSection], with [ErrNotConfigured] also where there is neither.
+func (c *Client) DefaultAccount(ctx context.Context) (string, error) {
+	section, err := c.DefaultSection(ctx)
+	if err != nil {
+		return "", err
+	}
+	name := cmp.Or(section.Value(inifile.AliasKey), section.Value(inifile.SectionKey))
+	if name == "" {
+		return "", fmt.Errorf("%w: section [default] in %s names no default account: keep one with Options.Default and Options.Keep", ErrNotConfigured, c.file.Path)
+	}
+	return name, nil
+}
+
+// Endpoint returns the URL of the gateway that the client asks. Without one the error wraps [ErrNotConfigured]; after
+// Close it is [ErrClosed].
+func (c *Client) Endpoint(ctx context.Context) (string, error) {
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	switch {
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case c.gateway == nil:
+		return "", c.noGateway
+	}
+	return c.gateway.URL, nil
+}
+
+// read returns the text of the credentials file, for calls that only look.
+func (c *Client) read(ctx context.Context) ([]byte, error) {
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if ctx.Err() != nil {
+		return nil, errtext.Wrap(context.Cause(ctx), "reading %s", c.file.Path)
+	}
+	return c.file.Read()
+}
+
+// setDefault copies what stands in a section into [default], for the scope of an id or for good.
+func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair, id string) ([]byte, error) {
+	doc, err := c.freeDefault(doc, id)
+	if err != nil {
+		return nil, err
+	}
+	var copied []inifile.Pair
+	for _, p := range pairs {
+		switch p.Key {
+		case "expstr", "duration", "gui_url", "role", "region": // of which the last is the gateway's there
+		case inifile.MarkerKey:
+			copied = append(copied, inifile.Pair{Key: inifile.SectionKey, Value: p.Value}, inifile.Pair{Key: inifile.AliasKey, Value: name})
+		default:
+			copied = append(copied, p)
+		}
+	}
+	return inifile.Set(doc, inifile.DefaultSection, copied)
+}
+
+// freeDefault returns doc as it is when the scope of an id may write keys to [default], without those of a dead one.
+func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
+	pairs, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
+	if err != nil {
+		return nil, err
+	}
+	scope, isIntact := lease.Of(pairs)
+	isUsers := isLongLived(pairs["aws_access_key_id"]) || hasAccess(pairs) && pairs[inifile.SectionKey]+pairs[inifile.AliasKey] == ""
+	switch {
+	case c.defaultRival != "":
+		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
+	case isUsers:
+		return nil, errtext.Because(ErrInUse, fmt.Errorf("%w: [default] holds keys of yours: give them a name of their own", ErrUnmanagedAccount))
+	case pairs[inifile.ScopeKey] == "" || isIntact && scope.ID == id:
+		return doc, nil
+	case !isIntact:
+		return nil, fmt.Errorf("%w: [default] was changed by somebody else", ErrInUse)
+	case c.scopes.IsLive(pairs):
+		return nil, fmt.Errorf("%w: [default] is lent to a scope that may still run", ErrInUse)
+	}
+	return inifile.Delete(doc, inifile.DefaultSection)
+}
+
+// hasAccess reports whether a section holds anything that gives access.
+func hasAccess(pairs map[string]string) bool {
+	return pairs["aws_access_key_id"]+pairs["aws_secret_access_key"]+pairs["aws_session_token"]+pairs["aws_security_token"]+pairs[inifile.ProcessKey] != ""
+}
+
+// isDefault reports whether [default] holds the keys that were copied from the section of a name and its pairs.
+func isDefault(doc []byte, name string, pairs map[string]string) bool {
+	copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
+	if err != nil || !hasAccess(copied) || isLongLived(copied["aws_access_key_id"]) {
+		return false
+	}
+	scope, _ := lease.Of(pairs)
+	theirs, isIntact := lease.Of(copied)
+	isSameScope := isIntact && theirs.ID == scope.ID || copied[inifile.ScopeKey] == "" && pairs[inifile.ScopeKey] == ""
+	return isSameScope && pairs[inifile.MarkerKey] != "" && copied[inifile.SectionKey] == pairs[inifile.MarkerKey] &&
+		cmp.Or(copied[inifile.AliasKey], copied[inifile.SectionKey]) == name
+}
+
+// deleteSection removes a section, and the copy of it in [default].
+func deleteSection(doc []byte, name string, pairs map[string]string) ([]byte, error) {
+	if isDefault(doc, name, pairs) {
+		var err error
+		if doc, err = inifile.Delete(doc, inifile.DefaultSection); err != nil {
+			return nil, err
+		}
+	}
+	return inifile.Delete(doc, name)
+}

@@ -1,0 +1,265 @@
+package chaim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/remote"
+)
+
+const defaultParallel = 8
+
+var errStopped = errors.New("chaim: another account failed")
+
+// EachOptions say how [Each] goes about it. The zero value lends keys in memory for the role "rro", to eight accounts at a
+// time.
+type EachOptions struct {
+	// Options are those of the scopes. Account, TempName, Default, Keep and Source must be empty in them.
+	Options Options
+	// Sources gives what [Options].Source is to a single client; it must not return nil, and is called by many goroutines.
+	// Nil means the gateway or, where none is configured, AWS STS.
+	Sources func(Account) aws.CredentialsProvider
+	// Parallel is how many accounts are worked on at a time. Zero means 8.
+	Parallel int
+	// Profiles gives every scope a profile in the credentials file. Without it the client that fn gets is only a provider
+	// of keys, and no file is written.
+	Profiles bool
+	// StopOnError ends it all with the first account that fails, as the end of the context does.
+	StopOnError bool
+	// Progress is told when an account is done, in the order in which they are, by one call at a time. Nil means nobody is.
+	Progress func(EachProgress)
+}
+
+// EachProgress is how far an [Each] has come.
+type EachProgress struct {
+	Account Account // that is done
+	Err     error   // of that account; nil if it did not fail
+	Done    int     // accounts so far, those that failed included
+	Failed  int     // accounts so far
+	Total   int     // accounts in all
+}
+
+// EachError tells for which accounts an [Each] failed.
+type EachError struct {
+	Accounts []AccountError // in the order in which they were given
+	Total    int            // accounts in all
+}
+
+// AccountError is what went wrong for one account of an [Each].
+type AccountError struct {
+	Account Account
+	Began   bool // whether fn was called
+	Err     error
+}
+
+// Error counts the accounts and describes the first ones.
+func (e *EachError) Error() string {
+	const shown = 3
+	var b strings.Builder
+	fmt.Fprintf(&b, "chaim: %d of %d accounts failed", len(e.Accounts), e.Total)
+	for i, a := range e.Accounts {
+		if i == shown {
+			fmt.Fprintf(&b, "; and %d more", len(e.Accounts)-shown)
+			break
+		}
+		b.WriteString("; " + errtext.Unprefixed(a))
+	}
+	return b.String()
+}
+
+// Unwrap returns the errors of the accounts, each an AccountError.
+func (e *EachError) Unwrap() []error {
+	errs := make([]error, len(e.Accounts))
+	for i, a := range e.Accounts {
+		errs[i] = a
+	}
+	return errs
+}
+
+// Error names the account and what went wrong.
+func (e AccountError) Error() string {
+	return fmt.Sprintf("chaim: account %s: %s", cmp.Or(e.Account.Name, e.Account.ID), errtext.Unprefixed(e.Err))
+}
+
+// Unwrap returns what went wrong.
+func (e AccountError) Unwrap() error { return e.Err }
+
+// Each runs fn once for each account, with keys for the same role, several at a time. The client that fn gets is closed
+// when fn returns. It asks for an account by its ID or, without one, by its name. All ask the same gateway, with
+// connections that they share; when it or STS says that there are too many requests, all of them slow down together
+// instead of failing, unless it has said nothing else for five minutes.
+//
+// The failure of one account does not stop the others. The error is an [*EachError] with what went wrong for each, or what
+// was wrong with the arguments. When ctx ends, accounts that wait are not begun, with its cause as their error; the context
+// that fn has ends too, and Each returns when all have cleaned up. A panic of fn ends it in the same way and then travels
+// on from Each.
+func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx context.Context, a Account, c *Client) error) error {
+	e := &each{opts: opts, fn: fn, failures: make([]*AccountError, len(accounts)), pace: remote.NewPace()}
+	if err := e.check(accounts); err != nil || len(accounts) == 0 {
+		return err
+	}
+	first, err := makeClient(e.options(accounts[0]), nil)
+	if err != nil {
+		return err
+	}
+	defer first.Close()
+	first.lookAtFile()
+	e.first = first
+
+	ctx, e.stop = context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer func() { e.stop(nil); wg.Wait() }() // for a Progress that panics
+	slots := make(chan struct{}, cmp.Or(opts.Parallel, defaultParallel))
+	for i, a := range accounts {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			e.done(i, AccountError{a, false, errtext.Wrap(context.Cause(ctx), "not begun")})
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			e.work(ctx, i, a)
+		})
+	}
+	wg.Wait()
+	if e.panicked != nil {
+		panic(e.panicked.value)
+	}
+	failed := &EachError{Total: len(accounts)}
+	for _, f := range e.failures {
+		if f != nil {
+			failed.Accounts = append(failed.Accounts, *f)
+		}
+	}
+	if len(failed.Accounts) == 0 {
+		return nil
+	}
+	return failed
+}
+
+// each is one call of Each.
+type each struct {
+	opts  EachOptions
+	fn    func(context.Context, Account, *Client) error
+	first *Client // the others take the gateway from it
+	pace  *remote.Pace
+	stop  context.CancelCauseFunc
+
+	mu       sync.Mutex // guards what follows, and is held during calls of Progress
+	failures []*AccountError
+	count    int
+	failed   int
+	panicked *panicked
+}
+
+type panicked struct{ value any }
+
+func (e *each) check(accounts []Account) error {
+	o := &e.opts.Options
+	switch {
+	case e.fn == nil:
+		return errors.New("chaim: no function to run")
+	case e.opts.Parallel < 0:
+		return fmt.Errorf("chaim: %d accounts at a time are none", e.opts.Parallel)
+	case o.Account != "" || o.TempName != "" || o.Default || o.Keep || o.Source != nil:
+		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, TempName, Default, Keep and Source empty")
+	}
+	for _, a := range accounts {
+		if err := checkAccount(cmp.Or(a.ID, a.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// options are those of the client for an account.
+func (e *each) options(a Account) Options {
+	o := e.opts.Options
+	o.Account = cmp.Or(a.ID, a.Name)
+	if e.opts.Sources != nil {
+		o.Source = e.opts.Sources(a)
+	}
+	return o
+}
+
+func (e *each) work(ctx context.Context, i int, a Account) {
+	outcome := AccountError{Account: a, Err: errors.New("chaim: fn did not return")}
+	defer e.catch(a)
+	defer func() { e.done(i, outcome) }()
+	outcome.Err = e.lend(ctx, a, &outcome.Began)
+}
+
+// catch keeps a panic for the goroutine that called Each, and ends the others.
+func (e *each) catch(a Account) {
+	if value := recover(); value != nil {
+		cmp.Or(e.opts.Options.Logger, silent).Error("chaim: fn panicked", "account", a.ID, "name", a.Name, "stack", string(debug.Stack()))
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.panicked = cmp.Or(e.panicked, &panicked{value})
+		e.stop(errStopped)
+	}
+}
+
+// lend runs fn with a client for the account.
+func (e *each) lend(ctx context.Context, a Account, began *bool) error {
+	opts := e.options(a)
+	if e.opts.Sources != nil && opts.Source == nil {
+		return errors.New("chaim: EachOptions.Sources returned nil")
+	}
+	c, err := makeClient(opts, e.first)
+	if err != nil {
+		return err
+	}
+	c.isInMemory, c.pace = !e.opts.Profiles, e.pace
+	return c.lend(ctx, func(ctx context.Context, c *Client) error {
+		*began = true
+		return e.fn(ctx, a, c)
+	})
+}
+
+// done takes in what came of an account.
+func (e *each) done(i int, outcome AccountError) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.count++
+	if outcome.Err != nil {
+		e.failed++
+		e.failures[i] = &outcome
+		if e.opts.StopOnError {
+			e.stop(errStopped)
+		}
+	}
+	if e.opts.Progress != nil {
+		e.opts.Progress(EachProgress{outcome.Account, outcome.Err, e.count, e.failed, len(e.failures)})
+	}
+}
+
+// FilterAccounts returns those accounts whose name or ID matches a pattern: * stands for any characters, ? for one, and
+// [a-z] for one of them, as in [path.Match], but that a slash is a character like others.
+func FilterAccounts(accounts []Account, pattern string) ([]Account, error) {
+	plain := strings.NewReplacer("/", "\x00").Replace
+	var found []Account
+	for _, a := range append([]Account{{}}, accounts...) { // the first is for a bad pattern and no accounts
+		isNamed, err := path.Match(plain(pattern), plain(a.Name))
+		if err != nil {
+			return nil, fmt.Errorf("chaim: %s is no pattern of account names: %w", quoteShort(pattern), err)
+		}
+		isNumbered, _ := path.Match(pattern, a.ID)
+		if a != (Account{}) && (isNamed || isNumbered) {
+			found = append(found, a)
+		}
+	}
+	return found, nil
+}

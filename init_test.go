@@ -1,0 +1,105 @@
+package chaim_test
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+func initString(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+func TestStoreOfInitString(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	settings, err := chaim.ParseInit(initString("api=abc123&slackid=U1&username=chris&usertoken=CANARY%3Dab==&expires=1536139015&stage=prod&region=eu-west-2&Colour=a=b"))
+	require.NoError(t, err)
+	require.NoError(t, settings.Store(t.Context(), dir))
+	const want = "[default]\napi = abc123\nstage = prod\nregion = eu-west-2\nusername = chris\nusertoken = CANARY=ab==\nslackid = U1\ntokenexpires = 1536139015\ncolour = a=b\n"
+	assert.Equal(t, want, read(t, filepath.Join(dir, "credentials")))
+	info, err := os.Stat(filepath.Join(dir, "credentials"))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	c, err := chaim.New(chaim.Options{Account: "sredev", Dir: dir})
+	require.NoError(t, err)
+	defer c.Close()
+	endpoint, err := c.Endpoint(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "https://abc123.execute-api.eu-west-2.amazonaws.com/prod/", endpoint)
+}
+
+func TestStoreKeepsWhatIsNotASetting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	const before = "# mine\r\n[other]\r\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\r\n\r\n[default]\r\nAPI: old\r\nslackid = U0 ; kept by Slack\r\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\r\nregion = us-east-1\r\noutput=json\r\n# end"
+	write(t, path, before)
+	s := chaim.Settings{Endpoint: "https://gateway.example/prod", Username: "chris", UserToken: "CANARY", TokenExpires: time.Unix(1536139015, 0)}
+	require.NoError(t, s.Store(t.Context(), filepath.Dir(path)))
+	const after = "# mine\r\n[other]\r\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\r\n\r\n[default]\r\nendpoint = https://gateway.example/prod\r\nusername = chris\r\nusertoken = CANARY\r\ntokenexpires = 1536139015\r\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\r\nregion = us-east-1\r\noutput=json\r\n# end"
+	assert.Equal(t, after, read(t, path))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, s.Store(t.Context(), filepath.Dir(path)))
+	again, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(info, again), "nothing to change, nothing written")
+}
+
+func TestStoreDuringAScope(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	opts.Default = true
+	before := "[default]\nsection = old\nregion = eu-west-1\n"
+	write(t, credentialsFile(opts), before)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, srv.Settings().Store(t.Context(), opts.Dir))
+	require.NoError(t, c.Close())
+	assert.Contains(t, read(t, credentialsFile(opts)), "section = old\n")
+	assert.Contains(t, read(t, credentialsFile(opts)), "username = "+srv.Settings().Username+"\n")
+	assert.NotContains(t, read(t, credentialsFile(opts)), "aws_access_key_id")
+}
+
+// TestStoreRefusesWhatCannotBeUsed also has settings by which somebody could run a command on the machine, or read along.
+func TestStoreRefusesWhatCannotBeUsed(t *testing.T) {
+	good := chaim.Settings{Endpoint: "https://gateway.example/", Username: "chris", UserToken: "CANARY"}
+	for name, change := range map[string]func(*chaim.Settings){
+		"no token":           func(s *chaim.Settings) { s.UserToken = "" },
+		"no gateway":         func(s *chaim.Settings) { s.Endpoint = "" },
+		"plain http":         func(s *chaim.Settings) { s.Endpoint = "http://gateway.example/" },
+		"newline":            func(s *chaim.Settings) { s.SlackID = "CANARY\n[default]" },
+		"token as comment":   func(s *chaim.Settings) { s.UserToken = "#CANARY" },
+		"spaces around":      func(s *chaim.Settings) { s.UserToken = " CANARY" },
+		"not ASCII":          func(s *chaim.Settings) { s.Username = "jürgen" },
+		"a process":          func(s *chaim.Settings) { s.Extra = map[string]string{"credential_process": "CANARY"} },
+		"a process, shouted": func(s *chaim.Settings) { s.Extra = map[string]string{"Credential_Process": "CANARY"} },
+		"keys":               func(s *chaim.Settings) { s.Extra = map[string]string{"aws_access_key_id": "CANARY"} },
+		"another AWS":        func(s *chaim.Settings) { s.Extra = map[string]string{"endpoint_url": "CANARY"} },
+		"another CA":         func(s *chaim.Settings) { s.Extra = map[string]string{"ca_bundle": "CANARY"} },
+		"marks a section":    func(s *chaim.Settings) { s.Extra = map[string]string{"accountname": "CANARY"} },
+		"a setting again":    func(s *chaim.Settings) { s.Extra = map[string]string{"Username": "CANARY"} },
+		"no key":             func(s *chaim.Settings) { s.Extra = map[string]string{"": "CANARY"} },
+		"a key and more":     func(s *chaim.Settings) { s.Extra = map[string]string{"a = b\nc": "CANARY"} },
+		"a section":          func(s *chaim.Settings) { s.Extra = map[string]string{"[other]": "CANARY"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "new")
+			s := good
+			change(&s)
+			err := s.Store(t.Context(), dir)
+			if assert.Error(t, err) {
+				assert.NotContains(t, err.Error(), "CANARY")
+			}
+			assert.NoDirExists(t, dir)
+		})
+	}
+}

@@ -1,0 +1,52 @@
+// Package humantime says in words when something ends.
+package humantime
+
+import (
+	"fmt"
+	"time"
+)
+
+// Until says when end is, seen from now and in its time zone: "in 43 minutes at 14:03:22", with the date before the
+// clock on any day but that of now. It is "has expired" for an end that is not after now, and "unknown" for the zero
+// time.
+func Until(end, now time.Time) string {
+	switch {
+	case end.IsZero():
+		return "unknown"
+	case !end.After(now):
+		return "has expired"
+	}
+	end = end.In(now.Location())
+	day := ""
+	if date := end.Format(time.DateOnly); date != now.Format(time.DateOnly) {
+		day = " on " + date
+	}
+	// A time.Duration ends after 292 years, which a file may well exceed.
+	return "in " + words(end.UnixMilli()-now.UnixMilli()) + day + " at " + end.Format(time.TimeOnly)
+}
+
+var units = []struct {
+	name      string
+	ms, limit int64 // limit is how many of them are one of the next
+}{
+	{"second", 1000, 60},
+	{"minute", 60 * 1000, 60},
+	{"hour", 60 * 60 * 1000, 24},
+	{"day", 24 * 60 * 60 * 1000, 0},
+}
+
+// words rounds before it chooses the unit, so that there are never 60 minutes.
+func words(ms int64) string {
+	var n int64
+	var name string
+	for _, unit := range units {
+		name = unit.name
+		if n = max(1, (ms+unit.ms/2)/unit.ms); n < unit.limit {
+			break
+		}
+	}
+	if n == 1 {
+		return "1 " + name
+	}
+	return fmt.Sprintf("%d %ss", n, name)
+}

@@ -1,0 +1,66 @@
+package humantime
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestUntil(t *testing.T) {
+	now := time.Date(2026, 3, 28, 13, 20, 22, 0, time.UTC)
+	for left, want := range map[time.Duration]string{
+		-time.Hour:                                "has expired",
+		0:                                         "has expired",
+		time.Nanosecond:                           "in 1 second at 13:20:22",
+		400 * time.Millisecond:                    "in 1 second at 13:20:22",
+		time.Second:                               "in 1 second at 13:20:23",
+		42 * time.Second:                          "in 42 seconds at 13:21:04",
+		59*time.Second + 499*time.Millisecond:     "in 59 seconds at 13:21:21",
+		59*time.Second + 500*time.Millisecond:     "in 1 minute at 13:21:21",
+		59*time.Second + 600*time.Millisecond:     "in 1 minute at 13:21:21",
+		time.Minute:                               "in 1 minute at 13:21:22",
+		89 * time.Second:                          "in 1 minute at 13:21:51",
+		90 * time.Second:                          "in 2 minutes at 13:21:52",
+		43 * time.Minute:                          "in 43 minutes at 14:03:22",
+		59*time.Minute + 29*time.Second:           "in 59 minutes at 14:19:51",
+		59*time.Minute + 30*time.Second:           "in 1 hour at 14:19:52",
+		time.Hour:                                 "in 1 hour at 14:20:22",
+		89 * time.Minute:                          "in 1 hour at 14:49:22",
+		119 * time.Minute:                         "in 2 hours at 15:19:22",
+		10*time.Hour + 39*time.Minute:             "in 11 hours at 23:59:22",
+		10*time.Hour + 40*time.Minute:             "in 11 hours on 2026-03-29 at 00:00:22",
+		23*time.Hour + 29*time.Minute:             "in 23 hours on 2026-03-29 at 12:49:22",
+		23*time.Hour + 59*time.Minute + 40*1e9:    "in 1 day on 2026-03-29 at 13:20:02",
+		24 * time.Hour:                            "in 1 day on 2026-03-29 at 13:20:22",
+		36 * time.Hour:                            "in 2 days on 2026-03-30 at 01:20:22",
+		20 * 24 * time.Hour:                       "in 20 days on 2026-04-17 at 13:20:22",
+		365*24*time.Hour + 400*time.Millisecond:   "in 365 days on 2027-03-28 at 13:20:22",
+		290*365*24*time.Hour + 5*time.Millisecond: "in 105850 days on 2316-01-18 at 13:20:22",
+	} {
+		assert.Equal(t, want, Until(now.Add(left), now), left)
+	}
+	assert.Equal(t, "unknown", Until(time.Time{}, now))
+	assert.Equal(t, "in 2912356 days on 9999-12-31 at 23:59:59", Until(time.Unix(253402300799, 0), now), "beyond a time.Duration")
+}
+
+// TestUntilNeverRoundsUpToTheNextUnit tries every fourth second of two days.
+func TestUntilNeverRoundsUpToTheNextUnit(t *testing.T) {
+	now := time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC)
+	rounded := regexp.MustCompile(`^in (0|60 seconds|60 minutes|24 hours|1 \w+s|[2-9]\d* \w+[^s]) `)
+	for left := time.Millisecond; left < 48*time.Hour; left += 4 * time.Second {
+		if text := Until(now.Add(left), now); rounded.MatchString(text) {
+			t.Fatalf("%s: %s", left, text)
+		}
+	}
+}
+
+func TestUntilSpeaksInTheZoneOfNow(t *testing.T) {
+	east := time.FixedZone("", 2*60*60)
+	now := time.Date(2026, 3, 28, 23, 50, 0, 0, east)
+	end := time.Date(2026, 3, 28, 21, 55, 0, 0, time.UTC)
+	assert.Equal(t, "in 5 minutes at 23:55:00", Until(end, now))
+	assert.Equal(t, "in 15 minutes on 2026-03-29 at 00:05:00", Until(end.Add(10*time.Minute), now))
+	assert.Equal(t, "in 15 minutes at 22:05:00", Until(end.Add(10*time.Minute), now.UTC()))
+}

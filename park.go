@@ -1,0 +1,202 @@
+package chaim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// parkedName is the file beside the credentials file that holds the definitions of parked accounts. It is written only
+// while the lock of the credentials file is held too, so that no account is ever in neither of them.
+const parkedName = "chaim-parked"
+
+// notSet stands in a definition for the token of an account that is to have one under aws_security_token.
+const notSet = "notset"
+
+// ParkAccount takes a profile out of the credentials file and keeps its definition, without the keys, in the file
+// chaim-parked beside that, with mode 0600. What others have put into the section stays where it is. An account that is
+// parked already stays so.
+//
+// The error wraps [fs.ErrNotExist] when there is no such profile, and [ErrInUse] also when another account is parked under
+// that name. Otherwise errors, and what becomes of the client's own profile, are as for [Client.DeleteAccount]. After an
+// error or a crash the account may be in both files, and then counts as not parked until it is parked, unparked or deleted.
+func (c *Client) ParkAccount(ctx context.Context, profile string) error {
+	return c.take(ctx, profile, func(ctx context.Context, pairs map[string]string) error { return c.park(ctx, profile, pairs) })
+}
+
+// UnparkAccount brings a parked account back: it gets new keys by the definition, as [Client.RenewSection] does, puts them
+// into the credentials file as a profile that is kept, and then removes the definition.
+//
+// The error wraps [fs.ErrNotExist] when no such account is parked, [ErrInUse] when the name is taken by now, and otherwise
+// what RenewSection says. Unless it says something else, the account is parked as before.
+func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, error) {
+	if err := checkProfile(profile); err != nil {
+		return AwsCreds{}, err
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	creds, err := c.bringBack(ctx, profile)
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(err, "unparking %q, which stays parked", profile)
+	}
+	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
+		pairs, _, err := inifile.ReadManaged(doc, profile)
+		if err == nil {
+			err = c.unpark(ctx, profile, pairs)
+		}
+		return doc, err
+	})
+	if err != nil {
+		return creds, errtext.Wrap(err, "profile %q has new keys, but its definition is still in %s", profile, c.parked().Path)
+	}
+	return creds, nil
+}
+
+// ListParkAccounts returns the names of the accounts that are parked, sorted. It only reads.
+func (c *Client) ListParkAccounts(ctx context.Context) ([]string, error) {
+	doc, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parked, err := c.parked().Read()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, s := range inifile.Scan(parked) {
+		account := s.Managed(parked)[inifile.MarkerKey]
+		held, _, _ := inifile.ReadManaged(doc, s.Name()) // one that is there twice is there
+		if account != "" && held[inifile.MarkerKey] != account && !slices.Contains(names, s.Name()) {
+			names = append(names, s.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (c *Client) parked() sharedfile.File { return parkedBeside(c.file) }
+
+func parkedBeside(file sharedfile.File) sharedfile.File {
+	return sharedfile.File{Path: filepath.Join(filepath.Dir(file.Path), parkedName)}
+}
+
+// park writes the definition of a section of those pairs, which may be nil for one that is not there.
+func (c *Client) park(ctx context.Context, profile string, pairs map[string]string) error {
+	if pairs == nil {
+		_, err := c.definition(profile)
+		return err
+	}
+	var definition []inifile.Pair
+	for _, key := range []string{"duration", "role", inifile.MarkerKey, "region"} {
+		if pairs[key] != "" {
+			definition = append(definition, inifile.Pair{Key: key, Value: pairs[key]})
+		}
+	}
+	if pairs["aws_security_token"] != "" {
+		definition = append(definition, inifile.Pair{Key: "aws_security_token", Value: notSet})
+	}
+	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) {
+		if err := canHold(doc, profile, pairs[inifile.MarkerKey]); err != nil {
+			return nil, err
+		}
+		return inifile.Set(doc, profile, definition)
+	})
+}
+
+// unpark removes the definition of a section of those pairs, if there is one of the same account.
+func (c *Client) unpark(ctx context.Context, profile string, pairs map[string]string) error {
+	definition, err := c.definition(profile)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && definition[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) { return inifile.Delete(doc, profile) })
+}
+
+// definition returns what is known of a parked account.
+func (c *Client) definition(profile string) (map[string]string, error) {
+	doc, err := c.parked().Read()
+	if err != nil {
+		return nil, err
+	}
+	pairs, exists, err := inifile.ReadManaged(doc, profile)
+	switch {
+	case err != nil:
+	case !exists:
+		err = notThere(profile)
+	case pairs[inifile.MarkerKey] == "":
+		err = fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, profile)
+	}
+	return pairs, err
+}
+
+// canHold reports whether a section may be written for an account: it is not there, is for that account already, or has
+// nothing but what parking it or deleting it has left for its owner.
+func canHold(doc []byte, name, account string) error {
+	pairs, exists, err := inifile.ReadManaged(doc, name)
+	marker := pairs[inifile.MarkerKey]
+	delete(pairs, inifile.ScopeKey)
+	switch {
+	case err != nil || !exists || marker == account || len(pairs) == 0:
+		return err
+	case marker != "":
+		return fmt.Errorf("%w: [%s] is one for %q", ErrInUse, name, marker)
+	}
+	return errtext.Because(ErrInUse, fmt.Errorf("%w: [%s] is yours", ErrUnmanagedAccount, name))
+}
+
+// bringBack gets keys for a parked account and puts them into the credentials file.
+func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error) {
+	if rival := configRival(profile); rival != "" {
+		return AwsCreds{}, fmt.Errorf("%w: %s", ErrInUse, rival)
+	}
+	asked, err := c.definition(profile)
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	// free returns the managed keys of the profile, if it may be written to doc.
+	free := func(doc []byte) (map[string]string, error) {
+		pairs, _, err := inifile.ReadManaged(doc, profile)
+		switch {
+		case err != nil:
+		case pairs[inifile.ScopeKey] != "":
+			err = fmt.Errorf("%w: [%s] belongs to a scope", ErrInUse, profile)
+		case isLongLived(pairs["aws_access_key_id"]):
+			err = checkOurs(profile, pairs)
+		default:
+			err = canHold(doc, profile, asked[inifile.MarkerKey])
+		}
+		return pairs, err
+	}
+	doc, err := c.file.Read()
+	if err == nil {
+		_, err = free(doc)
+	}
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	g, opts, err := c.requestFor(ctx, asked)
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
+		if _, err := c.definition(profile); err != nil { // somebody else has brought it back meanwhile
+			return nil, err
+		}
+		pairs, err := free(doc)
+		if err != nil {
+			return nil, err
+		}
+		return c.rewrite(doc, profile, pairs, g, opts)
+	})
+	return g.creds, err
+}

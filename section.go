@@ -1,0 +1,247 @@
+package chaim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
+	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// StoreKeys stores the keys in text, which is a gateway's reply or the text in it, as if RequestKeys had just been given
+// them: they go into the profile, and are renewed. No network is touched.
+//
+// Keys for another account than the client's, and keys that end sooner than those at hand, are refused. Otherwise the
+// errors are those of [Client.RequestKeys]; for a reply that is a refusal or none of a gateway's it is a [*GatewayError].
+func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
+	keys, err := remote.ReadKeys(text, c.opts.Account, c.opts.Logger)
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(asGatewayError(err), "storing keys for account %q", c.opts.Account)
+	}
+	g := grantOf(keys, c.opts.Account)
+	g.creds.Region, g.received = c.opts.Region, time.Now()
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	for { // until no call that was under way has got in between
+		m, err := c.obtain(ctx)
+		if err == nil {
+			c.mu.Lock()
+			c.unstored = &g
+			c.mu.Unlock()
+			err = m.renew(ctx, false)
+		}
+		creds := c.Creds()
+		switch {
+		case c.isReplaced(m, err):
+		case err != nil:
+			return AwsCreds{}, err
+		case creds.AccessKeyID == g.creds.AccessKeyID:
+			return creds, nil
+		}
+	}
+}
+
+// RenewSection gets new keys for a profile of the credentials file, whoever wrote it, and stores them there. They are for
+// the account, role, duration and region that the section tells, in the form it has, whatever the client was made for;
+// nothing of the client changes. The client's gateway or STS is asked; a Source can renew only what is of the client's
+// own account and role. A live scope takes the keys over. Where the profile is the default account, its copy in [default]
+// is renewed too.
+//
+// The error wraps [fs.ErrNotExist] when there is no such section, [ErrUnmanagedAccount] when it is the user's, and
+// [ErrInUse] when it was a scope's that has ended or changes meanwhile. Otherwise the errors are those of
+// [Client.RequestKeys]; the section is then as it was.
+func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
+	if err := checkProfile(section); err != nil {
+		return AwsCreds{}, err
+	}
+	if c.isOwn(section) {
+		return c.RequestKeys(ctx)
+	}
+	doc, err := c.read(ctx)
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	asked, err := c.renewable(doc, section)
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(err, "%s", c.file.Path)
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	g, opts, err := c.requestFor(ctx, asked)
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(err, "renewing profile %q", section)
+	}
+	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
+		pairs, err := c.renewable(doc, section)
+		switch {
+		case err != nil:
+			return nil, err
+		case pairs[inifile.MarkerKey] != asked[inifile.MarkerKey] || pairs["role"] != asked["role"]:
+			return nil, fmt.Errorf("%w: [%s] has become one for %q meanwhile", ErrInUse, section, pairs[inifile.MarkerKey])
+		}
+		return c.rewrite(doc, section, pairs, g, opts)
+	})
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(err, "renewing profile %q", section)
+	}
+	return g.creds, nil
+}
+
+// isOwn reports whether a profile is the one that this client has written.
+func (c *Client) isOwn(profile string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return profile == c.written.section
+}
+
+// renewable returns the managed keys of a section that may be given new keys.
+func (c *Client) renewable(doc []byte, name string) (map[string]string, error) {
+	pairs, exists, err := inifile.ReadManaged(doc, name)
+	scope, isIntact := lease.Of(pairs)
+	switch {
+	case err != nil:
+		return nil, err
+	case !exists:
+		return nil, notThere(name)
+	case pairs[inifile.ScopeKey] == "" && pairs[inifile.ProcessKey] == "":
+	case !isIntact || !c.scopes.IsLive(pairs):
+		return nil, fmt.Errorf("%w: [%s] belonged to a scope that has ended, or was changed since", ErrInUse, name)
+	case pairs[inifile.ProcessKey] != "" && pairs[inifile.ProcessKey] != readCommand(c.scopes.Path(scope.ID, lease.ProcessExtension)):
+		return nil, fmt.Errorf("%w: the file of [%s] is in another folder", ErrInUse, name)
+	}
+	return pairs, checkOurs(name, pairs)
+}
+
+func notThere(name string) error {
+	return errtext.Chain(fmt.Sprintf("chaim: there is no profile %q", name), fs.ErrNotExist)
+}
+
+// checkOurs refuses a section that chaim did not write.
+func checkOurs(name string, pairs map[string]string) error {
+	switch {
+	case pairs[inifile.MarkerKey] == "":
+		return fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, name)
+	case isLongLived(pairs["aws_access_key_id"]):
+		return fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, name)
+	}
+	return nil
+}
+
+// requestFor gets keys by what a section tells of those it has, or had.
+func (c *Client) requestFor(ctx context.Context, pairs map[string]string) (*grant, *Options, error) {
+	_, isTerrible := pairs["aws_security_token"]
+	opts := Options{
+		Account: pairs[inifile.MarkerKey], Role: pairs["role"], Region: pairs["region"], Terrible: isTerrible,
+		Settings: c.opts.Settings, Dir: c.opts.Dir, AllowInsecure: c.opts.AllowInsecure, HTTPClient: c.opts.HTTPClient, Logger: c.opts.Logger,
+	}
+	opts.Duration, _ = parseDuration(pairs["duration"])
+	if pairs[inifile.ProcessKey] != "" {
+		opts.Form = Process
+	}
+	if c.hasSource {
+		if opts.Account != c.opts.Account || cmp.Or(opts.Role, defaultRole) != c.opts.Role {
+			return nil, nil, errtext.Because(ErrNotConfigured, fmt.Errorf("the client's Source gives keys for %q as %q, not for %q as %q", c.opts.Account, c.opts.Role, opts.Account, opts.Role))
+		}
+		opts.Source = c.opts.Source
+	}
+	other, err := makeClient(opts, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer other.Close()
+	g, err := other.request(ctx)
+	if err == nil {
+		err = other.checkBetter(g)
+	}
+	if err != nil {
+		return nil, nil, errtext.Wrap(err, "keys for account %q as %q", opts.Account, opts.Role)
+	}
+	g.account = opts.Account // whatever the reply calls it
+	return g, &other.opts, nil
+}
+
+// rewrite puts new keys into a section of those pairs, and into its copy in [default].
+func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *grant, opts *Options) ([]byte, error) {
+	access := map[string]string{"aws_access_key_id": g.creds.AccessKeyID}
+	scope, _ := lease.Of(pairs)
+	mark, process := "", pairs[inifile.ProcessKey]
+	if process != "" {
+		access = map[string]string{inifile.ProcessKey: process}
+		text, err := g.creds.ProcessJSON()
+		if err == nil {
+			err = sharedfile.WriteFile(c.scopes.Path(scope.ID, lease.ProcessExtension), text)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if scope.ID != "" {
+		mark = scope.With(access).String()
+	}
+	written := sectionPairs(*g, opts, process, mark)
+	isCopied := isDefault(doc, name, pairs)
+	doc, err := inifile.Set(doc, name, written)
+	if err != nil || !isCopied {
+		return doc, err
+	}
+	return c.setDefault(doc, name, written, scope.ID)
+}
+
+// DeleteAccount removes a profile from the credentials file, and its copy in [default] where it is the default account; one
+// that is absent is not an error. For the client's own profile it also stops renewing, until new keys are asked for. A
+// section without accountname is the user's and is [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
+func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
+	return c.take(ctx, profile, func(ctx context.Context, pairs map[string]string) error { return c.unpark(ctx, profile, pairs) })
+}
+
+// take removes a profile. In the same edit, but before, it calls also with the managed keys of the section, or with nil
+// where there is none.
+func (c *Client) take(ctx context.Context, profile string, also func(ctx context.Context, pairs map[string]string) error) error {
+	if err := checkProfile(profile); err != nil {
+		return err
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if err := c.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer c.passTurn()
+	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) && !c.hasWritten() {
+		return also(ctx, nil) // and no lock file is made
+	}
+	isOwn := false
+	err := c.edit(ctx, func(doc []byte) ([]byte, error) {
+		pairs, exists, err := inifile.ReadManaged(doc, profile)
+		isOwn = profile == c.written.section
+		switch {
+		case err != nil:
+			return nil, err
+		case !exists:
+			return doc, also(ctx, nil)
+		case isOwn && !c.owns(pairs):
+			return nil, fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
+		case !isOwn && pairs[inifile.MarkerKey] != "" && pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):
+			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
+		}
+		if err := checkOurs(profile, pairs); err != nil && !isOwn {
+			return nil, err
+		}
+		if err := also(ctx, pairs); err != nil {
+			return nil, err
+		}
+		return deleteSection(doc, profile, pairs)
+	})
+	if err == nil && isOwn {
+		c.stopRenewing()
+		_, err = c.remove(ctx) // with what was written since
+	}
+	return err
+}
