@@ -75,7 +75,7 @@ type Options struct {
 	Dir string
 	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address, with a warning in the log.
 	AllowInsecure bool
-	// HTTPClient carries the requests to the gateway or STS. Whatever it says of them, redirects are refused, an attempt
+	// HTTPClient carries the requests to the gateway, STS or the sign-in page of the AWS console. Whatever it says of them, redirects are refused, an attempt
 	// at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB. Nil means one that allows 3
 	// seconds to connect and 5 for TLS, uses the proxy of the environment and trusts AWS_CA_BUNDLE.
 	HTTPClient *http.Client
