@@ -246,10 +246,10 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	for {
 		m, err := c.obtain(ctx)
 		if err == nil {
-			err = m.renew(ctx, false)
+			err = m.keeper.Renew(ctx, false)
 		}
 		if m != nil && err == nil {
-			if h := m.current.Load(); h != nil {
+			if h := m.keeper.Held(); h != nil {
 				return credsFrom(h.Creds, c.opts.Region), nil
 			}
 			err = ErrClosed
@@ -274,8 +274,7 @@ func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
 	defer c.passTurn()
 	m := c.monitor.Load()
 	if m == nil {
-		m = &Monitor{src: ownSource(c.renew), log: c.opts.Logger, lazy: c.opts.NoRenew, onExpired: c.onExpired}
-		m.init(ctx)
+		m = &Monitor{renewal.NewKeeper(ctx, renewal.Config{Source: c.renew, Log: c.opts.Logger, Lazy: c.opts.NoRenew, OnExpired: c.onExpired})}
 		c.monitor.Store(m)
 	}
 	return m, nil
@@ -360,11 +359,8 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 	if c.gateway != nil {
 		g, err = c.gateway.keys(ctx, c.opts.Account, c.opts.Role, c.opts.Duration)
 	} else {
-		if c.latest.Load() != nil {
-			dropCached(c.opts.Source)
-		}
 		var creds aws.Credentials
-		creds, err = retrieve(ctx, c.opts.Source)
+		creds, err = retrieve(ctx, c.opts.Source, c.latest.Load() != nil)
 		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account, accountID: creds.AccountID}
 	}
 	if err != nil {
@@ -382,8 +378,8 @@ func (c *Client) checkBetter(g *grant) error {
 		return err
 	}
 	if m := c.monitor.Load(); m != nil {
-		if old := m.current.Load(); old != nil && h.EndsSooner(old, now) {
-			return errEndsSooner
+		if old := m.keeper.Held(); old != nil && h.EndsSooner(old, now) {
+			return renewal.ErrEndsSooner
 		}
 	}
 	return nil
@@ -405,7 +401,7 @@ func (c *Client) Profile() string {
 // fails.
 func (c *Client) Creds() AwsCreds {
 	if m := c.monitor.Load(); m != nil {
-		if h := m.current.Load(); h != nil {
+		if h := m.keeper.Held(); h != nil {
 			return credsFrom(h.Creds, c.opts.Region)
 		}
 	}
@@ -416,7 +412,7 @@ func (c *Client) Creds() AwsCreds {
 // first set if there is none, and else returns what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if m := c.monitor.Load(); m != nil {
-		if h := m.current.Load(); h != nil {
+		if h := m.keeper.Held(); h != nil {
 			if creds, err := m.Retrieve(ctx); !c.isReplaced(m, err) {
 				return creds, err
 			}

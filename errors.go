@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/renewal"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -23,10 +24,10 @@ var (
 	ErrExpired = remote.ErrExpired
 
 	// ErrClosed: the Client or Monitor was used after Close.
-	ErrClosed = errors.New("chaim: closed")
+	ErrClosed = renewal.ErrClosed
 
 	// ErrInUse: the profile asked for belongs to a live scope or to the user.
-	ErrInUse = errors.New("chaim: profile in use")
+	ErrInUse = renewal.ErrInUse
 
 	// ErrLocked: the lock of the credentials file could not be had in time.
 	ErrLocked = sharedfile.ErrLocked
@@ -72,6 +73,3 @@ func (e *GatewayError) As(target any) bool {
 	}
 	return isAsked
 }
-
-// isFinal reports whether asking again will not help.
-func isFinal(err error) bool { return remote.IsFinal(err) || errors.Is(err, ErrInUse) }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // fakeSource gives keys of one hour, or what fail says.
@@ -38,28 +38,11 @@ func (s *fakeSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
 }
 
-func TestRetryDelay(t *testing.T) {
-	plain := errors.New("network")
-	for _, tt := range []struct {
-		name     string
-		err      error
-		failures int
-		left     time.Duration
-		min, max time.Duration
-	}{
-		{"first failure, an hour left", plain, 1, time.Hour, 30 * time.Second, 40 * time.Second},
-		{"second failure, an hour left", plain, 2, time.Hour, time.Minute, 80 * time.Second},
-		{"many failures, an hour left", plain, 100, time.Hour, 127500 * time.Millisecond, 170 * time.Second},
-		{"many failures, 6 hours left", plain, 100, 6 * time.Hour, 6 * time.Minute, 8 * time.Minute},
-		{"a minute left", plain, 9, time.Minute, 9 * time.Second, 12 * time.Second},
-		{"nothing left", plain, 9, -time.Hour, 45 * time.Second, time.Minute},
-		{"refused", &GatewayError{StatusCode: 400, final: true}, 1, time.Minute, time.Minute, 5 * time.Minute},
-		{"told to wait", &GatewayError{StatusCode: 429, retryAfter: 10 * time.Minute}, 1, time.Hour, 10 * time.Minute, 10 * time.Minute},
-		{"told to wait too long", &GatewayError{StatusCode: 429, retryAfter: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
-	} {
-		assert.Equal(t, tt.min, retryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
-		assert.InDelta(t, tt.max, retryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
-	}
+func TestGatewayErrorTellsWhatRetriesGoBy(t *testing.T) {
+	assert.True(t, remote.IsFinal(&GatewayError{StatusCode: 400, final: true}))
+	throttled := &GatewayError{StatusCode: 429, retryAfter: 10 * time.Minute}
+	assert.False(t, remote.IsFinal(throttled))
+	assert.Equal(t, 10*time.Minute, remote.PauseAskedFor(throttled))
 }
 
 func TestMonitorWaitsForTheFirstSet(t *testing.T) {
@@ -99,85 +82,6 @@ func TestMonitorConstructorGivesUp(t *testing.T) {
 		_, err = NewMonitor(t.Context(), src, MonitorOptions{})
 		assert.ErrorIs(t, err, failure)
 	})
-}
-
-func TestMonitorSharesOneCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		src := &fakeSource{}
-		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
-		require.NoError(t, err)
-		defer m.Close()
-		src.delay.Store(int64(time.Minute))
-		var wg sync.WaitGroup
-		for range 100 {
-			wg.Go(func() { assert.NoError(t, m.renew(t.Context(), false)) })
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		assert.ErrorIs(t, m.renew(ctx, false), context.DeadlineExceeded, "a caller may leave")
-		wg.Wait()
-		assert.EqualValues(t, 2, src.calls.Load(), "and the others still get the result")
-	})
-}
-
-func TestMonitorCloseEndsTheCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		src := &fakeSource{}
-		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
-		require.NoError(t, err)
-		src.delay.Store(int64(time.Minute))
-		failed := make(chan error)
-		go func() { failed <- m.renew(t.Context(), false) }()
-		synctest.Wait()
-		started := time.Now()
-		require.NoError(t, m.Close())
-		assert.Zero(t, time.Since(started))
-		assert.ErrorIs(t, <-failed, ErrClosed)
-	})
-}
-
-// deafSource answers when release is closed, whatever becomes of the context.
-type deafSource struct {
-	fakeSource
-	release chan struct{}
-}
-
-func (s *deafSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if s.calls.Load() > 0 {
-		<-s.release
-	}
-	return s.fakeSource.Retrieve(context.WithoutCancel(ctx))
-}
-
-func TestMonitorDoesNotDependOnADeafSource(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		src := &deafSource{release: make(chan struct{})}
-		expired := make(chan error, 1)
-		m := &Monitor{src: src, log: slog.New(slog.DiscardHandler), onExpired: func(err error) { expired <- err }}
-		started := time.Now()
-		m.init(t.Context())
-		require.NoError(t, m.renew(t.Context(), false))
-		err := <-expired
-		assert.ErrorIs(t, err, ErrExpired)
-		assert.ErrorIs(t, err, errRenewalTimeout)
-		assert.Equal(t, time.Hour, time.Since(started), "told when the keys expire")
-
-		started = time.Now()
-		require.NoError(t, m.Close())
-		assert.Equal(t, closeGrace, time.Since(started))
-		close(src.release)
-	})
-}
-
-func TestMonitorSourceThatEndsItsGoroutine(t *testing.T) {
-	_, err := NewMonitor(t.Context(), aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		runtime.Goexit()
-		return aws.Credentials{}, nil
-	}), MonitorOptions{})
-	assert.ErrorIs(t, err, errSourceLeft)
-	m, err := NewMonitor(t.Context(), nil, MonitorOptions{})
-	assert.Error(t, err)
-	assert.Nil(t, m)
 }
 
 // askingHandler asks for credentials whenever something is logged.
@@ -230,6 +134,12 @@ func TestMonitorServesValidKeysThenErrExpired(t *testing.T) {
 		_, err = m.Retrieve(t.Context())
 		assert.NoError(t, err, "and it recovers")
 	})
+}
+
+func TestMonitorNeedsASource(t *testing.T) {
+	m, err := NewMonitor(t.Context(), nil, MonitorOptions{})
+	assert.Error(t, err)
+	assert.Nil(t, m)
 }
 
 func TestMonitorRefusesUselessKeys(t *testing.T) {
@@ -296,29 +206,6 @@ func TestMonitorKeepsTheSetThatLastsLonger(t *testing.T) {
 		creds, err = m.Retrieve(t.Context())
 		require.NoError(t, err)
 		assert.NotEqual(t, "1", creds.AccessKeyID, "short ones are better than none")
-	})
-}
-
-func TestRetryAfterCountsWhenExpiredToo(t *testing.T) {
-	throttled := &GatewayError{StatusCode: 429, retryAfter: time.Minute}
-	assert.GreaterOrEqual(t, retryDelay(throttled, 1, -time.Second, 0), time.Minute)
-	throttled.retryAfter = time.Hour
-	assert.Equal(t, 5*time.Minute, retryDelay(throttled, 1, -time.Second, 0))
-}
-
-func TestExpiryIsToldAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		src := &fakeSource{}
-		ended := make(chan error, 1)
-		m := &Monitor{src: src, log: silent, onExpired: func(err error) { ended <- err }}
-		m.init(t.Context())
-		require.NoError(t, m.renew(t.Context(), false))
-		defer m.Close()
-		started := time.Now()
-		var failure error = &GatewayError{StatusCode: 403, final: true}
-		src.fail.Store(&failure)
-		assert.ErrorIs(t, <-ended, ErrExpired)
-		assert.Equal(t, time.Hour, time.Since(started))
 	})
 }
 

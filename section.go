@@ -36,7 +36,7 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 			c.mu.Lock()
 			c.unstored = &g
 			c.mu.Unlock()
-			err = m.renew(ctx, false)
+			err = m.keeper.Renew(ctx, false)
 		}
 		creds := c.Creds()
 		switch {

@@ -255,7 +255,7 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		return after, err
 	})
 	if m := c.monitor.Load(); m != nil && isNewer && err == nil {
-		err = m.renew(ctx, false)
+		err = m.keeper.Renew(ctx, false)
 	}
 	return isRestored && err == nil, err
 }

@@ -151,7 +151,7 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 	if provider == nil {
 		provider = cfg.Credentials
 	}
-	keys, err := retrieve(ctx, provider)
+	keys, err := retrieve(ctx, provider, false)
 	if err == nil && !keys.HasKeys() {
 		err = errors.New("the provider answered without keys")
 	}

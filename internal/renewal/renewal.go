@@ -1,4 +1,4 @@
-// Package renewal tells when keys are renewed, and how long they are valid by clocks that may be set or stand still.
+// Package renewal keeps keys fresh, by clocks that may be set or stand still.
 package renewal
 
 import (
@@ -23,20 +23,23 @@ const (
 	// The wall clock gets ahead of the monotonic one by more than this in a suspend, or when somebody sets it.
 	jump = 5 * time.Second
 
+	// Reading the monotonic clock alone takes half the time of reading both, so the other one is looked at only this often
+	// for whoever wants keys.
+	wallCheck = 100 * time.Millisecond
+
 	// Forever is the lifetime of keys without an expiration.
 	Forever = time.Duration(math.MaxInt64)
 )
 
-// SoftPoint is how long after receipt keys of that lifetime are renewed, for a random u in [0, 1).
-func SoftPoint(lifetime time.Duration, u float64) time.Duration {
+// softPoint is how long after receipt keys of that lifetime are renewed, for a random u in [0, 1).
+func softPoint(lifetime time.Duration, u float64) time.Duration {
 	return time.Duration(float64(lifetime) * (softFrom + u*(softTo-softFrom)))
 }
 
-// Delay is the wait after a number of failures in a row, with left until the keys expire and a random u in [0, 1). An error
-// that is final, which the source will not get over by itself, is retried slowly. asked is the pause that the source asked
-// for, or zero.
-func Delay(isFinal bool, asked time.Duration, failures int, left time.Duration, u float64) time.Duration {
-	if isFinal {
+// retryDelay is the wait after a number of failures in a row, the last with err, with left until the keys expire and a
+// random u in [0, 1). What the source will not get over by itself is retried slowly.
+func retryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
+	if remote.IsFinal(err) || errors.Is(err, ErrInUse) {
 		return time.Minute + time.Duration(u*float64(4*time.Minute))
 	}
 	// With these a source that is back after an outage gets the least calls a second from a fleet, and is noticed soon.
@@ -46,7 +49,7 @@ func Delay(isFinal bool, asked time.Duration, failures int, left time.Duration, 
 	if left <= 0 { // nothing is left to lose by waiting
 		limit, longest = time.Minute, 5*time.Minute
 	}
-	return max(remote.Jittered(base, limit, failures-1, u), min(asked, longest))
+	return max(remote.Jittered(base, limit, failures-1, u), min(remote.PauseAskedFor(err), longest))
 }
 
 // Instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which
@@ -71,17 +74,17 @@ func (i Instant) IsJump(last Instant) bool { return i.Wall.Sub(last.Wall)-i.Mono
 // Held is a set of keys with the time it arrived.
 type Held struct {
 	Creds    aws.Credentials
-	Received time.Time     // with the monotonic clock
 	Lifetime time.Duration // Forever for keys without an expiration
 	Soft     time.Duration // what is left of Lifetime when the renewal is due
-	Checked  atomic.Int64  // nanoseconds after Received at which the wall clock was last looked at
 
-	end Instant
+	received time.Time    // with the monotonic clock
+	fresh    atomic.Int64 // nanoseconds after it, see IsFresh
+	end      Instant
 }
 
 // Hold takes in a set that is renewed at the soft point for a random u in [0, 1).
 func Hold(creds aws.Credentials, now Instant, u float64) (*Held, error) {
-	h := &Held{Creds: creds, Received: now.Mono, Lifetime: Forever}
+	h := &Held{Creds: creds, received: now.Mono, Lifetime: Forever}
 	if !creds.HasKeys() {
 		return nil, errors.New("chaim: the source answered without keys")
 	}
@@ -90,7 +93,7 @@ func Hold(creds aws.Credentials, now Instant, u float64) (*Held, error) {
 		if h.Lifetime <= 0 {
 			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", remote.ErrExpired, creds.Expires.UTC().Format(time.RFC3339))
 		}
-		h.Soft = h.Lifetime - max(SoftPoint(h.Lifetime, u), minLifetime)
+		h.Soft = h.Lifetime - max(softPoint(h.Lifetime, u), minLifetime)
 		h.end = now.Add(h.Lifetime)
 	}
 	return h, nil
@@ -114,4 +117,15 @@ func (h *Held) Left(now Instant) time.Duration {
 		return Forever
 	}
 	return now.Until(h.end)
+}
+
+// IsFresh reports whether the keys were found valid less than wallCheck ago, and have not expired since by the monotonic
+// clock. It is small enough for the compiler to inline.
+func (h *Held) IsFresh() bool { return int64(time.Since(h.received)) < h.fresh.Load() }
+
+// isValid reports whether the keys have expired by neither clock. While they have not, IsFresh need not look again.
+func (h *Held) isValid(now Instant) bool {
+	left := h.Left(now)
+	h.fresh.Store(int64(now.Mono.Sub(h.received) + min(left, wallCheck)))
+	return left > 0
 }

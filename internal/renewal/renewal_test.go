@@ -15,8 +15,8 @@ func TestSoftPoint(t *testing.T) {
 		{time.Hour, 30 * time.Minute, 40 * time.Minute},
 		{12 * time.Hour, 6 * time.Hour, 8 * time.Hour},
 	} {
-		assert.Equal(t, tt.from, SoftPoint(tt.lifetime, 0))
-		assert.InDelta(t, tt.to, SoftPoint(tt.lifetime, 0.999999999), float64(time.Second))
+		assert.Equal(t, tt.from, softPoint(tt.lifetime, 0))
+		assert.InDelta(t, tt.to, softPoint(tt.lifetime, 0.999999999), float64(time.Second))
 	}
 }
 

@@ -1,4 +1,4 @@
-package chaim
+package renewal
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/chaim-go/chaim/internal/renewal"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // machine is a computer whose wall clock can be set, and a source of keys on it. A suspend is a step forward of the wall
@@ -23,7 +23,7 @@ import (
 // whatever that clock says.
 type machine struct {
 	lifetime  time.Duration
-	onExpired func(error)  // of its monitor; may be nil
+	onExpired func(error)  // of its keeper; may be nil
 	takes     atomic.Int64 // nanoseconds of a call
 	ahead     atomic.Int64 // nanoseconds of the wall clock before that of the bubble
 	fail      atomic.Pointer[error]
@@ -31,16 +31,20 @@ type machine struct {
 	issued    sync.Map     // when a set came, by its number
 }
 
-func (c *machine) clocks() renewal.Instant {
+func (c *machine) clocks() Instant {
 	now := time.Now()
-	return renewal.Instant{Wall: now.Round(0).Add(time.Duration(c.ahead.Load())), Mono: now}
+	return Instant{Wall: now.Round(0).Add(time.Duration(c.ahead.Load())), Mono: now}
 }
 
 func (c *machine) step(d time.Duration) { c.ahead.Add(int64(d)) }
 
-func (c *machine) Retrieve(context.Context) (aws.Credentials, error) {
+func (c *machine) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	n := c.calls.Add(1)
-	<-time.After(time.Duration(c.takes.Load()))
+	select {
+	case <-time.After(time.Duration(c.takes.Load())):
+	case <-ctx.Done():
+		return aws.Credentials{}, context.Cause(ctx)
+	}
 	if err := c.fail.Load(); err != nil {
 		return aws.Credentials{}, *err
 	}
@@ -58,13 +62,13 @@ func (c *machine) age(creds aws.Credentials) time.Duration {
 	return time.Since(came.(time.Time))
 }
 
-// monitor starts a Monitor on the machine, which lives as long as the test.
-func (c *machine) monitor(t *testing.T) *Monitor {
-	m := &Monitor{src: c, log: slog.New(slog.DiscardHandler), clocks: c.clocks, onExpired: c.onExpired}
-	m.init(t.Context())
-	require.NoError(t, m.renew(t.Context(), false))
-	t.Cleanup(func() { assert.NoError(t, m.Close()) })
-	return m
+// keeper starts a Keeper on the machine, which lives as long as the test.
+func (c *machine) keeper(t *testing.T) *Keeper {
+	k := NewKeeper(t.Context(), Config{Source: c.Retrieve, Log: slog.New(slog.DiscardHandler), OnExpired: c.onExpired})
+	k.clocks = c.clocks
+	require.NoError(t, k.Renew(t.Context(), false))
+	t.Cleanup(k.Close)
+	return k
 }
 
 // What is promised after a suspend: the first attempt by then, and dead keys no longer than that.
@@ -76,55 +80,55 @@ func keySet(n int) aws.Credentials {
 	return aws.Credentials{AccessKeyID: id, SecretAccessKey: "secret " + id, SessionToken: "token " + id}
 }
 
-func TestMonitorForADay(t *testing.T) {
+func TestKeeperForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &machine{lifetime: time.Hour}
-		m := c.monitor(t)
+		k := c.keeper(t)
 		for start := time.Now(); time.Since(start) < 24*time.Hour; <-time.After(10 * time.Second) {
-			creds, err := m.Retrieve(t.Context())
+			h, err := k.Get(t.Context())
 			require.NoError(t, err)
-			require.GreaterOrEqual(t, time.Until(creds.Expires), 19*time.Minute)
-			require.Equal(t, StateOK, m.State())
+			require.GreaterOrEqual(t, time.Until(h.Creds.Expires), 19*time.Minute)
+			require.Equal(t, OK, k.State())
 		}
 		renewals := c.calls.Load() - 1
 		assert.True(t, 36 <= renewals && renewals <= 48, "%d renewals", renewals)
 	})
 }
 
-func TestMonitorAfterASuspend(t *testing.T) {
+func TestKeeperAfterASuspend(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			c := &machine{lifetime: time.Hour}
-			m := c.monitor(t)
+			k := c.keeper(t)
 			<-time.After(rand.N(30 * time.Minute))
 			c.step(9 * time.Hour)
-			require.Equal(t, StateExpired, m.State())
+			require.Equal(t, Expired, k.State())
 			<-time.After(attemptAfterWaking)
 			synctest.Wait()
 			require.EqualValues(t, 2, c.calls.Load(), "renewed by itself")
-			require.Equal(t, StateOK, m.State())
+			require.Equal(t, OK, k.State())
 		})
 	}
 }
 
-func TestMonitorAfterASuspendWithoutNetwork(t *testing.T) {
+func TestKeeperAfterASuspendWithoutNetwork(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			c := &machine{lifetime: time.Hour}
-			m := c.monitor(t)
+			k := c.keeper(t)
 			<-time.After(rand.N(30 * time.Minute))
 			c.fail.Store(new(error(errAway)))
-			_, err := m.Retrieve(t.Context())
+			_, err := k.Get(t.Context())
 			require.NoError(t, err)
 			c.step(9 * time.Hour)
 			resumed := time.Now()
 			for time.Since(resumed) < 10*time.Minute {
-				_, err := m.Retrieve(t.Context())
+				_, err := k.Get(t.Context())
 				if time.Since(resumed) >= deadKeysAfterWaking {
-					require.ErrorIs(t, err, ErrExpired)
+					require.ErrorIs(t, err, remote.ErrExpired)
 					require.ErrorIs(t, err, errAway)
 				}
-				require.Equal(t, StateExpired, m.State())
+				require.Equal(t, Expired, k.State())
 				if time.Since(resumed) < time.Second {
 					<-time.After(10 * time.Millisecond)
 				} else {
@@ -134,26 +138,26 @@ func TestMonitorAfterASuspendWithoutNetwork(t *testing.T) {
 			c.fail.Store(nil)
 			<-time.After(time.Minute)
 			synctest.Wait()
-			require.Equal(t, StateOK, m.State(), "recovers")
-			_, err = m.Retrieve(t.Context())
+			require.Equal(t, OK, k.State(), "recovers")
+			_, err = k.Get(t.Context())
 			require.NoError(t, err)
 		})
 	}
 }
 
-func TestMonitorWhenTheClockIsSet(t *testing.T) {
+func TestKeeperWhenTheClockIsSet(t *testing.T) {
 	const lifetime, points, look = time.Hour, 20, 5 * time.Second
 	for _, step := range []time.Duration{time.Minute, -time.Minute, time.Hour, -time.Hour, 24 * time.Hour, -24 * time.Hour} {
 		for point := range points {
 			synctest.Test(t, func(t *testing.T) {
 				c := &machine{lifetime: lifetime}
-				m := c.monitor(t)
+				k := c.keeper(t)
 				last, extra := time.Now(), 0
 				calls := c.calls.Load()
 				for start := time.Now(); time.Since(start) < 3*lifetime; {
-					creds, err := m.Retrieve(t.Context())
+					h, err := k.Get(t.Context())
 					require.NoError(t, err)
-					require.LessOrEqual(t, c.age(creds), lifetime+15*time.Second, "step of %s at %d/%d", step, point, points)
+					require.LessOrEqual(t, c.age(h.Creds), lifetime+15*time.Second, "step of %s at %d/%d", step, point, points)
 					if time.Since(start) == lifetime*time.Duration(point)/points {
 						c.step(step)
 					}
@@ -166,25 +170,26 @@ func TestMonitorWhenTheClockIsSet(t *testing.T) {
 					}
 				}
 				require.LessOrEqual(t, extra, 2, "step of %s at %d/%d", step, point, points)
-				require.Equal(t, StateOK, m.State())
+				require.Equal(t, OK, k.State())
 			})
 		}
 	}
 }
 
-func TestMonitorAsksOnceForAHundredCallers(t *testing.T) {
+func TestKeeperAsksOnceForAHundredCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &machine{lifetime: time.Hour}
-		m := c.monitor(t)
+		k := c.keeper(t)
 		c.takes.Store(int64(time.Second))
 		<-time.After(time.Minute)
 		c.step(9 * time.Hour)
 		var callers sync.WaitGroup
 		for range 100 {
 			callers.Go(func() {
-				creds, err := m.Retrieve(t.Context())
-				assert.NoError(t, err)
-				assert.Equal(t, "2", creds.AccessKeyID)
+				h, err := k.Get(t.Context())
+				if assert.NoError(t, err) {
+					assert.Equal(t, "2", h.Creds.AccessKeyID)
+				}
 			})
 		}
 		callers.Wait()
@@ -200,10 +205,10 @@ func TestReadersSeeWholeSets(t *testing.T) {
 		creds.CanExpire, creds.Expires = true, end.Add(time.Duration(n))
 		return creds
 	}
-	m := &Monitor{clocks: renewal.Now, random: rand.Float64}
-	first, err := renewal.Hold(set(0), renewal.Now(), 0)
+	k := &Keeper{clocks: Now, random: rand.Float64}
+	first, err := Hold(set(0), Now(), 0)
 	require.NoError(t, err)
-	m.current.Store(first)
+	k.current.Store(first)
 	var readers sync.WaitGroup
 	var done atomic.Bool
 	var seen atomic.Int64
@@ -211,9 +216,14 @@ func TestReadersSeeWholeSets(t *testing.T) {
 		readers.Go(func() {
 			last := ""
 			for !done.Load() {
-				creds, err := m.Retrieve(t.Context())
-				if err != nil || creds.SecretAccessKey != "secret "+creds.AccessKeyID || creds.SessionToken != "token "+creds.AccessKeyID {
-					t.Errorf("key id %q with secret %q and token %q, error %v", creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken, err)
+				h, err := k.Get(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				creds := h.Creds
+				if creds.SecretAccessKey != "secret "+creds.AccessKeyID || creds.SessionToken != "token "+creds.AccessKeyID {
+					t.Errorf("key id %q with secret %q and token %q", creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken)
 					return
 				}
 				if creds.AccessKeyID != last {
@@ -224,12 +234,12 @@ func TestReadersSeeWholeSets(t *testing.T) {
 		})
 	}
 	for n := 1; n <= swaps; n++ {
-		m.land(&flight{done: make(chan struct{})}, set(n), nil)
+		k.land(&flight{done: make(chan struct{})}, set(n), nil)
 	}
 	done.Store(true)
 	readers.Wait()
-	last, err := m.Retrieve(t.Context())
+	last, err := k.Get(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, strconv.Itoa(swaps), last.AccessKeyID)
+	assert.Equal(t, strconv.Itoa(swaps), last.Creds.AccessKeyID)
 	assert.Greater(t, seen.Load(), int64(1000), "sets that readers have seen")
 }

@@ -1,4 +1,4 @@
-package chaim
+package renewal
 
 import (
 	"errors"
@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/internal/remote"
-	"github.com/chaim-go/chaim/internal/renewal"
 )
 
 // epoch is when simulations start.
@@ -24,17 +23,17 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 var (
 	errAway      = errors.New("no route to host")
-	errRefused   = &GatewayError{StatusCode: 400, final: true}
-	errThrottled = &GatewayError{StatusCode: 429}
+	errRefused   = &remote.Refusal{StatusCode: 400, IsFinal: true}
+	errThrottled = &remote.Refusal{StatusCode: 429}
 
 	// lifetimes are the shortest that AWS gives, the usual one, and the longest.
 	lifetimes = []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour}
 )
 
-// scheduled is a Monitor without its goroutine, for simulations of more hours than a goroutine could wake up in: plan
-// tells when to ask, and land takes the answer. TestMonitorKeepsToItsPlan shows that a running one asks at those times.
+// scheduled is a Keeper without its goroutine, for simulations of more hours than a goroutine could wake up in: plan
+// tells when to ask, and land takes the answer. TestKeeperKeepsToItsPlan shows that a running one asks at those times.
 type scheduled struct {
-	*Monitor
+	*Keeper
 	lifetime time.Duration
 	now      time.Time
 	at       time.Time // when it asks next, in a fleet
@@ -42,9 +41,9 @@ type scheduled struct {
 
 // newScheduled gets its first set at that time.
 func newScheduled(lifetime time.Duration, at time.Time, random func() float64) *scheduled {
-	s := &scheduled{Monitor: &Monitor{random: random}, lifetime: lifetime, now: at}
-	s.clocks = func() renewal.Instant { return renewal.Instant{Wall: s.now, Mono: s.now} }
-	h, err := renewal.Hold(s.keys(), s.clocks(), random())
+	s := &scheduled{Keeper: &Keeper{random: random}, lifetime: lifetime, now: at}
+	s.clocks = func() Instant { return Instant{Wall: s.now, Mono: s.now} }
+	h, err := Hold(s.keys(), s.clocks(), random())
 	if err != nil {
 		panic(err)
 	}
@@ -86,12 +85,10 @@ func (s *scheduled) live(d time.Duration, source func(since time.Duration) (take
 	}
 }
 
-func TestMonitorKeepsToItsPlan(t *testing.T) {
+func TestKeeperKeepsToItsPlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src, random := &fakeSource{}, rand.New(rand.NewPCG(1, 1))
-		m, err := NewMonitor(t.Context(), src, MonitorOptions{})
-		require.NoError(t, err)
-		defer m.Close()
+		src, random := &machine{lifetime: time.Hour}, rand.New(rand.NewPCG(1, 1))
+		k := src.keeper(t)
 		for n := range 2000 {
 			synctest.Wait()
 			calls := src.calls.Load()
@@ -99,7 +96,7 @@ func TestMonitorKeepsToItsPlan(t *testing.T) {
 			if random.Float64() < 0.2 || n%400 < 100 { // also until the keys expire, and for a while after that
 				src.fail.Store(new(error(errAway)))
 			}
-			due, _, _ := m.plan(m.clocks())
+			due, _, _ := k.plan(k.clocks())
 			require.Positive(t, due)
 			<-time.After(due - 1)
 			synctest.Wait()
@@ -135,13 +132,13 @@ func TestSoftPointsAreUniform(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	values := make([]float64, draws)
 	for i := range values {
-		values[i] = position(renewal.SoftPoint(time.Hour, random.Float64()), time.Hour)
+		values[i] = position(softPoint(time.Hour, random.Float64()), time.Hour)
 	}
 	assert.Less(t, distanceFromUniform(values), limit(1.63))
 
-	now := renewal.Now()
+	now := Now()
 	for i := range values {
-		h, err := renewal.Hold(aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: now.Wall.Add(time.Hour)}, now, rand.Float64())
+		h, err := Hold(aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: now.Wall.Add(time.Hour)}, now, rand.Float64())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +178,7 @@ func TestRandomFailuresExpireNothing(t *testing.T) {
 }
 
 func TestOutageOfAThirdExpiresNothing(t *testing.T) {
-	const monitors = 100
+	const keepers = 100
 	for _, lifetime := range lifetimes {
 		// What hangs for as long as one call of STS may take does as little harm as what fails at once.
 		for _, takes := range []time.Duration{0, remote.STSTimeout} {
@@ -189,7 +186,7 @@ func TestOutageOfAThirdExpiresNothing(t *testing.T) {
 			for step := range 60 {
 				from := lifetime * time.Duration(step) / 60
 				to := from + lifetime*3/10
-				for range monitors {
+				for range keepers {
 					_, expired := newScheduled(lifetime, epoch, random.Float64).live(3*lifetime, func(since time.Duration) (time.Duration, error) {
 						if since >= from && since < to {
 							return takes, errAway
@@ -222,7 +219,7 @@ func TestAttemptsUntilExpiryAreFew(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				expired := make(chan error, 1)
 				src := &machine{lifetime: lifetime, onExpired: func(err error) { expired <- err }}
-				src.monitor(t)
+				src.keeper(t)
 				src.fail.Store(&failure)
 				assert.ErrorIs(t, <-expired, failure)
 				assert.LessOrEqual(t, int(src.calls.Load())-1, limit, "%s, %v", lifetime, failure)
@@ -232,10 +229,10 @@ func TestAttemptsUntilExpiryAreFew(t *testing.T) {
 	}
 }
 
-// fleetCalls has 10,000 monitors, started within a minute, ask a gateway that is away from one time to the other and takes
+// fleetCalls has 10,000 keepers, started within a minute, ask a gateway that is away from one time to the other and takes
 // 200 calls a second otherwise. It returns the calls of each second after the first sets, and how often keys expired.
 func fleetCalls(lifetime, from, to, until time.Duration) (calls []int, expired int) {
-	const monitors, capacity = 10_000, 200
+	const keepers, capacity = 10_000, 200
 	due := make([][]*scheduled, until/time.Second)
 	plan := func(s *scheduled) {
 		s.at = s.next()
@@ -246,7 +243,7 @@ func fleetCalls(lifetime, from, to, until time.Duration) (calls []int, expired i
 	// Seeded, as the most calls of any second are a matter of chance. In 60 runs with other draws they came to 108 to 142
 	// after an outage, and in four of them to more than 125.
 	random := rand.New(rand.NewPCG(uint64(from), uint64(lifetime)))
-	for range monitors {
+	for range keepers {
 		plan(newScheduled(lifetime, epoch.Add(time.Duration(random.Float64()*float64(time.Minute))), random.Float64))
 	}
 	calls = make([]int, len(due))

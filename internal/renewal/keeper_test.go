@@ -1,0 +1,136 @@
+package renewal
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/remote"
+)
+
+func TestRetryDelay(t *testing.T) {
+	plain := errors.New("network")
+	for _, tt := range []struct {
+		name     string
+		err      error
+		failures int
+		left     time.Duration
+		min, max time.Duration
+	}{
+		{"first failure, an hour left", plain, 1, time.Hour, 30 * time.Second, 40 * time.Second},
+		{"second failure, an hour left", plain, 2, time.Hour, time.Minute, 80 * time.Second},
+		{"many failures, an hour left", plain, 100, time.Hour, 127500 * time.Millisecond, 170 * time.Second},
+		{"many failures, 6 hours left", plain, 100, 6 * time.Hour, 6 * time.Minute, 8 * time.Minute},
+		{"a minute left", plain, 9, time.Minute, 9 * time.Second, 12 * time.Second},
+		{"nothing left", plain, 9, -time.Hour, 45 * time.Second, time.Minute},
+		{"refused", &remote.Refusal{StatusCode: 400, IsFinal: true}, 1, time.Minute, time.Minute, 5 * time.Minute},
+		{"told to wait", &remote.Refusal{StatusCode: 429, RetryAfter: 10 * time.Minute}, 1, time.Hour, 10 * time.Minute, 10 * time.Minute},
+		{"told to wait too long", &remote.Refusal{StatusCode: 429, RetryAfter: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
+		{"the profile is somebody else's", ErrInUse, 1, time.Minute, time.Minute, 5 * time.Minute},
+	} {
+		assert.Equal(t, tt.min, retryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
+		assert.InDelta(t, tt.max, retryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
+	}
+}
+
+func TestKeeperSharesOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &machine{lifetime: time.Hour}
+		k := src.keeper(t)
+		src.takes.Store(int64(time.Minute))
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { assert.NoError(t, k.Renew(t.Context(), false)) })
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, k.Renew(ctx, false), context.DeadlineExceeded, "a caller may leave")
+		wg.Wait()
+		assert.EqualValues(t, 2, src.calls.Load(), "and the others still get the result")
+	})
+}
+
+func TestKeeperCloseEndsTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &machine{lifetime: time.Hour}
+		k := src.keeper(t)
+		src.takes.Store(int64(time.Minute))
+		failed := make(chan error)
+		go func() { failed <- k.Renew(t.Context(), false) }()
+		synctest.Wait()
+		started := time.Now()
+		k.Close()
+		assert.Zero(t, time.Since(started))
+		assert.ErrorIs(t, <-failed, ErrClosed)
+	})
+}
+
+// deafSource answers when release is closed, whatever becomes of the context.
+type deafSource struct {
+	machine
+	release chan struct{}
+}
+
+func (s *deafSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if s.calls.Load() > 0 {
+		<-s.release
+	}
+	return s.machine.Retrieve(context.WithoutCancel(ctx))
+}
+
+func TestKeeperDoesNotDependOnADeafSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &deafSource{machine: machine{lifetime: time.Hour}, release: make(chan struct{})}
+		expired := make(chan error, 1)
+		k := NewKeeper(t.Context(), Config{Source: src.Retrieve, Log: slog.New(slog.DiscardHandler), OnExpired: func(err error) { expired <- err }})
+		started := time.Now()
+		require.NoError(t, k.Renew(t.Context(), false))
+		err := <-expired
+		assert.ErrorIs(t, err, remote.ErrExpired)
+		assert.ErrorIs(t, err, errRenewalTimeout)
+		assert.Equal(t, time.Hour, time.Since(started), "told when the keys expire")
+
+		started = time.Now()
+		k.Close()
+		assert.Equal(t, closeGrace, time.Since(started))
+		close(src.release)
+	})
+}
+
+func TestKeeperSourceThatEndsItsGoroutine(t *testing.T) {
+	k := NewKeeper(t.Context(), Config{Log: slog.New(slog.DiscardHandler), Source: func(context.Context) (aws.Credentials, error) {
+		runtime.Goexit()
+		return aws.Credentials{}, nil
+	}})
+	defer k.Close()
+	assert.ErrorIs(t, k.Renew(t.Context(), false), errSourceLeft)
+}
+
+func TestRetryAfterCountsWhenExpiredToo(t *testing.T) {
+	throttled := &remote.Refusal{StatusCode: 429, RetryAfter: time.Minute}
+	assert.GreaterOrEqual(t, retryDelay(throttled, 1, -time.Second, 0), time.Minute)
+	throttled.RetryAfter = time.Hour
+	assert.Equal(t, 5*time.Minute, retryDelay(throttled, 1, -time.Second, 0))
+}
+
+func TestExpiryIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		src := &machine{lifetime: time.Hour, onExpired: func(err error) { ended <- err }}
+		src.keeper(t)
+		started := time.Now()
+		var failure error = &remote.Refusal{StatusCode: 403, IsFinal: true}
+		src.fail.Store(&failure)
+		assert.ErrorIs(t, <-ended, remote.ErrExpired)
+		assert.Equal(t, time.Hour, time.Since(started))
+	})
+}
