@@ -9,29 +9,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/aws-sdk-go-v2/service/sts/types"
-	"github.com/aws/smithy-go"
 
-	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
 )
-
-// Keys of a role that were got with keys of a role are valid for an hour at most.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
-const maxChained = time.Hour
 
 // STS gets keys of a role straight from AWS STS, by AssumeRole. RoleARN is required; the zero value of every other field
 // works. FIPS and dual-stack endpoints, AWS_ENDPOINT_URL_STS, AWS_CA_BUNDLE and proxies are those that the SDK is
@@ -70,7 +58,6 @@ var (
 	sessionNameRule  = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 	externalIDRule   = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 	roleResourceRule = regexp.MustCompile(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
-	tokenCodeRule    = regexp.MustCompile(`^[0-9]{6}$`)
 )
 
 // check refuses what STS would, before anybody is asked.
@@ -110,6 +97,8 @@ func (s *STS) duration() time.Duration { return cmp.Or(s.Duration, defaultDurati
 // A refusal is a [smithy.APIError] with STS's code, and wraps [ErrDenied] when the role or the keys are the reason. Keys
 // that are too late wrap [ErrExpired]. What passes by itself is tried again, up to three times unless the SDK is
 // configured otherwise.
+//
+// [smithy.APIError]: https://pkg.go.dev/github.com/aws/smithy-go#APIError
 func (s *STS) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := s.assumeRole(ctx)
 	if err != nil {
@@ -127,66 +116,18 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 	if err != nil {
 		return creds, err
 	}
-	if cfg.Region == "" {
-		cfg.Region = cmp.Or(partition.Region(role.Partition), defaultRegion)
+	request := remote.RoleRequest(*s)
+	request.Duration, request.Logger = s.duration(), cmp.Or(s.Logger, silent)
+	if s.SessionName == "" {
+		// 8 characters of base32 tell apart the sessions of one second, whichever machine asks for them.
+		request.SessionName = fmt.Sprintf("%s%d-%s", sessionPrefix, time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
 	}
-	if err := partition.Check(role, cfg.Region); err != nil {
-		return creds, err
+	if s.Keys == nil {
+		request.Keys = cfg.Credentials
 	}
-	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		o.HTTPClient = remote.STSClient(s.HTTPClient, cfg)
-		if s.Endpoint != "" {
-			o.BaseEndpoint = &s.Endpoint
-		}
-		if remote.IsSingleAttempt(ctx) {
-			o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(remote.IsClockSkew)}
-			})
-		}
-	})
-	if err := remote.CheckSTSEndpoint(client.Options().BaseEndpoint, s.AllowInsecure, s.logger()); err != nil {
-		return creds, err
-	}
-	provider := s.Keys
-	if provider == nil {
-		provider = cfg.Credentials
-	}
-	keys, err := retrieve(ctx, provider, false)
-	if err == nil && !keys.HasKeys() {
-		err = errors.New("the provider answered without keys")
-	}
-	if err != nil {
-		return creds, errtext.Wrap(err, "no keys to ask STS with")
-	}
-	input, err := s.input(ctx)
-	if err != nil {
-		return creds, err
-	}
-
-	withKeys := func(o *sts.Options) { o.Credentials = fixed(keys) }
-	sent := time.Now()
-	out, err := client.AssumeRole(ctx, input, withKeys)
-	if asked := s.duration(); asked > maxChained && isChainingLimit(err) {
-		s.logger().Warn("chaim: role chaining allows keys of one hour only", "role", s.RoleARN, "asked", asked)
-		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
-		sent = time.Now()
-		out, err = client.AssumeRole(ctx, input, withKeys)
-	}
-	if err != nil {
-		secrets := []string{keys.SecretAccessKey, keys.SessionToken, s.ExternalID, s.Policy, aws.ToString(input.TokenCode)}
-		err = remote.STSFailure(ctx, err, secrets)
-	} else {
-		creds, err = s.credentials(out, role, sent)
-	}
-	if err != nil {
-		return creds, errtext.Wrap(err, "asking STS in %s for role %s", cfg.Region, s.RoleARN)
-	}
-	return creds, nil
-}
-
-// fixed provides the same keys always, expired or not: whether they are is for STS to say.
-func fixed(keys aws.Credentials) aws.CredentialsProvider {
-	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
+	provider := request.Keys
+	request.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) { return retrieve(ctx, provider, false) })
+	return request.Send(ctx, cfg, role)
 }
 
 // config reads the SDK's configuration, without its keys if others are at hand. It touches no network.
@@ -199,87 +140,6 @@ func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 		return cfg, fmt.Errorf("chaim: region %s of the AWS SDK's configuration is not an AWS region name", quoteShort(cfg.Region))
 	}
 	return cfg, nil
-}
-
-func (s *STS) input(ctx context.Context) (*sts.AssumeRoleInput, error) {
-	name := s.SessionName
-	if name == "" {
-		// 8 characters of base32 tell apart the sessions of one second, whichever machine asks for them.
-		name = fmt.Sprintf("%s%d-%s", sessionPrefix, time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
-	}
-	in := &sts.AssumeRoleInput{
-		RoleArn:           &s.RoleARN,
-		RoleSessionName:   &name,
-		DurationSeconds:   aws.Int32(int32(s.duration() / time.Second)),
-		ExternalId:        optional(s.ExternalID),
-		Policy:            optional(s.Policy),
-		SourceIdentity:    optional(s.SourceIdentity),
-		SerialNumber:      optional(s.MFASerial),
-		TransitiveTagKeys: s.TransitiveTags,
-	}
-	for _, policy := range s.PolicyARNs {
-		in.PolicyArns = append(in.PolicyArns, types.PolicyDescriptorType{Arn: &policy})
-	}
-	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
-		in.Tags = append(in.Tags, types.Tag{Key: &key, Value: aws.String(s.Tags[key])})
-	}
-	if s.TokenCode != nil {
-		code, err := s.TokenCode(ctx)
-		if err == nil && !tokenCodeRule.MatchString(code) {
-			err = errors.New("it is not six digits")
-		}
-		if err != nil {
-			return nil, errtext.Wrap(remote.Foreign(err), "no code of MFA device %s", s.MFASerial)
-		}
-		in.TokenCode = &code
-	}
-	return in, nil
-}
-
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
-// credentials takes all of a set of keys out of a reply, or none of it.
-func (s *STS) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Time) (aws.Credentials, error) {
-	if out.Credentials == nil || out.Credentials.Expiration == nil {
-		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
-	}
-	set := AwsCreds{
-		AccessKeyID:     aws.ToString(out.Credentials.AccessKeyId),
-		SecretAccessKey: aws.ToString(out.Credentials.SecretAccessKey),
-		SessionToken:    aws.ToString(out.Credentials.SessionToken),
-	}
-	if field := set.malformed(); field != "" {
-		return aws.Credentials{}, fmt.Errorf("%s of the reply is missing or malformed", field)
-	}
-	if out.AssumedRoleUser != nil {
-		who, err := arn.Parse(aws.ToString(out.AssumedRoleUser.Arn))
-		name := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
-		if err == nil && partition.Region(role.Partition) != "" && (who.Partition != role.Partition ||
-			who.AccountID != role.AccountID || !strings.HasPrefix(who.Resource, "assumed-role/"+name+"/")) {
-			return aws.Credentials{}, errors.New("reply has keys of another role or account")
-		}
-	}
-	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
-	var err error
-	if set.Expires, err = remote.ExpirationHere(*out.Credentials.Expiration, server, sent, s.duration(), s.logger()); err != nil {
-		return aws.Credentials{}, err
-	}
-	creds := set.sdk()
-	creds.AccountID = role.AccountID
-	return creds, nil
-}
-
-func (s *STS) logger() *slog.Logger { return cmp.Or(s.Logger, silent) }
-
-// isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
-func isChainingLimit(err error) bool {
-	var refusal smithy.APIError
-	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")
 }
 
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.

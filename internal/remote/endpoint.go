@@ -48,8 +48,8 @@ func CheckGatewayURL(endpoint, where string, allowInsecure bool) (string, error)
 	return strings.TrimRight(u.String(), "/") + "/", nil
 }
 
-// CheckSTSEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
-func CheckSTSEndpoint(base *string, allowInsecure bool, log *slog.Logger) error {
+// checkSTSEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
+func checkSTSEndpoint(base *string, allowInsecure bool, log *slog.Logger) error {
 	if base == nil {
 		return nil
 	}

@@ -44,8 +44,8 @@ func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, er
 	return cfg, nil
 }
 
-// STSClient carries requests to STS, as base does, or as cfg says where that is nil.
-func STSClient(base *http.Client, cfg aws.Config) *http.Client {
+// stsClient carries requests to STS, as base does, or as cfg says where that is nil.
+func stsClient(base *http.Client, cfg aws.Config) *http.Client {
 	var c http.Client
 	if base != nil {
 		c = *base

@@ -11,8 +11,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// IsClockSkew reports whether the SDK will sign again by the server's clock.
-func IsClockSkew(err error) aws.Ternary {
+// isClockSkew reports whether the SDK will sign again by the server's clock.
+func isClockSkew(err error) aws.Ternary {
 	var skew interface{ RetryableError() bool }
 	isSkew := errors.As(err, new(smithy.APIError)) && errors.As(err, &skew) && skew.RetryableError()
 	return aws.BoolTernary(isSkew)
@@ -51,8 +51,8 @@ var deniedCodes = map[string]bool{
 	"NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
 }
 
-// STSFailure makes an error of the SDK fit to be shown.
-func STSFailure(ctx context.Context, err error, secrets []string) error {
+// stsFailure makes an error of the SDK fit to be shown.
+func stsFailure(ctx context.Context, err error, secrets []string) error {
 	var refusal smithy.APIError
 	var reply *smithyhttp.ResponseError
 	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where nobody answered
