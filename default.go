@@ -3,6 +3,7 @@ package chaim
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -107,7 +108,24 @@ func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair, id st
 			copied = append(copied, p)
 		}
 	}
-	return inifile.Set(doc, inifile.DefaultSection, copied)
+	if doc, err = inifile.Set(doc, inifile.DefaultSection, copied); err != nil {
+		return nil, errtext.Because(ErrInUse, err)
+	}
+	return doc, nil
+}
+
+// tryDefault refuses what setDefault would, with keys that are none. The caller has c.mu.
+func (c *Client) tryDefault(doc []byte) error {
+	g := grant{account: c.opts.Account, creds: AwsCreds{AccessKeyID: "x", SecretAccessKey: "x", SessionToken: "x"}}
+	var process, mark string
+	if c.opts.Form == Process {
+		process = readCommand(c.scopes.Path(cmp.Or(c.written.scope, rand.Text()), lease.ProcessExtension))
+	}
+	if !c.opts.Keep {
+		mark = "x"
+	}
+	_, err := c.setDefault(doc, c.Profile(), sectionPairs(g, &c.opts, process, mark), c.written.scope)
+	return err
 }
 
 // freeDefault returns doc as it is when the scope of an id may write keys to [default], without those of a dead one.
@@ -121,12 +139,14 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	switch {
 	case c.defaultRival != "":
 		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
+	case isIntact && scope.ID == id:
+		return doc, nil
 	case isUsers:
 		return nil, errtext.Because(ErrInUse, fmt.Errorf("%w: [default] holds keys of yours: give them a name of their own", ErrUnmanagedAccount))
-	case pairs[inifile.ScopeKey] == "" || isIntact && scope.ID == id:
+	case pairs[inifile.ScopeKey] == "":
 		return doc, nil
 	case !isIntact:
-		return nil, fmt.Errorf("%w: [default] was changed by somebody else", ErrInUse)
+		return nil, fmt.Errorf("%w: [default] was changed by somebody else while it was lent to a scope: remove its line chaim_scope", ErrInUse)
 	case c.scopes.IsLive(pairs):
 		return nil, fmt.Errorf("%w: [default] is lent to a scope that may still run", ErrInUse)
 	}

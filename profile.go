@@ -142,7 +142,7 @@ func isLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
 // claim tells which section of doc a client may write its keys to. The caller has c.mu.
 func (c *Client) claim(doc []byte) (string, error) {
 	if c.opts.Default && c.latest.Load() == nil {
-		if _, err := c.freeDefault(doc, c.written.scope); err != nil {
+		if err := c.tryDefault(doc); err != nil {
 			return "", err
 		}
 	}

@@ -167,7 +167,7 @@ func (c *Client) hasFiles() bool {
 // isAsWritten reports whether the profile is, and the default account if it is that. The caller has c.mu.
 func (c *Client) isAsWritten(doc []byte) (bool, error) {
 	names := []string{c.written.section}
-	if _, err := c.freeDefault(doc, c.written.scope); c.opts.Default && err == nil {
+	if c.opts.Default && c.tryDefault(doc) == nil {
 		names = append(names, inifile.DefaultSection)
 	}
 	w := &c.written
