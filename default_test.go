@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -350,4 +353,230 @@ func TestDefaultRefusals(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestTwoDefaults has the second refused, without troubling anybody, until the first has ended.
+func TestTwoDefaults(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := defaultFor(t, srv)
+	write(t, credentialsFile(opts), gatewayLines)
+	second, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer second.Close()
+	err = chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		before := read(t, credentialsFile(opts))
+		srv.Reset()
+		for _, keep := range []bool{false, true} {
+			other := opts
+			other.Keep = keep
+			err := chaim.WithContext(ctx, other, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+			require.ErrorIs(t, err, chaim.ErrInUse)
+			assert.ErrorContains(t, err, "[default] is lent to a scope that may still run")
+		}
+		_, err := second.RequestKeys(ctx)
+		assert.ErrorIs(t, err, chaim.ErrInUse)
+		assert.Empty(t, srv.Requests())
+		assert.Equal(t, before, read(t, credentialsFile(opts)))
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	_, err = second.RequestKeys(t.Context())
+	require.NoError(t, err)
+	name, err := second.DefaultAccount(t.Context())
+	assert.NoError(t, err)
+	assert.Equal(t, second.Profile(), name)
+	require.NoError(t, second.Close())
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+}
+
+// TestDefaultOfTheDead runs itself in a process that ends where no deferred call runs.
+func TestDefaultOfTheDead(t *testing.T) {
+	if dir := os.Getenv("CHAIM_TEST_DEFAULT_DIES"); dir != "" {
+		opts := chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: credentials.NewStaticCredentialsProvider("ASIADEAD000000000001", "s", "t")}
+		if os.Getenv("CHAIM_TEST_FORM") == "Process" {
+			opts.Form = chaim.Process
+		}
+		panic(chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			self, err := os.FindProcess(os.Getpid())
+			require.NoError(t, err)
+			require.NoError(t, self.Kill())
+			select {}
+		}))
+	}
+	for name, before := range filesBefore {
+		for _, form := range []string{"Keys", "Process"} {
+			for _, by := range []string{"New", "Sweep", "the next scope"} {
+				if name == "user's process" && form == "Process" {
+					continue // see TestDefaultRefusals
+				}
+				if by != "Sweep" && name != "kept, expired" {
+					continue // is the same, and takes its time
+				}
+				t.Run(strings.Join([]string{name, form, by}, " "), func(t *testing.T) {
+					dir := t.TempDir()
+					file := filepath.Join(dir, "credentials")
+					write(t, file, before)
+					cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDefaultOfTheDead$")
+					cmd.Env = append(os.Environ(), "CHAIM_TEST_DEFAULT_DIES="+dir, "CHAIM_TEST_FORM="+form)
+					require.EqualError(t, cmd.Run(), "signal: killed")
+					inDefault, inProfile := copies(t, []byte(read(t, file)), "tempname")
+					require.Equal(t, inProfile, inDefault)
+					require.NotEmpty(t, inDefault[inifile.ScopeKey])
+
+					opts := chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: credentials.NewStaticCredentialsProvider("ASIANEXT000000000001", "s", "t")}
+					switch by {
+					case "Sweep":
+						swept, err := chaim.Sweep(t.Context(), dir)
+						require.NoError(t, err)
+						for _, profile := range []string{"default", "tempname"} {
+							assert.Contains(t, swept, chaim.Swept{Path: file, Profile: profile})
+						}
+					case "New":
+						c, err := chaim.New(opts)
+						require.NoError(t, err)
+						defer c.Close()
+					default:
+						require.NoError(t, chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+							inDefault, _ := copies(t, []byte(read(t, file)), c.Profile())
+							assert.Equal(t, "ASIANEXT000000000001", inDefault["aws_access_key_id"])
+							return nil
+						}))
+					}
+					assert.Equal(t, before, read(t, file))
+					assert.Empty(t, scopeFiles(t, file))
+				})
+			}
+		}
+	}
+}
+
+// TestDefaultOfOneWhoDiedMeanwhile has a scope end without a trace between New and the first keys.
+func TestDefaultOfOneWhoDiedMeanwhile(t *testing.T) {
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	write(t, credentialsFile(opts), gatewayLines+"section = dev\naws_access_key_id = ASIAKEPT000000000001")
+	var during string
+	require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+		during = read(t, credentialsFile(opts))
+		return nil
+	}))
+	before := read(t, credentialsFile(opts))
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	write(t, credentialsFile(opts), during)
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), c.Profile())
+	assert.Equal(t, inProfile, inDefault)
+	require.NoError(t, c.Close())
+	_, err = chaim.Sweep(t.Context(), opts.Dir)
+	require.NoError(t, err)
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+}
+
+// TestDefaultEditedDuringAScope has others write into the file while a scope lives.
+func TestDefaultEditedDuringAScope(t *testing.T) {
+	const before = "[a]\nk = v\n\n" + gatewayLines
+	const users = "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = mine\n"
+	temporary := strings.Replace(users, "AKIA", "ASIA", 1)
+	for name, tt := range map[string]struct {
+		edit   func(during, profile string) string // profile is that part of the text
+		isLost bool                                // [default] is the user's by then
+		after  string                              // the end
+	}{
+		"copy removed":         {edit: func(_, profile string) string { return before + profile }, after: before},
+		"all removed":          {edit: func(string, string) string { return "" }},
+		"old copy of the file": {edit: func(string, string) string { return before }, after: before},
+		"secret changed": {
+			edit: func(during, _ string) string {
+				return strings.Replace(during, "\naws_secret_access_key = ", "\naws_secret_access_key = x", 1)
+			},
+			after: before,
+		},
+		"other settings": {
+			edit:  func(during, _ string) string { return strings.Replace(during, "eu-west-1", "us-east-1", 1) },
+			after: strings.Replace(before, "eu-west-1", "us-east-1", 1),
+		},
+		"keys of the user":           {edit: func(_, profile string) string { return users + profile }, isLost: true, after: users},
+		"keys of the user alone":     {edit: func(string, string) string { return users }, isLost: true, after: users},
+		"temporary keys of the user": {edit: func(_, profile string) string { return temporary + profile }, isLost: true, after: temporary},
+		"role of the user":           {edit: func(string, string) string { return "[default]\nrole_arn = x\n" }, isLost: true, after: "[default]\nrole_arn = x\n"},
+	} {
+		for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
+			t.Run(name+" "+form.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					opts := defaultFor(t, chaimtest.NewServer(t))
+					opts.Form = form
+					write(t, credentialsFile(opts), before)
+					err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+						during := read(t, credentialsFile(opts))
+						<-time.After(1234 * time.Millisecond) // between two looks
+						write(t, credentialsFile(opts), tt.edit(during, during[strings.Index(during, "\n[tempname]"):]))
+						for range 2 {
+							<-time.After(time.Second)
+							text := read(t, credentialsFile(opts))
+							if tt.isLost {
+								assert.True(t, strings.HasPrefix(text, tt.after), text)
+							} else {
+								inDefault, inProfile := copies(t, []byte(text), c.Profile())
+								assert.Equal(t, inProfile, inDefault)
+							}
+							inProfile, _, err := inifile.ReadManaged([]byte(text), c.Profile())
+							require.NoError(t, err)
+							assert.Equal(t, form == chaim.Process, inProfile[inifile.ProcessKey] != "")
+							assert.Equal(t, form == chaim.Keys, inProfile["aws_access_key_id"] == c.Creds().AccessKeyID)
+							_, err = c.RequestKeys(ctx)
+							assert.NoError(t, err)
+						}
+						return ctx.Err()
+					})
+					require.NoError(t, err)
+					assert.Equal(t, tt.after, read(t, credentialsFile(opts)))
+					assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
+				})
+			})
+		}
+	}
+}
+
+// TestUserConfiguresDefaultDuringAScope has the user's keys written over those of the copy, as "aws configure" does.
+func TestUserConfiguresDefaultDuringAScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := defaultFor(t, chaimtest.NewServer(t))
+		write(t, credentialsFile(opts), gatewayLines)
+		var mine string
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			during := read(t, credentialsFile(opts))
+			mine = strings.Replace(during[:strings.Index(during, "\n[tempname]")], "ASIA", "AKIA", 1)
+			<-time.After(1234 * time.Millisecond)
+			write(t, credentialsFile(opts), strings.Replace(during, "ASIA", "AKIA", 1))
+			<-time.After(2 * time.Hour)
+			text := read(t, credentialsFile(opts))
+			assert.True(t, strings.HasPrefix(text, mine), text)
+			assert.Contains(t, text, "aws_access_key_id = "+c.Creds().AccessKeyID)
+			return ctx.Err()
+		})
+		require.NoError(t, err)
+		assert.Equal(t, mine, read(t, credentialsFile(opts)))
+	})
+}
+
+// TestDefaultThatStandsTwiceAtTheEnd cannot be told apart until the user has mended it.
+func TestDefaultThatStandsTwiceAtTheEnd(t *testing.T) {
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	write(t, credentialsFile(opts), gatewayLines)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	write(t, credentialsFile(opts), read(t, credentialsFile(opts))+"[default]\n")
+	assert.ErrorContains(t, c.Close(), "[default] stands twice")
+	text := read(t, credentialsFile(opts))
+	assert.NotContains(t, text, "[tempname]")
+	assert.Contains(t, text, "aws_access_key_id")
+	write(t, credentialsFile(opts), strings.TrimSuffix(text, "[default]\n"))
+	assert.NoError(t, c.Close(), "Close tries again")
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
 }

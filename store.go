@@ -295,6 +295,7 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		return true, nil
 	}
 	c.latest.Store(nil)
+	var defaultErr error // does not keep the profile
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
 		section := c.written.section
 		pairs, exists, err := inifile.ReadManaged(doc, section)
@@ -302,9 +303,13 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection); err == nil && c.opts.Default && c.isOfScope(copied) {
-			if doc, err = inifile.Delete(doc, inifile.DefaultSection); err != nil {
-				return nil, err
+		if c.opts.Default {
+			var copied map[string]string
+			copied, _, defaultErr = inifile.ReadManaged(doc, inifile.DefaultSection)
+			if c.isOfScope(copied) {
+				if doc, err = inifile.Delete(doc, inifile.DefaultSection); err != nil {
+					return nil, err
+				}
 			}
 		}
 		if !exists || !isOurs {
@@ -312,6 +317,7 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		}
 		return deleteSection(doc, section, pairs)
 	})
+	err = errors.Join(err, defaultErr)
 	if err = errors.Join(err, c.drop(err == nil)); err != nil {
 		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
 	}
