@@ -580,3 +580,123 @@ func TestDefaultThatStandsTwiceAtTheEnd(t *testing.T) {
 	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
 	assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
 }
+
+// keepDefault keeps an account under a name as the default account, and returns the client.
+func keepDefault(t *testing.T, opts chaim.Options, account, name string) *chaim.Client {
+	t.Helper()
+	opts.Account, opts.TempName, opts.Keep = account, name, true
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	return c
+}
+
+func TestKeptDefault(t *testing.T) {
+	noSDKConfig(t)
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	write(t, credentialsFile(opts), gatewayLines)
+	first := keepDefault(t, opts, "sredev", "dev")
+	require.NoError(t, first.Close())
+	kept := read(t, credentialsFile(opts))
+	inDefault, inProfile := copies(t, []byte(kept), "dev")
+	assert.Equal(t, inProfile, inDefault)
+	assert.Empty(t, inDefault[inifile.ScopeKey])
+	got, err := sdkKeys(t, opts)
+	require.NoError(t, err)
+	assert.Equal(t, inProfile["aws_access_key_id"], got.AccessKeyID)
+
+	plain := opts
+	plain.Account, plain.Default = "", false
+	looker, err := chaim.New(plain)
+	require.NoError(t, err)
+	defer looker.Close()
+	assertDefault := func(want string) {
+		t.Helper()
+		name, err := looker.DefaultAccount(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, name)
+		inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), want)
+		assert.Equal(t, inProfile, inDefault)
+	}
+	assertDefault("dev")
+	_, err = looker.RenewSection(t.Context(), "dev")
+	require.NoError(t, err)
+	assertDefault("dev")
+	kept = read(t, credentialsFile(opts))
+
+	require.NoError(t, chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+		assertDefault(c.Profile())
+		return nil
+	}))
+	assert.Equal(t, kept, read(t, credentialsFile(opts)), "it comes back")
+
+	second := keepDefault(t, opts, "Connected Homes", "homes")
+	assertDefault("homes")
+	require.NoError(t, looker.DeleteAccount(t.Context(), "dev"))
+	assertDefault("homes")
+	require.NoError(t, looker.ParkAccount(t.Context(), "homes"))
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	_, err = looker.UnparkAccount(t.Context(), "homes")
+	require.NoError(t, err)
+	require.NoError(t, second.Close())
+
+	third := keepDefault(t, opts, "sredev", "dev")
+	assertDefault("dev")
+	require.NoError(t, third.DeleteAccount(t.Context(), "dev"), "its own")
+	require.NoError(t, looker.DeleteAccount(t.Context(), "homes"))
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+}
+
+// TestLastKeptDefaultWins has two clients that both renew what they keep.
+func TestLastKeptDefaultWins(t *testing.T) {
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	first := keepDefault(t, opts, "sredev", "dev")
+	second := keepDefault(t, opts, "Connected Homes", "homes")
+	for _, c := range []*chaim.Client{first, second, first} {
+		_, err := c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		name, err := c.DefaultAccount(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "homes", name)
+		inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), "homes")
+		assert.Equal(t, inProfile, inDefault)
+	}
+	require.NoError(t, first.DeleteAccount(t.Context(), "homes"))
+	_, err := first.RequestKeys(t.Context())
+	require.NoError(t, err)
+	_, err = first.DefaultAccount(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrNotConfigured)
+}
+
+// TestKeptDefaultUnderAScope changes the kept account while a scope has its place.
+func TestKeptDefaultUnderAScope(t *testing.T) {
+	for name, change := range map[string]func(*chaim.Client, context.Context, string) error{
+		"deleted": (*chaim.Client).DeleteAccount,
+		"parked":  (*chaim.Client).ParkAccount,
+		"renewed": func(c *chaim.Client, ctx context.Context, name string) error {
+			_, err := c.RenewSection(ctx, name)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := defaultFor(t, chaimtest.NewServer(t))
+			write(t, credentialsFile(opts), gatewayLines)
+			kept := keepDefault(t, opts, "sredev", "dev")
+			require.NoError(t, kept.Close())
+			before := read(t, credentialsFile(opts))
+			require.NoError(t, chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+				return change(c, ctx, "dev")
+			}))
+			text := read(t, credentialsFile(opts))
+			if name != "renewed" {
+				assert.Equal(t, gatewayLines, text)
+				return
+			}
+			assert.NotEqual(t, before, text)
+			inDefault, inProfile := copies(t, []byte(text), "dev")
+			assert.Equal(t, inProfile, inDefault)
+		})
+	}
+}

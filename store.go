@@ -142,12 +142,14 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 		w.mark = lease.New(w.scope, c.scopes.Folder, access).String()
 	}
 	pairs := sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark)
+	isFirst := c.latest.Load() == nil
 	doc, err := inifile.Set(doc, w.section, pairs)
-	if err != nil || !c.opts.Default {
+	// Of two accounts that are kept the one that was set last stays the default.
+	if err != nil || !c.opts.Default || c.opts.Keep && !isFirst && !isDefault(doc, w.section, map[string]string{inifile.MarkerKey: w.grant.account}) {
 		return doc, err
 	}
 	after, err := c.setDefault(doc, w.section, pairs, w.scope)
-	if err != nil && c.latest.Load() != nil {
+	if err != nil && !isFirst {
 		return doc, nil // somebody else has it by now, and keeps it
 	}
 	return after, err
