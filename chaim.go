@@ -215,8 +215,17 @@ func (c *Client) findSource(other *Client) error {
 	settings, where, err := c.opts.findSettings(c.file)
 	switch {
 	case errors.Is(err, ErrNotConfigured) && c.opts.asksSTS():
-		c.opts.Source, err = c.opts.sts(context.Background())
-		return err
+		s, err := c.opts.sts(context.Background(), func() bool { return c.opts.Default && c.hasWritten() })
+		if err != nil {
+			return err
+		}
+		if other != nil { // whose keys may be in [default]
+			if theirs, isSTS := other.opts.Source.(*STS); isSTS {
+				s.Keys = theirs.Keys
+			}
+		}
+		c.opts.Source = s
+		return nil
 	case errors.Is(err, ErrNotConfigured) && c.opts.Account == "":
 		c.noGateway = err
 		return nil

@@ -700,3 +700,85 @@ func TestKeptDefaultUnderAScope(t *testing.T) {
 		})
 	}
 }
+
+// TestLentDefaultDoesNotSign renews without a gateway, by keys that the SDK's chain has only below those of [default].
+func TestLentDefaultDoesNotSign(t *testing.T) {
+	noSDKConfig(t)
+	srv := chaimtest.NewServer(t)
+	opts := chaim.Options{Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, Default: true, HTTPClient: srv.HTTPClient(), Dir: filepath.Dir(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"))}
+	login := func(user string) string {
+		keys := srv.AddKeys("sredev", user)
+		text, err := chaim.AwsCreds{AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey}.ProcessJSON()
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "keys.json")
+		write(t, file, string(text))
+		return "[default]\ncredential_process = cat '" + file + "'\n"
+	}
+	signed := func() (users []string) {
+		for _, r := range srv.Requests() {
+			users = append(users, r.User)
+			assert.Equal(t, opts.Duration, r.Duration, "or keys of a role had signed")
+			assert.Equal(t, 200, r.StatusCode)
+		}
+		srv.Reset()
+		return users
+	}
+	before := login("chris")
+	write(t, credentialsFile(opts), before)
+	var during string
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		during = read(t, credentialsFile(opts))
+		got, err := sdkKeys(t, opts)
+		require.NoError(t, err)
+		assert.Equal(t, c.Creds().AccessKeyID, got.AccessKeyID, "so an SDK would sign with them")
+		_, err = c.RequestKeys(ctx)
+		require.NoError(t, err)
+		keptOpts := opts
+		keptOpts.Default, keptOpts.Keep, keptOpts.TempName = false, true, "kept"
+		keptOpts.Source = credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "s", "t")
+		require.NoError(t, chaim.WithContext(ctx, keptOpts, func(context.Context, *chaim.Client) error { return nil }))
+		_, err = c.RenewSection(ctx, "kept")
+		require.NoError(t, err, "another profile by the same client")
+		return c.DeleteAccount(ctx, "kept")
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"chris", "chris", "chris"}, signed())
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+
+	// What a dead scope has left is not taken for the user's keys.
+	write(t, credentialsFile(opts), during)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+	write(t, credentialsFile(opts), login("alex"))
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err, "nor what had been there before New")
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"alex", "alex"}, signed())
+	require.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
+	write(t, credentialsFile(opts), before)
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"chris"}, signed())
+}
+
+func TestDefaultAndSourceThatReadsIt(t *testing.T) {
+	dir := t.TempDir()
+	bare := &chaim.STS{RoleARN: testRole}
+	for _, source := range []aws.CredentialsProvider{bare, &chaim.STS{RoleARN: testRole, Keys: bare}} {
+		opts := chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: source}
+		_, err := chaim.New(opts)
+		assert.ErrorContains(t, err, "give the STS Keys")
+		opts.Default = false
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		assert.NoError(t, c.Close())
+	}
+	keys := credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "s", "")
+	c, err := chaim.New(chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: &chaim.STS{RoleARN: testRole, Keys: keys}})
+	require.NoError(t, err)
+	assert.NoError(t, c.Close())
+	assert.Empty(t, folder(t, dir))
+}

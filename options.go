@@ -53,7 +53,7 @@ type Options struct {
 	// the section [default], for programs that name no profile. What stands there otherwise stays; a default account that
 	// was there before is put aside in its lines, and comes back with the end of the scope. It is [ErrInUse] when [default]
 	// holds keys of the user, or is lent to another live scope. With Keep the default account stays set, in place of any
-	// other.
+	// other. A Source must not take its keys from [default], which an STS without Keys would; New refuses that.
 	Default bool
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
@@ -137,6 +137,11 @@ func (o *Options) complete() error {
 		return fmt.Errorf("chaim: a profile has no form %s", o.Form)
 	case o.Form == Process && (o.Keep || o.Terrible):
 		return errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
+	}
+	for s, isSTS := o.Source.(*STS); o.Default && isSTS; s, isSTS = s.Keys.(*STS) {
+		if s.Keys == nil {
+			return errors.New("chaim: an STS without Keys would sign with those that Options.Default puts into [default]: give the STS Keys")
+		}
 	}
 	if o.TempName != "" {
 		return checkProfile(o.TempName)
