@@ -1,0 +1,514 @@
+package chaim_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/inifile"
+)
+
+// TestTwoDefaults has the second refused, without troubling anybody, until the first has ended.
+func TestTwoDefaults(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := defaultFor(t, srv)
+	write(t, credentialsFile(opts), gatewayLines)
+	second, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer second.Close()
+	err = chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		before := read(t, credentialsFile(opts))
+		srv.Reset()
+		for _, keep := range []bool{false, true} {
+			other := opts
+			other.Keep = keep
+			err := chaim.WithContext(ctx, other, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+			require.ErrorIs(t, err, chaim.ErrInUse)
+			assert.ErrorContains(t, err, "[default] is lent to a scope that may still run")
+		}
+		_, err := second.RequestKeys(ctx)
+		assert.ErrorIs(t, err, chaim.ErrInUse)
+		assert.Empty(t, srv.Requests())
+		assert.Equal(t, before, read(t, credentialsFile(opts)))
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	_, err = second.RequestKeys(t.Context())
+	require.NoError(t, err)
+	name, err := second.DefaultAccount(t.Context())
+	assert.NoError(t, err)
+	assert.Equal(t, second.Profile(), name)
+	require.NoError(t, second.Close())
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+}
+
+// TestDefaultOfTheDead runs itself in a process that ends where no deferred call runs.
+func TestDefaultOfTheDead(t *testing.T) {
+	if dir := os.Getenv("CHAIM_TEST_DEFAULT_DIES"); dir != "" {
+		opts := chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: credentials.NewStaticCredentialsProvider("ASIADEAD000000000001", "s", "t")}
+		if os.Getenv("CHAIM_TEST_FORM") == "Process" {
+			opts.Form = chaim.Process
+		}
+		panic(chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			self, err := os.FindProcess(os.Getpid())
+			require.NoError(t, err)
+			require.NoError(t, self.Kill())
+			select {}
+		}))
+	}
+	for name, before := range filesBefore {
+		for _, form := range []string{"Keys", "Process"} {
+			for _, by := range []string{"New", "Sweep", "the next scope"} {
+				if name == "user's process" && form == "Process" {
+					continue // see TestDefaultRefusals
+				}
+				if by != "Sweep" && name != "kept, expired" {
+					continue // is the same, and takes its time
+				}
+				t.Run(strings.Join([]string{name, form, by}, " "), func(t *testing.T) {
+					dir := t.TempDir()
+					file := filepath.Join(dir, "credentials")
+					write(t, file, before)
+					cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDefaultOfTheDead$")
+					cmd.Env = append(os.Environ(), "CHAIM_TEST_DEFAULT_DIES="+dir, "CHAIM_TEST_FORM="+form)
+					require.EqualError(t, cmd.Run(), "signal: killed")
+					inDefault, inProfile := copies(t, []byte(read(t, file)), "tempname")
+					require.Equal(t, inProfile, inDefault)
+					require.NotEmpty(t, inDefault[inifile.ScopeKey])
+
+					opts := chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: credentials.NewStaticCredentialsProvider("ASIANEXT000000000001", "s", "t")}
+					switch by {
+					case "Sweep":
+						swept, err := chaim.Sweep(t.Context(), dir)
+						require.NoError(t, err)
+						for _, profile := range []string{"default", "tempname"} {
+							assert.Contains(t, swept, chaim.Swept{Path: file, Profile: profile})
+						}
+					case "New":
+						c, err := chaim.New(opts)
+						require.NoError(t, err)
+						defer c.Close()
+					default:
+						require.NoError(t, chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+							inDefault, _ := copies(t, []byte(read(t, file)), c.Profile())
+							assert.Equal(t, "ASIANEXT000000000001", inDefault["aws_access_key_id"])
+							return nil
+						}))
+					}
+					assert.Equal(t, before, read(t, file))
+					assert.Empty(t, scopeFiles(t, file))
+				})
+			}
+		}
+	}
+}
+
+// TestDefaultOfOneWhoDiedMeanwhile has a scope end without a trace between New and the first keys.
+func TestDefaultOfOneWhoDiedMeanwhile(t *testing.T) {
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	write(t, credentialsFile(opts), gatewayLines+"section = dev\naws_access_key_id = ASIAKEPT000000000001")
+	var during string
+	require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+		during = read(t, credentialsFile(opts))
+		return nil
+	}))
+	before := read(t, credentialsFile(opts))
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	write(t, credentialsFile(opts), during)
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), c.Profile())
+	assert.Equal(t, inProfile, inDefault)
+	require.NoError(t, c.Close())
+	_, err = chaim.Sweep(t.Context(), opts.Dir)
+	require.NoError(t, err)
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+}
+
+// TestDefaultEditedDuringAScope has others write into the file while a scope lives.
+func TestDefaultEditedDuringAScope(t *testing.T) {
+	const before = "[a]\nk = v\n\n" + gatewayLines
+	const users = "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = mine\n"
+	temporary := strings.Replace(users, "AKIA", "ASIA", 1)
+	for name, tt := range map[string]struct {
+		edit   func(during, profile string) string // profile is that part of the text
+		isLost bool                                // [default] is the user's by then
+		after  string                              // the end
+	}{
+		"copy removed":         {edit: func(_, profile string) string { return before + profile }, after: before},
+		"all removed":          {edit: func(string, string) string { return "" }},
+		"old copy of the file": {edit: func(string, string) string { return before }, after: before},
+		"secret changed": {
+			edit: func(during, _ string) string {
+				return strings.Replace(during, "\naws_secret_access_key = ", "\naws_secret_access_key = x", 1)
+			},
+			after: before,
+		},
+		"other settings": {
+			edit:  func(during, _ string) string { return strings.Replace(during, "eu-west-1", "us-east-1", 1) },
+			after: strings.Replace(before, "eu-west-1", "us-east-1", 1),
+		},
+		"keys of the user":           {edit: func(_, profile string) string { return users + profile }, isLost: true, after: users},
+		"keys of the user alone":     {edit: func(string, string) string { return users }, isLost: true, after: users},
+		"temporary keys of the user": {edit: func(_, profile string) string { return temporary + profile }, isLost: true, after: temporary},
+		"role of the user":           {edit: func(string, string) string { return "[default]\nrole_arn = x\n" }, isLost: true, after: "[default]\nrole_arn = x\n"},
+	} {
+		for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
+			t.Run(name+" "+form.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					opts := defaultFor(t, chaimtest.NewServer(t))
+					opts.Form = form
+					write(t, credentialsFile(opts), before)
+					err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+						during := read(t, credentialsFile(opts))
+						<-time.After(1234 * time.Millisecond) // between two looks
+						write(t, credentialsFile(opts), tt.edit(during, during[strings.Index(during, "\n[tempname]"):]))
+						for range 2 {
+							<-time.After(time.Second)
+							text := read(t, credentialsFile(opts))
+							if tt.isLost {
+								assert.True(t, strings.HasPrefix(text, tt.after), text)
+							} else {
+								inDefault, inProfile := copies(t, []byte(text), c.Profile())
+								assert.Equal(t, inProfile, inDefault)
+							}
+							inProfile, _, err := inifile.ReadManaged([]byte(text), c.Profile())
+							require.NoError(t, err)
+							assert.Equal(t, form == chaim.Process, inProfile[inifile.ProcessKey] != "")
+							assert.Equal(t, form == chaim.Keys, inProfile["aws_access_key_id"] == c.Creds().AccessKeyID)
+							_, err = c.RequestKeys(ctx)
+							assert.NoError(t, err)
+						}
+						return ctx.Err()
+					})
+					require.NoError(t, err)
+					assert.Equal(t, tt.after, read(t, credentialsFile(opts)))
+					assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
+				})
+			})
+		}
+	}
+}
+
+// TestUserConfiguresDefaultDuringAScope has the user's keys written over those of the copy, as "aws configure" does.
+func TestUserConfiguresDefaultDuringAScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := defaultFor(t, chaimtest.NewServer(t))
+		write(t, credentialsFile(opts), gatewayLines)
+		var mine string
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			during := read(t, credentialsFile(opts))
+			mine = strings.Replace(during[:strings.Index(during, "\n[tempname]")], "ASIA", "AKIA", 1)
+			<-time.After(1234 * time.Millisecond)
+			write(t, credentialsFile(opts), strings.Replace(during, "ASIA", "AKIA", 1))
+			<-time.After(2 * time.Hour)
+			text := read(t, credentialsFile(opts))
+			assert.True(t, strings.HasPrefix(text, mine), text)
+			assert.Contains(t, text, "aws_access_key_id = "+c.Creds().AccessKeyID)
+			return ctx.Err()
+		})
+		require.NoError(t, err)
+		assert.Equal(t, mine, read(t, credentialsFile(opts)))
+	})
+}
+
+// TestDefaultThatStandsTwiceAtTheEnd cannot be told apart until the user has mended it.
+func TestDefaultThatStandsTwiceAtTheEnd(t *testing.T) {
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	write(t, credentialsFile(opts), gatewayLines)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	write(t, credentialsFile(opts), read(t, credentialsFile(opts))+"[default]\n")
+	assert.ErrorContains(t, c.Close(), "[default] stands twice")
+	text := read(t, credentialsFile(opts))
+	assert.NotContains(t, text, "[tempname]")
+	assert.Contains(t, text, "aws_access_key_id")
+	write(t, credentialsFile(opts), strings.TrimSuffix(text, "[default]\n"))
+	assert.NoError(t, c.Close(), "Close tries again")
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
+}
+
+// keepDefault keeps an account under a name as the default account, and returns the client.
+func keepDefault(t *testing.T, opts chaim.Options, account, name string) *chaim.Client {
+	t.Helper()
+	opts.Account, opts.TempName, opts.Keep = account, name, true
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	return c
+}
+
+func TestKeptDefault(t *testing.T) {
+	noSDKConfig(t)
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	write(t, credentialsFile(opts), gatewayLines)
+	first := keepDefault(t, opts, "sredev", "dev")
+	require.NoError(t, first.Close())
+	kept := read(t, credentialsFile(opts))
+	inDefault, inProfile := copies(t, []byte(kept), "dev")
+	assert.Equal(t, inProfile, inDefault)
+	assert.Empty(t, inDefault[inifile.ScopeKey])
+	got, err := sdkKeys(t, opts)
+	require.NoError(t, err)
+	assert.Equal(t, inProfile["aws_access_key_id"], got.AccessKeyID)
+
+	plain := opts
+	plain.Account, plain.Default = "", false
+	looker, err := chaim.New(plain)
+	require.NoError(t, err)
+	defer looker.Close()
+	assertDefault := func(want string) {
+		t.Helper()
+		name, err := looker.DefaultAccount(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, name)
+		inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), want)
+		assert.Equal(t, inProfile, inDefault)
+	}
+	assertDefault("dev")
+	_, err = looker.RenewSection(t.Context(), "dev")
+	require.NoError(t, err)
+	assertDefault("dev")
+	kept = read(t, credentialsFile(opts))
+
+	require.NoError(t, chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+		assertDefault(c.Profile())
+		return nil
+	}))
+	assert.Equal(t, kept, read(t, credentialsFile(opts)), "it comes back")
+
+	second := keepDefault(t, opts, "Connected Homes", "homes")
+	assertDefault("homes")
+	require.NoError(t, looker.DeleteAccount(t.Context(), "dev"))
+	assertDefault("homes")
+	require.NoError(t, looker.ParkAccount(t.Context(), "homes"))
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	_, err = looker.UnparkAccount(t.Context(), "homes")
+	require.NoError(t, err)
+	require.NoError(t, second.Close())
+
+	third := keepDefault(t, opts, "sredev", "dev")
+	assertDefault("dev")
+	require.NoError(t, third.DeleteAccount(t.Context(), "dev"), "its own")
+	require.NoError(t, looker.DeleteAccount(t.Context(), "homes"))
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+}
+
+// TestLastKeptDefaultWins has two clients that both renew what they keep.
+func TestLastKeptDefaultWins(t *testing.T) {
+	opts := defaultFor(t, chaimtest.NewServer(t))
+	first := keepDefault(t, opts, "sredev", "dev")
+	second := keepDefault(t, opts, "Connected Homes", "homes")
+	for _, c := range []*chaim.Client{first, second, first} {
+		_, err := c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		name, err := c.DefaultAccount(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "homes", name)
+		inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), "homes")
+		assert.Equal(t, inProfile, inDefault)
+	}
+	require.NoError(t, first.DeleteAccount(t.Context(), "homes"))
+	_, err := first.RequestKeys(t.Context())
+	require.NoError(t, err)
+	_, err = first.DefaultAccount(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrNotConfigured)
+}
+
+// TestKeptDefaultUnderAScope changes the kept account while a scope has its place.
+func TestKeptDefaultUnderAScope(t *testing.T) {
+	for name, change := range map[string]func(*chaim.Client, context.Context, string) error{
+		"deleted": (*chaim.Client).DeleteAccount,
+		"parked":  (*chaim.Client).ParkAccount,
+		"renewed": func(c *chaim.Client, ctx context.Context, name string) error {
+			_, err := c.RenewSection(ctx, name)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := defaultFor(t, chaimtest.NewServer(t))
+			write(t, credentialsFile(opts), gatewayLines)
+			kept := keepDefault(t, opts, "sredev", "dev")
+			require.NoError(t, kept.Close())
+			before := read(t, credentialsFile(opts))
+			require.NoError(t, chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+				return change(c, ctx, "dev")
+			}))
+			text := read(t, credentialsFile(opts))
+			if name != "renewed" {
+				assert.Equal(t, gatewayLines, text)
+				return
+			}
+			assert.NotEqual(t, before, text)
+			inDefault, inProfile := copies(t, []byte(text), "dev")
+			assert.Equal(t, inProfile, inDefault)
+		})
+	}
+}
+
+// TestLentDefaultDoesNotSign renews without a gateway, by keys that the SDK's chain has only below those of [default].
+func TestLentDefaultDoesNotSign(t *testing.T) {
+	noSDKConfig(t)
+	srv := chaimtest.NewServer(t)
+	opts := chaim.Options{Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, Default: true, HTTPClient: srv.HTTPClient(), Dir: filepath.Dir(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"))}
+	login := func(user string) string {
+		keys := srv.AddKeys("sredev", user)
+		text, err := chaim.AwsCreds{AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey}.ProcessJSON()
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "keys.json")
+		write(t, file, string(text))
+		return "[default]\ncredential_process = cat '" + file + "'\n"
+	}
+	signed := func() (users []string) {
+		for _, r := range srv.Requests() {
+			users = append(users, r.User)
+			assert.Equal(t, opts.Duration, r.Duration, "or keys of a role had signed")
+			assert.Equal(t, 200, r.StatusCode)
+		}
+		srv.Reset()
+		return users
+	}
+	before := login("chris")
+	write(t, credentialsFile(opts), before)
+	var during string
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		during = read(t, credentialsFile(opts))
+		got, err := sdkKeys(t, opts)
+		require.NoError(t, err)
+		assert.Equal(t, c.Creds().AccessKeyID, got.AccessKeyID, "so an SDK would sign with them")
+		_, err = c.RequestKeys(ctx)
+		require.NoError(t, err)
+		keptOpts := opts
+		keptOpts.Default, keptOpts.Keep, keptOpts.TempName = false, true, "kept"
+		keptOpts.Source = credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "s", "t")
+		require.NoError(t, chaim.WithContext(ctx, keptOpts, func(context.Context, *chaim.Client) error { return nil }))
+		_, err = c.RenewSection(ctx, "kept")
+		require.NoError(t, err, "another profile by the same client")
+		return c.DeleteAccount(ctx, "kept")
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"chris", "chris", "chris"}, signed())
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+
+	// What a dead scope has left is not taken for the user's keys.
+	write(t, credentialsFile(opts), during)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+	write(t, credentialsFile(opts), login("alex"))
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err, "nor what had been there before New")
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"alex", "alex"}, signed())
+	require.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
+	write(t, credentialsFile(opts), before)
+	_, err = c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"chris"}, signed())
+}
+
+func TestDefaultAndSourceThatReadsIt(t *testing.T) {
+	dir := t.TempDir()
+	bare := &chaim.STS{RoleARN: testRole}
+	for _, source := range []aws.CredentialsProvider{bare, &chaim.STS{RoleARN: testRole, Keys: bare}} {
+		opts := chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: source}
+		_, err := chaim.New(opts)
+		assert.ErrorContains(t, err, "give the STS Keys")
+		opts.Default = false
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		assert.NoError(t, c.Close())
+	}
+	keys := credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "s", "")
+	c, err := chaim.New(chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: &chaim.STS{RoleARN: testRole, Keys: keys}})
+	require.NoError(t, err)
+	assert.NoError(t, c.Close())
+	assert.Empty(t, folder(t, dir))
+}
+
+// someLines are what matters in and around [default].
+var someLines = []string{
+	"[default]\n", "[default]", "[default] # c\r\n", "[a]\n", "[b]\r\n", "# c\n", "\n", "\r\n", "  # c\n", "api = x\n", "api = x", "api = x\r\n", "region = r\n",
+	"section = old\n", "Section=old", "alias : old\r\n", "aws_access_key_id=ASIAOLD\n", "aws_session_token = T\n", "expires = 1\n", "s3 =\n", "  section = n\n",
+	"credential_process = mine\n", "junk\n", "accountname = x\n", "chaim_was_section = z\n", "role_arn = x\n", "\ufeff",
+}
+
+// FuzzDefaultScope has a scope come, renew and end, in order or by death: the file is then what it was. It is also after a
+// refusal.
+func FuzzDefaultScope(f *testing.F) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 60 {
+		lines := make([]byte, 1+random.IntN(7))
+		for i := range lines {
+			lines[i] = byte(random.IntN(len(someLines)))
+		}
+		if random.IntN(2) == 0 {
+			lines[0] = byte(random.IntN(3)) // or most would have no [default]
+		}
+		f.Add(lines, byte(random.IntN(1<<8)))
+	}
+	f.Fuzz(func(t *testing.T, lines []byte, how byte) {
+		if len(lines) > 12 {
+			return
+		}
+		var before string
+		for _, i := range lines {
+			before += someLines[int(i)%len(someLines)]
+		}
+		calls := 0
+		opts := chaim.Options{
+			Account: "sredev", Default: true, Terrible: how&1 != 0, Dir: t.TempDir(),
+			Source: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				calls++
+				return aws.Credentials{AccessKeyID: fmt.Sprintf("ASIANEW%d", calls), SecretAccessKey: "s", SessionToken: "t", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+			}),
+		}
+		if how&2 != 0 {
+			opts.Form, opts.Terrible = chaim.Process, false
+		}
+		write(t, credentialsFile(opts), before)
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		defer c.Close()
+		during := before
+		for range 1 + how>>2%3 {
+			if _, err := c.RequestKeys(t.Context()); err != nil {
+				require.Equal(t, 0, calls, "%q: %v", before, err)
+				break
+			}
+			during = read(t, credentialsFile(opts))
+			inDefault, inProfile := copies(t, []byte(during), c.Profile())
+			require.Equal(t, inProfile, inDefault)
+		}
+		require.NoError(t, c.Close())
+		require.Equal(t, before, read(t, credentialsFile(opts)))
+		write(t, credentialsFile(opts), during) // as if it had died
+		_, err = chaim.Sweep(t.Context(), opts.Dir)
+		require.NoError(t, err)
+		require.Equal(t, before, read(t, credentialsFile(opts)))
+	})
+}
