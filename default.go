@@ -98,7 +98,14 @@ func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair, id st
 	if err != nil {
 		return nil, err
 	}
-	var copied []inifile.Pair
+	if doc, err = inifile.Set(doc, inifile.DefaultSection, copyOf(name, pairs)); err != nil {
+		return nil, errtext.Because(ErrInUse, err)
+	}
+	return doc, nil
+}
+
+// copyOf returns those pairs of a section that [default] gets.
+func copyOf(name string, pairs []inifile.Pair) (copied []inifile.Pair) {
 	for _, p := range pairs {
 		switch p.Key {
 		case "expstr", "duration", "gui_url", "role", "region": // of which the last is the gateway's there
@@ -108,10 +115,7 @@ func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair, id st
 			copied = append(copied, p)
 		}
 	}
-	if doc, err = inifile.Set(doc, inifile.DefaultSection, copied); err != nil {
-		return nil, errtext.Because(ErrInUse, err)
-	}
-	return doc, nil
+	return copied
 }
 
 // tryDefault refuses what setDefault would, with keys that are none. The caller has c.mu.
@@ -158,10 +162,9 @@ func hasAccess(pairs map[string]string) bool {
 	return pairs["aws_access_key_id"]+pairs["aws_secret_access_key"]+pairs["aws_session_token"]+pairs["aws_security_token"]+pairs[inifile.ProcessKey] != ""
 }
 
-// isDefault reports whether [default] holds the keys that were copied from the section of a name and its pairs.
-func isDefault(doc []byte, name string, pairs map[string]string) bool {
-	copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
-	if err != nil || !hasAccess(copied) || isLongLived(copied["aws_access_key_id"]) {
+// isCopy reports whether [default] got what it has from the section of a name and its pairs.
+func isCopy(copied map[string]string, name string, pairs map[string]string) bool {
+	if !hasAccess(copied) || isLongLived(copied["aws_access_key_id"]) {
 		return false
 	}
 	scope, _ := lease.Of(pairs)
@@ -171,13 +174,32 @@ func isDefault(doc []byte, name string, pairs map[string]string) bool {
 		cmp.Or(copied[inifile.AliasKey], copied[inifile.SectionKey]) == name
 }
 
-// deleteSection removes a section, and the copy of it in [default].
-func deleteSection(doc []byte, name string, pairs map[string]string) ([]byte, error) {
-	if isDefault(doc, name, pairs) {
-		var err error
-		if doc, err = inifile.Delete(doc, inifile.DefaultSection); err != nil {
-			return nil, err
+// followDefault does to the copy of a section in [default], even if a scope has put it aside, what becomes of the section
+// of those pairs: it is written anew, or without written removed.
+func (c *Client) followDefault(doc []byte, name string, pairs map[string]string, written []inifile.Pair) ([]byte, error) {
+	copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
+	if err != nil {
+		return doc, nil // of two sections none is known to be the copy
+	}
+	if isCopy(copied, name, pairs) {
+		if written == nil {
+			return inifile.Delete(doc, inifile.DefaultSection)
 		}
+		scope, _ := lease.Of(pairs)
+		return c.setDefault(doc, name, written, scope.ID)
+	}
+	aside, err := inifile.ReadAside(doc)
+	if err != nil || !isCopy(aside, name, pairs) {
+		return doc, err
+	}
+	return inifile.SetAside(doc, copyOf(name, written))
+}
+
+// deleteSection removes a section, and the copy of it in [default].
+func (c *Client) deleteSection(doc []byte, name string, pairs map[string]string) ([]byte, error) {
+	doc, err := c.followDefault(doc, name, pairs, nil)
+	if err != nil {
+		return nil, err
 	}
 	return inifile.Delete(doc, name)
 }

@@ -427,3 +427,73 @@ func ExampleClient_ConsoleURLTo() {
 	// signin.aws.amazon.com https://eu-west-1.console.aws.amazon.com/s3/home?region=eu-west-1
 	// <nil>
 }
+
+// What stands in [default], which prints without any value.
+func ExampleClient_DefaultSection() {
+	opts, done := demo()
+	defer done()
+	text := "[default]\nendpoint = https://gateway.example/prod\nregion = eu-west-2\nusername = chris\nusertoken = hush\n"
+	if err := os.WriteFile(filepath.Join(opts.Dir, "credentials"), []byte(text), 0o600); err != nil {
+		panic(err)
+	}
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	section, err := c.DefaultSection(context.Background())
+	fmt.Println(section.Name, section.Keys(), section.Value("region"), err)
+	// Output: default [endpoint region username usertoken] eu-west-2 <nil>
+}
+
+// An account that stays the default one when the client is closed.
+func ExampleClient_DefaultAccount() {
+	opts, done := demo()
+	defer done()
+	opts.TempName, opts.Default, opts.Keep = "dev", true, true
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		name, err := c.DefaultAccount(ctx)
+		fmt.Println(name)
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// dev
+	// <nil>
+}
+
+// The gateway that an init string names, which is not asked.
+func ExampleClient_Endpoint() {
+	opts, done := demo()
+	defer done()
+	settings, err := chaim.ParseInit("YXBpPTh4eHNzdThmczcmc3RhZ2U9cHJvZCZyZWdpb249ZXUtd2VzdC0xJnVzZXJuYW1lPWNocmlzJnVzZXJ0b2tlbj1hYj09")
+	if err != nil {
+		panic(err)
+	}
+	opts.Settings = &settings
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	fmt.Println(c.Endpoint(context.Background()))
+	// Output: https://8xxssu8fs7.execute-api.eu-west-1.amazonaws.com/prod/ <nil>
+}
+
+// Keys for programs that name no profile.
+func ExampleOptions_default() {
+	opts, done := demo()
+	defer done()
+	opts.Default = true
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		section, err := c.DefaultSection(ctx)
+		fmt.Println(section.Value("aws_access_key_id") == c.Creds().AccessKeyID, profiles(opts))
+		return err
+	})
+	fmt.Println(err, profiles(opts))
+	// Output:
+	// true [[tempname] [default]]
+	// <nil> []
+}

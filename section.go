@@ -187,12 +187,11 @@ func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *gr
 		mark = scope.With(access).String()
 	}
 	written := sectionPairs(*g, opts, process, mark)
-	isCopied := isDefault(doc, name, pairs)
 	doc, err := inifile.Set(doc, name, written)
-	if err != nil || !isCopied {
-		return doc, err
+	if err != nil {
+		return nil, err
 	}
-	return c.setDefault(doc, name, written, scope.ID)
+	return c.followDefault(doc, name, pairs, written)
 }
 
 // DeleteAccount removes a profile from the credentials file, and its copy in [default] where it is the default account; one
@@ -237,7 +236,7 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 		if err := also(ctx, pairs); err != nil {
 			return nil, err
 		}
-		return deleteSection(doc, profile, pairs)
+		return c.deleteSection(doc, profile, pairs)
 	})
 	if err == nil && isOwn {
 		c.stopRenewing()

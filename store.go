@@ -144,11 +144,15 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	pairs := sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark)
 	isFirst := c.latest.Load() == nil
 	doc, err := inifile.Set(doc, w.section, pairs)
-	// Of two accounts that are kept the one that was set last stays the default.
-	if err != nil || !c.opts.Default || c.opts.Keep && !isFirst && !isDefault(doc, w.section, map[string]string{inifile.MarkerKey: w.grant.account}) {
+	if err != nil || !c.opts.Default {
 		return doc, err
 	}
-	after, err := c.setDefault(doc, w.section, pairs, w.scope)
+	var after []byte
+	if c.opts.Keep && !isFirst { // another account may have been kept since
+		after, err = c.followDefault(doc, w.section, map[string]string{inifile.MarkerKey: w.grant.account}, pairs)
+	} else {
+		after, err = c.setDefault(doc, w.section, pairs, w.scope)
+	}
 	if err != nil && !isFirst {
 		return doc, nil // somebody else has it by now, and keeps it
 	}
@@ -317,7 +321,7 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		if !exists || !isOurs {
 			return doc, nil
 		}
-		return deleteSection(doc, section, pairs)
+		return c.deleteSection(doc, section, pairs)
 	})
 	err = errors.Join(err, defaultErr)
 	if err = errors.Join(err, c.drop(err == nil)); err != nil {

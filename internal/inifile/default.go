@@ -62,10 +62,38 @@ func (s *Section) rewriteDefault(doc []byte, lines []Line, pairs []Pair) ([]byte
 	return endLike(s.rewrite(doc, lines, pairs), doc), nil
 }
 
-// putBack makes a line that was put aside what it was.
-func (l *Line) putBack() {
+// asideKey is the key of a line that was put aside, as it was before; empty for any other line.
+func (l *Line) asideKey() string {
 	key, isAside := strings.CutPrefix(l.Key, asidePrefix)
-	if isAside && !l.indented && isManagedInDefault(key, l.Value) {
-		l.text = l.text[len(asidePrefix):]
+	if !isAside || l.indented || !isManagedInDefault(key, l.Value) {
+		return ""
 	}
+	return key
+}
+
+// ReadAside returns what is put aside in [DefaultSection], with the keys that it had.
+func ReadAside(doc []byte) (map[string]string, error) {
+	s, err := find(doc, DefaultSection)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	pairs := map[string]string{}
+	for l := range s.Lines(doc) {
+		if key := l.asideKey(); key != "" {
+			pairs[key] = l.Value
+		}
+	}
+	return pairs, nil
+}
+
+// SetAside returns doc with pairs in place of what is put aside in [DefaultSection].
+func SetAside(doc []byte, pairs []Pair) ([]byte, error) {
+	pairs = slices.Clone(pairs)
+	for i := range pairs {
+		pairs[i].Key = asidePrefix + pairs[i].Key
+	}
+	return SetKeys(doc, DefaultSection, pairs, func(key string) bool {
+		l := Line{Key: key}
+		return l.asideKey() != ""
+	})
 }

@@ -226,8 +226,8 @@ func Delete(doc []byte, name string) ([]byte, error) {
 			notes += note
 		case l.kind == ownLine:
 		default:
-			if name == DefaultSection {
-				l.putBack()
+			if name == DefaultSection && l.asideKey() != "" {
+				l.text = l.text[len(asidePrefix):]
 			}
 			kept = append(kept, l.text...)
 			isForeign = isForeign || l.kind == foreignLine
