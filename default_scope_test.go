@@ -22,41 +22,6 @@ import (
 	"github.com/chaim-go/chaim/internal/inifile"
 )
 
-// TestTwoDefaults has the second refused, without troubling anybody, until the first has ended.
-func TestTwoDefaults(t *testing.T) {
-	srv := chaimtest.NewServer(t)
-	opts := defaultFor(t, srv)
-	write(t, credentialsFile(opts), gatewayLines)
-	second, err := chaim.New(opts)
-	require.NoError(t, err)
-	defer second.Close()
-	err = chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
-		before := read(t, credentialsFile(opts))
-		srv.Reset()
-		for _, keep := range []bool{false, true} {
-			other := opts
-			other.Keep = keep
-			err := chaim.WithContext(ctx, other, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
-			require.ErrorIs(t, err, chaim.ErrInUse)
-			assert.ErrorContains(t, err, "[default] is lent to a scope that may still run")
-		}
-		_, err := second.RequestKeys(ctx)
-		assert.ErrorIs(t, err, chaim.ErrInUse)
-		assert.Empty(t, srv.Requests())
-		assert.Equal(t, before, read(t, credentialsFile(opts)))
-		return nil
-	})
-	require.NoError(t, err)
-	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
-	_, err = second.RequestKeys(t.Context())
-	require.NoError(t, err)
-	name, err := second.DefaultAccount(t.Context())
-	assert.NoError(t, err)
-	assert.Equal(t, second.Profile(), name)
-	require.NoError(t, second.Close())
-	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
-}
-
 // TestDefaultOfTheDead runs itself in a process that ends where no deferred call runs.
 func TestDefaultOfTheDead(t *testing.T) {
 	if dir := os.Getenv("CHAIM_TEST_DEFAULT_DIES"); dir != "" {
@@ -339,11 +304,15 @@ func TestLastKeptDefaultWins(t *testing.T) {
 
 // TestKeptDefaultUnderAScope changes the kept account while a scope has its place.
 func TestKeptDefaultUnderAScope(t *testing.T) {
-	for name, change := range map[string]func(*chaim.Client, context.Context, string) error{
-		"deleted": (*chaim.Client).DeleteAccount,
-		"parked":  (*chaim.Client).ParkAccount,
-		"renewed": func(c *chaim.Client, ctx context.Context, name string) error {
-			_, err := c.RenewSection(ctx, name)
+	for name, change := range map[string]func(ctx context.Context, scope, kept *chaim.Client) error{
+		"deleted": func(ctx context.Context, scope, _ *chaim.Client) error { return scope.DeleteAccount(ctx, "dev") },
+		"parked":  func(ctx context.Context, scope, _ *chaim.Client) error { return scope.ParkAccount(ctx, "dev") },
+		"renewed": func(ctx context.Context, scope, _ *chaim.Client) error {
+			_, err := scope.RenewSection(ctx, "dev")
+			return err
+		},
+		"renewed by its own client": func(ctx context.Context, _, kept *chaim.Client) error {
+			_, err := kept.RequestKeys(ctx)
 			return err
 		},
 	} {
@@ -351,13 +320,15 @@ func TestKeptDefaultUnderAScope(t *testing.T) {
 			opts := defaultFor(t, chaimtest.NewServer(t))
 			write(t, credentialsFile(opts), gatewayLines)
 			kept := keepDefault(t, opts, "sredev", "dev")
-			require.NoError(t, kept.Close())
 			before := read(t, credentialsFile(opts))
 			require.NoError(t, chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
-				return change(c, ctx, "dev")
+				require.NoError(t, change(ctx, c, kept))
+				inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), c.Profile())
+				assert.Equal(t, inProfile, inDefault)
+				return nil
 			}))
 			text := read(t, credentialsFile(opts))
-			if name != "renewed" {
+			if !strings.HasPrefix(name, "renewed") {
 				assert.Equal(t, gatewayLines, text)
 				return
 			}

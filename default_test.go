@@ -351,3 +351,76 @@ func TestDefaultRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestDefaultBesideItsGateway has the settings of the gateway in the section that the keys are copied to.
+func TestDefaultBesideItsGateway(t *testing.T) {
+	noSDKConfig(t)
+	srv := chaimtest.NewServer(t)
+	opts := defaultFor(t, srv)
+	s := opts.Settings
+	opts.Settings = nil
+	before := fmt.Sprintf("[default]\nendpoint = %s\nusername = %s\nusertoken = %s\nregion = eu-west-2\n", s.Endpoint, s.Username, s.UserToken)
+	write(t, credentialsFile(opts), before)
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		other := opts
+		other.Default = false
+		for range 3 {
+			creds, err := c.RequestKeys(ctx)
+			require.NoError(t, err)
+			assert.Equal(t, "eu-west-2", creds.Region)
+			require.NoError(t, chaim.WithContext(ctx, other, func(ctx context.Context, c *chaim.Client) error {
+				assert.Equal(t, "eu-west-2", c.Creds().Region)
+				url, err := c.Endpoint(ctx)
+				assert.Equal(t, s.Endpoint, url)
+				return err
+			}))
+		}
+		held, err := c.MyAccountList(ctx)
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		assert.True(t, held[0].Default)
+		write(t, credentialsFile(opts), "[default]\nendpoint = https://elsewhere.invalid\n")
+		_, err = c.RequestKeys(ctx)
+		return err
+	})
+	require.NoError(t, err)
+	for _, r := range srv.Requests() {
+		assert.Equal(t, s.Username, r.User)
+	}
+	assert.Equal(t, "[default]\nendpoint = https://elsewhere.invalid\n", read(t, credentialsFile(opts)))
+}
+
+// TestTwoDefaults has the second refused, without troubling anybody, until the first has ended.
+func TestTwoDefaults(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := defaultFor(t, srv)
+	write(t, credentialsFile(opts), gatewayLines)
+	second, err := chaim.New(opts)
+	require.NoError(t, err)
+	defer second.Close()
+	err = chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		before := read(t, credentialsFile(opts))
+		srv.Reset()
+		for _, keep := range []bool{false, true} {
+			other := opts
+			other.Keep = keep
+			err := chaim.WithContext(ctx, other, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+			require.ErrorIs(t, err, chaim.ErrInUse)
+			assert.ErrorContains(t, err, "[default] is lent to a scope that may still run")
+		}
+		_, err := second.RequestKeys(ctx)
+		assert.ErrorIs(t, err, chaim.ErrInUse)
+		assert.Empty(t, srv.Requests())
+		assert.Equal(t, before, read(t, credentialsFile(opts)))
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	_, err = second.RequestKeys(t.Context())
+	require.NoError(t, err)
+	name, err := second.DefaultAccount(t.Context())
+	assert.NoError(t, err)
+	assert.Equal(t, second.Profile(), name)
+	require.NoError(t, second.Close())
+	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+}

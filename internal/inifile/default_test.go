@@ -115,6 +115,32 @@ func TestDefaultEditedMeanwhile(t *testing.T) {
 	}
 }
 
+func TestAside(t *testing.T) {
+	const doc = "[default]\n" + stood + "chaim_was_Section=old\nk = v\nchaim_was_aws_access_key_id = O\nchaim_was_region = r\ns3 =\n  chaim_was_alias = n\n"
+	aside, err := ReadAside([]byte(doc))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"section": "old", "aws_access_key_id": "O"}, aside)
+	for _, tt := range []struct {
+		pairs []Pair
+		after string
+	}{
+		{[]Pair{{"aws_access_key_id", "N"}, {SectionKey, "old"}, {"expires", "1"}}, "section = old\nk = v\naws_access_key_id = N\nexpires = 1\n"},
+		{nil, "k = v\n"},
+	} {
+		got, err := SetAside([]byte(doc), tt.pairs)
+		require.NoError(t, err)
+		managed, _, err := ReadManaged(got, DefaultSection)
+		require.NoError(t, err)
+		assert.Equal(t, map[string]string{"aws_access_key_id": "A1", "section": "dev", "chaim_scope": "S-A1"}, managed)
+		got, err = Delete(got, DefaultSection)
+		require.NoError(t, err)
+		assert.Equal(t, "[default]\n"+tt.after+"chaim_was_region = r\ns3 =\n  chaim_was_alias = n\n", string(got))
+	}
+	aside, err = ReadAside([]byte("[a]\nchaim_was_section = x\n"))
+	assert.NoError(t, err)
+	assert.Empty(t, aside)
+}
+
 func TestDefaultRefusals(t *testing.T) {
 	forGood := []Pair{{SectionKey, "dev"}}
 	for name, tt := range map[string]struct {
