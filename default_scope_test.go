@@ -432,7 +432,7 @@ var someLines = []string{
 // refusal.
 func FuzzDefaultScope(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 60 {
+	for range 40 {
 		lines := make([]byte, 1+random.IntN(7))
 		for i := range lines {
 			lines[i] = byte(random.IntN(len(someLines)))
