@@ -146,8 +146,8 @@ func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
 func (o *Options) asksSTS() bool { return remote.IsAccountID(o.Account) || arn.IsARN(o.Role) }
 
-// sts returns the source for such options, and completes their region. Once it has been asked, isLent tells whether
-// [default] may hold what it gave.
+// sts returns the source for such options, and completes their region. isLent tells whether [default] may hold keys that
+// the source gave.
 func (o *Options) sts(ctx context.Context, isLent func() bool) (*STS, error) {
 	s := &STS{RoleARN: o.Role, Region: o.Region, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
 	cfg, err := s.config(ctx, false)
