@@ -43,15 +43,25 @@ func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, e
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	creds, err := c.bringBack(ctx, profile)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return AwsCreds{}, errtext.Wrap(err, "unparking %q", profile)
+	case err != nil:
 		return AwsCreds{}, errtext.Wrap(err, "unparking %q, which stays parked", profile)
 	}
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
 		pairs, _, err := inifile.ReadManaged(doc, profile)
-		if err == nil {
-			err = c.unpark(ctx, profile, pairs)
+		if err != nil {
+			return nil, err
 		}
-		return doc, err
+		onDisk, err := c.file.Read() // in doc may be what is yet to be written, together with this
+		if err != nil {
+			return nil, err
+		}
+		if written, _, err := inifile.ReadManaged(onDisk, profile); err != nil || written[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
+			return doc, err
+		}
+		return doc, c.unpark(ctx, profile, pairs)
 	})
 	if err != nil {
 		return creds, errtext.Wrap(err, "profile %q has new keys, but its definition is still in %s", profile, c.parked().Path)
@@ -69,12 +79,16 @@ func (c *Client) ListParkAccounts(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	type profile struct{ name, account string }
+	isHeld := map[profile]bool{}
+	for _, s := range inifile.Scan(doc) {
+		isHeld[profile{s.Name(), s.Managed(doc)[inifile.MarkerKey]}] = true
+	}
 	var names []string
 	for _, s := range inifile.Scan(parked) {
-		account := s.Managed(parked)[inifile.MarkerKey]
-		held, _, _ := inifile.ReadManaged(doc, s.Name()) // one that is there twice is there
-		if account != "" && held[inifile.MarkerKey] != account && !slices.Contains(names, s.Name()) {
-			names = append(names, s.Name())
+		p := profile{s.Name(), s.Managed(parked)[inifile.MarkerKey]}
+		if p.name != "" && p.account != "" && !isHeld[p] && !slices.Contains(names, p.name) {
+			names = append(names, p.name)
 		}
 	}
 	slices.Sort(names)
@@ -87,12 +101,25 @@ func parkedBeside(file sharedfile.File) sharedfile.File {
 	return sharedfile.File{Path: filepath.Join(filepath.Dir(file.Path), parkedName)}
 }
 
-// park writes the definition of a section of those pairs, which may be nil for one that is not there.
+// park writes the definition of a section of those pairs. They may be nil for one that is not there: then it takes the
+// keys out of a definition that another tool has written.
 func (c *Client) park(ctx context.Context, profile string, pairs map[string]string) error {
 	if pairs == nil {
-		_, err := c.definition(profile)
-		return err
+		var err error
+		if pairs, err = c.definition(profile); err != nil {
+			return err
+		}
 	}
+	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) {
+		if err := canHold(doc, profile, pairs[inifile.MarkerKey]); err != nil {
+			return nil, err
+		}
+		return inifile.Set(doc, profile, definitionOf(pairs))
+	})
+}
+
+// definitionOf is what of a section's keys says how to get new ones.
+func definitionOf(pairs map[string]string) []inifile.Pair {
 	var definition []inifile.Pair
 	for _, key := range []string{"duration", "role", inifile.MarkerKey, "region"} {
 		if pairs[key] != "" {
@@ -102,21 +129,20 @@ func (c *Client) park(ctx context.Context, profile string, pairs map[string]stri
 	if pairs["aws_security_token"] != "" {
 		definition = append(definition, inifile.Pair{Key: "aws_security_token", Value: notSet})
 	}
-	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) {
-		if err := canHold(doc, profile, pairs[inifile.MarkerKey]); err != nil {
-			return nil, err
-		}
-		return inifile.Set(doc, profile, definition)
-	})
+	return definition
 }
 
 // unpark removes the definition of a section of those pairs, if there is one of the same account.
 func (c *Client) unpark(ctx context.Context, profile string, pairs map[string]string) error {
-	definition, err := c.definition(profile)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && definition[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
+	if pairs[inifile.MarkerKey] == "" {
 		return nil
 	}
+	doc, err := c.parked().Read()
 	if err != nil {
+		return err
+	}
+	definition, _, err := inifile.ReadManaged(doc, profile)
+	if err != nil || definition[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
 		return err
 	}
 	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) { return inifile.Delete(doc, profile) })
@@ -165,13 +191,20 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 	}
 	// free returns the managed keys of the profile, if it may be written to doc.
 	free := func(doc []byte) (map[string]string, error) {
-		pairs, _, err := inifile.ReadManaged(doc, profile)
+		pairs, exists, err := inifile.ReadManaged(doc, profile)
+		if err != nil {
+			return nil, err
+		}
+		_, unusable := inifile.Set(doc, profile, definitionOf(asked)) // for what else stands there
 		switch {
-		case err != nil:
 		case pairs[inifile.ScopeKey] != "":
 			err = fmt.Errorf("%w: [%s] belongs to a scope", ErrInUse, profile)
 		case isLongLived(pairs["aws_access_key_id"]):
-			err = checkOurs(profile, pairs)
+			err = errtext.Because(ErrInUse, checkOurs(profile, pairs))
+		case unusable != nil && exists:
+			err = errtext.Because(ErrInUse, unusable)
+		case unusable != nil:
+			err = unusable
 		default:
 			err = canHold(doc, profile, asked[inifile.MarkerKey])
 		}
@@ -189,8 +222,12 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 		return AwsCreds{}, err
 	}
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
-		if _, err := c.definition(profile); err != nil { // somebody else has brought it back meanwhile
+		definition, err := c.definition(profile)
+		switch {
+		case err != nil: // as somebody else has brought it back meanwhile
 			return nil, err
+		case !slices.Equal(definitionOf(definition), definitionOf(asked)):
+			return nil, fmt.Errorf("%w: [%s] in %s has changed meanwhile", ErrInUse, profile, c.parked().Path)
 		}
 		pairs, err := free(doc)
 		if err != nil {

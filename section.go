@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -30,21 +31,38 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	g.creds.Region, g.received = c.opts.Region, time.Now()
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	for { // until no call that was under way has got in between
+	for {
 		m, err := c.obtain(ctx)
 		if err == nil {
-			c.mu.Lock()
-			c.unstored = &g
-			c.mu.Unlock()
-			err = m.keeper.Renew(ctx, false)
+			err = c.storeBy(ctx, m, g)
 		}
-		creds := c.Creds()
 		switch {
 		case c.isReplaced(m, err):
 		case err != nil:
 			return AwsCreds{}, err
-		case creds.AccessKeyID == g.creds.AccessKeyID:
-			return creds, nil
+		default:
+			return g.creds, nil
+		}
+	}
+}
+
+// storeBy has a monitor take over keys in place of what it would ask for.
+func (c *Client) storeBy(ctx context.Context, m *Monitor, g grant) error {
+	for {
+		given := g
+		given.received = time.Now()
+		if err := c.checkBetter(&given); err != nil { // before the monitor takes that for a failed renewal
+			return errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
+		}
+		c.mu.Lock()
+		c.unstored = &given
+		c.mu.Unlock()
+		wasBusy, err := m.keeper.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		if !wasBusy { // else that call may have asked already, and failed
+			return m.keeper.Renew(ctx, false)
 		}
 	}
 }
@@ -84,8 +102,8 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 		switch {
 		case err != nil:
 			return nil, err
-		case pairs[inifile.MarkerKey] != asked[inifile.MarkerKey] || pairs["role"] != asked["role"]:
-			return nil, fmt.Errorf("%w: [%s] has become one for %q meanwhile", ErrInUse, section, pairs[inifile.MarkerKey])
+		case !slices.Equal(definitionOf(pairs), definitionOf(asked)):
+			return nil, fmt.Errorf("%w: [%s] has become one for other keys meanwhile", ErrInUse, section)
 		}
 		return c.rewrite(doc, section, pairs, g, opts)
 	})
@@ -137,9 +155,8 @@ func checkOurs(name string, pairs map[string]string) error {
 
 // requestFor gets keys by what a section tells of those it has, or had.
 func (c *Client) requestFor(ctx context.Context, pairs map[string]string) (*grant, *Options, error) {
-	_, isTerrible := pairs["aws_security_token"]
 	opts := Options{
-		Account: pairs[inifile.MarkerKey], Role: pairs["role"], Region: pairs["region"], Terrible: isTerrible,
+		Account: pairs[inifile.MarkerKey], Role: pairs["role"], Region: pairs["region"], Terrible: pairs["aws_security_token"] != "",
 		Settings: c.opts.Settings, Dir: c.opts.Dir, AllowInsecure: c.opts.AllowInsecure, HTTPClient: c.opts.HTTPClient, Logger: c.opts.Logger,
 	}
 	opts.Duration, _ = parseDuration(pairs["duration"])
@@ -217,7 +234,7 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 		return also(ctx, nil) // and no lock file is made
 	}
 	isOwn := false
-	err := c.edit(ctx, func(doc []byte) ([]byte, error) {
+	change := func(doc []byte) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, profile)
 		isOwn = profile == c.written.section
 		switch {
@@ -237,10 +254,20 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 			return nil, err
 		}
 		return c.deleteSection(doc, profile, pairs)
-	})
-	if err == nil && isOwn {
-		c.stopRenewing()
-		_, err = c.remove(ctx) // with what was written since
 	}
-	return err
+	err := c.edit(ctx, change)
+	if err != nil || !isOwn {
+		return err
+	}
+	c.stopRenewing()
+	if !c.opts.Keep {
+		_, err = c.remove(ctx) // with what was written since
+		return err
+	}
+	// A kept profile that is there again may be another client's, which has brought it back.
+	if err := c.edit(ctx, change); err != nil && !errors.Is(err, ErrUnmanagedAccount) {
+		return err
+	}
+	c.latest.Store(nil)
+	return c.drop(true)
 }

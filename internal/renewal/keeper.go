@@ -191,10 +191,27 @@ func (k *Keeper) Renew(ctx context.Context, isSingle bool) error {
 		k.wg.Go(func() { k.fly(f, isSingle) })
 	}
 	k.mu.Unlock()
+	if err := f.wait(ctx); err != nil {
+		return err
+	}
+	return f.err
+}
 
+// Wait waits for a call under way, and reports whether there was one.
+func (k *Keeper) Wait(ctx context.Context) (wasBusy bool, err error) {
+	k.mu.Lock()
+	f := k.flight
+	k.mu.Unlock()
+	if f == nil {
+		return false, nil
+	}
+	return true, f.wait(ctx)
+}
+
+func (f *flight) wait(ctx context.Context) error {
 	select {
 	case <-f.done:
-		return f.err
+		return nil
 	case <-ctx.Done():
 		return errtext.Wrap(context.Cause(ctx), "waiting for credentials")
 	}
