@@ -28,7 +28,7 @@ const notSet = "notset"
 // that name. Otherwise errors, and what becomes of the client's own profile, are as for [Client.DeleteAccount]. After an
 // error or a crash the account may be in both files, and then counts as not parked until it is parked, unparked or deleted.
 func (c *Client) ParkAccount(ctx context.Context, profile string) error {
-	return c.take(ctx, profile, func(ctx context.Context, pairs map[string]string) error { return c.park(ctx, profile, pairs) })
+	return c.take(ctx, profile, c.park)
 }
 
 // UnparkAccount brings a parked account back: it gets new keys by the definition, as [Client.RenewSection] does, puts them
@@ -165,14 +165,29 @@ func (c *Client) definition(profile string) (map[string]string, error) {
 	return pairs, err
 }
 
+// isLeft reports whether a section of those managed keys has nothing but what was left in it for its owner.
+func isLeft(pairs map[string]string) bool {
+	for _, value := range pairs { // that of the scope's key is empty where there is none
+		if value != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// isParked reports whether there is a definition of that name.
+func (c *Client) isParked(profile string) bool {
+	_, err := c.definition(profile)
+	return err == nil
+}
+
 // canHold reports whether a section may be written for an account: it is not there, is for that account already, or has
 // nothing but what parking it or deleting it has left for its owner.
 func canHold(doc []byte, name, account string) error {
 	pairs, exists, err := inifile.ReadManaged(doc, name)
 	marker := pairs[inifile.MarkerKey]
-	delete(pairs, inifile.ScopeKey)
 	switch {
-	case err != nil || !exists || marker == account || len(pairs) == 0:
+	case err != nil || !exists || marker == account || isLeft(pairs):
 		return err
 	case marker != "":
 		return fmt.Errorf("%w: [%s] is one for %q", ErrInUse, name, marker)

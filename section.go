@@ -215,12 +215,12 @@ func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *gr
 // that is absent is not an error. For the client's own profile it also stops renewing, until new keys are asked for. A
 // section without accountname is the user's and is [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
 func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
-	return c.take(ctx, profile, func(ctx context.Context, pairs map[string]string) error { return c.unpark(ctx, profile, pairs) })
+	return c.take(ctx, profile, c.unpark)
 }
 
 // take removes a profile. In the same edit, but before, it calls also with the managed keys of the section, or with nil
-// where there is none.
-func (c *Client) take(ctx context.Context, profile string, also func(ctx context.Context, pairs map[string]string) error) error {
+// where there is none or only what was left of it.
+func (c *Client) take(ctx context.Context, profile string, also func(ctx context.Context, profile string, pairs map[string]string) error) error {
 	if err := checkProfile(profile); err != nil {
 		return err
 	}
@@ -231,17 +231,17 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 	}
 	defer c.passTurn()
 	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) && !c.hasWritten() {
-		return also(ctx, nil) // and no lock file is made
+		return also(ctx, profile, nil) // and no lock file is made
 	}
-	isOwn := false
+	isOwn, isTaken := false, false // by a call of change before
 	change := func(doc []byte) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, profile)
 		isOwn = profile == c.written.section
 		switch {
 		case err != nil:
 			return nil, err
-		case !exists:
-			return doc, also(ctx, nil)
+		case !exists || isLeft(pairs) && (isTaken || c.isParked(profile)):
+			return doc, also(ctx, profile, nil)
 		case isOwn && !c.owns(pairs):
 			return nil, fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
 		case !isOwn && pairs[inifile.MarkerKey] != "" && pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):
@@ -250,9 +250,10 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 		if err := checkOurs(profile, pairs); err != nil && !isOwn {
 			return nil, err
 		}
-		if err := also(ctx, pairs); err != nil {
+		if err := also(ctx, profile, pairs); err != nil {
 			return nil, err
 		}
+		isTaken = true
 		return c.deleteSection(doc, profile, pairs)
 	}
 	err := c.edit(ctx, change)
@@ -265,7 +266,7 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 		return err
 	}
 	// A kept profile that is there again may be another client's, which has brought it back.
-	if err := c.edit(ctx, change); err != nil && !errors.Is(err, ErrUnmanagedAccount) {
+	if err := c.edit(ctx, change); err != nil && !errors.Is(err, ErrUnmanagedAccount) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	c.latest.Store(nil)
