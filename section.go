@@ -102,7 +102,7 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 		switch {
 		case err != nil:
 			return nil, err
-		case !slices.Equal(definitionOf(pairs), definitionOf(asked)):
+		case pairs["aws_access_key_id"] != g.creds.AccessKeyID && !slices.Equal(definitionOf(pairs), definitionOf(asked)):
 			return nil, fmt.Errorf("%w: [%s] has become one for other keys meanwhile", ErrInUse, section)
 		}
 		return c.rewrite(doc, section, pairs, g, opts)
