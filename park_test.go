@@ -182,6 +182,12 @@ func TestParkAccountWithoutAPlace(t *testing.T) {
 	assert.Equal(t, []string{"dev"}, heldAccounts(t, c))
 	_, err := c.ListParkAccounts(t.Context())
 	assert.ErrorAs(t, err, &at)
+
+	require.NoError(t, os.Remove(parkedFile(opts)))
+	write(t, parkedFile(opts), "# mine\n")
+	require.NoError(t, os.Chmod(parkedFile(opts), 0o400))
+	assert.ErrorIs(t, c.ParkAccount(t.Context(), "dev"), fs.ErrPermission, "also for root")
+	assert.Equal(t, [2]string{before, "# mine\n"}, bothFiles(t, opts))
 }
 
 func TestParkAccountOfOwnProfile(t *testing.T) {
