@@ -22,7 +22,7 @@ const notSet = "notset"
 
 // ParkAccount takes a profile out of the credentials file and keeps its definition, without the keys, in the file
 // chaim-parked beside that, with mode 0600. What others have put into the section stays where it is. An account that is
-// parked already stays so.
+// parked already stays so, without keys that another tool may have left in the definition.
 //
 // The error wraps [fs.ErrNotExist] when there is no such profile, and [ErrInUse] also when another account is parked under
 // that name. Otherwise errors, and what becomes of the client's own profile, are as for [Client.DeleteAccount]. After an

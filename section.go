@@ -70,8 +70,8 @@ func (c *Client) storeBy(ctx context.Context, m *Monitor, g grant) error {
 // RenewSection gets new keys for a profile of the credentials file, whoever wrote it, and stores them there. They are for
 // the account, role, duration and region that the section tells, in the form it has, whatever the client was made for;
 // nothing of the client changes. The client's gateway or STS is asked; a Source can renew only what is of the client's
-// own account and role. A live scope takes the keys over. Where the profile is the default account, its copy in [default]
-// is renewed too.
+// own account and role. A live scope takes the keys over, unless its own come from a Source. Where the profile is the
+// default account, its copy in [default] is renewed too.
 //
 // The error wraps [fs.ErrNotExist] when there is no such section, [ErrUnmanagedAccount] when it is the user's, and
 // [ErrInUse] when it was a scope's that has ended or changes meanwhile. Otherwise the errors are those of
