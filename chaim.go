@@ -160,16 +160,10 @@ var _ aws.CredentialsProvider = (*Client)(nil)
 // SDK, and touches no network. The error wraps [ErrNotConfigured] when there is no gateway and no Source, and the account
 // and role are none that STS could be asked for.
 func New(opts Options) (*Client, error) {
-	c, err := makeClient(opts, nil)
-	if err != nil {
-		return nil, err
-	}
-	c.lookAtFile()
-	return c, nil
+	return makeClient(opts, nil)
 }
 
-// makeClient makes one that has not looked at the credentials file. With another client of the same program it asks the same
-// gateway.
+// makeClient is New or, with another client of the same program, makes one that asks the same gateway.
 func makeClient(opts Options, other *Client) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
@@ -189,6 +183,9 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 		scopes:    scopes,
 		turn:      make(chan struct{}, 1),
 		noGateway: errtext.Because(ErrNotConfigured, errNoGateway),
+	}
+	if other == nil {
+		c.lookAtFile() // before the SDK finds keys there that a dead scope was lent
 	}
 	if opts.Source == nil {
 		if err := c.findSource(other); err != nil {
@@ -215,7 +212,7 @@ func (c *Client) findSource(other *Client) error {
 	settings, where, err := c.opts.findSettings(c.file)
 	switch {
 	case errors.Is(err, ErrNotConfigured) && c.opts.asksSTS():
-		s, err := c.opts.sts(context.Background(), func() bool { return c.opts.Default && c.hasWritten() })
+		s, err := c.opts.sts(context.Background())
 		if err != nil {
 			return err
 		}
@@ -381,17 +378,11 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 
 // checkBetter refuses what the monitor would, while it is not in the profile yet.
 func (c *Client) checkBetter(g *grant) error {
-	now := renewal.Now()
-	h, err := renewal.Hold(g.creds.sdk(), now, 0)
-	if err != nil {
-		return err
-	}
+	var keeper *renewal.Keeper
 	if m := c.monitor.Load(); m != nil {
-		if old := m.keeper.Held(); old != nil && h.EndsSooner(old, now) {
-			return renewal.ErrEndsSooner
-		}
+		keeper = m.keeper
 	}
-	return nil
+	return keeper.Check(g.creds.sdk())
 }
 
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is

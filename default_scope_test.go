@@ -389,17 +389,11 @@ func TestLentDefaultDoesNotSign(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	assert.Equal(t, before, read(t, credentialsFile(opts)))
-	write(t, credentialsFile(opts), login("alex"))
-	_, err = c.RequestKeys(t.Context())
-	require.NoError(t, err, "nor what had been there before New")
-	_, err = c.RequestKeys(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, []string{"alex", "alex"}, signed())
-	require.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
-	write(t, credentialsFile(opts), before)
-	_, err = c.RequestKeys(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, []string{"chris"}, signed())
+	for range 2 {
+		_, err = c.RequestKeys(t.Context())
+		require.NoError(t, err)
+	}
+	assert.Equal(t, []string{"chris", "chris"}, signed())
 }
 
 func TestDefaultAndSourceThatReadsIt(t *testing.T) {

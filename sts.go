@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -146,9 +145,8 @@ func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
 func (o *Options) asksSTS() bool { return remote.IsAccountID(o.Account) || arn.IsARN(o.Role) }
 
-// sts returns the source for such options, and completes their region. isLent tells whether [default] may hold keys that
-// the source gave.
-func (o *Options) sts(ctx context.Context, isLent func() bool) (*STS, error) {
+// sts returns the source for such options, and completes their region.
+func (o *Options) sts(ctx context.Context) (*STS, error) {
 	s := &STS{RoleARN: o.Role, Region: o.Region, Duration: o.Duration, HTTPClient: o.HTTPClient, AllowInsecure: o.AllowInsecure, Logger: o.Logger}
 	cfg, err := s.config(ctx, false)
 	if err != nil {
@@ -157,17 +155,13 @@ func (o *Options) sts(ctx context.Context, isLent func() bool) (*STS, error) {
 	// A renewal finds keys that were changed meanwhile, but not those of this very scope, which may be in [default], or to
 	// which a program that works in it may have pointed its environment.
 	environment := remote.KeyEnvironment()
-	var mu sync.Mutex // guards found
-	found := cfg.Credentials
 	s.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		mu.Lock()
-		if remote.KeyEnvironment() == environment && !isLent() {
+		provider := cfg.Credentials
+		if remote.KeyEnvironment() == environment && !o.Default {
 			if now, err := s.config(ctx, false); err == nil {
-				found = now.Credentials
+				provider = now.Credentials
 			}
 		}
-		provider := found
-		mu.Unlock()
 		return provider.Retrieve(ctx)
 	})
 	if !arn.IsARN(o.Role) {

@@ -107,6 +107,19 @@ func NewKeeper(ctx context.Context, cfg Config) *Keeper {
 // Held is the current set, expired or not; nil before the first one and after Close.
 func (k *Keeper) Held() *Held { return k.current.Load() }
 
+// Check refuses a set that the keeper would not take if it came just now. Nil stands for one that has none yet.
+func (k *Keeper) Check(creds aws.Credentials) error {
+	now := Now()
+	h, err := Hold(creds, now, 0)
+	if err != nil || k == nil {
+		return err
+	}
+	if old := k.current.Load(); old != nil && h.EndsSooner(old, now) {
+		return ErrEndsSooner
+	}
+	return nil
+}
+
 // Get returns the current set. When it has expired, Get waits for one attempt to renew it, unless the last one has only
 // just failed.
 func (k *Keeper) Get(ctx context.Context) (*Held, error) {
