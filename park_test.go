@@ -271,7 +271,7 @@ func TestUnparkAccount(t *testing.T) {
 	}
 	timeless := func(text string) (lines []string) {
 		for line := range strings.Lines(text) {
-			if !strings.HasPrefix(line, "exp") && !strings.HasPrefix(line, "gui_url = ") {
+			if !strings.HasPrefix(line, "exp") && !strings.HasPrefix(line, "gui_url") {
 				lines = append(lines, line)
 			}
 		}
@@ -435,4 +435,34 @@ func TestListParkAccounts(t *testing.T) {
 	before := snapshot(t, filepath.Dir(path))
 	assert.Equal(t, []string{"b", "other", "users", "z"}, parkedAccounts(t, c))
 	assert.Equal(t, before, snapshot(t, filepath.Dir(path)))
+}
+
+func TestUnparkAccountThatChangesMeanwhile(t *testing.T) {
+	for name, tt := range map[string]struct {
+		files [2]string
+		want  error
+	}{
+		"taken by the user":       {[2]string{"[homes]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n", fullDefinition}, chaim.ErrInUse},
+		"taken for another":       {[2]string{"[homes]\naccountname = sredev\n", fullDefinition}, chaim.ErrInUse},
+		"parked anew for another": {[2]string{"", strings.Replace(fullDefinition, "Connected Homes", "sredev", 1)}, chaim.ErrInUse},
+		"parked anew otherwise":   {[2]string{"", strings.Replace(fullDefinition, "mpu", "rro", 1)}, chaim.ErrInUse},
+		"back or deleted already": {[2]string{"", "# nothing\n"}, fs.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			opts := optionsFor(t, srv)
+			write(t, parkedFile(opts), fullDefinition)
+			write(t, credentialsFile(opts), "")
+			c := clientFor(t, opts)
+			srv.Inject(1, chaimtest.Rewrite(func(body string) string {
+				write(t, credentialsFile(opts), tt.files[0])
+				write(t, parkedFile(opts), tt.files[1])
+				return body
+			}))
+			creds, err := c.UnparkAccount(t.Context(), "homes")
+			assert.ErrorIs(t, err, tt.want)
+			assert.Zero(t, creds)
+			assert.Equal(t, tt.files, bothFiles(t, opts))
+		})
+	}
 }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -55,6 +56,9 @@ func (g *Gateway) Keys(ctx context.Context, account, role, duration string, d ti
 
 // ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which somebody else has asked for.
 func ReadKeys(text []byte, account string, log *slog.Logger) (GatewayKeys, error) {
+	if len(text) > maxReplySize {
+		return GatewayKeys{}, badReply(fmt.Sprintf("reply is larger than %d bytes", maxReplySize))
+	}
 	dict, err := parseText(string(text))
 	if key, _ := dict.Get("accesskeyid"); err != nil || key == nil {
 		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, nil); err != nil {
