@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -245,6 +247,13 @@ func TestDefaultDuringAScope(t *testing.T) {
 						inDefault, inProfile := copies(t, text, c.Profile())
 						assert.Equal(t, inProfile, inDefault)
 						assert.Equal(t, opts.Terrible, inDefault["aws_security_token"] != "")
+						shared, err := config.LoadSharedConfigProfile(ctx, "default", func(o *config.LoadSharedConfigOptions) {
+							o.CredentialsFiles, o.ConfigFiles = []string{credentialsFile(opts)}, []string{}
+						})
+						require.NoError(t, err)
+						assert.Equal(t, inDefault["aws_access_key_id"], shared.Credentials.AccessKeyID)
+						assert.Equal(t, form == "Process", shared.CredentialProcess != "" && shared.CredentialProcess != "mine")
+						assert.Equal(t, settings["region"], shared.Region)
 						during, _, err := inifile.ReadAll(text, "default")
 						require.NoError(t, err)
 						for _, key := range []string{"endpoint", "region", "username", "usertoken", "output", "s3", "duration", "role", "accountname", "gui_url", "expstr"} {
@@ -426,4 +435,32 @@ func TestTwoDefaults(t *testing.T) {
 	assert.Equal(t, second.Profile(), name)
 	require.NoError(t, second.Close())
 	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+}
+
+// TestDefaultThatAnotherScopeTook gives [default] to a second scope while the copy of the first is gone for a moment.
+func TestDefaultThatAnotherScopeTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := defaultFor(t, chaimtest.NewServer(t))
+		write(t, credentialsFile(opts), gatewayLines)
+		assertDefaultOf := func(c *chaim.Client) {
+			t.Helper()
+			inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), c.Profile())
+			assert.Equal(t, inProfile, inDefault)
+		}
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, first *chaim.Client) error {
+			text := read(t, credentialsFile(opts))
+			<-time.After(1234 * time.Millisecond) // between two looks
+			write(t, credentialsFile(opts), gatewayLines+text[strings.Index(text, "\n[tempname]"):])
+			require.NoError(t, chaim.WithContext(ctx, opts, func(_ context.Context, second *chaim.Client) error {
+				<-time.After(3 * time.Hour)
+				assertDefaultOf(second)
+				return nil
+			}))
+			<-time.After(time.Second)
+			assertDefaultOf(first)
+			return ctx.Err()
+		})
+		require.NoError(t, err)
+		assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
+	})
 }
