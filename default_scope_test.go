@@ -343,7 +343,10 @@ func TestKeptDefaultUnderAScope(t *testing.T) {
 func TestLentDefaultDoesNotSign(t *testing.T) {
 	noSDKConfig(t)
 	srv := chaimtest.NewServer(t)
-	opts := chaim.Options{Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, Default: true, HTTPClient: srv.HTTPClient(), Dir: filepath.Dir(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"))}
+	opts := chaim.Options{
+		Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, Default: true,
+		HTTPClient: srv.HTTPClient(), Dir: filepath.Dir(os.Getenv("AWS_SHARED_CREDENTIALS_FILE")),
+	}
 	login := func(user string) string {
 		keys := srv.AddKeys("sredev", user)
 		text, err := chaim.AwsCreds{AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey}.ProcessJSON()
@@ -449,7 +452,10 @@ func FuzzDefaultScope(f *testing.F) {
 			Account: "sredev", Default: true, Terrible: how&1 != 0, Dir: t.TempDir(),
 			Source: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				calls++
-				return aws.Credentials{AccessKeyID: fmt.Sprintf("ASIANEW%d", calls), SecretAccessKey: "s", SessionToken: "t", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+				return aws.Credentials{
+					AccessKeyID: fmt.Sprintf("ASIANEW%d", calls), SecretAccessKey: "s", SessionToken: "t",
+					CanExpire: true, Expires: time.Now().Add(time.Hour),
+				}, nil
 			}),
 		}
 		if how&2 != 0 {

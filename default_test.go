@@ -162,8 +162,10 @@ func TestClientWithoutAccount(t *testing.T) {
 	assert.EqualError(t, err, "chaim: no account given")
 	_, err = c.Retrieve(t.Context())
 	assert.EqualError(t, err, "chaim: no account given")
-	assert.EqualError(t, chaim.With("", "rro", 1, func(string) error { t.Error("fn was called"); return nil }), "chaim: no account given")
-	assert.EqualError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil }), "chaim: no account given")
+	err = chaim.With("", "rro", 1, func(string) error { t.Error("fn was called"); return nil })
+	assert.EqualError(t, err, "chaim: no account given")
+	err = chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
+	assert.EqualError(t, err, "chaim: no account given")
 	assert.Empty(t, srv.Requests())
 	assert.Equal(t, before, folder(t, opts.Dir))
 
