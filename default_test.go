@@ -466,3 +466,21 @@ func TestDefaultThatAnotherScopeTook(t *testing.T) {
 		assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
 	})
 }
+
+// TestDefaultOfLongLivedKeys lends keys that look like the user's own.
+func TestDefaultOfLongLivedKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := chaim.Options{Account: "sredev", Default: true, Dir: t.TempDir(), Source: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "s", "")}
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			during := read(t, credentialsFile(opts))
+			<-time.After(1234 * time.Millisecond)
+			damaged := strings.LastIndex(during, "aws_secret_access_key = s") // in [default]
+			write(t, credentialsFile(opts), during[:damaged]+strings.Replace(during[damaged:], "= s", "= t", 1))
+			<-time.After(time.Second)
+			assert.Equal(t, during, read(t, credentialsFile(opts)))
+			return ctx.Err()
+		})
+		require.NoError(t, err)
+		assert.Empty(t, read(t, credentialsFile(opts)))
+	})
+}
