@@ -430,7 +430,7 @@ func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 	srv.Reset()
 
 	// Who lends itself the profile still renews with the keys it had before.
-	opts := chaim.Options{Account: "222222222222", Role: "mpu"}
+	opts := chaim.Options{Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour} // more than keys of a role get
 	err = chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
 		t.Setenv("AWS_PROFILE", c.Profile())
 		t.Setenv("AWS_ACCESS_KEY_ID", c.Creds().AccessKeyID)
@@ -440,8 +440,9 @@ func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 		return err
 	})
 	require.NoError(t, err)
+	require.Len(t, srv.Requests(), 2)
 	for _, r := range srv.Requests() {
-		assert.Equal(t, "chris", r.User)
+		assert.Equal(t, []any{"chris", 2 * time.Hour, 200}, []any{r.User, r.Duration, r.StatusCode})
 	}
 	for _, name := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN"} {
 		require.NoError(t, os.Unsetenv(name))
