@@ -280,7 +280,11 @@ func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
 	defer c.passTurn()
 	m := c.monitor.Load()
 	if m == nil {
-		m = &Monitor{renewal.NewKeeper(ctx, renewal.Config{Source: c.renew, Log: c.opts.Logger, Lazy: c.opts.NoRenew, OnExpired: c.onExpired})}
+		cfg := renewal.Config{Source: c.renew, Log: c.opts.Logger, Lazy: c.opts.NoRenew, OnExpired: c.onExpired}
+		if c.pace != nil {
+			cfg.Timeout = eachTimeout
+		}
+		m = &Monitor{renewal.NewKeeper(ctx, cfg)}
 		c.monitor.Store(m)
 	}
 	return m, nil

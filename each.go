@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -16,7 +17,12 @@ import (
 	"github.com/chaim-go/chaim/internal/remote"
 )
 
-const defaultParallel = 8
+const (
+	defaultParallel = 8
+
+	// With a pace each request has a time-out of its own, and the wait for one is as long as it takes when there are many.
+	eachTimeout = 24 * time.Hour
+)
 
 var errStopped = errors.New("chaim: another account failed")
 
@@ -107,12 +113,15 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 	if err := e.check(accounts); err != nil || len(accounts) == 0 {
 		return err
 	}
-	first, err := makeClient(e.options(accounts[0]), nil)
+	shared := opts.Options
+	if opts.Sources != nil {
+		shared.Source = AwsCreds{} // no gateway is looked for
+	}
+	first, err := makeClient(shared, nil)
 	if err != nil {
 		return err
 	}
 	defer first.Close()
-	first.lookAtFile()
 	e.first = first
 
 	ctx, e.stop = context.WithCancelCause(ctx)
@@ -184,16 +193,6 @@ func (e *each) check(accounts []Account) error {
 	return nil
 }
 
-// options are those of the client for an account.
-func (e *each) options(a Account) Options {
-	o := e.opts.Options
-	o.Account = cmp.Or(a.ID, a.Name)
-	if e.opts.Sources != nil {
-		o.Source = e.opts.Sources(a)
-	}
-	return o
-}
-
 func (e *each) work(ctx context.Context, i int, a Account) {
 	outcome := AccountError{Account: a, Err: errors.New("chaim: fn did not return")}
 	defer e.catch(a)
@@ -214,9 +213,12 @@ func (e *each) catch(a Account) {
 
 // lend runs fn with a client for the account.
 func (e *each) lend(ctx context.Context, a Account, began *bool) error {
-	opts := e.options(a)
-	if e.opts.Sources != nil && opts.Source == nil {
-		return errors.New("chaim: EachOptions.Sources returned nil")
+	opts := e.opts.Options
+	opts.Account = cmp.Or(a.ID, a.Name)
+	if e.opts.Sources != nil {
+		if opts.Source = e.opts.Sources(a); opts.Source == nil {
+			return errors.New("chaim: EachOptions.Sources returned nil")
+		}
 	}
 	c, err := makeClient(opts, e.first)
 	if err != nil {
@@ -257,7 +259,7 @@ func FilterAccounts(accounts []Account, pattern string) ([]Account, error) {
 			return nil, fmt.Errorf("chaim: %s is no pattern of account names: %w", quoteShort(pattern), err)
 		}
 		isNumbered, _ := path.Match(pattern, a.ID)
-		if a != (Account{}) && (isNamed || isNumbered) {
+		if a.Name != "" && isNamed || a.ID != "" && isNumbered {
 			found = append(found, a)
 		}
 	}

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -13,48 +14,64 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// throttlePatience is how long a source may do nothing but throttle until that is a failure.
-const throttlePatience = 5 * time.Minute
+const (
+	// throttlePatience is how long a source may do nothing but throttle until that is a failure.
+	throttlePatience = 5 * time.Minute
+
+	askTimeout = 2 * time.Minute // of a source that sets no limit itself
+
+	// Requests per second. The first limit is more than a source allows that throttles a few callers, and comes down
+	// within a second. The lowest still finds out soon enough when it allows more again.
+	firstRate, lowestRate = 50, 0.5
+
+	rateCut    = 0.7 // of the rate stays when the source throttles
+	rateGrowth = 0.1 // by an answer, for each second since throttling ended
+)
+
+var errAskTimeout = fmt.Errorf("no answer within %s", askTimeout)
 
 // Pace is what callers of one source share, so that a source that throttles slows all of them instead of failing some.
-// The rate is the SDK's to choose: each refusal cuts it, and it grows while there are none.
+// There is no limit until it does. Then they take turns, first come, first served, at a rate that each refusal cuts and
+// each answer lets grow: the faster, the longer there was no refusal.
 type Pace struct {
-	limiter *retry.AdaptiveMode
+	turn chan struct{} // holds a token while a caller is the next one
 
 	mu       sync.Mutex
-	answered time.Time // when there was last an outcome other than throttling
-	resume   time.Time // when the source wants to be asked again
+	rate     float64   // requests per second; zero means no limit
+	next     time.Time // when the rate allows another request
+	cut      time.Time // when the rate was last cut
+	throttle error     // the last outcome, where that was throttling
+	since    time.Time // when the first of these came
+	latest   time.Time // when there was last throttling
+	resume   time.Time // when the source, at the latest throttling, wanted to be asked again
 }
 
 // NewPace returns one for callers that are about to begin.
-func NewPace() *Pace {
-	isThrottle := func(err error) aws.Ternary { return aws.BoolTernary(isThrottled(err)) }
-	return &Pace{answered: time.Now(), limiter: retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
-		o.Throttles = []retry.IsErrorThrottle{retry.IsErrorThrottleFunc(isThrottle)}
-	})}
-}
+func NewPace() *Pace { return &Pace{turn: make(chan struct{}, 1)} }
 
 // Do calls ask when its time has come, for single attempts, and again when what went wrong may pass. If ctx is that of a
-// single attempt already, it does so once.
+// single attempt already, it does so once. A provider that is not chaim's has tried again itself.
 func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 	for failures := 0; ; {
-		if err := sleep(ctx, p.pause()); err != nil {
+		isLimited, err := p.wait(ctx)
+		if err != nil {
 			return err
 		}
-		release, err := p.limiter.GetAttemptToken(ctx)
-		if err != nil {
-			return sleep(ctx, 0) // it fails only with ctx
+		began := time.Now()
+		one, cancel := context.WithTimeoutCause(WithSingleAttempt(ctx, true), askTimeout, errAskTimeout)
+		err = ask(one)
+		cancel()
+		if ctx.Err() != nil {
+			return err
 		}
-		err = ask(WithSingleAttempt(ctx, true))
-		_ = release(err) // always nil
-		hasPatience := p.note(err)
-		if err == nil || ctx.Err() != nil || IsSingleAttempt(ctx) || !hasPatience {
+		hasPatience := p.note(began, isLimited, err)
+		if err == nil || IsSingleAttempt(ctx) || !hasPatience {
 			return err
 		}
 		if isThrottled(err) {
 			continue
 		}
-		if failures++; IsFinal(err) || failures == attempts {
+		if failures++; IsFinal(err) || errors.As(err, new(*foreign)) || failures == attempts {
 			return err
 		}
 		if err := sleep(ctx, retryPause(failures-1, err)); err != nil {
@@ -63,25 +80,71 @@ func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 	}
 }
 
-func (p *Pace) pause() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return time.Until(p.resume)
+// wait returns when the source may be asked, and reports whether that was a matter of the rate.
+func (p *Pace) wait(ctx context.Context) (isLimited bool, err error) {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return false, errWaiting(ctx)
+	}
+	defer func() { <-p.turn }()
+	for {
+		pause, err := p.pause()
+		if err != nil {
+			return false, err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return false, err
+		}
+		if pause <= 0 {
+			return isLimited, nil
+		}
+		isLimited = true
+	}
 }
 
-// note takes in an outcome, and reports whether there has been one other than throttling lately.
-func (p *Pace) note(err error) (hasPatience bool) {
+// pause is how long to wait with the next request; if that is nothing, it has begun. It is an error while there is no
+// patience with the source, which is asked again after a while without an answer.
+func (p *Pace) pause() (time.Duration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.throttle != nil && p.latest.Sub(p.since) >= throttlePatience && now.Sub(p.latest) < maxRetryAfter {
+		return 0, p.throttle
+	}
+	pause := max(p.next.Sub(now), p.resume.Sub(now))
+	if pause <= 0 && p.rate > 0 {
+		p.next = now.Add(time.Duration(float64(time.Second) / p.rate))
+	}
+	return pause, nil
+}
+
+// note takes in what came of a request, and reports whether there has been something other than throttling lately.
+func (p *Pace) note(began time.Time, isLimited bool, err error) (hasPatience bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	if !isThrottled(err) {
-		p.answered = now
+		if isLimited { // or there is no telling what the source allows
+			p.rate += rateGrowth * max(0, now.Sub(p.resume).Seconds())
+		}
+		p.throttle = nil
 		return true
+	}
+	if p.throttle == nil {
+		p.since = now
+	}
+	p.throttle, p.latest = err, now
+	switch {
+	case p.rate == 0:
+		p.rate, p.cut = firstRate, now
+	case began.After(p.cut): // with what were under way then it is one refusal
+		p.rate, p.cut = max(p.rate*rateCut, lowestRate), now
 	}
 	if resume := now.Add(min(PauseAskedFor(err), maxRetryAfter)); resume.After(p.resume) {
 		p.resume = resume
 	}
-	return now.Sub(p.answered) < throttlePatience
+	return now.Sub(p.since) < throttlePatience
 }
 
 // isThrottled reports whether a source has answered that there are too many requests.
@@ -97,8 +160,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
 	case <-ctx.Done():
-		return errtext.Wrap(context.Cause(ctx), "waiting to ask again")
 	}
+	if ctx.Err() != nil {
+		return errWaiting(ctx)
+	}
+	return nil
+}
+
+func errWaiting(ctx context.Context) error {
+	return errtext.Wrap(context.Cause(ctx), "waiting to ask again")
 }

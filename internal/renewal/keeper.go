@@ -1,6 +1,7 @@
 package renewal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -62,12 +63,13 @@ func stateOf(left, lifetime time.Duration, err error) State {
 	return Late
 }
 
-// Config is what a [Keeper] is made of. Only Lazy and OnExpired may be left out.
+// Config is what a [Keeper] is made of. Only Source and Log must be given.
 type Config struct {
 	Source    func(context.Context) (aws.Credentials, error) // its errors are fit to be shown
 	Log       *slog.Logger
-	Lazy      bool        // renew only when a caller finds the keys expired
-	OnExpired func(error) // called when keys expired and could not be renewed
+	Lazy      bool          // renew only when a caller finds the keys expired
+	OnExpired func(error)   // called when keys expired and could not be renewed
+	Timeout   time.Duration // of a call of Source; zero means two minutes
 }
 
 // Keeper keeps the keys of a source fresh. The source is called by one goroutine at a time.
@@ -231,7 +233,7 @@ func (f *flight) wait(ctx context.Context) error {
 }
 
 func (k *Keeper) fly(f *flight, isSingle bool) {
-	ctx, cancel := context.WithTimeoutCause(k.ctx, renewalTimeout, errRenewalTimeout)
+	ctx, cancel := context.WithTimeoutCause(k.ctx, cmp.Or(k.Timeout, renewalTimeout), errRenewalTimeout)
 	defer cancel()
 	var creds aws.Credentials
 	err := errSourceLeft
