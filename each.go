@@ -31,8 +31,8 @@ var errStopped = errors.New("chaim: another account failed")
 type EachOptions struct {
 	// Options are those of the scopes. Account, TempName, Default, Keep and Source must be empty in them.
 	Options Options
-	// Sources gives what [Options].Source is to a single client; it must not return nil, and is called by many goroutines.
-	// Nil means the gateway or, where none is configured, AWS STS.
+	// Sources gives what [Options].Source is to a single client, once for each account; it must not return nil, and is
+	// called by many goroutines. Nil means the gateway or, where none is configured, AWS STS.
 	Sources func(Account) aws.CredentialsProvider
 	// Parallel is how many accounts are worked on at a time. Zero means 8.
 	Parallel int
@@ -102,7 +102,7 @@ func (e AccountError) Unwrap() error { return e.Err }
 // Each runs fn once for each account, with keys for the same role, several at a time. The client that fn gets is closed
 // when fn returns. It asks for an account by its ID or, without one, by its name. All ask the same gateway, with
 // connections that they share; when it or STS says that there are too many requests, all of them slow down together
-// instead of failing, unless it has said nothing else for five minutes.
+// instead of failing, unless it says nothing else for five minutes. What may pass otherwise is tried three times.
 //
 // The failure of one account does not stop the others. The error is an [*EachError] with what went wrong for each, or what
 // was wrong with the arguments. When ctx ends, accounts that wait are not begun, with its cause as their error; the context

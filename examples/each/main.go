@@ -7,14 +7,18 @@ package main
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -45,12 +49,12 @@ func main() {
 		opts.Settings, opts.HTTPClient = gateway.Settings(), gateway.HTTPClient()
 		s3Options.BaseEndpoint = aws.String(buckets.URL)
 	}
-	if err := find(ctx, opts, s3Options, *pattern, *bucket); err != nil {
+	if err := find(ctx, os.Stdout, opts, s3Options, *pattern, *bucket); err != nil {
 		log.Fatal("each: ", err)
 	}
 }
 
-func find(ctx context.Context, opts chaim.Options, s3Options s3.Options, pattern, bucket string) error {
+func find(ctx context.Context, out io.Writer, opts chaim.Options, s3Options s3.Options, pattern, bucket string) error {
 	accounts, err := list(ctx, opts)
 	if err != nil {
 		return err
@@ -61,8 +65,9 @@ func find(ctx context.Context, opts chaim.Options, s3Options s3.Options, pattern
 	bar := progressbar.NewOptions(len(accounts), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowCount(),
 		progressbar.OptionClearOnFinish(), progressbar.OptionSetVisibility(term.IsTerminal(int(os.Stderr.Fd()))))
 	progress := func(chaim.EachProgress) { _ = bar.Add(1) }
-	var mu sync.Mutex // keeps lines whole
-	return chaim.Each(ctx, accounts, chaim.EachOptions{Options: opts, Progress: progress}, func(ctx context.Context, a chaim.Account, c *chaim.Client) error {
+	var mu sync.Mutex
+	var found []string
+	err = chaim.Each(ctx, accounts, chaim.EachOptions{Options: opts, Progress: progress}, func(ctx context.Context, a chaim.Account, c *chaim.Client) error {
 		o := s3Options
 		o.Credentials, o.Region = c, c.Creds().Region
 		pages := s3.NewListBucketsPaginator(s3.New(o), &s3.ListBucketsInput{})
@@ -78,13 +83,16 @@ func find(ctx context.Context, opts chaim.Options, s3Options s3.Options, pattern
 				}
 				if isNamed {
 					mu.Lock()
-					fmt.Println(a.ID, a.Name, aws.ToString(b.Name))
+					found = append(found, fmt.Sprintln(a.ID, a.Name, aws.ToString(b.Name)))
 					mu.Unlock()
 				}
 			}
 		}
 		return nil
 	})
+	slices.Sort(found)
+	_, printErr := io.WriteString(out, strings.Join(found, "")) // also where some accounts failed
+	return errors.Join(err, printErr)
 }
 
 func list(ctx context.Context, opts chaim.Options) ([]chaim.Account, error) {
