@@ -52,7 +52,6 @@ import (
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
-	"github.com/chaim-go/chaim/internal/renewal"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -264,129 +263,6 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 			return AwsCreds{}, err
 		}
 	}
-}
-
-// obtain returns the client's monitor, which may have no keys yet.
-func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
-	if m := c.monitor.Load(); m != nil {
-		return m, nil
-	}
-	if err := checkAccount(c.opts.Account); err != nil {
-		return nil, err
-	}
-	if err := c.takeTurn(ctx); err != nil {
-		return nil, err
-	}
-	defer c.passTurn()
-	m := c.monitor.Load()
-	if m == nil {
-		cfg := renewal.Config{Source: c.renew, Log: c.opts.Logger, Lazy: c.opts.NoRenew, OnExpired: c.onExpired}
-		if c.pace != nil {
-			cfg.Timeout = eachTimeout
-		}
-		m = &Monitor{renewal.NewKeeper(ctx, cfg)}
-		c.monitor.Store(m)
-	}
-	return m, nil
-}
-
-// isReplaced reports whether a call failed because DeleteAccount ended the monitor under it.
-func (c *Client) isReplaced(m *Monitor, err error) bool {
-	return m != nil && errors.Is(err, ErrClosed) && c.life.Err() == nil && c.monitor.Load() != m
-}
-
-// renew is the source of the monitor: a new set of keys, in the profile before anybody sees it.
-func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
-	g, err := c.lookup()
-	if err == nil && g == nil {
-		g, err = c.request(ctx)
-	}
-	if err == nil {
-		if err = c.checkBetter(g); err != nil {
-			g = nil
-		}
-		c.mu.Lock()
-		c.unstored = g
-		c.mu.Unlock()
-	}
-	if err != nil {
-		return aws.Credentials{}, errtext.Wrap(err, "keys for account %q as %q", c.opts.Account, c.opts.Role)
-	}
-	if err := c.store(ctx, *g); err != nil {
-		return aws.Credentials{}, err
-	}
-	creds := g.creds.sdk()
-	creds.AccountID = g.accountID
-	return creds, nil
-}
-
-// lookup finds keys that nobody needs to be asked for: those that could not be stored the last time, and those that
-// another process has put into the profile. It refuses a profile name that is taken before the gateway is troubled; store
-// looks again.
-func (c *Client) lookup() (*grant, error) {
-	var doc []byte // stays empty without a profile
-	if !c.isInMemory {
-		var err error
-		if doc, err = c.file.Read(); err != nil {
-			return nil, err
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.written.section == "" && !c.isInMemory {
-		c.findRivals()
-	}
-	name, err := c.claim(doc)
-	if err != nil {
-		return nil, errtext.Wrap(err, "%s", c.file.Path)
-	}
-	if g := c.unstored; g != nil && time.Until(g.creds.Expires) > g.lifetime()/2 {
-		return g, nil
-	}
-	pairs, _, err := inifile.ReadManaged(doc, name)
-	if ours := c.latest.Load(); ours != nil && err == nil {
-		return c.newer(pairs, ours), nil
-	}
-	return nil, err
-}
-
-// request asks for new keys.
-func (c *Client) request(ctx context.Context) (*grant, error) {
-	if c.pace == nil {
-		return c.ask(ctx)
-	}
-	var g *grant
-	err := c.pace.Do(ctx, func(ctx context.Context) (err error) {
-		g, err = c.ask(ctx)
-		return err
-	})
-	return g, err
-}
-
-func (c *Client) ask(ctx context.Context) (*grant, error) {
-	var g grant
-	var err error
-	if c.gateway != nil {
-		g, err = c.gateway.keys(ctx, c.opts.Account, c.opts.Role, c.opts.Duration)
-	} else {
-		var creds aws.Credentials
-		creds, err = retrieve(ctx, c.opts.Source, c.latest.Load() != nil)
-		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account, accountID: creds.AccountID}
-	}
-	if err != nil {
-		return nil, err
-	}
-	g.creds.Region, g.received = c.opts.Region, time.Now()
-	return &g, nil
-}
-
-// checkBetter refuses what the monitor would, while it is not in the profile yet.
-func (c *Client) checkBetter(g *grant) error {
-	var keeper *renewal.Keeper
-	if m := c.monitor.Load(); m != nil {
-		keeper = m.keeper
-	}
-	return keeper.Check(g.creds.sdk())
 }
 
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is

@@ -48,7 +48,7 @@ type EachOptions struct {
 // EachProgress is how far an [Each] has come.
 type EachProgress struct {
 	Account Account // that is done
-	Err     error   // of that account; nil if it did not fail
+	Err     error   // as in AccountError; nil if it did not fail
 	Done    int     // accounts so far, those that failed included
 	Failed  int     // accounts so far
 	Total   int     // accounts in all
@@ -93,7 +93,7 @@ func (e *EachError) Unwrap() []error {
 
 // Error names the account and what went wrong.
 func (e AccountError) Error() string {
-	return fmt.Sprintf("chaim: account %s: %s", cmp.Or(e.Account.Name, e.Account.ID), errtext.Unprefixed(e.Err))
+	return fmt.Sprintf("chaim: account %s: %s", quoteShort(cmp.Or(e.Account.Name, e.Account.ID)), errtext.Unprefixed(e.Err))
 }
 
 // Unwrap returns what went wrong.

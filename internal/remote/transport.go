@@ -31,6 +31,7 @@ func NewTransport() (*http.Transport, error) {
 		TLSHandshakeTimeout:    tlsTimeout,
 		MaxResponseHeaderBytes: maxHeaderSize,
 		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConnsPerHost:    64, // as many callers may share it
 		ForceAttemptHTTP2:      true,
 	}
 	if bundle := os.Getenv("AWS_CA_BUNDLE"); bundle != "" {
