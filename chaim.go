@@ -122,11 +122,12 @@ func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Clien
 	return fn(ctx, c)
 }
 
-// Client holds the credentials of one account and role, and their profile. It must be closed.
+// Client holds the credentials of one account and role, and their profile. It is made by [New], as its zero value is of
+// no use, and must be closed.
 //
 // All methods may be called by any number of goroutines.
 type Client struct {
-	opts      Options
+	opts      *Options // a pointer, as is written, because fmt shows what a Client holds to whoever passes one on
 	gateway   *gateway // nil with a Source
 	hasSource bool     // of the program's
 	file      sharedfile.File
@@ -146,7 +147,7 @@ type Client struct {
 	profile atomic.Pointer[string] // set once it is written
 
 	mu                  sync.Mutex // guards what follows
-	written             written
+	written             *written
 	unstored            *grant             // could not be written to the profile so far
 	rival, defaultRival string             // see findRivals
 	watcher             context.CancelFunc // waits for its end too; nil without one
@@ -176,7 +177,8 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		opts:      opts,
+		opts:      &opts,
+		written:   &written{},
 		hasSource: opts.Source != nil,
 		file:      sharedfile.File{Path: path},
 		scopes:    scopes,
@@ -215,7 +217,7 @@ func (c *Client) findSource(other *Client) error {
 		if err != nil {
 			return err
 		}
-		if other != nil { // whose keys may be in [default]
+		if other != nil { // to whose profile the environment may point by now
 			if theirs, isSTS := other.opts.Source.(*STS); isSTS {
 				s.Keys = theirs.Keys
 			}
@@ -229,7 +231,7 @@ func (c *Client) findSource(other *Client) error {
 		return err
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
-	c.gateway, err = newGateway(settings, where, &c.opts)
+	c.gateway, err = newGateway(settings, where, c.opts)
 	c.ownsGateway = err == nil
 	return err
 }
@@ -319,9 +321,13 @@ func (c *Client) Environ() []string {
 	if c.isInMemory {
 		return c.Creds().Environ()
 	}
+	profile := "no-profile-of-chaim" // or a child would act on whatever account has the name
+	if c.latest.Load() != nil {
+		profile = c.Profile()
+	}
 	env := []string{
-		"AWS_PROFILE=" + c.Profile(),
-		"AWS_DEFAULT_PROFILE=" + c.Profile(),
+		"AWS_PROFILE=" + profile,
+		"AWS_DEFAULT_PROFILE=" + profile,
 		"AWS_REGION=" + c.opts.Region,
 		"AWS_DEFAULT_REGION=" + c.opts.Region,
 		"AWS_SHARED_CREDENTIALS_FILE=" + c.file.Path,

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
 )
 
@@ -32,25 +31,28 @@ func (c *Client) ConsoleURL(ctx context.Context) (string, error) { return c.Cons
 // [ErrExpired] too), they have no session token, AWS refuses them, or a gateway's link cannot be given another
 // destination. It wraps [ErrClosed] after Close. Otherwise it is that of the gateway or the network.
 func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, error) {
-	console := remote.ConsoleOf(partition.Of(c.opts.Region), c.opts.Region)
+	console := remote.ConsoleOf(c.opts.Region)
 	page, err := console.Destination(destination)
 	if err != nil {
 		return "", err
 	}
-	g, creds := c.latest.Load(), c.Creds()
-	if c.life.Err() != nil {
+	g := c.latest.Load()
+	switch {
+	case c.life.Err() != nil:
 		return "", ErrClosed
+	case g == nil:
+		return "", errtext.Because(ErrNoURL, errNoKeys)
+	}
+	if _, err := g.creds.Retrieve(ctx); err != nil {
+		return "", errtext.Because(ErrNoURL, err)
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	if c.gateway == nil {
-		return c.signInLink(ctx, console, page, creds)
-	}
-	if g == nil {
-		return "", errtext.Because(ErrNoURL, errNoKeys)
+		return c.signInLink(ctx, console, page, g.creds)
 	}
 	link := g.url
-	if link == "" || time.Since(g.received) >= consoleURLLifetime {
+	if link == "" || time.Since(g.received.Round(0)) >= consoleURLLifetime { // also after a suspend
 		if link, err = c.gateway.consoleURL(ctx, g.creds, g.account); err != nil {
 			return "", errtext.Wrap(err, "asking for a console link")
 		}
@@ -71,15 +73,8 @@ var (
 
 // signInLink has AWS make a link of keys.
 func (c *Client) signInLink(ctx context.Context, console remote.Console, page string, creds AwsCreds) (string, error) {
-	_, err := creds.Retrieve(ctx)
-	switch {
-	case creds.AccessKeyID == "":
-		err = errNoKeys
-	case err == nil && creds.SessionToken == "":
-		err = errNoToken
-	}
-	if err != nil {
-		return "", errtext.Because(ErrNoURL, err)
+	if creds.SessionToken == "" {
+		return "", errtext.Because(ErrNoURL, errNoToken)
 	}
 	client, done, err := remote.ClientFor(c.opts.HTTPClient)
 	if err != nil {
@@ -90,8 +85,13 @@ func (c *Client) signInLink(ctx context.Context, console remote.Console, page st
 	if err == nil {
 		return console.Link(token, page), nil
 	}
+	isRefused := false
+	if refusal := new(remote.Refusal); errors.As(err, &refusal) {
+		isRefused = refusal.IsFinal && refusal.StatusCode >= 400
+		err = errors.New(refusal.Message) // its text is one about a gateway
+	}
 	err = errtext.Wrap(err, "asking %s for a console link", console.SignInHost)
-	if refusal := new(remote.Refusal); errors.As(err, &refusal) && refusal.IsFinal && refusal.StatusCode >= 400 {
+	if isRefused {
 		err = errtext.Because(ErrNoURL, err)
 	}
 	return "", err

@@ -14,7 +14,7 @@ import (
 )
 
 // Section is a section of the credentials file as it was when it was read. It may hold keys and tokens, and prints
-// without any value.
+// without any value. The zero value has no keys. It never changes, so any number of goroutines may use it.
 type Section struct {
 	Name string // what stands in the brackets
 
@@ -128,7 +128,7 @@ func (c *Client) tryDefault(doc []byte) error {
 	if !c.opts.Keep {
 		mark = "x"
 	}
-	_, err := c.setDefault(doc, c.Profile(), sectionPairs(g, &c.opts, process, mark), c.written.scope)
+	_, err := c.setDefault(doc, c.Profile(), sectionPairs(g, c.opts, process, mark), c.written.scope)
 	return err
 }
 
@@ -139,14 +139,18 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 		return nil, err
 	}
 	scope, isIntact := lease.Of(pairs)
-	isUsers := isLongLived(pairs["aws_access_key_id"]) || hasAccess(pairs) && pairs[inifile.SectionKey]+pairs[inifile.AliasKey] == ""
+	all, _, err := inifile.ReadAll(doc, inifile.DefaultSection)
+	if err != nil {
+		return nil, err
+	}
+	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] || inifile.HasAccess(pairs) && pairs[inifile.SectionKey]+pairs[inifile.AliasKey] == ""
 	switch {
 	case c.defaultRival != "":
 		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
 	case isIntact && scope.ID == id:
 		return doc, nil
 	case isUsers:
-		return nil, errtext.Because(ErrInUse, fmt.Errorf("%w: [default] holds keys of yours: give them a name of their own", ErrUnmanagedAccount))
+		return nil, errtext.Because(ErrInUse, fmt.Errorf("%w: [default] holds keys of yours, or a process that gives them: move them to a name of their own", ErrUnmanagedAccount))
 	case pairs[inifile.ScopeKey] == "":
 		return doc, nil
 	case !isIntact:
@@ -157,14 +161,9 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	return inifile.Delete(doc, inifile.DefaultSection)
 }
 
-// hasAccess reports whether a section holds anything that gives access.
-func hasAccess(pairs map[string]string) bool {
-	return pairs["aws_access_key_id"]+pairs["aws_secret_access_key"]+pairs["aws_session_token"]+pairs["aws_security_token"]+pairs[inifile.ProcessKey] != ""
-}
-
 // isCopy reports whether [default] got what it has from the section of a name and its pairs.
 func isCopy(copied map[string]string, name string, pairs map[string]string) bool {
-	if !hasAccess(copied) || isLongLived(copied["aws_access_key_id"]) {
+	if !inifile.HasAccess(copied) || isLongLived(copied["aws_access_key_id"]) {
 		return false
 	}
 	scope, _ := lease.Of(pairs)

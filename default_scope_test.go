@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,9 +41,6 @@ func TestDefaultOfTheDead(t *testing.T) {
 	for name, before := range filesBefore {
 		for _, form := range []string{"Keys", "Process"} {
 			for _, by := range []string{"New", "Sweep", "the next scope"} {
-				if name == "user's process" && form == "Process" {
-					continue // see TestDefaultRefusals
-				}
 				if by != "Sweep" && name != "kept, expired" {
 					continue // is the same, and takes its time
 				}
@@ -339,83 +338,58 @@ func TestKeptDefaultUnderAScope(t *testing.T) {
 	}
 }
 
-// TestLentDefaultDoesNotSign renews without a gateway, by keys that the SDK's chain has only below those of [default].
+// TestLentDefaultDoesNotSign gets keys without a gateway, by ones that the SDK's chain has only below those of [default].
 func TestLentDefaultDoesNotSign(t *testing.T) {
 	noSDKConfig(t)
 	srv := chaimtest.NewServer(t)
-	opts := chaim.Options{
-		Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, Default: true,
+	keys := srv.AddKeys("sredev", "chris")
+	container := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"AccessKeyId":%q,"SecretAccessKey":%q,"Token":"","Expiration":%q}`,
+			keys.AccessKeyID, keys.SecretAccessKey, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	}))
+	defer container.Close()
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.URL)
+	plain := chaim.Options{
+		Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, // more than keys of a role get
 		HTTPClient: srv.HTTPClient(), Dir: filepath.Dir(os.Getenv("AWS_SHARED_CREDENTIALS_FILE")),
 	}
-	login := func(user string) string {
-		keys := srv.AddKeys("sredev", user)
-		text, err := chaim.AwsCreds{AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey}.ProcessJSON()
+	const before = "[default]\nregion = eu-west-1\n"
+	write(t, credentialsFile(plain), before)
+	lend := func(opts chaim.Options) {
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			got, err := sdkKeys(t, opts)
+			require.NoError(t, err)
+			assert.Equal(t, c.Creds().AccessKeyID, got.AccessKeyID, "so an SDK would sign with them")
+			_, err = c.RequestKeys(ctx)
+			require.NoError(t, err)
+			kept := plain
+			kept.Keep, kept.TempName = true, "kept"
+			require.NoError(t, chaim.WithContext(ctx, kept, func(context.Context, *chaim.Client) error { return nil }), "made meanwhile")
+			if opts.Source == nil {
+				_, err = c.RenewSection(ctx, "kept")
+				require.NoError(t, err)
+			}
+			return c.DeleteAccount(ctx, "kept")
+		})
 		require.NoError(t, err)
-		file := filepath.Join(t.TempDir(), "keys.json")
-		write(t, file, string(text))
-		return "[default]\ncredential_process = cat '" + file + "'\n"
 	}
-	signed := func() (users []string) {
-		for _, r := range srv.Requests() {
-			users = append(users, r.User)
-			assert.Equal(t, opts.Duration, r.Duration, "or keys of a role had signed")
-			assert.Equal(t, 200, r.StatusCode)
-		}
-		srv.Reset()
-		return users
-	}
-	before := login("chris")
-	write(t, credentialsFile(opts), before)
-	var during string
-	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
-		during = read(t, credentialsFile(opts))
-		got, err := sdkKeys(t, opts)
-		require.NoError(t, err)
-		assert.Equal(t, c.Creds().AccessKeyID, got.AccessKeyID, "so an SDK would sign with them")
-		_, err = c.RequestKeys(ctx)
-		require.NoError(t, err)
-		keptOpts := opts
-		keptOpts.Default, keptOpts.Keep, keptOpts.TempName = false, true, "kept"
-		keptOpts.Source = credentials.NewStaticCredentialsProvider("ASIAEXAMPLE000000001", "s", "t")
-		require.NoError(t, chaim.WithContext(ctx, keptOpts, func(context.Context, *chaim.Client) error { return nil }))
-		_, err = c.RenewSection(ctx, "kept")
-		require.NoError(t, err, "another profile by the same client")
-		return c.DeleteAccount(ctx, "kept")
-	})
-	require.NoError(t, err)
-	assert.Equal(t, []string{"chris", "chris", "chris"}, signed())
-	assert.Equal(t, before, read(t, credentialsFile(opts)))
+	scoped := plain
+	scoped.Default = true
+	lend(scoped)
+	assert.Equal(t, before, read(t, credentialsFile(plain)))
+	given := scoped
+	given.Source = &chaim.STS{RoleARN: "arn:aws:iam::222222222222:role/CrossAccountPowerUser", Duration: plain.Duration, HTTPClient: plain.HTTPClient}
+	lend(given)
+	assert.Equal(t, before, read(t, credentialsFile(plain)))
+	forGood := scoped
+	forGood.Keep, forGood.TempName = true, "dev"
+	lend(forGood)
+	lend(forGood)
 
-	// What a dead scope has left is not taken for the user's keys.
-	write(t, credentialsFile(opts), during)
-	c, err := chaim.New(opts)
-	require.NoError(t, err)
-	defer c.Close()
-	assert.Equal(t, before, read(t, credentialsFile(opts)))
-	for range 2 {
-		_, err = c.RequestKeys(t.Context())
-		require.NoError(t, err)
+	assert.Len(t, srv.Requests(), 4+3+4+4)
+	for _, r := range srv.Requests() {
+		assert.Equal(t, []any{"chris", plain.Duration, 200}, []any{r.User, r.Duration, r.StatusCode})
 	}
-	assert.Equal(t, []string{"chris", "chris"}, signed())
-}
-
-func TestDefaultAndSourceThatReadsIt(t *testing.T) {
-	dir := t.TempDir()
-	bare := &chaim.STS{RoleARN: testRole}
-	for _, source := range []aws.CredentialsProvider{bare, &chaim.STS{RoleARN: testRole, Keys: bare}} {
-		opts := chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: source}
-		_, err := chaim.New(opts)
-		assert.ErrorContains(t, err, "give the STS Keys")
-		opts.Default = false
-		c, err := chaim.New(opts)
-		require.NoError(t, err)
-		assert.NoError(t, c.Close())
-	}
-	keys := credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "s", "")
-	c, err := chaim.New(chaim.Options{Account: "sredev", Default: true, Dir: dir, Source: &chaim.STS{RoleARN: testRole, Keys: keys}})
-	require.NoError(t, err)
-	assert.NoError(t, c.Close())
-	assert.Empty(t, folder(t, dir))
 }
 
 // someLines are what matters in and around [default].

@@ -213,7 +213,6 @@ var filesBefore = map[string]string{
 	"settings, CRLF":     strings.ReplaceAll("# c\n"+gatewayLines+"\n[a]\nk = v", "\n", "\r\n"),
 	"nested":             "[default]\nregion = eu-west-1\ns3 =\n  max_queue_size = 10\n  region = n\n# c\n\n[b]\nk=v\n",
 	"only a header":      "[a]\n[default]",
-	"user's process":     "[default]\ncredential_process = mine\nregion=us-east-1",
 	"kept, expired":      gatewayLines + "section = dev\naws_access_key_id = ASIAKEPT000000000001\naws_secret_access_key = s\naws_session_token = t\nexpires = 1\n[z]\nk = v\n",
 	"kept, not expired":  "[y]\n\n[default]\r\nAWS_Access_Key_Id: ASIAKEPT000000000001\naws_secret_access_key=s\nAlias : d\nsection = Dev\nexpires = 32503680000",
 	"kept, no expiry":    "[default]\nsection = Dev\naws_access_key_id = ASIAKEPT000000000001\naws_secret_access_key = s\noutput = json\n",
@@ -224,9 +223,6 @@ func TestDefaultDuringAScope(t *testing.T) {
 	noSDKConfig(t)
 	for name, before := range filesBefore {
 		for _, form := range []string{"Keys", "Process", "Terrible"} {
-			if name == "user's process" && form == "Process" {
-				continue // see TestDefaultRefusals
-			}
 			if form == "Terrible" && !strings.HasPrefix(name, "settings") {
 				continue
 			}
@@ -332,7 +328,8 @@ func TestDefaultRefusals(t *testing.T) {
 		"SSO in the config file":    {credentials: gatewayLines, config: "[profile default]\nsso_session = x\n", says: "sso_session"},
 		"role":                      {credentials: "[default]\nrole_arn = x\n", says: "role_arn"},
 		"SSO":                       {credentials: "[default]\nsso_start_url = x\n", says: "sso_start_url"},
-		"process for a process":     {credentials: "[default]\ncredential_process = mine\n", form: chaim.Process, says: "credential_process"},
+		"process":                   {credentials: "[default]\ncredential_process = mine\n", isUnmanaged: true, says: "a process that gives them"},
+		"process for a process":     {credentials: "[default]\ncredential_process = mine\n", form: chaim.Process, isUnmanaged: true, says: "a process that gives them"},
 		"role for everybody":        {credentials: "[DEFAULT]\nrole_arn = x\n", says: "[DEFAULT]"},
 		"indented line":             {credentials: "[default]\n  region = x\n", says: "indented"},
 		"header with blanks":        {credentials: "[ default ]\nregion = x\n", says: "header"},

@@ -29,7 +29,8 @@ var errStopped = errors.New("chaim: another account failed")
 // EachOptions say how [Each] goes about it. The zero value lends keys in memory for the role "rro", to eight accounts at a
 // time.
 type EachOptions struct {
-	// Options are those of the scopes. Account, TempName, Default, Keep and Source must be empty in them.
+	// Options are those of the scopes. Account, TempName, Default, Keep and Source must be empty in them. Without Profiles,
+	// Form and Terrible mean nothing.
 	Options Options
 	// Sources gives what [Options].Source is to a single client, once for each account; it must not return nil, and is
 	// called by many goroutines. Nil means the gateway or, where none is configured, AWS STS.
@@ -56,8 +57,8 @@ type EachProgress struct {
 
 // EachError tells for which accounts an [Each] failed.
 type EachError struct {
-	Accounts []AccountError // in the order in which they were given
-	Total    int            // accounts in all
+	Accounts []*AccountError // in the order in which they were given
+	Total    int             // accounts in all
 }
 
 // AccountError is what went wrong for one account of an [Each].
@@ -82,7 +83,7 @@ func (e *EachError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the errors of the accounts, each an AccountError.
+// Unwrap returns the errors of the accounts, each an [*AccountError].
 func (e *EachError) Unwrap() []error {
 	errs := make([]error, len(e.Accounts))
 	for i, a := range e.Accounts {
@@ -92,15 +93,19 @@ func (e *EachError) Unwrap() []error {
 }
 
 // Error names the account and what went wrong.
-func (e AccountError) Error() string {
-	return fmt.Sprintf("chaim: account %s: %s", quoteShort(cmp.Or(e.Account.Name, e.Account.ID)), errtext.Unprefixed(e.Err))
+func (e *AccountError) Error() string {
+	text := fmt.Sprintf("chaim: account %s", quoteShort(cmp.Or(e.Account.Name, e.Account.ID)))
+	if e.Err == nil {
+		return text + " failed"
+	}
+	return text + ": " + errtext.Unprefixed(e.Err)
 }
 
 // Unwrap returns what went wrong.
-func (e AccountError) Unwrap() error { return e.Err }
+func (e *AccountError) Unwrap() error { return e.Err }
 
 // Each runs fn once for each account, with keys for the same role, several at a time. The client that fn gets is closed
-// when fn returns. It asks for an account by its ID or, without one, by its name. All ask the same gateway, with
+// when fn returns. It asks for an account by its ID or, without 12 digits there, by its name. All ask the same gateway, with
 // connections that they share; when it or STS says that there are too many requests, all of them slow down together
 // instead of failing, unless it says nothing else for five minutes. What may pass otherwise is tried three times.
 //
@@ -134,7 +139,7 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			e.done(i, AccountError{a, false, errtext.Wrap(context.Cause(ctx), "not begun")})
+			e.done(i, &AccountError{a, false, errtext.Wrap(context.Cause(ctx), "not begun")})
 			continue
 		}
 		wg.Go(func() {
@@ -149,7 +154,7 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 	failed := &EachError{Total: len(accounts)}
 	for _, f := range e.failures {
 		if f != nil {
-			failed.Accounts = append(failed.Accounts, *f)
+			failed.Accounts = append(failed.Accounts, f)
 		}
 	}
 	if len(failed.Accounts) == 0 {
@@ -186,7 +191,7 @@ func (e *each) check(accounts []Account) error {
 		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, TempName, Default, Keep and Source empty")
 	}
 	for _, a := range accounts {
-		if err := checkAccount(cmp.Or(a.ID, a.Name)); err != nil {
+		if err := checkAccount(asked(a)); err != nil {
 			return err
 		}
 	}
@@ -194,7 +199,7 @@ func (e *each) check(accounts []Account) error {
 }
 
 func (e *each) work(ctx context.Context, i int, a Account) {
-	outcome := AccountError{Account: a, Err: errors.New("chaim: fn did not return")}
+	outcome := &AccountError{Account: a, Err: errors.New("chaim: fn did not return")}
 	defer e.catch(a)
 	defer func() { e.done(i, outcome) }()
 	outcome.Err = e.lend(ctx, a, &outcome.Began)
@@ -211,10 +216,18 @@ func (e *each) catch(a Account) {
 	}
 }
 
+// asked is by what the keys of an account are asked for. Of two accounts with one name only the ID tells which.
+func asked(a Account) string {
+	if remote.IsAccountID(a.ID) {
+		return a.ID
+	}
+	return a.Name
+}
+
 // lend runs fn with a client for the account.
 func (e *each) lend(ctx context.Context, a Account, began *bool) error {
 	opts := e.opts.Options
-	opts.Account = cmp.Or(a.ID, a.Name)
+	opts.Account = asked(a)
 	if e.opts.Sources != nil {
 		if opts.Source = e.opts.Sources(a); opts.Source == nil {
 			return errors.New("chaim: EachOptions.Sources returned nil")
@@ -232,13 +245,13 @@ func (e *each) lend(ctx context.Context, a Account, began *bool) error {
 }
 
 // done takes in what came of an account.
-func (e *each) done(i int, outcome AccountError) {
+func (e *each) done(i int, outcome *AccountError) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.count++
 	if outcome.Err != nil {
 		e.failed++
-		e.failures[i] = &outcome
+		e.failures[i] = outcome
 		if e.opts.StopOnError {
 			e.stop(errStopped)
 		}

@@ -159,7 +159,7 @@ func TestEachRefusesArguments(t *testing.T) {
 		assert.NotErrorAs(t, err, new(*chaim.EachError))
 	}
 	assert.ErrorContains(t, chaim.Each(t.Context(), good, opts, nil), "no function")
-	for _, a := range []chaim.Account{{}, {Name: "a,b"}, {ID: "a\nb"}, {ID: " a", Name: "good"}} {
+	for _, a := range []chaim.Account{{}, {Name: "a,b"}, {ID: "a\nb"}, {ID: " a", Name: "a,b"}} {
 		assert.Error(t, chaim.Each(t.Context(), append(slices.Clone(good), a), opts, doNothing), "%q", a)
 	}
 	assert.Empty(t, srv.Requests())
@@ -208,7 +208,7 @@ func TestEachError(t *testing.T) {
 		assert.ErrorIs(t, err, chaim.ErrDenied)
 		var refusal *chaim.GatewayError
 		assert.ErrorAs(t, err, &refusal)
-		var one chaim.AccountError
+		var one *chaim.AccountError
 		require.ErrorAs(t, err, &one)
 		assert.Equal(t, accounts[0], one.Account)
 		assert.Equal(t, `chaim: account "team-000": mine`, one.Error())

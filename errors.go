@@ -14,7 +14,8 @@ import (
 // what was tried and on what.
 var (
 	// ErrNotConfigured: there is no gateway in [Options].Settings, the environment or the default section, no
-	// [Options].Source, and the account and role are none that STS could be asked for.
+	// [Options].Source, and the account and role are none that STS could be asked for; or the default section, or what
+	// was asked for in it, is not there.
 	ErrNotConfigured = errors.New("chaim: not configured")
 
 	// ErrDenied: the gateway or STS refused whoever asks, either the token or keys, or the right to the account and role.
@@ -26,7 +27,8 @@ var (
 	// ErrClosed: the Client or Monitor was used after Close.
 	ErrClosed = renewal.ErrClosed
 
-	// ErrInUse: the profile asked for belongs to a live scope or to the user.
+	// ErrInUse: the profile asked for belongs to the user, to a scope that may still run or was not cleaned up after, or
+	// to another account.
 	ErrInUse = renewal.ErrInUse
 
 	// ErrLocked: the lock of the credentials file could not be had in time.

@@ -18,7 +18,7 @@ import (
 
 // Account is an AWS account that a gateway knows.
 type Account struct {
-	ID   string // 12 digits
+	ID   string // 12 digits, if the gateway is right
 	Name string // full name, as the gateway calls it
 }
 

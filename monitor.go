@@ -40,7 +40,7 @@ type MonitorOptions struct {
 // Monitor keeps the credentials of a provider fresh: it renews them after 50 to 67 % of their lifetime, retries
 // with growing pauses when that fails, and serves what it has until that expires. Retrieve is then a memory read.
 //
-// All methods may be called by any number of goroutines; the provider is called by one at a time. Of an
+// It is made by [NewMonitor]; the zero value is of no use. All methods may be called by any number of goroutines; the provider is called by one at a time. Of an
 // [aws.CredentialsCache], such as the Credentials of an [aws.Config], it drops the keys to renew them before they expire. A
 // Monitor owns a goroutine, so it must be closed.
 type Monitor struct{ keeper *renewal.Keeper }

@@ -53,7 +53,8 @@ type Options struct {
 	// the section [default], for programs that name no profile. What stands there otherwise stays; a default account that
 	// was there before is put aside in its lines, and comes back with the end of the scope. It is [ErrInUse] when [default]
 	// holds keys of the user, or is lent to another live scope. With Keep the default account stays set, in place of any
-	// other. A Source must not take its keys from [default]; an STS without Keys, which would, is refused.
+	// other. A Source must not take its keys from [default];
+	// an [STS] without Keys passes over what chaim has put there.
 	Default bool
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
@@ -63,8 +64,9 @@ type Options struct {
 	NoRenew bool
 	// Source gives the keys in place of a gateway: an [STS], or any provider of the AWS SDK. Nil means the gateway; where
 	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain
-	// in the environment that New finds, and with Default those that New finds. That reads its own files, wherever Dir is. As
-	// in a [Monitor], what an [aws.CredentialsCache] has is dropped to renew it.
+	// in the environment that New finds, other than keys that chaim has put into [default]. That reads its own files, wherever
+	// Dir is. As in a [Monitor], what an [aws.CredentialsCache] has is dropped to renew it. With a Source, Account, Role and Duration
+	// are only what the profile says of it: they do not shape the keys.
 	Source aws.CredentialsProvider
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and
 	// CHAIM_REGION; CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the default section of the
@@ -138,10 +140,8 @@ func (o *Options) complete() error {
 	case o.Form == Process && (o.Keep || o.Terrible):
 		return errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
 	}
-	for s, isSTS := o.Source.(*STS); o.Default && isSTS; s, isSTS = s.Keys.(*STS) {
-		if s.Keys == nil {
-			return errors.New("chaim: an STS without Keys would sign with those that Options.Default puts into [default]: give the STS Keys")
-		}
+	if s, isSTS := o.Source.(*STS); isSTS && s == nil {
+		return errors.New("chaim: Options.Source is a nil *STS")
 	}
 	if o.TempName != "" {
 		return checkProfile(o.TempName)

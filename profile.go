@@ -164,7 +164,7 @@ func (c *Client) claim(doc []byte) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[inifile.ScopeKey] == ""):
+	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[inifile.ScopeKey] == "" && !isLongLived(pairs["aws_access_key_id"])):
 		return name, nil
 	case !explicit:
 		// 12 characters of base32 are 60 random bits.
@@ -207,8 +207,11 @@ func (c *Client) owns(pairs map[string]string) bool {
 	if pairs[inifile.MarkerKey] == "" {
 		return false
 	}
-	if c.opts.Keep {
-		return pairs[inifile.ScopeKey] == ""
+	if c.opts.Keep { // others may have renewed or replaced it
+		id := pairs["aws_access_key_id"]
+		last := c.latest.Load() // what is written may be newer than what stands there
+		isUsers := isLongLived(id) && id != c.written.grant.creds.AccessKeyID && (last == nil || id != last.creds.AccessKeyID)
+		return pairs[inifile.ScopeKey] == "" && pairs[inifile.MarkerKey] == c.written.grant.account && !isUsers
 	}
 	return c.isOfScope(pairs)
 }

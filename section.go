@@ -23,7 +23,11 @@ import (
 // Keys for another account than the client's, and keys that end sooner than those at hand, are refused. Otherwise the
 // errors are those of [Client.RequestKeys]; for a reply that is a refusal or none of a gateway's it is a [*GatewayError].
 func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
-	keys, err := remote.ReadKeys(text, c.opts.Account, c.opts.Logger)
+	var userToken string
+	if c.gateway != nil {
+		userToken = c.gateway.Token
+	}
+	keys, err := remote.ReadKeys(text, c.opts.Account, userToken, c.opts.Logger)
 	if err != nil {
 		return AwsCreds{}, errtext.Wrap(asGatewayError(err), "storing keys for account %q", c.opts.Account)
 	}
@@ -182,7 +186,7 @@ func (c *Client) requestFor(ctx context.Context, pairs map[string]string) (*gran
 		return nil, nil, errtext.Wrap(err, "keys for account %q as %q", opts.Account, opts.Role)
 	}
 	g.account = opts.Account // whatever the reply calls it
-	return g, &other.opts, nil
+	return g, other.opts, nil
 }
 
 // rewrite puts new keys into a section of those pairs, and into its copy in [default].

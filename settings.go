@@ -159,8 +159,9 @@ func ParseInit(init string) (Settings, error) {
 		key, value, ok := strings.Cut(pair, "=")
 		// A plus is a plus here: the gateway percent-encodes spaces.
 		value, err := url.PathUnescape(value)
-		if !ok || key == "" || err != nil || strings.ContainsFunc(key+value, isControl) {
-			return Settings{}, errors.New("chaim: init string does not hold key=value pairs; copy it again in full")
+		_, isKnown := pairs[key]
+		if !ok || key == "" || err != nil || isKnown || strings.ContainsFunc(key+value, isControl) {
+			return Settings{}, errors.New("chaim: init string does not hold key=value pairs, each once; copy it again in full")
 		}
 		pairs[key] = value
 	}

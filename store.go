@@ -113,7 +113,7 @@ func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) 
 
 // write makes doc, and what must be there before it, show what is written.
 func (c *Client) write(doc []byte) ([]byte, error) {
-	w := &c.written
+	w := c.written
 	if !c.opts.Keep && w.lease == nil {
 		id := cmp.Or(w.scope, rand.Text())
 		l, err := c.scopes.Take(id)
@@ -141,7 +141,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	if !c.opts.Keep {
 		w.mark = lease.New(w.scope, c.scopes.Folder, access).String()
 	}
-	pairs := sectionPairs(w.grant, &c.opts, access[inifile.ProcessKey], w.mark)
+	pairs := sectionPairs(w.grant, c.opts, access[inifile.ProcessKey], w.mark)
 	isFirst := c.latest.Load() == nil
 	doc, err := inifile.Set(doc, w.section, pairs)
 	if err != nil || !c.opts.Default {
@@ -176,7 +176,7 @@ func (c *Client) isAsWritten(doc []byte) (bool, error) {
 	if c.opts.Default && c.tryDefault(doc) == nil {
 		names = append(names, inifile.DefaultSection)
 	}
-	w := &c.written
+	w := c.written
 	for _, name := range names {
 		pairs, _, err := inifile.ReadManaged(doc, name)
 		isSame := pairs[inifile.ScopeKey] == w.mark && (c.opts.Form == Process ||
@@ -221,7 +221,7 @@ func (c *Client) watch(ctx context.Context) {
 // restore writes what is not as it was written any more, unless the section is somebody else's by now. Keys that somebody
 // else has renewed are taken over. It does not read a credentials file that is the same as before.
 func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
-	w := &c.written
+	w := c.written
 	c.mu.Lock()
 	hasFiles := c.hasFiles()
 	c.mu.Unlock()
@@ -335,7 +335,7 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 func (c *Client) drop(isRemoved bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w := &c.written
+	w := c.written
 	var err error
 	if w.process != nil {
 		err = sharedfile.Remove(c.scopes.Path(w.scope, lease.ProcessExtension))

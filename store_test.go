@@ -73,7 +73,7 @@ func renewElsewhere(t *testing.T, c *Client, lifetime time.Duration, account, re
 			require.NoError(t, err)
 			require.NoError(t, sharedfile.WriteFile(c.scopes.Path(s.ID, lease.ProcessExtension), text))
 		}
-		return inifile.Set(doc, c.Profile(), sectionPairs(g, &c.opts, process, mark))
+		return inifile.Set(doc, c.Profile(), sectionPairs(g, c.opts, process, mark))
 	})
 	require.NoError(t, err)
 }

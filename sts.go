@@ -152,12 +152,12 @@ func (o *Options) sts(ctx context.Context) (*STS, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A renewal finds keys that were changed meanwhile, but not those of this very scope, which may be in [default], or to
-	// which a program that works in it may have pointed its environment.
+	// A renewal finds keys that were changed meanwhile, but not those of this very scope, to which a program that works in
+	// it may have pointed its environment.
 	environment := remote.KeyEnvironment()
 	s.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		provider := cfg.Credentials
-		if remote.KeyEnvironment() == environment && !o.Default {
+		if remote.KeyEnvironment() == environment {
 			if now, err := s.config(ctx, false); err == nil {
 				provider = now.Credentials
 			}

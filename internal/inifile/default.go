@@ -24,6 +24,23 @@ const (
 	AliasKey   = "alias"
 )
 
+// HasCopy reports whether what gives access in [DefaultSection] is a copy of a profile's.
+func HasCopy(doc []byte) bool {
+	pairs, _, err := ReadManaged(doc, DefaultSection)
+	isNamed := pairs[SectionKey]+pairs[AliasKey] != "" && !strings.HasPrefix(pairs["aws_access_key_id"], "AKIA")
+	return err == nil && HasAccess(pairs) && (isNamed || pairs[ScopeKey] != "")
+}
+
+// HasAccess reports whether there is anything among the managed keys of a section that gives access.
+func HasAccess(pairs map[string]string) bool {
+	for key, value := range pairs {
+		if value != "" && givesAccess(key, value) {
+			return true
+		}
+	}
+	return false
+}
+
 // asidePrefix is that of the keys that make room for a scope.
 const asidePrefix = "chaim_was_"
 

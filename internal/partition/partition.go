@@ -12,19 +12,29 @@ import (
 // DefaultRegion is taken where nothing else is known.
 const DefaultRegion = "eu-west-1"
 
-// partitions are all of them, each with what its regions begin with and the region taken where none is given. The last
-// is everything else.
+// partitions are all of them, each with what its regions begin with, the region taken where none is given, and the domains
+// of its services and of its console. The last is everything else.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html and the AWS SDKs' partitions.json
-var partitions = []struct{ name, prefix, region string }{
-	{"aws-cn", "cn-", "cn-north-1"},
-	{"aws-us-gov", "us-gov-", "us-gov-west-1"},
-	{"aws-eusc", "eusc-", "eusc-de-east-1"},
-	{"aws-iso", "us-iso-", "us-iso-east-1"},
-	{"aws-iso-b", "us-isob-", "us-isob-east-1"},
-	{"aws-iso-e", "eu-isoe-", "eu-isoe-west-1"},
-	{"aws-iso-f", "us-isof-", "us-isof-south-1"},
-	{"aws", "", DefaultRegion},
+var partitions = []struct{ name, prefix, region, services, console string }{
+	{"aws-cn", "cn-", "cn-north-1", "amazonaws.com.cn", "amazonaws.cn"},
+	{"aws-us-gov", "us-gov-", "us-gov-west-1", "amazonaws.com", "amazonaws-us-gov.com"},
+	{"aws-eusc", "eusc-", "eusc-de-east-1", "amazonaws.eu", "amazonaws-eusc.eu"},
+	{"aws-iso", "us-iso-", "us-iso-east-1", "c2s.ic.gov", "c2shome.ic.gov"},
+	{"aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "sc2shome.sgov.gov"},
+	{"aws-iso-e", "eu-isoe-", "eu-isoe-west-1", "cloud.adc-e.uk", "csphome.adc-e.uk"},
+	{"aws-iso-f", "us-isof-", "us-isof-south-1", "csp.hci.ic.gov", "csphome.hci.ic.gov"},
+	{"aws", "", DefaultRegion, "amazonaws.com", "aws.amazon.com"},
+}
+
+// Domains returns those under which the services, and the console and its sign-in page, of a region's partition are.
+func Domains(region string) (services, console string) {
+	for _, p := range partitions {
+		if p.name == Of(region) {
+			return p.services, p.console
+		}
+	}
+	return "", "" // not reached
 }
 
 // Of names the partition of a region, or of a name such as "aws-cn-global" or "fips-us-gov-west-1" that SDKs take for one.

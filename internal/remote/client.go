@@ -54,14 +54,15 @@ func (g *Gateway) Keys(ctx context.Context, account, role, duration string, d ti
 	return keys, err
 }
 
-// ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which somebody else has asked for.
-func ReadKeys(text []byte, account string, log *slog.Logger) (GatewayKeys, error) {
+// ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which somebody else has asked for. The
+// error does not hold the secret.
+func ReadKeys(text []byte, account, secret string, log *slog.Logger) (GatewayKeys, error) {
 	if len(text) > maxReplySize {
 		return GatewayKeys{}, badReply(fmt.Sprintf("reply is larger than %d bytes", maxReplySize))
 	}
 	dict, err := parseText(string(text))
 	if key, _ := dict.Get("accesskeyid"); err != nil || key == nil {
-		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, nil); err != nil {
+		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, []string{secret}); err != nil {
 			return GatewayKeys{}, err
 		}
 	}
@@ -230,5 +231,5 @@ func parseKeys(reply pyliteral.Dict, account string) (GatewayKeys, error) {
 
 func isConsoleURL(link string) bool {
 	u, err := url.Parse(link)
-	return err == nil && u.Scheme == "https" && u.Host != "" && !strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e })
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e })
 }

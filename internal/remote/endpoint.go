@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/chaim-go/chaim/internal/partition"
 )
 
 var (
@@ -23,11 +25,8 @@ func APIGatewayURL(api, stage, region, where string) (string, error) {
 	case !stageRule.MatchString(stage):
 		return "", fmt.Errorf("chaim: stage %q in %s is not an API Gateway stage name", stage, where)
 	}
-	suffix := "amazonaws.com"
-	if strings.HasPrefix(region, "cn-") {
-		suffix = "amazonaws.com.cn"
-	}
-	return fmt.Sprintf("https://%s.execute-api.%s.%s/%s/", api, region, suffix, stage), nil
+	domain, _ := partition.Domains(region)
+	return fmt.Sprintf("https://%s.execute-api.%s.%s/%s/", api, region, domain, stage), nil
 }
 
 // CheckGatewayURL returns the URL, ending in a slash, and refuses those that would carry the token in clear text. The URL

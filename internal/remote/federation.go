@@ -13,22 +13,9 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-)
 
-// consoleDomains are those of the partitions' consoles and sign-in pages, which are at "console." and "signin." of them.
-//
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html and the AWS SDKs'
-// partitions.json
-var consoleDomains = map[string]string{
-	"aws":        "aws.amazon.com",
-	"aws-cn":     "amazonaws.cn",
-	"aws-us-gov": "amazonaws-us-gov.com",
-	"aws-eusc":   "amazonaws-eusc.eu",
-	"aws-iso":    "c2shome.ic.gov",
-	"aws-iso-b":  "sc2shome.sgov.gov",
-	"aws-iso-e":  "csphome.adc-e.uk",
-	"aws-iso-f":  "csphome.hci.ic.gov",
-}
+	"github.com/chaim-go/chaim/internal/partition"
+)
 
 // Console is the AWS console of a region.
 type Console struct {
@@ -36,19 +23,20 @@ type Console struct {
 	domain, host, home, region string
 }
 
-// ConsoleOf returns the console of a region of that partition of AWS.
-func ConsoleOf(partition, region string) Console {
-	domain := consoleDomains[partition]
+// ConsoleOf returns the console of a region.
+func ConsoleOf(region string) Console {
+	_, domain := partition.Domains(region)
+	name := partition.Of(region)
 	region = strings.TrimPrefix(region, "fips-") // as SDKs name other endpoints of a region
 	c := Console{SignInHost: "signin." + domain, domain: domain, host: "console." + domain, home: "/console/home", region: region}
 	if strings.HasSuffix(region, "-global") { // nor is that a region
 		return c
 	}
 	c.home += "?region=" + region
-	if partition == "aws-eusc" { // the only one without a sign-in page for all regions
+	if name == "aws-eusc" { // the only one without a sign-in page for all regions
 		c.SignInHost = region + "." + c.SignInHost
 	}
-	if !strings.HasPrefix(partition, "aws-iso") { // where no hosts of regions are known
+	if !strings.HasPrefix(name, "aws-iso") { // where no hosts of regions are known
 		c.host = region + "." + c.host
 	}
 	return c

@@ -9,7 +9,7 @@ import (
 )
 
 func TestDestination(t *testing.T) {
-	console := ConsoleOf("aws", "eu-west-1")
+	console := ConsoleOf("eu-west-1")
 	for page, want := range map[string]string{
 		"":                          "https://eu-west-1.console.aws.amazon.com/console/home?region=eu-west-1",
 		"/":                         "https://eu-west-1.console.aws.amazon.com/",
@@ -65,7 +65,7 @@ func TestDestination(t *testing.T) {
 }
 
 func TestRepoint(t *testing.T) {
-	console := ConsoleOf("aws", "eu-west-1")
+	console := ConsoleOf("eu-west-1")
 	for link, want := range map[string]string{
 		"https://signin.aws.amazon.com/federation?Action=login&SigninToken=a%2Bb":                          "https://signin.aws.amazon.com/federation?Action=login&Destination=https%3A%2F%2Fx%2F%3Fy&SigninToken=a%2Bb",
 		"https://us-east-1.signin.aws.amazon.com/federation?Destination=a&Action=login&Destination=b&New=": "https://us-east-1.signin.aws.amazon.com/federation?Action=login&Destination=https%3A%2F%2Fx%2F%3Fy&New=",

@@ -66,17 +66,22 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 		if message, ok := reply.Message.(string); ok && text == "" {
 			text = message
 		}
-		r.Kind, r.Message = exceptionKind(scrub(text, maxText, secrets...))
+		r.Kind, r.Message = exceptionKind(scrub(hideTokens(text), maxText, secrets...))
 		return nil, r
 	}
 	if reply.ErrorType != "" {
-		return nil, &Refusal{StatusCode: code, Kind: scrub(reply.ErrorType, maxText, secrets...), Message: scrub(reply.ErrorMessage, maxText, secrets...)}
+		return nil, &Refusal{StatusCode: code, Kind: scrub(reply.ErrorType, maxText, secrets...), Message: scrub(hideTokens(reply.ErrorMessage), maxText, secrets...)}
 	}
 	if text == "" {
 		return nil, badReply("reply has no text")
 	}
 	return parseText(text)
 }
+
+// userToken matches what gateways make users' tokens of, as a refusal may quote one that is not ours.
+var userToken = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+
+func hideTokens(text string) string { return userToken.ReplaceAllLiteralString(text, hidden) }
 
 // parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
 func parseText(text string) (pyliteral.Dict, error) {

@@ -15,13 +15,15 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // STSTimeout is how long STS has for one attempt.
 const STSTimeout = 10 * time.Second
 
 // SDKConfig reads the SDK's configuration, without its keys if others are at hand. It touches no network. An empty region
-// means that of the SDK.
+// means that of the SDK. Keys that were copied into [default] are lent already, and not taken to get others.
 func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
@@ -36,12 +38,27 @@ func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, er
 	}
 	if hasKeys {
 		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+	} else if isDefaultLent() {
+		options = append(options, config.WithSharedCredentialsFiles([]string{}))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return cfg, errtext.Wrap(Foreign(err), "reading the configuration of the AWS SDK")
 	}
 	return cfg, nil
+}
+
+// isDefaultLent reports whether the SDK would take keys from [default] that chaim has put there.
+func isDefaultLent() bool {
+	if profile := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE")); profile != "" && profile != inifile.DefaultSection {
+		return false
+	}
+	path, err := sharedfile.CredentialsPath("")
+	if err != nil {
+		return false
+	}
+	doc, err := sharedfile.File{Path: path}.Read()
+	return err == nil && inifile.HasCopy(doc)
 }
 
 // stsClient carries requests to STS, as base does, or as cfg says where that is nil.
