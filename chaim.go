@@ -210,7 +210,12 @@ func (c *Client) findSource(other *Client) error {
 		c.opts.Region = cmp.Or(c.opts.Region, c.gateway.settings.Region)
 		return nil
 	}
-	settings, where, err := c.opts.findSettings(c.file)
+	var settings *Settings
+	var where string
+	err := ErrNotConfigured // as the other client has found
+	if other == nil || other.opts.Source == nil || other.hasSource {
+		settings, where, err = c.opts.findSettings(c.file)
+	}
 	switch {
 	case errors.Is(err, ErrNotConfigured) && c.opts.asksSTS():
 		s, err := c.opts.sts(context.Background())

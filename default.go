@@ -92,6 +92,22 @@ func (c *Client) read(ctx context.Context) ([]byte, error) {
 	return c.file.Read()
 }
 
+// releaseDefault takes the copy out of [default] after somebody has changed it, and leaves what they wrote. It returns doc as
+// it is where the copy is whole, or there is none. The caller has c.mu.
+func (c *Client) releaseDefault(doc []byte) ([]byte, error) {
+	copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
+	if scope, isIntact := lease.Of(copied); err != nil || !c.opts.Default || isIntact || scope.ID == "" || scope.ID != c.written.scope {
+		return doc, nil
+	}
+	var pairs []inifile.Pair
+	for _, g := range []*grant{&c.written.grant, c.latest.Load()} {
+		if g != nil {
+			pairs = append(pairs, copyOf(c.written.section, sectionPairs(*g, c.opts, copied[inifile.ProcessKey], ""))...)
+		}
+	}
+	return inifile.Release(doc, pairs)
+}
+
 // setDefault copies what stands in a section into [default], for the scope of an id or for good.
 func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair, id string) ([]byte, error) {
 	doc, err := c.freeDefault(doc, id)
@@ -143,7 +159,11 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] || inifile.HasAccess(pairs) && pairs[inifile.SectionKey]+pairs[inifile.AliasKey] == ""
+	name := cmp.Or(pairs[inifile.AliasKey], pairs[inifile.SectionKey])
+	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] || inifile.HasAccess(pairs) && name == ""
+	if held, exists, err := inifile.ReadManaged(doc, name); id == "" && err == nil && exists && inifile.HasAccess(pairs) {
+		isUsers = isUsers || !isCopy(pairs, name, held) // they would be overwritten for good
+	}
 	switch {
 	case c.defaultRival != "":
 		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
@@ -161,26 +181,27 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	return inifile.Delete(doc, inifile.DefaultSection)
 }
 
-// isCopy reports whether [default] got what it has from the section of a name and its pairs.
+// isCopy reports whether [default] got what it has from the section of a name and its pairs, or where there is none any more,
+// from one that was kept under that name.
 func isCopy(copied map[string]string, name string, pairs map[string]string) bool {
-	if !inifile.HasAccess(copied) || isLongLived(copied["aws_access_key_id"]) {
+	if !inifile.HasAccess(copied) || copied[inifile.ScopeKey] != pairs[inifile.ScopeKey] ||
+		cmp.Or(copied[inifile.AliasKey], copied[inifile.SectionKey]) != name {
 		return false
 	}
-	scope, _ := lease.Of(pairs)
-	theirs, isIntact := lease.Of(copied)
-	isSameScope := isIntact && theirs.ID == scope.ID || copied[inifile.ScopeKey] == "" && pairs[inifile.ScopeKey] == ""
-	return isSameScope && pairs[inifile.MarkerKey] != "" && copied[inifile.SectionKey] == pairs[inifile.MarkerKey] &&
-		cmp.Or(copied[inifile.AliasKey], copied[inifile.SectionKey]) == name
+	const id = "aws_access_key_id"
+	if pairs == nil {
+		return !isLongLived(copied[id])
+	}
+	return copied[id] == pairs[id] && copied[inifile.ProcessKey] == pairs[inifile.ProcessKey]
 }
 
 // followDefault does to the copy of a section in [default], even if a scope has put it aside, what becomes of the section
 // of those pairs: it is written anew, or without written removed.
 func (c *Client) followDefault(doc []byte, name string, pairs map[string]string, written []inifile.Pair) ([]byte, error) {
-	copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
-	if err != nil {
-		return doc, nil // of two sections none is known to be the copy
-	}
-	if isCopy(copied, name, pairs) {
+	for _, s := range inifile.Scan(doc) {
+		if s.Name() != inifile.DefaultSection || !isCopy(s.Managed(doc), name, pairs) {
+			continue
+		}
 		if written == nil {
 			return inifile.Delete(doc, inifile.DefaultSection)
 		}
@@ -189,7 +210,7 @@ func (c *Client) followDefault(doc []byte, name string, pairs map[string]string,
 	}
 	aside, err := inifile.ReadAside(doc)
 	if err != nil || !isCopy(aside, name, pairs) {
-		return doc, err
+		return doc, nil // of two sections none has put anything aside
 	}
 	return inifile.SetAside(doc, copyOf(name, written))
 }

@@ -172,25 +172,54 @@ func TestDefaultEditedDuringAScope(t *testing.T) {
 }
 
 // TestUserConfiguresDefaultDuringAScope has the user's keys written over those of the copy, as "aws configure" does.
+// TestUserConfiguresDefaultDuringAScope does what "aws configure" does, which knows of no session token and leaves ours.
 func TestUserConfiguresDefaultDuringAScope(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		opts := defaultFor(t, chaimtest.NewServer(t))
-		write(t, credentialsFile(opts), gatewayLines)
-		var mine string
-		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
-			during := read(t, credentialsFile(opts))
-			mine = strings.Replace(during[:strings.Index(during, "\n[tempname]")], "ASIA", "AKIA", 1)
-			<-time.After(1234 * time.Millisecond)
-			write(t, credentialsFile(opts), strings.Replace(during, "ASIA", "AKIA", 1))
-			<-time.After(2 * time.Hour)
-			text := read(t, credentialsFile(opts))
-			assert.True(t, strings.HasPrefix(text, mine), text)
-			assert.Contains(t, text, "aws_access_key_id = "+c.Creds().AccessKeyID)
-			return ctx.Err()
+	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
+		synctest.Test(t, func(t *testing.T) {
+			opts := defaultFor(t, chaimtest.NewServer(t))
+			write(t, credentialsFile(opts), gatewayLines)
+			keepDefault(t, opts, "sredev", "dev")
+			kept := opts
+			opts.Form = form
+			configure := func(c *chaim.Client) {
+				text := read(t, credentialsFile(opts))
+				if lent, _ := copies(t, []byte(text), c.Profile()); form == chaim.Keys {
+					text = strings.Replace(text, "aws_access_key_id = "+lent["aws_access_key_id"], "aws_access_key_id = AKIAIOSFODNN7EXAMPLE", 1)
+					text = strings.Replace(text, "aws_secret_access_key = "+lent["aws_secret_access_key"], "aws_secret_access_key = mine", 1)
+				} else {
+					text = strings.Replace(text, "[default]\n", "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = mine\n", 1)
+				}
+				write(t, credentialsFile(opts), text)
+			}
+			check := func(moment string) {
+				text := read(t, credentialsFile(opts))
+				pairs, _, err := inifile.ReadAll([]byte(text), "default")
+				require.NoError(t, err)
+				settings, _, err := inifile.ReadAll([]byte(gatewayLines), "default")
+				require.NoError(t, err)
+				settings["aws_access_key_id"], settings["aws_secret_access_key"] = "AKIAIOSFODNN7EXAMPLE", "mine"
+				settings["section"], settings["alias"] = "sredev", "dev"
+				assert.Equal(t, settings, pairs, moment)
+			}
+			err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+				<-time.After(1234 * time.Millisecond)
+				configure(c)
+				<-time.After(time.Second)
+				check("within a second")
+				<-time.After(2 * time.Hour)
+				check("later")
+				return ctx.Err()
+			})
+			require.NoError(t, err)
+			check("afterwards")
+
+			write(t, credentialsFile(opts), gatewayLines)
+			keepDefault(t, kept, "sredev", "dev")
+			err = chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error { configure(c); return nil })
+			require.NoError(t, err)
+			check("at the end")
 		})
-		require.NoError(t, err)
-		assert.Equal(t, mine, read(t, credentialsFile(opts)))
-	})
+	}
 }
 
 // TestDefaultThatStandsTwiceAtTheEnd cannot be told apart until the user has mended it.

@@ -494,6 +494,6 @@ func ExampleOptions_default() {
 	})
 	fmt.Println(err, profiles(opts))
 	// Output:
-	// true [[tempname] [default]]
+	// true [[default] [tempname]]
 	// <nil> []
 }

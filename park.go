@@ -13,7 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// parkedName is the file beside the credentials file that holds the definitions of parked accounts. It is written only
+// parkedName is, with the name of a credentials file that is not called so, the file beside the credentials file that holds the definitions of parked accounts. It is written only
 // while the lock of the credentials file is held too, so that no account is ever in neither of them.
 const parkedName = "chaim-parked"
 
@@ -54,13 +54,6 @@ func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, e
 		if err != nil {
 			return nil, err
 		}
-		onDisk, err := c.file.Read() // in doc may be what is yet to be written, together with this
-		if err != nil {
-			return nil, err
-		}
-		if written, _, err := inifile.ReadManaged(onDisk, profile); err != nil || written[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
-			return doc, err
-		}
 		return doc, c.unpark(ctx, profile, pairs)
 	})
 	if err != nil {
@@ -98,7 +91,12 @@ func (c *Client) ListParkAccounts(ctx context.Context) ([]string, error) {
 func (c *Client) parked() sharedfile.File { return parkedBeside(c.file) }
 
 func parkedBeside(file sharedfile.File) sharedfile.File {
-	return sharedfile.File{Path: filepath.Join(filepath.Dir(file.Path), parkedName)}
+	dir, base := filepath.Split(file.Path)
+	name := parkedName
+	if base != "credentials" { // there may be several in one folder
+		name += "-" + base
+	}
+	return sharedfile.File{Path: filepath.Join(dir, name)}
 }
 
 // park writes the definition of a section of those pairs. They may be nil for one that is not there: then it takes the
@@ -145,6 +143,13 @@ func (c *Client) unpark(ctx context.Context, profile string, pairs map[string]st
 	if err != nil || definition[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
 		return err
 	}
+	onDisk, err := c.file.Read() // those pairs may be yet to be written, together with this
+	if err != nil {
+		return err
+	}
+	if written, _, err := inifile.ReadManaged(onDisk, profile); err != nil || written[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
+		return err
+	}
 	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) { return inifile.Delete(doc, profile) })
 }
 
@@ -165,14 +170,15 @@ func (c *Client) definition(profile string) (map[string]string, error) {
 	return pairs, err
 }
 
-// isLeft reports whether a section of those managed keys has nothing but what was left in it for its owner.
-func isLeft(pairs map[string]string) bool {
+// isLeft reports whether a section of those managed keys has nothing but what was left in it for its owner. A section that
+// never had more would have gone.
+func isLeft(doc []byte, name string, pairs map[string]string) bool {
 	for _, value := range pairs { // that of the scope's key is empty where there is none
 		if value != "" {
 			return false
 		}
 	}
-	return true
+	return inifile.HasOthers(doc, name)
 }
 
 // isParked reports whether there is a definition of that name.
@@ -187,7 +193,7 @@ func canHold(doc []byte, name, account string) error {
 	pairs, exists, err := inifile.ReadManaged(doc, name)
 	marker := pairs[inifile.MarkerKey]
 	switch {
-	case err != nil || !exists || marker == account || isLeft(pairs):
+	case err != nil || !exists || marker == account || isLeft(doc, name, pairs):
 		return err
 	case marker != "":
 		return fmt.Errorf("%w: [%s] is one for %q", ErrInUse, name, marker)
@@ -212,7 +218,7 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 		}
 		_, unusable := inifile.Set(doc, profile, definitionOf(asked)) // for what else stands there
 		switch {
-		case pairs[inifile.ScopeKey] != "":
+		case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "":
 			err = fmt.Errorf("%w: [%s] belongs to a scope", ErrInUse, profile)
 		case isLongLived(pairs["aws_access_key_id"]):
 			err = errtext.Because(ErrInUse, checkOurs(profile, pairs))

@@ -133,7 +133,7 @@ func (c *Client) renewable(doc []byte, name string) (map[string]string, error) {
 		return nil, err
 	case !exists:
 		return nil, notThere(name)
-	case pairs[inifile.ScopeKey] == "" && pairs[inifile.ProcessKey] == "":
+	case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] == "":
 	case !isIntact || !c.scopes.IsLive(pairs):
 		return nil, fmt.Errorf("%w: [%s] belonged to a scope that has ended, or was changed since", ErrInUse, name)
 	case pairs[inifile.ProcessKey] != "" && pairs[inifile.ProcessKey] != readCommand(c.scopes.Path(scope.ID, lease.ProcessExtension)):
@@ -208,11 +208,11 @@ func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *gr
 		mark = scope.With(access).String()
 	}
 	written := sectionPairs(*g, opts, process, mark)
-	doc, err := inifile.Set(doc, name, written)
+	doc, err := c.followDefault(doc, name, pairs, written)
 	if err != nil {
 		return nil, err
 	}
-	return c.followDefault(doc, name, pairs, written)
+	return inifile.Set(doc, name, written)
 }
 
 // DeleteAccount removes a profile from the credentials file, and its copy in [default] where it is the default account; one
@@ -244,8 +244,11 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 		switch {
 		case err != nil:
 			return nil, err
-		case !exists || isLeft(pairs) && (isTaken || c.isParked(profile)):
-			return doc, also(ctx, profile, nil)
+		case !exists || isLeft(doc, profile, pairs) && (isTaken || c.isParked(profile)):
+			if err := also(ctx, profile, nil); err != nil {
+				return nil, err
+			}
+			return c.followDefault(doc, profile, nil, nil)
 		case isOwn && !c.owns(pairs):
 			return nil, fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
 		case !isOwn && pairs[inifile.MarkerKey] != "" && pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):

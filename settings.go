@@ -159,6 +159,7 @@ func ParseInit(init string) (Settings, error) {
 		key, value, ok := strings.Cut(pair, "=")
 		// A plus is a plus here: the gateway percent-encodes spaces.
 		value, err := url.PathUnescape(value)
+		key = strings.ToLower(key)
 		_, isKnown := pairs[key]
 		if !ok || key == "" || err != nil || isKnown || strings.ContainsFunc(key+value, isControl) {
 			return Settings{}, errors.New("chaim: init string does not hold key=value pairs, each once; copy it again in full")
@@ -183,7 +184,7 @@ func ParseInit(init string) (Settings, error) {
 }
 
 // sdkKeys begin the keys that mean something to an AWS SDK, or to chaim, in a section that belongs to the user.
-var sdkKeys = regexp.MustCompile(`^(account|alias|api_|aws_|ca_bundle|chaim_|cli_|credential|duration|ec2_|endpoint_|expire|external_id|login_|mfa_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
+var sdkKeys = regexp.MustCompile(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|cli_|credential|defaults_|disable_|duration|ec2_|endpoint|expire|external_id|ignore_|login_|max_attempts|metadata_|mfa_|output|parameter_|region|request_|response_|retry_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
 
 // Store writes the settings into the section [default] of the credentials file, where each client finds them that is given
 // no others, with Extra under its own names. dir is as in [Options].Dir. Settings that are empty in s are removed there,
@@ -211,8 +212,8 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Extra)) {
 		key := strings.ToLower(name)
-		if sdkKeys.MatchString(key) {
-			return fmt.Errorf("chaim: %s among the settings would mean something to an AWS SDK: leave it out of Extra", quoteShort(name))
+		if _, isField := own[key]; isField || sdkKeys.MatchString(key) {
+			return fmt.Errorf("chaim: %s would mean something else to chaim or an AWS SDK: leave it out of Settings.Extra", quoteShort(name))
 		}
 		pairs = append(pairs, inifile.Pair{Key: key, Value: s.Extra[name]})
 	}

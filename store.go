@@ -143,20 +143,28 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	}
 	pairs := sectionPairs(w.grant, c.opts, access[inifile.ProcessKey], w.mark)
 	isFirst := c.latest.Load() == nil
-	doc, err := inifile.Set(doc, w.section, pairs)
-	if err != nil || !c.opts.Default {
-		return doc, err
+	before, _, err := inifile.ReadManaged(doc, w.section)
+	if err != nil {
+		return nil, err
 	}
-	var after []byte
-	if c.opts.Keep && !isFirst { // another account may have been kept since
-		after, err = c.followDefault(doc, w.section, map[string]string{inifile.MarkerKey: w.grant.account}, pairs)
-	} else {
+	after := doc
+	switch {
+	case c.opts.Default && (isFirst || !c.opts.Keep):
 		after, err = c.setDefault(doc, w.section, pairs, w.scope)
+	case c.opts.Keep: // another account may have become the default since
+		after, err = c.followDefault(doc, w.section, before, pairs)
 	}
-	if err != nil && !isFirst {
-		return doc, nil // somebody else has it by now, and keeps it
+	switch {
+	case err == nil:
+		doc = after
+	case isFirst:
+		return nil, err
+	default: // somebody else has it by now, and keeps it
+		if doc, err = c.releaseDefault(doc); err != nil {
+			return nil, err
+		}
 	}
-	return after, err
+	return inifile.Set(doc, w.section, pairs)
 }
 
 // hasLease reports whether the lease is where others look for it.
@@ -175,6 +183,9 @@ func (c *Client) isAsWritten(doc []byte) (bool, error) {
 	names := []string{c.written.section}
 	if c.opts.Default && c.tryDefault(doc) == nil {
 		names = append(names, inifile.DefaultSection)
+	}
+	if released, err := c.releaseDefault(doc); err != nil || !bytes.Equal(doc, released) {
+		return false, err
 	}
 	w := c.written
 	for _, name := range names {
@@ -313,13 +324,19 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 			var copied map[string]string
 			copied, _, defaultErr = inifile.ReadManaged(doc, inifile.DefaultSection)
 			if c.isOfScope(copied) {
-				if doc, err = inifile.Delete(doc, inifile.DefaultSection); err != nil {
-					return nil, err
-				}
+				doc, err = inifile.Delete(doc, inifile.DefaultSection)
+			} else {
+				doc, err = c.releaseDefault(doc)
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
-		if !exists || !isOurs {
+		switch {
+		case !exists || !isOurs:
 			return doc, nil
+		case defaultErr != nil:
+			return inifile.Delete(doc, section)
 		}
 		return c.deleteSection(doc, section, pairs)
 	})

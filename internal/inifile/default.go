@@ -15,7 +15,7 @@ import (
 // get the prefix chaim_was_ to their keys, under which no reader knows them, and keep their place. [Delete] takes the
 // prefix away and leaves a header that stood there, so that the two together change no byte. Set refuses where lines with
 // that prefix would be doubled or left behind, as the section or pairs lack [ScopeKey]. Pairs without it are written in
-// place as in any section.
+// place as in any section; of their header there is no telling whose it is, so Delete leaves it.
 const DefaultSection = "default"
 
 // Keys that tell of the account whose keys are in [DefaultSection].
@@ -35,6 +35,20 @@ func HasCopy(doc []byte) bool {
 func HasAccess(pairs map[string]string) bool {
 	for key, value := range pairs {
 		if value != "" && givesAccess(key, value) {
+			return true
+		}
+	}
+	return false
+}
+
+// HasOthers reports whether a section has lines of others than chaim, other than comments.
+func HasOthers(doc []byte, name string) bool {
+	s, err := find(doc, name)
+	if s == nil || err != nil {
+		return false
+	}
+	for l := range s.Lines(doc) {
+		if l.kind == foreignLine {
 			return true
 		}
 	}
@@ -86,6 +100,28 @@ func (l *Line) asideKey() string {
 		return ""
 	}
 	return key
+}
+
+// Release takes the lines of a scope out of [DefaultSection] after somebody has put keys of their own there: that with
+// [ScopeKey], and those that are as in one of pairs. What the scope had put aside comes back, except for keys and their end.
+func Release(doc []byte, pairs []Pair) ([]byte, error) {
+	s, err := find(doc, DefaultSection)
+	if s == nil || err != nil {
+		return doc, err
+	}
+	header, _ := cutLine(doc[s.start:s.end])
+	out := slices.Clone(doc[:s.start+len(header)])
+	for l := range s.Lines(doc) {
+		key := l.asideKey()
+		switch {
+		case l.kind == ownLine && (l.Key == ScopeKey || slices.Contains(pairs, Pair{l.Key, l.Value})), givesAccess(key, l.Value), key == "expires":
+		case key != "":
+			out = append(out, l.text[len(asidePrefix):]...)
+		default:
+			out = append(out, l.text...)
+		}
+	}
+	return append(out, doc[s.end:]...), nil
 }
 
 // ReadAside returns what is put aside in [DefaultSection], with the keys that it had.

@@ -92,7 +92,23 @@ func TestDefaultSetForGood(t *testing.T) {
 	require.NoError(t, err)
 	back, err = Delete(got, DefaultSection)
 	require.NoError(t, err)
-	assert.Equal(t, "[a]\n", string(back))
+	assert.Equal(t, "[a]\n\n[default]\n", string(back), "for all that is known it was there")
+}
+
+func TestRelease(t *testing.T) {
+	pairs := []Pair{{"aws_access_key_id", "ASIA"}, {"aws_secret_access_key", "lent"}, {"aws_session_token", "lent"}, {SectionKey, "a"}, {AliasKey, "t"}, {ScopeKey, "MARK"}}
+	const before = "[default]\r\nregion = r\r\nSection=old\r\naws_access_key_id = kept\r\nexpires = 1\r\n# c\r\n[b]\r\nx = y\r\n"
+	lent, err := Set([]byte(before), DefaultSection, pairs)
+	require.NoError(t, err)
+	edited := strings.NewReplacer("= ASIA", "= AKIA", "key = lent", "key = mine").Replace(string(lent))
+	got, err := Release([]byte(edited), pairs)
+	require.NoError(t, err)
+	const want = "[default]\r\nregion = r\r\nSection=old\r\n# c\r\naws_access_key_id = AKIA\r\naws_secret_access_key = mine\r\n[b]\r\nx = y\r\n"
+	assert.ElementsMatch(t, strings.SplitAfter(want, "\n"), strings.SplitAfter(string(got), "\n"))
+	assert.True(t, strings.HasSuffix(string(got), "[b]\r\nx = y\r\n"))
+	got, err = Release([]byte("[a]\n"), pairs)
+	require.NoError(t, err)
+	assert.Equal(t, "[a]\n", string(got))
 }
 
 // TestDefaultEditedMeanwhile has the user write into [default] while a scope's copy is there.

@@ -218,12 +218,13 @@ func Delete(doc []byte, name string) ([]byte, error) {
 	}
 	var kept []byte
 	var notes string
-	isForeign := false
+	isForeign, hadScope := false, false
 	for l := range s.Lines(doc) {
 		switch {
 		case l.kind == ownLine && l.Key == ScopeKey:
 			_, note := cutNote(l.Value)
 			notes += note
+			hadScope = true
 		case l.kind == ownLine:
 		default:
 			if name == DefaultSection && l.asideKey() != "" {
@@ -234,7 +235,8 @@ func Delete(doc []byte, name string) ([]byte, error) {
 		}
 	}
 	before, after := doc[:s.start], append(kept, doc[s.end:]...)
-	if stood := name == DefaultSection && strings.Contains(notes, hadHeader); stood || isForeign {
+	stood := name == DefaultSection && strings.Contains(notes, hadHeader)
+	if stood || isForeign || name == DefaultSection && !hadScope {
 		header, _ := cutLine(doc[s.start:s.end])
 		out := bytes.Join([][]byte{before, header, after}, nil)
 		if stood {
