@@ -397,8 +397,12 @@ func TestEnviron(t *testing.T) {
 	c, err := chaim.New(opts)
 	require.NoError(t, err)
 	defer c.Close()
+	other := optionsFor(t, srv)
+	other.Dir, other.Account = opts.Dir, "Connected Homes"
+	assert.NotContains(t, clientFor(t, other).Environ(), "AWS_PROFILE=tempname", "which is another account's")
 	creds, err := c.RequestKeys(t.Context())
 	require.NoError(t, err)
+	assert.NotContains(t, clientFor(t, other).Environ(), "AWS_PROFILE=tempname")
 	env := c.Environ()
 	for _, want := range []string{"AWS_PROFILE=tempname", "AWS_DEFAULT_PROFILE=tempname", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=", "AWS_SHARED_CREDENTIALS_FILE=" + credentialsFile(opts)} {
 		assert.Contains(t, env, want)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -322,6 +323,18 @@ func TestRequestList(t *testing.T) {
 	accounts, err := c.RequestList(t.Context())
 	require.NoError(t, err)
 	assert.Contains(t, accounts, chaim.Account{ID: "333333333333", Name: "O'Brien"})
+
+	opts := optionsFor(t, srv)
+	opts.Settings.SlackID, opts.Settings.WorkspaceID = "U1", "W1"
+	var form url.Values
+	opts.HTTPClient = &http.Client{Transport: watched{srv.HTTPClient().Transport, func(_ *http.Request, body string) {
+		form, err = url.ParseQuery(body)
+	}}}
+	slack := clientFor(t, opts)
+	_, listErr := slack.RequestList(t.Context())
+	require.NoError(t, listErr)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"--list", "U1", "W1"}, []string{form.Get("text"), form.Get("user_id"), form.Get("team_id")})
 
 	srv.Inject(1, chaimtest.Reply(`{"accountlist": [["444444444444", "billing"]]}`))
 	accounts, err = c.RequestList(t.Context())

@@ -245,8 +245,8 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 		case err != nil:
 			return nil, err
 		case !exists || isLeft(doc, profile, pairs) && (isTaken || c.isParked(profile)):
-			if err := also(ctx, profile, nil); err != nil {
-				return nil, err
+			if err := also(ctx, profile, nil); err != nil || isTaken {
+				return doc, err
 			}
 			return c.followDefault(doc, profile, nil, nil)
 		case isOwn && !c.owns(pairs):

@@ -49,6 +49,8 @@ func TestParseInitRefusals(t *testing.T) {
 		"bad region":    "api=a&region=evil.example/" + rest,
 		"plain http":    "endpoint=http%3A%2F%2Fevil.example" + rest,
 		"empty key":     "=x&api=a" + rest,
+		"repeated key":  "api=a&API=b" + rest,
+		"bad end":       "api=a&expires=tomorrow" + rest,
 		"without equal": "CANARY&api=a" + rest,
 	} {
 		got, err := chaim.ParseInit(base64.URLEncoding.EncodeToString([]byte(text)))
@@ -81,11 +83,16 @@ func TestSecretsAreRedacted(t *testing.T) {
 		RoleARN: testRole, ExternalID: "CANARY-external", Policy: `{"Sid":"CANARY"}`,
 		Keys: credentials.NewStaticCredentialsProvider("AKIA", "CANARY", "CANARY"),
 	}
-	client, err := chaim.New(chaim.Options{Account: "sredev", Source: creds, Dir: t.TempDir()})
+	dir := t.TempDir()
+	client, err := chaim.New(chaim.Options{Account: "sredev", Source: creds, Dir: dir})
 	require.NoError(t, err)
 	defer client.Close()
 	_, err = client.RequestKeys(t.Context())
 	require.NoError(t, err)
+	require.NoError(t, (chaim.Settings{Endpoint: "https://a.example", Username: "chris", UserToken: "CANARY-token"}).Store(t.Context(), dir))
+	section, err := client.DefaultSection(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "CANARY-token", section.Value("usertoken"))
 	all := []any{
 		settings, &settings, creds, &creds, sts, &sts,
 		[]chaim.STS{sts},
@@ -98,11 +105,17 @@ func TestSecretsAreRedacted(t *testing.T) {
 		chaim.Options{Source: aws.CredentialsProvider(credentials.NewStaticCredentialsProvider("AKIA", "CANARY", "CANARY"))},
 		monitor,
 		nested{settings, &creds, map[string]chaim.AwsCreds{"a": creds}, creds},
+		struct { // of which fmt calls no methods
+			client  *chaim.Client
+			monitor *chaim.Monitor
+			section chaim.Section
+		}{client, monitor, section},
+		section,
 		fmt.Errorf("wrapped: %v", creds),
 	}
 	var out bytes.Buffer
 	for _, v := range all {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T", "%20s"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T", "%20s", "%U", "%c", "%e"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
 		for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
