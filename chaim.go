@@ -16,7 +16,8 @@
 //
 // The file belongs to the user. chaim changes only the lines it wrote, under a lock that all programs using this
 // package share, and replaces the file in one step, so that a reader never sees a half-written one. A section without
-// the key accountname is never written to or removed. Programs that take no lock, such as the AWS CLI, may write the file
+// the key accountname is never written to or removed, but for [default], to which [Options].Default and [Settings.Store]
+// add lines when asked to. Programs that take no lock, such as the AWS CLI, may write the file
 // at any time: on Linux they are made to wait for the few milliseconds of an edit, elsewhere an edit waits for them. A
 // profile that they overwrite is back within a second. The README says where that has its limits.
 //
@@ -32,8 +33,8 @@
 // # Secrets
 //
 // No key, token or raw reply is ever part of an error, a log line, or what a value of this package prints. fmt breaks that
-// promise where it calls no methods: for the verb %p, and for an [AwsCreds], [STS], [Settings] or [Options] as a value in
-// an unexported field of another struct.
+// promise where it calls no methods: for the verb %p, and for an [AwsCreds], [STS], [Settings] or [Options] in an
+// unexported field of another struct, as a value or, with verbs such as %s, behind a pointer.
 package chaim
 
 import (

@@ -24,6 +24,7 @@ func main() {
 	err := chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
 		cmd := exec.CommandContext(ctx, os.Args[1], os.Args[2:]...)
 		cmd.Env = append(os.Environ(), c.Environ()...)
+		cmd.Stdin = os.Stdin
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	})
