@@ -43,17 +43,22 @@ func TestMain(m *testing.M) {
 // run builds and runs an example with an environment of its own, and returns what it prints.
 func run(t *testing.T, srv *chaimtest.Server, home, example string, args ...string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), example)
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+example).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd := exec.CommandContext(t.Context(), build(t, example), args...)
 	cmd.Env = append(os.Environ(), "HOME="+home)
 	if srv != nil {
 		cmd.Env = append(cmd.Env, srv.Environ(home)...)
 	}
-	out, err = cmd.CombinedOutput()
+	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return string(out)
+}
+
+func build(t *testing.T, example string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), example)
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+example).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return binary
 }
 
 func TestExamples(t *testing.T) {
