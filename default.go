@@ -96,7 +96,9 @@ func (c *Client) read(ctx context.Context) ([]byte, error) {
 // it is where the copy is whole, or there is none. The caller has c.mu.
 func (c *Client) releaseDefault(doc []byte) ([]byte, error) {
 	copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
-	if scope, isIntact := lease.Of(copied); err != nil || !c.opts.Default || isIntact || scope.ID == "" || scope.ID != c.written.scope {
+	scope, isIntact := lease.Of(copied)
+	isOurs := !c.opts.Keep && (scope.ID == c.written.scope || copied[inifile.ScopeKey] == "" && copied[inifile.AliasKey] == c.written.section)
+	if err != nil || !c.opts.Default || c.written.section == "" || isIntact || !isOurs {
 		return doc, nil
 	}
 	var pairs []inifile.Pair
@@ -120,9 +122,11 @@ func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair, id st
 	return doc, nil
 }
 
-// copyOf returns those pairs of a section that [default] gets.
+// copyOf returns what [default] gets of those pairs of a section.
 func copyOf(name string, pairs []inifile.Pair) (copied []inifile.Pair) {
+	values := map[string]string{}
 	for _, p := range pairs {
+		values[p.Key] = p.Value
 		switch p.Key {
 		case "expstr", "duration", "gui_url", "role", "region": // of which the last is the gateway's there
 		case inifile.MarkerKey:
@@ -130,6 +134,9 @@ func copyOf(name string, pairs []inifile.Pair) (copied []inifile.Pair) {
 		default:
 			copied = append(copied, p)
 		}
+	}
+	if values[inifile.ScopeKey] == "" && pairs != nil {
+		copied = append(copied, inifile.Pair{Key: inifile.CopyKey, Value: lease.CopyOf(values)})
 	}
 	return copied
 }
@@ -159,11 +166,9 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := cmp.Or(pairs[inifile.AliasKey], pairs[inifile.SectionKey])
-	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] || inifile.HasAccess(pairs) && name == ""
-	if held, exists, err := inifile.ReadManaged(doc, name); id == "" && err == nil && exists && inifile.HasAccess(pairs) {
-		isUsers = isUsers || !isCopy(pairs, name, held) // they would be overwritten for good
-	}
+	isNamed := pairs[inifile.SectionKey]+pairs[inifile.AliasKey] != ""
+	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] ||
+		inifile.HasAccess(pairs) && (!isNamed || c.opts.Keep && !lease.HasCopy(doc)) // which would be overwritten for good
 	switch {
 	case c.defaultRival != "":
 		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
@@ -174,7 +179,7 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	case pairs[inifile.ScopeKey] == "":
 		return doc, nil
 	case !isIntact:
-		return nil, fmt.Errorf("%w: [default] was changed by somebody else while it was lent to a scope: remove its line chaim_scope", ErrInUse)
+		return nil, fmt.Errorf("%w: [default] was changed by somebody else while it was lent to a scope: remove its lines that begin with chaim_", ErrInUse)
 	case c.scopes.IsLive(pairs):
 		return nil, fmt.Errorf("%w: [default] is lent to a scope that may still run", ErrInUse)
 	}
@@ -188,11 +193,10 @@ func isCopy(copied map[string]string, name string, pairs map[string]string) bool
 		cmp.Or(copied[inifile.AliasKey], copied[inifile.SectionKey]) != name {
 		return false
 	}
-	const id = "aws_access_key_id"
-	if pairs == nil {
-		return !isLongLived(copied[id])
+	if copied[inifile.CopyKey] != "" {
+		return copied[inifile.CopyKey] == lease.CopyOf(copied)
 	}
-	return copied[id] == pairs[id] && copied[inifile.ProcessKey] == pairs[inifile.ProcessKey]
+	return pairs != nil && lease.CopyOf(copied) == lease.CopyOf(pairs)
 }
 
 // followDefault does to the copy of a section in [default], even if a scope has put it aside, what becomes of the section

@@ -198,7 +198,6 @@ func TestUserConfiguresDefaultDuringAScope(t *testing.T) {
 				settings, _, err := inifile.ReadAll([]byte(gatewayLines), "default")
 				require.NoError(t, err)
 				settings["aws_access_key_id"], settings["aws_secret_access_key"] = "AKIAIOSFODNN7EXAMPLE", "mine"
-				settings["section"], settings["alias"] = "sredev", "dev"
 				assert.Equal(t, settings, pairs, moment)
 			}
 			err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {

@@ -94,7 +94,10 @@ func (e *EachError) Unwrap() []error {
 
 // Error names the account and what went wrong.
 func (e *AccountError) Error() string {
-	text := fmt.Sprintf("chaim: account %s", quoteShort(cmp.Or(e.Account.Name, e.Account.ID)))
+	text := "chaim: account " + quoteShort(cmp.Or(e.Account.Name, e.Account.ID))
+	if e.Account.Name != "" && remote.IsAccountID(e.Account.ID) {
+		text += " (" + e.Account.ID + ")"
+	}
 	if e.Err == nil {
 		return text + " failed"
 	}

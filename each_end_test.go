@@ -149,7 +149,7 @@ func TestEachGoexit(t *testing.T) {
 			}
 			return nil
 		})
-		assert.ErrorContains(t, err, `account "team-004": fn did not return`)
+		assert.ErrorContains(t, err, `account "team-004" (500000000004): fn did not return`)
 		assert.Equal(t, accounts[4:5], failedOf(t, err))
 		assert.Empty(t, read(t, credentialsFile(opts.Options)))
 	})

@@ -211,8 +211,8 @@ func TestEachError(t *testing.T) {
 		var one *chaim.AccountError
 		require.ErrorAs(t, err, &one)
 		assert.Equal(t, accounts[0], one.Account)
-		assert.Equal(t, `chaim: account "team-000": mine`, one.Error())
-		assert.Regexp(t, `^chaim: 4 of 10 accounts failed; account "team-000": mine; account "999999999999": .*; account "team-005": mine; and 1 more$`, err.Error())
+		assert.Equal(t, `chaim: account "team-000" (500000000000): mine`, one.Error())
+		assert.Regexp(t, `^chaim: 4 of 10 accounts failed; account "team-000" \(500000000000\): mine; account "999999999999": .*; account "team-005" \(500000000005\): mine; and 1 more$`, err.Error())
 		assert.Equal(t, 1, strings.Count(err.Error(), "chaim: "))
 		for _, r := range srv.Requests() {
 			assert.NotEqual(t, "injected fault", r.Error)

@@ -1,10 +1,15 @@
 package chaim_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -48,10 +53,11 @@ func TestTwoKeepersOfOneName(t *testing.T) {
 	want := read(t, credentialsFile(opts))
 	_, err := first.RequestKeys(t.Context())
 	assert.ErrorIs(t, err, chaim.ErrInUse)
-	assert.ErrorIs(t, first.DeleteAccount(t.Context(), "dev"), chaim.ErrUnmanagedAccount)
 	assert.Equal(t, want, read(t, credentialsFile(opts)), "of the last one")
-	require.NoError(t, second.DeleteAccount(t.Context(), "dev"))
+	require.NoError(t, first.DeleteAccount(t.Context(), "dev"), "as anybody can")
 	assert.Empty(t, read(t, credentialsFile(opts)))
+	assert.Zero(t, first.Creds())
+	assert.NotZero(t, second.Creds())
 }
 
 // TestDeletedDefaultLeavesNoKeys deletes default accounts of whose copy the section tells little, or nothing.
@@ -140,4 +146,83 @@ func TestUnparkIntoNotesOfTheUser(t *testing.T) {
 	assert.ErrorIs(t, err, chaim.ErrUnmanagedAccount)
 	assert.Equal(t, "[dev]\n# notes\n", read(t, credentialsFile(opts)))
 	assert.Equal(t, []string{"dev"}, parkedAccounts(t, c))
+}
+
+// TestDefaultRenewedBehindItsCopy has another tool renew a kept default account, but not the copy.
+func TestDefaultRenewedBehindItsCopy(t *testing.T) {
+	opts := optionsFor(t, chaimtest.NewServer(t))
+	def := opts
+	def.Default = true
+	c := keeper(t, def, "sredev", "dev")
+	text := read(t, credentialsFile(opts))
+	i := strings.Index(text, "[dev]")
+	write(t, credentialsFile(opts), text[:i]+strings.ReplaceAll(text[i:], c.Creds().AccessKeyID, "ASIAEXAMPLE000RENEWED"))
+	other := clientFor(t, opts)
+	_, err := other.RenewSection(t.Context(), "dev")
+	require.NoError(t, err)
+	inDefault, inProfile := copies(t, []byte(read(t, credentialsFile(opts))), "dev")
+	assert.Equal(t, inProfile, inDefault)
+	keeper(t, def, "Connected Homes", "homes")
+	inDefault, inProfile = copies(t, []byte(read(t, credentialsFile(opts))), "homes")
+	assert.Equal(t, inProfile, inDefault, "another default account")
+	require.NoError(t, other.DeleteAccount(t.Context(), "homes"))
+	require.NoError(t, other.DeleteAccount(t.Context(), "homes"))
+	assert.NotContains(t, read(t, credentialsFile(opts))[:strings.Index(read(t, credentialsFile(opts)), "[dev]")], "aws_")
+}
+
+// TestKeepWithTwoDefaults keeps an account beside a section [default] that stands twice, which is no business of its.
+func TestKeepWithTwoDefaults(t *testing.T) {
+	opts := optionsFor(t, chaimtest.NewServer(t))
+	const before = "[default]\noutput = json\n[default]\nregion = x\n"
+	write(t, credentialsFile(opts), before)
+	c := keeper(t, opts, "sredev", "dev")
+	_, err := c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, c.DeleteAccount(t.Context(), "dev"))
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+}
+
+// TestDefaultWithoutItsMark removes what an error told the user to remove, while the scope lives.
+func TestDefaultWithoutItsMark(t *testing.T) {
+	opts := optionsFor(t, chaimtest.NewServer(t))
+	opts.Default = true
+	keeper(t, opts, "Connected Homes", "homes")
+	before := read(t, credentialsFile(opts))
+	c := clientFor(t, opts)
+	_, err := c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	text := read(t, credentialsFile(opts))
+	i := strings.Index(text, "chaim_scope") // in [default], which stands first
+	write(t, credentialsFile(opts), text[:i]+text[i+strings.Index(text[i:], "\n")+1:])
+	require.NoError(t, c.Close())
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+}
+
+func TestStoreKeysAllAtOnce(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	opts.NoRenew = true
+	c := clientFor(t, opts)
+	ends := time.Now().Add(time.Hour).Unix()
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			id := fmt.Sprintf("ASIAEXAMPLE%09d", i)
+			creds, err := c.StoreKeys(t.Context(), fmt.Appendf(nil, `{"accountid": "111111111111", "sectionname": "sredev", "accesskeyid": %q, "secretkey": "s", "sessiontoken": "t", "expires": %d}`, id, ends))
+			if assert.NoError(t, err) {
+				assert.Equal(t, id, creds.AccessKeyID)
+			}
+		})
+	}
+	wg.Wait()
+	assert.Empty(t, srv.Requests())
+}
+
+func TestKeysOfAnotherAccountAreRefused(t *testing.T) {
+	opts := chaim.Options{Account: "111111111111", Dir: t.TempDir(), Source: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "ASIAEXAMPLE000000001", SecretAccessKey: "s", SessionToken: "t", AccountID: "222222222222"}, nil
+	})}
+	_, err := clientFor(t, opts).RequestKeys(t.Context())
+	assert.ErrorContains(t, err, "for account \"222222222222\"")
+	assert.NoFileExists(t, credentialsFile(opts))
 }

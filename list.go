@@ -13,7 +13,6 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // Account is an AWS account that a gateway knows.
@@ -107,7 +106,7 @@ func (c *Client) held(ctx context.Context) (profiles []Profile, isScoped []bool,
 			Default: s.Name() == defaultName,
 			Live:    hasScope && c.scopes.IsLive(pairs),
 		}
-		if unix, ok := remote.UnixSeconds(pairs["expires"]); ok {
+		if unix, ok := humantime.UnixSeconds(pairs["expires"]); ok {
 			p.Expires = time.Unix(unix, 0)
 		}
 		p.Duration, _ = parseDuration(pairs["duration"])

@@ -54,7 +54,7 @@ type Options struct {
 	// was there before is put aside in its lines, and comes back with the end of the scope. It is [ErrInUse] when [default]
 	// holds keys of the user, or is lent to another live scope. With Keep the default account stays set, in place of any
 	// other. A Source must not take its keys from [default];
-	// an [STS] without Keys passes over what chaim has put there.
+	// an [STS] without Keys passes over what chaim has put there, unless another profile has it as its source_profile.
 	Default bool
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.

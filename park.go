@@ -13,8 +13,9 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// parkedName is, with the name of a credentials file that is not called so, the file beside the credentials file that holds the definitions of parked accounts. It is written only
-// while the lock of the credentials file is held too, so that no account is ever in neither of them.
+// parkedName is that of the file beside the credentials file that holds the definitions of parked accounts, and begins it
+// where that is not called "credentials". It is written only while the lock of the credentials file is held too, so that
+// no account is ever in neither of them.
 const parkedName = "chaim-parked"
 
 // notSet stands in a definition for the token of an account that is to have one under aws_security_token.

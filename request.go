@@ -3,12 +3,14 @@ package chaim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
 
@@ -121,6 +123,9 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if remote.IsAccountID(c.opts.Account) && g.accountID != "" && g.accountID != c.opts.Account {
+		return nil, fmt.Errorf("chaim: the keys that came are for account %s", quoteShort(g.accountID))
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
 	return &g, nil

@@ -36,9 +36,16 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	for {
+		if err := c.checkBetter(&g); err != nil { // before the monitor takes that for a failed renewal
+			return AwsCreds{}, errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
+		}
 		m, err := c.obtain(ctx)
 		if err == nil {
-			err = c.storeBy(ctx, m, g)
+			err = m.keeper.RenewBy(ctx, func() {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				c.unstored = &g
+			})
 		}
 		switch {
 		case c.isReplaced(m, err):
@@ -46,27 +53,6 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 			return AwsCreds{}, err
 		default:
 			return g.creds, nil
-		}
-	}
-}
-
-// storeBy has a monitor take over keys in place of what it would ask for.
-func (c *Client) storeBy(ctx context.Context, m *Monitor, g grant) error {
-	for {
-		given := g
-		given.received = time.Now()
-		if err := c.checkBetter(&given); err != nil { // before the monitor takes that for a failed renewal
-			return errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
-		}
-		c.mu.Lock()
-		c.unstored = &given
-		c.mu.Unlock()
-		wasBusy, err := m.keeper.Wait(ctx)
-		if err != nil {
-			return err
-		}
-		if !wasBusy { // else that call may have asked already, and failed
-			return m.keeper.Renew(ctx, false)
 		}
 	}
 }
@@ -249,12 +235,12 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 				return doc, err
 			}
 			return c.followDefault(doc, profile, nil, nil)
-		case isOwn && !c.owns(pairs):
-			return nil, fmt.Errorf("%w: [%s] in %s was changed by somebody else and stays", ErrUnmanagedAccount, profile, c.file.Path)
+		case isOwn && !c.owns(pairs) && !(c.opts.Keep && pairs[inifile.ScopeKey] == ""):
+			return nil, fmt.Errorf("%w: [%s] was changed by somebody else and stays", ErrUnmanagedAccount, profile)
 		case !isOwn && pairs[inifile.MarkerKey] != "" && pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):
 			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
 		}
-		if err := checkOurs(profile, pairs); err != nil && !isOwn {
+		if err := checkOurs(profile, pairs); err != nil && !(isOwn && c.owns(pairs)) {
 			return nil, err
 		}
 		if err := also(ctx, profile, pairs); err != nil {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
@@ -97,7 +98,7 @@ func settingsFromPairs(pairs map[string]string) (s Settings, rest map[string]str
 		*f.field(&s) = pairs[f.key]
 		delete(rest, f.key)
 	}
-	if unix, ok := remote.UnixSeconds(pairs[tokenExpiresKey]); ok {
+	if unix, ok := humantime.UnixSeconds(pairs[tokenExpiresKey]); ok {
 		s.TokenExpires = time.Unix(unix, 0)
 		delete(rest, tokenExpiresKey)
 	}
@@ -215,7 +216,9 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 		if _, isField := own[key]; isField || sdkKeys.MatchString(key) {
 			return fmt.Errorf("chaim: %s would mean something else to chaim or an AWS SDK: leave it out of Settings.Extra", quoteShort(name))
 		}
-		pairs = append(pairs, inifile.Pair{Key: key, Value: s.Extra[name]})
+		if value := s.Extra[name]; value != "" {
+			pairs = append(pairs, inifile.Pair{Key: key, Value: value})
+		}
 	}
 	isOwn := func(key string) bool { return own[key] }
 	if _, err := inifile.SetKeys(nil, inifile.DefaultSection, pairs, isOwn); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
@@ -74,7 +75,7 @@ func (c *Client) newer(pairs map[string]string, ours *grant) *grant {
 		SecretAccessKey: pairs["aws_secret_access_key"],
 		SessionToken:    pairs["aws_session_token"],
 	}
-	unix, _ := remote.UnixSeconds(pairs["expires"])
+	unix, _ := humantime.UnixSeconds(pairs["expires"])
 	theirs.Expires = time.Unix(unix, 0)
 	if c.opts.Form == Process && theirs.parseProcess(c.processFile()) != nil {
 		return nil
@@ -157,9 +158,9 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	switch {
 	case err == nil:
 		doc = after
-	case isFirst:
+	case isFirst && c.opts.Default:
 		return nil, err
-	default: // somebody else has it by now, and keeps it
+	default: // somebody else has it, and keeps it
 		if doc, err = c.releaseDefault(doc); err != nil {
 			return nil, err
 		}

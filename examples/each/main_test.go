@@ -24,7 +24,7 @@ func TestFind(t *testing.T) {
 
 	var out strings.Builder
 	err := find(t.Context(), &out, opts, s3Options, "*", "*-logs")
-	assert.ErrorContains(t, err, "1 of 3 accounts failed; account \"O'Brien\": ")
+	assert.ErrorContains(t, err, "1 of 3 accounts failed; account \"O'Brien\" (333333333333): ")
 	assert.ErrorIs(t, err, chaim.ErrDenied)
 	assert.Equal(t, "111111111111 sredev web-logs\n222222222222 Connected Homes web-logs\n", out.String())
 

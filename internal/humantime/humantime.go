@@ -3,6 +3,7 @@ package humantime
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -49,4 +50,22 @@ func words(ms int64) string {
 		return "1 " + name
 	}
 	return fmt.Sprintf("%d %ss", n, name)
+}
+
+// UnixSeconds accepts the forms in which gateways send a time, between 1970 and the year 9999.
+func UnixSeconds(v any) (int64, bool) {
+	const maxUnix = 253402300799
+	var seconds float64
+	switch v := v.(type) {
+	case int64:
+		return v, v > 0 && v <= maxUnix
+	case float64:
+		seconds = v
+	case string:
+		seconds, _ = strconv.ParseFloat(v, 64)
+	}
+	if seconds >= 1 && seconds <= maxUnix {
+		return int64(seconds), true
+	}
+	return 0, false
 }

@@ -22,14 +22,8 @@ const DefaultSection = "default"
 const (
 	SectionKey = "section" // of a profile
 	AliasKey   = "alias"
+	CopyKey    = "chaim_copy" // of one that is kept: tells its keys from others
 )
-
-// HasCopy reports whether what gives access in [DefaultSection] is a copy of a profile's.
-func HasCopy(doc []byte) bool {
-	pairs, _, err := ReadManaged(doc, DefaultSection)
-	isNamed := pairs[SectionKey]+pairs[AliasKey] != "" && !strings.HasPrefix(pairs["aws_access_key_id"], "AKIA")
-	return err == nil && HasAccess(pairs) && (isNamed || pairs[ScopeKey] != "")
-}
 
 // HasAccess reports whether there is anything among the managed keys of a section that gives access.
 func HasAccess(pairs map[string]string) bool {
@@ -60,7 +54,7 @@ const asidePrefix = "chaim_was_"
 
 func isManagedInDefault(key, value string) bool {
 	switch key {
-	case "expires", SectionKey, AliasKey, ScopeKey:
+	case "expires", SectionKey, AliasKey, CopyKey, ScopeKey:
 		return true
 	}
 	return givesAccess(key, value)
@@ -102,20 +96,27 @@ func (l *Line) asideKey() string {
 	return key
 }
 
-// Release takes the lines of a scope out of [DefaultSection] after somebody has put keys of their own there: that with
-// [ScopeKey], and those that are as in one of pairs. What the scope had put aside comes back, except for keys and their end.
+// Release takes the lines of a scope out of [DefaultSection] after somebody has changed it: that with [ScopeKey], and those
+// that are as in one of pairs. What the scope had put aside comes back, unless there are keys of somebody else.
 func Release(doc []byte, pairs []Pair) ([]byte, error) {
 	s, err := find(doc, DefaultSection)
 	if s == nil || err != nil {
 		return doc, err
 	}
 	header, _ := cutLine(doc[s.start:s.end])
+	isScopes := func(l Line) bool {
+		return l.kind == ownLine && (l.Key == ScopeKey || slices.Contains(pairs, Pair{l.Key, l.Value}))
+	}
+	hasKeys := false
+	for l := range s.Lines(doc) {
+		hasKeys = hasKeys || l.kind == ownLine && givesAccess(l.Key, l.Value) && !isScopes(l)
+	}
 	out := slices.Clone(doc[:s.start+len(header)])
 	for l := range s.Lines(doc) {
-		key := l.asideKey()
+		isAside := l.asideKey() != ""
 		switch {
-		case l.kind == ownLine && (l.Key == ScopeKey || slices.Contains(pairs, Pair{l.Key, l.Value})), givesAccess(key, l.Value), key == "expires":
-		case key != "":
+		case isScopes(l), isAside && hasKeys:
+		case isAside:
 			out = append(out, l.text[len(asidePrefix):]...)
 		default:
 			out = append(out, l.text...)

@@ -103,9 +103,14 @@ func TestRelease(t *testing.T) {
 	edited := strings.NewReplacer("= ASIA", "= AKIA", "key = lent", "key = mine").Replace(string(lent))
 	got, err := Release([]byte(edited), pairs)
 	require.NoError(t, err)
-	const want = "[default]\r\nregion = r\r\nSection=old\r\n# c\r\naws_access_key_id = AKIA\r\naws_secret_access_key = mine\r\n[b]\r\nx = y\r\n"
+	const want = "[default]\r\nregion = r\r\n# c\r\naws_access_key_id = AKIA\r\naws_secret_access_key = mine\r\n[b]\r\nx = y\r\n"
 	assert.ElementsMatch(t, strings.SplitAfter(want, "\n"), strings.SplitAfter(string(got), "\n"))
 	assert.True(t, strings.HasSuffix(string(got), "[b]\r\nx = y\r\n"))
+
+	edited = strings.Replace(string(lent), "aws_access_key_id = ASIA\r\n", "", 1)
+	got, err = Release([]byte(edited), pairs)
+	require.NoError(t, err)
+	assert.Equal(t, before, string(got), "nobody has put any in their place")
 	got, err = Release([]byte("[a]\n"), pairs)
 	require.NoError(t, err)
 	assert.Equal(t, "[a]\n", string(got))

@@ -7,6 +7,7 @@
 package lease
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,8 +23,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -57,6 +58,24 @@ func New(id, folder string, pairs map[string]string) Scope {
 func (s Scope) With(pairs map[string]string) Scope {
 	s.access = accessHash(s.ID, pairs)
 	return s
+}
+
+// CopyOf is what tells whether keys in [default] are still the ones that were copied there for good.
+func CopyOf(pairs map[string]string) string { return accessHash("", pairs) }
+
+// HasCopy reports whether what gives access in [default] is a copy of a profile's.
+func HasCopy(doc []byte) bool {
+	pairs, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
+	if err != nil || !inifile.HasAccess(pairs) {
+		return false
+	}
+	_, isIntact := Of(pairs)
+	if isIntact || pairs[inifile.CopyKey] != "" {
+		return isIntact || pairs[inifile.CopyKey] == CopyOf(pairs)
+	}
+	// Other tools leave no mark.
+	held, _, err := inifile.ReadManaged(doc, cmp.Or(pairs[inifile.AliasKey], pairs[inifile.SectionKey]))
+	return err == nil && held[inifile.MarkerKey] != "" && held["aws_access_key_id"] == pairs["aws_access_key_id"]
 }
 
 func accessHash(id string, pairs map[string]string) string {
@@ -298,6 +317,6 @@ func (f Files) remains(doc []byte, withTemps bool) remains {
 
 // hasExpired reports whether the keys of a section are known to be past their end.
 func hasExpired(pairs map[string]string) bool {
-	unix, ok := remote.UnixSeconds(pairs["expires"])
+	unix, ok := humantime.UnixSeconds(pairs["expires"])
 	return ok && !time.Now().Before(time.Unix(unix, 0))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/pyliteral"
 )
 
@@ -209,7 +210,7 @@ func parseKeys(reply pyliteral.Dict, account string) (GatewayKeys, error) {
 		return GatewayKeys{}, badReply(field + " of the reply is missing or malformed")
 	}
 	value, _ := reply.Get("expires")
-	unix, ok := UnixSeconds(value)
+	unix, ok := humantime.UnixSeconds(value)
 	if !ok {
 		return GatewayKeys{}, badReply("expires of the reply is missing or is not a time in Unix seconds")
 	}

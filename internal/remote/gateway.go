@@ -152,24 +152,6 @@ func stringAt(d pyliteral.Dict, key string) string {
 	return text
 }
 
-// UnixSeconds accepts the forms in which gateways send a time, between 1970 and the year 9999.
-func UnixSeconds(v any) (int64, bool) {
-	const maxUnix = 253402300799
-	var seconds float64
-	switch v := v.(type) {
-	case int64:
-		return v, v > 0 && v <= maxUnix
-	case float64:
-		seconds = v
-	case string:
-		seconds, _ = strconv.ParseFloat(v, 64)
-	}
-	if seconds >= 1 && seconds <= maxUnix {
-		return int64(seconds), true
-	}
-	return 0, false
-}
-
 // sequence returns the items of a list or a tuple.
 func sequence(v any) ([]any, bool) {
 	switch v := v.(type) {

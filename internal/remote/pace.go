@@ -71,7 +71,7 @@ func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 		if isThrottled(err) {
 			continue
 		}
-		if failures++; IsFinal(err) || errors.As(err, new(*foreign)) || failures == attempts {
+		if failures++; PauseAskedFor(err) > maxRetryAfter || IsFinal(err) || errors.As(err, new(*foreign)) || failures == attempts {
 			return err
 		}
 		if err := sleep(ctx, retryPause(failures-1, err)); err != nil {
@@ -131,7 +131,7 @@ func (p *Pace) note(began time.Time, isLimited bool, err error) (hasPatience boo
 		p.throttle = nil
 		return true
 	}
-	if p.throttle == nil {
+	if p.throttle == nil || now.Sub(p.latest) >= throttlePatience { // or nobody has asked for a while
 		p.since = now
 	}
 	p.throttle, p.latest = err, now

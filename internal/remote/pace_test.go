@@ -252,3 +252,13 @@ func TestPaceBoundsASourceThatHangs(t *testing.T) {
 		assert.Equal(t, askTimeout, time.Since(start))
 	})
 }
+
+// TestPaceDoesNotWaitForHours leaves a long pause to the caller.
+func TestPaceDoesNotWaitForHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		away := &Refusal{StatusCode: 503, RetryAfter: 12 * time.Hour}
+		assert.ErrorIs(t, NewPace().Do(t.Context(), func(context.Context) error { return away }), away)
+		assert.Zero(t, time.Since(began))
+	})
+}

@@ -3,6 +3,7 @@ package remote
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -38,19 +40,24 @@ func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, er
 	}
 	if hasKeys {
 		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
-	} else if isDefaultLent() {
-		options = append(options, config.WithSharedCredentialsFiles([]string{}))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err == nil && !hasKeys && isLent(ctx) {
+		var others aws.Config
+		if others, err = config.LoadDefaultConfig(ctx, append(options, config.WithSharedCredentialsFiles([]string{}))...); err != nil {
+			return cfg, errors.New("chaim: the AWS SDK finds no keys but those that chaim has put into [default]: name the profile that signs in AWS_PROFILE")
+		}
+		cfg.Credentials = others.Credentials
+	}
 	if err != nil {
 		return cfg, errtext.Wrap(Foreign(err), "reading the configuration of the AWS SDK")
 	}
 	return cfg, nil
 }
 
-// isDefaultLent reports whether the SDK would take keys from [default] that chaim has put there.
-func isDefaultLent() bool {
-	if profile := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE")); profile != "" && profile != inifile.DefaultSection {
+// isLent reports whether the SDK takes keys that chaim has put into [default].
+func isLent(ctx context.Context) bool {
+	if os.Getenv("AWS_ACCESS_KEY_ID")+os.Getenv("AWS_ACCESS_KEY")+os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "" {
 		return false
 	}
 	path, err := sharedfile.CredentialsPath("")
@@ -58,7 +65,21 @@ func isDefaultLent() bool {
 		return false
 	}
 	doc, err := sharedfile.File{Path: path}.Read()
-	return err == nil && inifile.HasCopy(doc)
+	if err != nil || !lease.HasCopy(doc) {
+		return false
+	}
+	lent, _, _ := inifile.ReadManaged(doc, inifile.DefaultSection) // or there would be no copy
+	profile := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), inifile.DefaultSection)
+	found, err := config.LoadSharedConfigProfile(ctx, profile, func(o *config.LoadSharedConfigOptions) {
+		o.CredentialsFiles = []string{path}
+		if file, err := sharedfile.ConfigPath(); err == nil {
+			o.ConfigFiles = []string{file}
+		}
+	})
+	if err != nil || found.RoleARN != "" || found.Credentials.AccessKeyID != lent["aws_access_key_id"] {
+		return false
+	}
+	return found.Credentials.AccessKeyID != "" || found.CredentialProcess == lent[inifile.ProcessKey]
 }
 
 // stsClient carries requests to STS, as base does, or as cfg says where that is nil.

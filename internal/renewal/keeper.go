@@ -194,33 +194,39 @@ func (k *Keeper) Close() {
 // Renew calls the source, or joins the call under way. A caller that leaves does not end the call for the others. A single
 // attempt is one whose repetition is planned.
 func (k *Keeper) Renew(ctx context.Context, isSingle bool) error {
+	_, err := k.join(ctx, isSingle, func() {})
+	return err
+}
+
+// RenewBy is Renew with prepare called before the source is. It joins no call under way, but waits for its end first.
+func (k *Keeper) RenewBy(ctx context.Context, prepare func()) error {
+	for {
+		isOwn, err := k.join(ctx, false, prepare)
+		if isOwn || ctx.Err() != nil || errors.Is(err, ErrClosed) {
+			return err
+		}
+	}
+}
+
+// join waits for the call of the source that is under way, and reports whether it had to begin one.
+func (k *Keeper) join(ctx context.Context, isSingle bool, prepare func()) (isOwn bool, err error) {
 	k.mu.Lock()
 	if k.closed {
 		k.mu.Unlock()
-		return ErrClosed
+		return false, ErrClosed
 	}
 	f := k.flight
 	if f == nil {
+		prepare()
 		f = &flight{done: make(chan struct{})}
-		k.flight = f
+		k.flight, isOwn = f, true
 		k.wg.Go(func() { k.fly(f, isSingle) })
 	}
 	k.mu.Unlock()
 	if err := f.wait(ctx); err != nil {
-		return err
+		return isOwn, err
 	}
-	return f.err
-}
-
-// Wait waits for a call under way, and reports whether there was one.
-func (k *Keeper) Wait(ctx context.Context) (wasBusy bool, err error) {
-	k.mu.Lock()
-	f := k.flight
-	k.mu.Unlock()
-	if f == nil {
-		return false, nil
-	}
-	return true, f.wait(ctx)
+	return isOwn, f.err
 }
 
 func (f *flight) wait(ctx context.Context) error {
