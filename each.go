@@ -38,7 +38,7 @@ type EachOptions struct {
 	// Parallel is how many accounts are worked on at a time. Zero means 8.
 	Parallel int
 	// Profiles gives every scope a profile in the credentials file. Without it the client that fn gets is only a provider
-	// of keys, and no file is written.
+	// of keys, and no file is written, but for what [Sweep] would remove.
 	Profiles bool
 	// StopOnError ends it all with the first account that fails, as the end of the context does.
 	StopOnError bool
