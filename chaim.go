@@ -213,8 +213,10 @@ func (c *Client) findSource(other *Client) error {
 	}
 	var settings *Settings
 	var where string
-	err := ErrNotConfigured // as the other client has found
-	if other == nil || other.opts.Source == nil || other.hasSource {
+	var err error
+	if other != nil {
+		err = other.noGateway // it has looked
+	} else {
 		settings, where, err = c.opts.findSettings(c.file)
 	}
 	switch {

@@ -61,7 +61,7 @@ func (c *Client) DefaultAccount(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := cmp.Or(section.Value(inifile.AliasKey), section.Value(inifile.SectionKey))
+	name := inifile.DefaultName(section.values())
 	if name == "" {
 		return "", fmt.Errorf("%w: section [default] in %s names no default account: keep one with Options.Default and Options.Keep", ErrNotConfigured, c.file.Path)
 	}
@@ -166,7 +166,7 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	isNamed := pairs[inifile.SectionKey]+pairs[inifile.AliasKey] != ""
+	isNamed := inifile.DefaultName(pairs) != ""
 	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] ||
 		inifile.HasAccess(pairs) && (!isNamed || c.opts.Keep && !lease.HasCopy(doc)) // which would be overwritten for good
 	switch {
@@ -190,7 +190,7 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 // from one that was kept under that name.
 func isCopy(copied map[string]string, name string, pairs map[string]string) bool {
 	if !inifile.HasAccess(copied) || copied[inifile.ScopeKey] != pairs[inifile.ScopeKey] ||
-		cmp.Or(copied[inifile.AliasKey], copied[inifile.SectionKey]) != name {
+		inifile.DefaultName(copied) != name {
 		return false
 	}
 	if copied[inifile.CopyKey] != "" {

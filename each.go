@@ -268,12 +268,12 @@ func (e *each) done(i int, outcome *AccountError) {
 // [a-z] for one of them, as in [path.Match], but that a slash is a character like others.
 func FilterAccounts(accounts []Account, pattern string) ([]Account, error) {
 	plain := strings.NewReplacer("/", "\x00").Replace
+	if _, err := path.Match(plain(pattern), ""); err != nil {
+		return nil, fmt.Errorf("chaim: %s is no pattern of account names: %w", quoteShort(pattern), err)
+	}
 	var found []Account
-	for _, a := range append([]Account{{}}, accounts...) { // the first is for a bad pattern and no accounts
-		isNamed, err := path.Match(plain(pattern), plain(a.Name))
-		if err != nil {
-			return nil, fmt.Errorf("chaim: %s is no pattern of account names: %w", quoteShort(pattern), err)
-		}
+	for _, a := range accounts {
+		isNamed, _ := path.Match(plain(pattern), plain(a.Name))
 		isNumbered, _ := path.Match(pattern, a.ID)
 		if a.Name != "" && isNamed || a.ID != "" && isNumbered {
 			found = append(found, a)

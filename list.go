@@ -1,7 +1,6 @@
 package chaim
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -80,18 +79,12 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 
 // held also tells of each profile whether a scope wrote it.
 func (c *Client) held(ctx context.Context) (profiles []Profile, isScoped []bool, err error) {
-	const doing = "listing profiles"
-	ctx, stop := c.bound(ctx)
-	defer stop()
-	if ctx.Err() != nil {
-		return nil, nil, errtext.Wrap(context.Cause(ctx), doing)
-	}
-	doc, err := c.file.Read()
+	doc, err := c.read(ctx)
 	if err != nil {
-		return nil, nil, errtext.Wrap(err, doing)
+		return nil, nil, errtext.Wrap(err, "listing profiles")
 	}
-	settings, _, _ := inifile.ReadAll(doc, "default") // which names no account where it is damaged
-	defaultName := cmp.Or(settings["alias"], settings["section"])
+	settings, _, _ := inifile.ReadAll(doc, inifile.DefaultSection) // which names no account where it is damaged
+	defaultName := inifile.DefaultName(settings)
 	for _, s := range inifile.Scan(doc) {
 		pairs := s.Managed(doc)
 		if s.Name() == "" || pairs[inifile.MarkerKey] == "" {

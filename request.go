@@ -120,12 +120,12 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 		var creds aws.Credentials
 		creds, err = retrieve(ctx, c.opts.Source, c.latest.Load() != nil)
 		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account, accountID: creds.AccountID}
+		if err == nil && remote.IsAccountID(g.account) && g.accountID != "" && g.accountID != g.account { // as of a gateway's reply
+			err = fmt.Errorf("chaim: the keys that came are for account %s", quoteShort(g.accountID))
+		}
 	}
 	if err != nil {
 		return nil, err
-	}
-	if remote.IsAccountID(c.opts.Account) && g.accountID != "" && g.accountID != c.opts.Account {
-		return nil, fmt.Errorf("chaim: the keys that came are for account %s", quoteShort(g.accountID))
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
 	return &g, nil

@@ -1,6 +1,7 @@
 package inifile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +9,8 @@ import (
 
 // DefaultSection belongs to the user, keeps settings, and is what programs read that name no profile. Either a scope has a
 // copy of its keys there, marked by [ScopeKey], or an account is set for good. It has no [MarkerKey], and fewer keys of it
-// are managed than of other sections: those that give access, expires, [SectionKey], [AliasKey] and [ScopeKey]. Settings
-// that chaim writes into its own sections, as region, are the user's here.
+// are managed than of other sections: those that give access, expires, [SectionKey], [AliasKey], [CopyKey] and [ScopeKey].
+// Settings that chaim writes into its own sections, as region, are the user's here.
 //
 // A scope comes after whoever was there first. When [Set] first writes [ScopeKey], managed lines that stand there already
 // get the prefix chaim_was_ to their keys, under which no reader knows them, and keep their place. [Delete] takes the
@@ -24,6 +25,9 @@ const (
 	AliasKey   = "alias"
 	CopyKey    = "chaim_copy" // of one that is kept: tells its keys from others
 )
+
+// DefaultName is that of the default account's section, by the keys of [DefaultSection]; empty where there is none.
+func DefaultName(pairs map[string]string) string { return cmp.Or(pairs[AliasKey], pairs[SectionKey]) }
 
 // HasAccess reports whether there is anything among the managed keys of a section that gives access.
 func HasAccess(pairs map[string]string) bool {

@@ -7,7 +7,6 @@
 package lease
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -74,7 +73,7 @@ func HasCopy(doc []byte) bool {
 		return isIntact || pairs[inifile.CopyKey] == CopyOf(pairs)
 	}
 	// Other tools leave no mark.
-	held, _, err := inifile.ReadManaged(doc, cmp.Or(pairs[inifile.AliasKey], pairs[inifile.SectionKey]))
+	held, _, err := inifile.ReadManaged(doc, inifile.DefaultName(pairs))
 	return err == nil && held[inifile.MarkerKey] != "" && held["aws_access_key_id"] == pairs["aws_access_key_id"]
 }
 
