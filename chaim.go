@@ -137,7 +137,6 @@ type Client struct {
 
 	ownsGateway bool
 	noGateway   error        // why there is none
-	isInMemory  bool         // has no profile
 	pace        *remote.Pace // nil for a client that does not share it with others
 
 	life    context.Context // ends with Close
@@ -276,9 +275,9 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 }
 
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is
-// empty for a client of [Each] that has no profile.
+// empty with [Options].NoProfile.
 func (c *Client) Profile() string {
-	if c.isInMemory {
+	if c.opts.NoProfile {
 		return ""
 	}
 	if name := c.profile.Load(); name != nil {
@@ -323,10 +322,10 @@ func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_DEFAULT_PROFILE (which
 // boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE, and an empty value for each variable
-// of this process that would win over them. It holds no keys, except for a client of [Each] that has no profile, where it is
+// of this process that would win over them. It holds no keys, except with [Options].NoProfile, where it is
 // [AwsCreds.Environ] of the current set. Append it to os.Environ() for an exec.Cmd.
 func (c *Client) Environ() []string {
-	if c.isInMemory {
+	if c.opts.NoProfile {
 		return c.Creds().Environ()
 	}
 	profile := "no-profile-of-chaim" // or a child would act on whatever account has the name

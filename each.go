@@ -192,6 +192,8 @@ func (e *each) check(accounts []Account) error {
 		return fmt.Errorf("chaim: %d accounts at a time are none", e.opts.Parallel)
 	case o.Account != "" || o.TempName != "" || o.Default || o.Keep || o.Source != nil:
 		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, TempName, Default, Keep and Source empty")
+	case o.NoProfile && e.opts.Profiles:
+		return errors.New("chaim: EachOptions.Profiles asks for what Options.NoProfile excludes")
 	}
 	for _, a := range accounts {
 		if err := checkAccount(asked(a)); err != nil {
@@ -240,7 +242,7 @@ func (e *each) lend(ctx context.Context, a Account, began *bool) error {
 	if err != nil {
 		return err
 	}
-	c.isInMemory, c.pace = !e.opts.Profiles, e.pace
+	c.opts.NoProfile, c.pace = !e.opts.Profiles, e.pace
 	return c.lend(ctx, func(ctx context.Context, c *Client) error {
 		*began = true
 		return e.fn(ctx, a, c)

@@ -59,6 +59,9 @@ type Options struct {
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
 	Keep bool
+	// NoProfile keeps the keys in memory only: the client is a provider of them, and no file is written but for what [Sweep]
+	// would remove. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
+	NoProfile bool
 	// NoRenew leaves keys alone until somebody asks for new ones, or for any after their end. A context made by
 	// [WithContext] ends when a set does.
 	NoRenew bool
@@ -139,6 +142,9 @@ func (o *Options) complete() error {
 		return fmt.Errorf("chaim: a profile has no form %s", o.Form)
 	case o.Form == Process && (o.Keep || o.Terrible):
 		return errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
+	}
+	if o.NoProfile && (o.TempName != "" || o.Terrible || o.Form != Keys || o.Default || o.Keep) {
+		return errors.New("chaim: Options.NoProfile goes with none of TempName, Terrible, Form, Default and Keep")
 	}
 	if s, isSTS := o.Source.(*STS); isSTS && s == nil {
 		return errors.New("chaim: Options.Source is a nil *STS")

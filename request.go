@@ -73,7 +73,7 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 // looks again.
 func (c *Client) lookup() (*grant, error) {
 	var doc []byte // stays empty without a profile
-	if !c.isInMemory {
+	if !c.opts.NoProfile {
 		var err error
 		if doc, err = c.file.Read(); err != nil {
 			return nil, err
@@ -81,7 +81,7 @@ func (c *Client) lookup() (*grant, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.written.section == "" && !c.isInMemory {
+	if c.written.section == "" && !c.opts.NoProfile {
 		c.findRivals()
 	}
 	name, err := c.claim(doc)

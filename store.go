@@ -37,7 +37,7 @@ type written struct {
 // store writes keys into the profile.
 func (c *Client) store(ctx context.Context, g grant) error {
 	var name string
-	if !c.isInMemory {
+	if !c.opts.NoProfile {
 		err := c.edit(ctx, func(doc []byte) (_ []byte, err error) {
 			if name, err = c.claim(doc); err != nil {
 				return nil, err
@@ -280,7 +280,7 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 
 // startWatching has a scope's profile looked after. The caller has c.mu.
 func (c *Client) startWatching() {
-	if c.opts.Keep || c.isInMemory || c.watcher != nil {
+	if c.opts.Keep || c.opts.NoProfile || c.watcher != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(c.life)
