@@ -21,6 +21,10 @@ var (
 	// ErrDenied: the gateway or STS refused whoever asks, either the token or keys, or the right to the account and role.
 	ErrDenied = remote.ErrDenied
 
+	// ErrUnreachable: the gateway, STS or the sign-in page did not answer, or something in between did in its place (502,
+	// 503, 504).
+	ErrUnreachable = remote.ErrUnreachable
+
 	// ErrExpired: the credentials are past their expiration and could not be renewed.
 	ErrExpired = remote.ErrExpired
 
@@ -62,9 +66,10 @@ func (e *GatewayError) Error() string {
 	return (&remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message}).Error()
 }
 
-// Is reports whether target is [ErrDenied] and the gateway refused the user rather than failed.
+// Is reports whether target is [ErrDenied] and the gateway refused the user rather than failed, or [ErrUnreachable] and
+// something answered in its place.
 func (e *GatewayError) Is(target error) bool {
-	return target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
+	return target == ErrUnreachable && remote.IsAway(e.StatusCode) || target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
 }
 
 // As hands out what else is known of a refusal, which only this module can ask for. See [errors.As].

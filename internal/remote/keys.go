@@ -13,8 +13,10 @@ import (
 
 // The conditions among the errors of this package that callers test for.
 var (
-	ErrDenied  = errors.New("chaim: denied")
-	ErrExpired = errors.New("chaim: credentials expired")
+	ErrDenied = errors.New("chaim: denied")
+	// ErrUnreachable: nobody answered, or something in between did.
+	ErrUnreachable = errors.New("chaim: unreachable")
+	ErrExpired     = errors.New("chaim: credentials expired")
 )
 
 var keyIDRule = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)

@@ -41,8 +41,10 @@ func (e *stsError) ErrorFault() smithy.ErrorFault {
 	return smithy.FaultClient
 }
 
-// Is reports whether target is [ErrDenied] and the keys or the role are the reason.
-func (e *stsError) Is(target error) bool { return target == ErrDenied && deniedCodes[e.code] }
+// Is reports whether target is [ErrDenied] and the keys or the role are the reason, or [ErrUnreachable] and STS is away.
+func (e *stsError) Is(target error) bool {
+	return target == ErrDenied && deniedCodes[e.code] || target == ErrUnreachable && IsAway(e.status)
+}
 
 // deniedCodes are those of https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html that are about who asks.
 var deniedCodes = map[string]bool{

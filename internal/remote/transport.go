@@ -85,7 +85,7 @@ func networkError(ctx context.Context, err error, secrets ...string) error {
 	case errors.As(err, &dns):
 		err = dns
 	case errors.As(err, &untrusted):
-		return final{scrub(untrusted.Error(), maxText, secrets...)}
+		err = final{scrub(untrusted.Error(), maxText, secrets...)}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = errors.New("no complete reply came back in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -93,7 +93,16 @@ func networkError(ctx context.Context, err error, secrets ...string) error {
 	default:
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	return errtext.Chain(scrub(errtext.Unprefixed(err), maxText, secrets...), err)
+	text := scrub(errtext.Unprefixed(err), maxText, secrets...)
+	if ctx.Err() != nil && !errors.Is(err, errAttemptTimeout) { // it was not given the time to answer
+		return errtext.Chain(text, err)
+	}
+	return errtext.Chain(text, ErrUnreachable, err)
+}
+
+// IsAway reports whether that status is what something in between answers for a server that is not there.
+func IsAway(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
 // ClientFor copies a program's HTTP client, nil for one of our own, with redirects refused. done closes what was opened.
