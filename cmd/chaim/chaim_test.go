@@ -1,0 +1,130 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"chaim": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setUp,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"gateway":  gateway,
+			"nosecret": noSecret,
+		},
+	})
+}
+
+type serverKey struct{}
+
+// setUp gives each script a gateway and an STS of its own, and the folder $AWS with the credentials file.
+func setUp(env *testscript.Env) error {
+	srv := chaimtest.NewServer(env.T().(testing.TB))
+	env.Values[serverKey{}] = srv
+	home := filepath.Join(env.WorkDir, "home")
+	aws := filepath.Join(home, ".aws")
+	if err := os.MkdirAll(aws, 0o700); err != nil {
+		return err
+	}
+	for _, variable := range srv.Environ(aws) {
+		name, value, _ := strings.Cut(variable, "=")
+		env.Setenv(name, value)
+	}
+	env.Setenv("HOME", home)
+	env.Setenv("AWS", aws)
+	env.Setenv("NO_COLOR", "1")
+	return nil
+}
+
+// gateway tells the script's double what to do, or looks at what it was asked:
+//
+//	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
+//	gateway latency DURATION | requests N | account ID NAME | role ALIAS NAME | close
+func gateway(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: gateway WHAT [ARG...]")
+	}
+	srv := ts.Value(serverKey{}).(*chaimtest.Server)
+	arg := func(i int) string {
+		if len(args) <= i {
+			ts.Fatalf("gateway %s: too few arguments", args[0])
+		}
+		return args[i]
+	}
+	number := func(i int) int {
+		n, err := strconv.Atoi(arg(i))
+		ts.Check(err)
+		return n
+	}
+	span := func(i int) time.Duration {
+		d, err := time.ParseDuration(arg(i))
+		ts.Check(err)
+		return d
+	}
+	switch args[0] {
+	case "refuse":
+		srv.Inject(-1, chaimtest.Refuse(arg(1)))
+	case "status":
+		n := -1
+		if len(args) > 2 {
+			n = number(2)
+		}
+		srv.Inject(n, chaimtest.Status(number(1)))
+	case "hang":
+		srv.Inject(-1, chaimtest.Hang())
+	case "clear":
+		srv.Clear()
+	case "expire-user":
+		srv.ExpireUser(srv.Settings().Username)
+	case "deny":
+		srv.Deny("", arg(1), arg(2))
+	case "lifetime":
+		srv.SetLifetime(span(1))
+	case "latency":
+		srv.SetLatency(span(1))
+	case "account":
+		srv.AddAccount(arg(1), arg(2))
+	case "role":
+		srv.AddRole(arg(1), arg(2))
+	case "advance":
+		srv.Advance(span(1))
+	case "close":
+		srv.Close()
+	case "requests":
+		if got := len(srv.Requests()); got != number(1) {
+			ts.Fatalf("%d requests, want %s: %v", got, args[1], srv.Requests())
+		}
+	default:
+		ts.Fatalf("gateway does not know %q", args[0])
+	}
+}
+
+// noSecret fails if there is a secret of the double in what the last command printed, or in one of the files.
+func noSecret(ts *testscript.TestScript, neg bool, files []string) {
+	for _, name := range append([]string{"stdout", "stderr"}, files...) {
+		text := ts.ReadFile(name)
+		for _, mark := range []string{"CANARY", "ca9a12e5-"} {
+			if has := strings.Contains(text, mark); has && !neg {
+				ts.Fatalf("a secret is in %s", name)
+			}
+		}
+	}
+	if neg {
+		ts.Fatalf("nosecret cannot be negated")
+	}
+}

@@ -1,0 +1,11 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands are all commands but those that cobra adds: help and completion.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.execCommand(),
+		a.versionCommand(),
+	}
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+)
+
+// completeAccountAndRole completes "ACCOUNT [ROLE]" by the accounts and roles that are held or parked. Nobody is asked.
+func (a *app) completeAccountAndRole(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case cmd.ArgsLenAtDash() >= 0:
+		return nil, cobra.ShellCompDirectiveDefault
+	case len(args) == 0:
+		return a.complete(cmd, nil, func(p chaim.Profile) string { return p.Account })
+	case len(args) == 1:
+		return a.completeRoles(cmd, args, "")
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRoles completes a role by the usual aliases and those of the profiles that are held.
+func (a *app) completeRoles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.complete(cmd, []string{"rro", "mpu", "spu", "apu"}, func(p chaim.Profile) string { return p.Role })
+}
+
+// completeProfiles completes names of profiles that are held, any number of them.
+func (a *app) completeProfiles(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	names, directive := a.complete(cmd, nil, func(p chaim.Profile) string { return p.Name })
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), directive
+}
+
+func (a *app) complete(cmd *cobra.Command, known []string, field func(chaim.Profile) string) ([]string, cobra.ShellCompDirective) {
+	_ = a.withClient(chaim.Options{}, func(c *chaim.Client) error {
+		profiles, err := c.MyAccountList(cmd.Context())
+		for _, p := range profiles {
+			known = append(known, field(p))
+		}
+		return err
+	})
+	slices.Sort(known)
+	known = slices.DeleteFunc(slices.Compact(known), func(text string) bool {
+		return text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+	})
+	return known, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+)
+
+// lending says how a program gets at the credentials.
+type lending struct {
+	request
+	alias     string
+	terrible  bool
+	isDefault bool
+	asProcess bool
+	asEnv     bool
+}
+
+func (a *app) execCommand() *cobra.Command {
+	var l lending
+	cmd := &cobra.Command{
+		Use:     "exec ACCOUNT [ROLE] [flags] [-- CMD [ARG...]]",
+		GroupID: groupWork,
+		Short:   "Run a program with credentials of an account, and take them away when it ends",
+		Long: `exec gets keys for the account and role, lends them to CMD, renews them while it runs, and removes them when it ends.
+Without CMD it starts your shell.
+
+CMD is told of a profile of the shared credentials file, and of no keys: AWS_PROFILE, AWS_DEFAULT_PROFILE, AWS_REGION,
+AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE are set, and variables that would win over them are not passed on.
+CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. A client of an AWS SDK that outlives its first keys needs --process.
+
+Signals are passed on to CMD, but for those that the terminal sends to it anyway. The exit code is that of CMD, or 128 and
+the number of the signal that ended it; 126 where CMD cannot be run and 127 where it is not found.`,
+		Example: `  chaim exec sredev -- aws s3 ls
+  chaim exec sredev mpu -d 4h -- terraform apply
+  chaim exec 111111111111 -r CrossAccountReadOnly -- python3 report.py
+  chaim exec sredev`,
+		ValidArgsFunction: a.completeAccountAndRole,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, program := splitAtDash(cmd, args)
+			account, err := l.takeArgs(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.exec(cmd.Context(), l, account, program)
+		},
+	}
+	l.addFlags(a, cmd)
+	f := cmd.Flags()
+	f.StringVarP(&l.alias, "alias", "a", "", "name of the profile (default tempname, or with a random suffix while that is taken)")
+	f.BoolVarP(&l.terrible, "terrible", "T", false, "also write aws_security_token, for old Ansible and Terraform")
+	f.BoolVarP(&l.isDefault, "default", "D", false, "also lend the keys to programs that name no profile, as [default]")
+	f.BoolVar(&l.asProcess, "process", false, "give the profile a credential_process, for programs that outlive a set of keys")
+	f.BoolVar(&l.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
+	cmd.MarkFlagsMutuallyExclusive("env", "process")
+	cmd.MarkFlagsMutuallyExclusive("env", "alias")
+	cmd.MarkFlagsMutuallyExclusive("env", "default")
+	cmd.MarkFlagsMutuallyExclusive("env", "terrible")
+	cmd.MarkFlagsMutuallyExclusive("process", "terrible")
+	return cmd
+}
+
+// splitAtDash returns the arguments before -- and after it.
+func splitAtDash(cmd *cobra.Command, args []string) (before, after []string) {
+	if n := cmd.ArgsLenAtDash(); n >= 0 {
+		return args[:n], args[n:]
+	}
+	return args, nil
+}
+
+// exec runs a program, or without one the user's shell, with credentials of an account.
+func (a *app) exec(ctx context.Context, l lending, account string, program []string) error {
+	if len(program) == 0 {
+		program = []string{shell()}
+	}
+	path, err := exec.LookPath(program[0])
+	if err != nil {
+		a.say("cannot run %q: %v", program[0], errors.Unwrap(err))
+		return silentError{cannotStart(err)}
+	}
+	opts := l.options(account)
+	opts.Logger = a.log
+	opts.TempName, opts.Terrible, opts.Default = l.alias, l.terrible, l.isDefault
+	if l.asProcess {
+		opts.Form = chaim.Process
+	}
+	opts.NoProfile, opts.NoRenew = l.asEnv, l.asEnv
+
+	var ended error
+	// The context given to the function is not for the program: what it does without valid keys is its own decision.
+	err = chaim.WithContext(ctx, opts, func(_ context.Context, c *chaim.Client) error {
+		cmd := exec.Command(path, program[1:]...)
+		cmd.Args[0] = program[0]
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
+		cmd.Env = childEnvironment(append(c.Environ(), "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+cmp.Or(l.role, "rro")))
+		ended = a.runProgram(ctx, cmd)
+		return nil
+	})
+	return errors.Join(ended, err)
+}
+
+// runProgram runs a program that gets the signals of this process. Its exit code becomes ours.
+func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
+	if err := a.signals.start(ctx, cmd); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		a.say("cannot run %q: %v", cmd.Path, err)
+		return silentError{cannotStart(err)}
+	}
+	err := a.signals.wait(cmd)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return silentError{endOf(exit)}
+	}
+	return err
+}
+
+// shell is the user's.
+func shell() string {
+	if runtime.GOOS == "windows" {
+		return cmp.Or(os.Getenv("COMSPEC"), "cmd.exe")
+	}
+	return cmp.Or(os.Getenv("SHELL"), "/bin/sh")
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os/exec"
+	"strings"
+
+	"github.com/chaim-go/chaim"
+)
+
+// The exit codes of all commands. Those above 125 are a shell's.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitDenied      = 3
+	exitUnreachable = 4
+	exitLocked      = 5
+	exitCannotRun   = 126
+	exitNotFound    = 127
+	exitSignal      = 128 // and the number of the signal
+)
+
+// usageError is a command line that makes no sense. Nothing has been touched because of it.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return "chaim: " + e.text }
+
+// silentError ends the command with a code, after everything has been said.
+type silentError struct{ code int }
+
+func (e silentError) Error() string { return "" }
+
+// exitCode is that of a command that ended with err.
+func exitCode(err error) int {
+	var silent silentError
+	var caught signalError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &silent) && silent.code != 0:
+		return silent.code
+	case errors.As(err, &caught):
+		return caught.exitCode()
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	case errors.Is(err, chaim.ErrDenied):
+		return exitDenied
+	case errors.Is(err, chaim.ErrLocked):
+		return exitLocked
+	case errors.Is(err, chaim.ErrUnreachable):
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// cannotStart is the exit code for a program that err kept from being started.
+func cannotStart(err error) int {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return exitNotFound
+	}
+	return exitCannotRun
+}
+
+// explain says on stderr what went wrong, and what may help.
+func (a *app) explain(err error, code int) {
+	if err == nil || errors.Is(err, context.Canceled) && code > exitSignal {
+		return
+	}
+	text := strings.TrimSpace(err.Error())
+	if text == "" {
+		return
+	}
+	for line := range strings.Lines(text) {
+		a.say("%s", strings.TrimPrefix(strings.TrimSpace(line), "chaim: "))
+	}
+	switch {
+	case code == exitUsage:
+		a.say("see 'chaim help'")
+	case errors.Is(err, chaim.ErrNotConfigured):
+		a.say("'chaim init' sets up a gateway")
+	case code == exitUnreachable:
+		a.say("'chaim doctor' looks for the reason")
+	}
+}

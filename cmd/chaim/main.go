@@ -1,0 +1,180 @@
+// Command chaim borrows AWS credentials for as long as a program runs, or keeps them as a profile until they expire.
+//
+// "chaim help" lists its commands; the README of the module has them in a table.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/chaim-go/chaim"
+)
+
+func main() {
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, log: slog.New(slog.DiscardHandler)}
+	os.Exit(a.run(os.Args[1:]))
+}
+
+// app is one run of the command.
+type app struct {
+	in       *os.File
+	out, err *os.File // data, talk
+	signals  *relay
+
+	isRunning bool // flags and arguments have been found right
+
+	verbosity          int
+	logFile, logFormat string
+	log                *slog.Logger
+	closeLog           func() error // nil without a log file
+}
+
+// run runs the command with these arguments and returns its exit code.
+func (a *app) run(args []string) int {
+	if err := forbidCoreDumps(); err != nil {
+		a.say("core dumps of this process, which would hold keys, cannot be switched off: %v", err)
+	}
+	ctx, signals := relaySignals(context.Background())
+	defer signals.close()
+	a.signals = signals
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !a.isRunning {
+		err = usageError{strings.TrimPrefix(err.Error(), "chaim: ") + "; usage: " + cmd.UseLine()}
+	}
+	if a.closeLog != nil {
+		err = errors.Join(err, a.closeLog())
+	}
+	code := exitCode(err)
+	a.explain(err, code)
+	return code
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "chaim COMMAND",
+		Short: "Borrow AWS credentials for as long as a piece of work runs",
+		Long: `chaim gets temporary AWS credentials for an account and a role from a chaim gateway or from AWS STS, lends them to a
+program as a profile of the shared credentials file, renews them while it runs, and takes them away when it ends.
+
+What it prints for programs goes to stdout, what it says to people to stderr.
+
+Exit codes: 0 success, 1 failed, 2 wrong usage, 3 denied, 4 gateway or AWS unreachable, 5 credentials file locked;
+of exec also 126 (CMD cannot be run), 127 (CMD not found), and otherwise those of CMD, where a signal N is 128+N.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.openLog() },
+		Args:              cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			text := fmt.Sprintf("there is no command %q", args[0])
+			if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+				text += "; did you mean " + strings.Join(similar, " or ") + "?"
+			}
+			return usageError{text}
+		},
+		SuggestionsMinimumDistance: 2,
+	}
+	flags := root.PersistentFlags()
+	flags.CountVarP(&a.verbosity, "verbose", "v", "say what happens (-v), and in detail (-vv)")
+	flags.StringVar(&a.logFile, "log-file", "", "append the log to this `FILE`, with mode 0600")
+	flags.StringVar(&a.logFormat, "log-format", "text", "format of the log: text or json")
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddGroup(
+		&cobra.Group{ID: groupWork, Title: "Run programs with credentials:"},
+		&cobra.Group{ID: groupProfiles, Title: "Profiles for the day:"},
+		&cobra.Group{ID: groupPrograms, Title: "Credentials for programs and browsers:"},
+		&cobra.Group{ID: groupSetUp, Title: "Set up and look after:"},
+	)
+	root.SetHelpCommandGroupID(groupSetUp)
+	root.SetCompletionCommandGroupID(groupSetUp)
+	root.AddCommand(a.commands()...)
+	for _, cmd := range append(root.Commands(), root) {
+		run := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.isRunning = true
+			return run(cmd, args)
+		}
+	}
+	return root
+}
+
+// The groups of the help text.
+const (
+	groupWork     = "work"
+	groupProfiles = "profiles"
+	groupPrograms = "programs"
+	groupSetUp    = "set-up"
+)
+
+// openLog makes the log that the flags ask for: warnings go to stderr, more with -v, and from a level further down to the
+// log file.
+func (a *app) openLog() error {
+	levels := []slog.Level{slog.LevelWarn, slog.LevelInfo, slog.LevelDebug}
+	n := min(a.verbosity, len(levels)-1)
+	if a.logFormat != "text" && a.logFormat != "json" {
+		return fmt.Errorf("--log-format is text or json, not %q", a.logFormat)
+	}
+	talk := a.handler(a.err, levels[n], true)
+	if a.logFile == "" {
+		a.log = slog.New(talk)
+		return nil
+	}
+	file, err := os.OpenFile(a.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("chaim: log file: %w", err)
+	}
+	a.closeLog = file.Close
+	a.log = slog.New(slog.NewMultiHandler(talk, a.handler(file, levels[min(n+1, len(levels)-1)], false)))
+	return nil
+}
+
+func (a *app) handler(w io.Writer, level slog.Level, isTalk bool) slog.Handler {
+	opts := &slog.HandlerOptions{Level: level}
+	if a.logFormat == "json" {
+		return slog.NewJSONHandler(w, opts)
+	}
+	if isTalk { // who reads along knows the time
+		opts.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
+			if len(groups) == 0 && attr.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return attr
+		}
+	}
+	return slog.NewTextHandler(w, opts)
+}
+
+// say tells people something on stderr.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.err, "chaim: "+format+"\n", args...)
+}
+
+// isTerminal reports whether a person reads or writes there.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// withClient runs fn with a client that is closed afterwards. An empty account makes one for what there is already.
+func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err error) {
+	opts.Logger = a.log
+	c, err := chaim.New(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return fn(c)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/chaim-go/chaim"
+)
+
+// request is what credentials are asked for, as flags say it.
+type request struct {
+	role     string
+	duration duration
+	region   string
+	insecure bool
+}
+
+// addFlags gives cmd the flags of a request.
+func (r *request) addFlags(a *app, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&r.role, "role", "r", "", "role name, alias such as rro or mpu, or role ARN (default rro)")
+	f.VarP(&r.duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
+	f.StringVarP(&r.region, "region", "R", "", "AWS region of the profile (default that of the gateway)")
+	f.BoolVar(&r.insecure, "insecure", false, "accept a gateway that is plain http and not on this machine")
+	_ = cmd.RegisterFlagCompletionFunc("role", a.completeRoles)
+}
+
+// options are those of a client for an account.
+func (r *request) options(account string) chaim.Options {
+	return chaim.Options{
+		Account: account, Role: r.role, Duration: time.Duration(r.duration), Region: r.region, AllowInsecure: r.insecure,
+	}
+}
+
+// takeArgs takes the account, and the role that may stand after it in place of the flag.
+func (r *request) takeArgs(cmd *cobra.Command, args []string) (account string, err error) {
+	switch {
+	case len(args) == 0:
+		return "", usageError{"which account? usage: " + cmd.UseLine()}
+	case len(args) > 2:
+		return "", usageError{fmt.Sprintf("%q is one argument too many; usage: %s", args[2], cmd.UseLine())}
+	case args[0] == "":
+		return "", usageError{"the account is empty; usage: " + cmd.UseLine()}
+	case len(args) == 2 && r.role != "" && r.role != args[1]:
+		return "", usageError{fmt.Sprintf("which role, %q or %q?", args[1], r.role)}
+	case len(args) == 2:
+		r.role = args[1]
+	}
+	return args[0], nil
+}
+
+// duration is a flag with the lifetime of keys.
+type duration time.Duration
+
+var _ pflag.Value = (*duration)(nil)
+
+// Set reads what gateways and STS take: hours, seconds, or a time with units.
+func (d *duration) Set(text string) error {
+	text = strings.TrimSpace(text)
+	value, err := time.ParseDuration(text)
+	if n, isNumber := strconv.Atoi(text); isNumber == nil {
+		value, err = time.Duration(n)*time.Second, nil
+		if n >= 1 && n <= 12 {
+			value = time.Duration(n) * time.Hour
+		}
+	}
+	if err != nil || value < 15*time.Minute || value > 12*time.Hour || value%time.Second != 0 {
+		return fmt.Errorf("%q is not between 15 minutes and 12 hours, such as 1h30m, 2 (hours) or 5400 (seconds)", text)
+	}
+	*d = duration(value)
+	return nil
+}
+
+func (d *duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return time.Duration(*d).String()
+}
+
+func (d *duration) Type() string { return "DURATION" }
