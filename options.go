@@ -134,7 +134,7 @@ func (o *Options) complete() error {
 	if err := checkDuration(o.Duration); err != nil {
 		return err
 	}
-	if o.Region != "" && !regionRule.MatchString(o.Region) {
+	if o.Region != "" && !regionRule().MatchString(o.Region) {
 		return fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(o.Region))
 	}
 	switch {

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -115,7 +115,7 @@ func settingsFromEnv() (s Settings, found bool) {
 	return s, found
 }
 
-var regionRule = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+){1,4}$`)
+var regionRule = lazyregexp.New(`^[a-z]{2,}(-[a-z0-9]+){1,4}$`)
 
 // endpoint returns the gateway's URL, ending in a slash, once it is safe to send the token there. where names the
 // source of the settings for the error.
@@ -137,7 +137,7 @@ func (s *Settings) endpoint(where string, allowInsecure bool) (string, error) {
 	}
 	region := cmp.Or(s.Region, defaultRegion)
 	switch {
-	case !regionRule.MatchString(region):
+	case !regionRule().MatchString(region):
 		return "", fmt.Errorf("chaim: region %q in %s is not an AWS region name", region, where)
 	case s.Endpoint != "":
 		return remote.CheckGatewayURL(s.Endpoint, where, allowInsecure)
@@ -185,7 +185,7 @@ func ParseInit(init string) (Settings, error) {
 }
 
 // sdkKeys begin the keys that mean something to an AWS SDK, or to chaim, in a section that belongs to the user.
-var sdkKeys = regexp.MustCompile(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|cli_|credential|defaults_|disable_|duration|ec2_|endpoint|expire|external_id|ignore_|login_|max_attempts|metadata_|mfa_|output|parameter_|region|request_|response_|retry_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
+var sdkKeys = lazyregexp.New(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|cli_|credential|defaults_|disable_|duration|ec2_|endpoint|expire|external_id|ignore_|login_|max_attempts|metadata_|mfa_|output|parameter_|region|request_|response_|retry_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
 
 // Store writes the settings into the section [default] of the credentials file, where each client finds them that is given
 // no others, with Extra under its own names. dir is as in [Options].Dir. Settings that are empty in s are removed there,
@@ -213,7 +213,7 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Extra)) {
 		key := strings.ToLower(name)
-		if _, isField := own[key]; isField || sdkKeys.MatchString(key) {
+		if _, isField := own[key]; isField || sdkKeys().MatchString(key) {
 			return fmt.Errorf("chaim: %s would mean something else to chaim or an AWS SDK: leave it out of Settings.Extra", quoteShort(name))
 		}
 		if value := s.Extra[name]; value != "" {

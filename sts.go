@@ -10,13 +10,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
 )
@@ -55,9 +55,9 @@ type STS struct {
 var _ aws.CredentialsProvider = (*STS)(nil)
 
 var (
-	sessionNameRule  = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalIDRule   = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
-	roleResourceRule = regexp.MustCompile(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
+	sessionNameRule  = lazyregexp.New(`^[\w+=,.@-]{2,64}$`)
+	externalIDRule   = lazyregexp.New(`^[\w+=,.@:/-]{2,}$`)
+	roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
 )
 
 // check refuses what STS would, before anybody is asked.
@@ -66,15 +66,15 @@ func (s *STS) check() (arn.ARN, error) {
 	isAWS := err == nil && partition.Region(role.Partition) != ""
 	switch {
 	case err != nil, strings.ContainsFunc(s.RoleARN, func(r rune) bool { return r <= 0x20 || r > 0x7e }),
-		isAWS && (role.Service != "iam" || !remote.IsAccountID(role.AccountID) || !roleResourceRule.MatchString(role.Resource)):
+		isAWS && (role.Service != "iam" || !remote.IsAccountID(role.AccountID) || !roleResourceRule().MatchString(role.Resource)):
 		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", quoteShort(s.RoleARN))
-	case s.Region != "" && !regionRule.MatchString(s.Region):
+	case s.Region != "" && !regionRule().MatchString(s.Region):
 		return role, fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(s.Region))
-	case s.SessionName != "" && !sessionNameRule.MatchString(s.SessionName):
+	case s.SessionName != "" && !sessionNameRule().MatchString(s.SessionName):
 		return role, fmt.Errorf("chaim: session name %s is not 2 to 64 letters, digits and _ + = , . @ -", quoteShort(s.SessionName))
-	case s.SourceIdentity != "" && !sessionNameRule.MatchString(s.SourceIdentity):
+	case s.SourceIdentity != "" && !sessionNameRule().MatchString(s.SourceIdentity):
 		return role, fmt.Errorf("chaim: source identity %s is not 2 to 64 letters, digits and _ + = , . @ -", quoteShort(s.SourceIdentity))
-	case s.ExternalID != "" && !externalIDRule.MatchString(s.ExternalID):
+	case s.ExternalID != "" && !externalIDRule().MatchString(s.ExternalID):
 		return role, errors.New("chaim: external id is not two or more letters, digits and _ + = , . @ : / -")
 	case s.Policy != "" && json.Unmarshal([]byte(s.Policy), new(map[string]any)) != nil:
 		return role, errors.New("chaim: session policy is not a JSON object")
@@ -136,7 +136,7 @@ func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	if cfg.Region != "" && !regionRule.MatchString(cfg.Region) {
+	if cfg.Region != "" && !regionRule().MatchString(cfg.Region) {
 		return cfg, fmt.Errorf("chaim: region %s of the AWS SDK's configuration is not an AWS region name", quoteShort(cfg.Region))
 	}
 	return cfg, nil

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 const (
@@ -111,12 +113,12 @@ func (ask *roleAsk) trusted(t trust, caller *key) *stsError {
 type constraint struct {
 	name     string // in the request
 	min, max int    // characters
-	pattern  *regexp.Regexp
+	pattern  func() *regexp.Regexp
 	secret   bool
 }
 
-// pattern compiles a regular expression for the whole value.
-func pattern(text string) *regexp.Regexp { return regexp.MustCompile("^" + text + "$") }
+// pattern is a regular expression for the whole value.
+func pattern(text string) func() *regexp.Regexp { return lazyregexp.New("^" + text + "$") }
 
 var (
 	constraints = []constraint{
@@ -129,14 +131,14 @@ var (
 	tagKey   = constraint{"Key", 1, 128, pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]+`), false}
 	tagValue = constraint{"Value", 0, 256, pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`), false}
 
-	roleARN   = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[!-~]+/)?([\w+=,.@-]{1,64})$`)
-	policyARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/(?:[!-~]+/)?[\w+=,.@-]{1,128}$`)
+	roleARN   = lazyregexp.New(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[!-~]+/)?([\w+=,.@-]{1,64})$`)
+	policyARN = lazyregexp.New(`^arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/(?:[!-~]+/)?[\w+=,.@-]{1,128}$`)
 
-	parameterName = regexp.MustCompile(`^(RoleArn|RoleSessionName|DurationSeconds|ExternalId|SourceIdentity|` +
+	parameterName = lazyregexp.New(`^(RoleArn|RoleSessionName|DurationSeconds|ExternalId|SourceIdentity|` +
 		`SerialNumber|TokenCode|Policy|PolicyArns\.member\.\d+\.arn|Tags\.member\.\d+\.(Key|Value)|` +
 		`TransitiveTagKeys\.member\.\d+|MinimumSessionTokenSize|` +
 		`ProvidedContexts\.member\.\d+\.(ProviderArn|ContextAssertion))$`)
-	secretParameter = regexp.MustCompile(`^(ExternalId|TokenCode|Policy|.*\.ContextAssertion)$`)
+	secretParameter = lazyregexp.New(`^(ExternalId|TokenCode|Policy|.*\.ContextAssertion)$`)
 )
 
 // knownParameters returns the parameters of AssumeRole for the record. A form may hold anything, so names that are not
@@ -145,9 +147,9 @@ func knownParameters(form url.Values) map[string]string {
 	known := map[string]string{}
 	for name, values := range form {
 		switch {
-		case secretParameter.MatchString(name) && parameterName.MatchString(name):
+		case secretParameter().MatchString(name) && parameterName().MatchString(name):
 			known[name] = hidden
-		case parameterName.MatchString(name):
+		case parameterName().MatchString(name):
 			known[name] = values[0]
 		}
 	}
@@ -182,15 +184,15 @@ func (c *constraint) check(name, value string) *stsError {
 		return unmet(value, name, fmt.Sprintf("have length greater than or equal to %d", c.min), c.secret)
 	case n > c.max:
 		return unmet(value, name, fmt.Sprintf("have length less than or equal to %d", c.max), c.secret)
-	case !c.pattern.MatchString(value):
-		text := strings.TrimSuffix(strings.TrimPrefix(c.pattern.String(), "^"), "$")
+	case !c.pattern().MatchString(value):
+		text := strings.TrimSuffix(strings.TrimPrefix(c.pattern().String(), "^"), "$")
 		return unmet(value, name, "satisfy regular expression pattern: "+text, c.secret)
 	}
 	return nil
 }
 
 func parseRoleARN(arn string) (partition, account, role string, ok bool) {
-	m := roleARN.FindStringSubmatch(arn)
+	m := roleARN().FindStringSubmatch(arn)
 	if m == nil {
 		return "", "", "", false
 	}
@@ -276,7 +278,7 @@ func checkPolicies(form url.Values) *stsError {
 		return err
 	}
 	for _, arn := range arns {
-		if !policyARN.MatchString(arn) {
+		if !policyARN().MatchString(arn) {
 			return invalid("%s is invalid", arn)
 		}
 	}

@@ -5,11 +5,12 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 const (
@@ -155,13 +156,13 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var accountID = lazyregexp.New(`^[0-9]{12}$`)
 
 // AddAccount adds an account, or replaces the one with the same id or name and what was required for it. roles are the
 // full names of the roles it has; none means every role the gateway knows: the four default ones and those of AddRole.
 // It panics unless id has 12 digits.
 func (s *Server) AddAccount(id, name string, roles ...string) {
-	if !accountID.MatchString(id) {
+	if !accountID().MatchString(id) {
 		panic(fmt.Sprintf("chaimtest: account id %q does not have 12 digits", id))
 	}
 	s.mu.Lock()
@@ -249,7 +250,7 @@ func (s *Server) AddKeys(account, user string) aws.Credentials {
 	id := account
 	if a := s.world.account(account); a != nil {
 		id = a.id
-	} else if !accountID.MatchString(account) {
+	} else if !accountID().MatchString(account) {
 		panic(fmt.Sprintf("chaimtest: no account %q", account))
 	}
 	k := &key{account: id, user: user, secret: newSecret(30)}

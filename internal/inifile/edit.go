@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 // CheckValue refuses what would need quoting, as readers disagree on quotes: only printable ASCII that no reader takes
@@ -60,7 +61,7 @@ func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
 }
 
 // keyRule matches keys that need no quoting and that every reader compares alike.
-var keyRule = regexp.MustCompile(`^[a-z0-9_.-]{1,64}$`)
+var keyRule = lazyregexp.New(`^[a-z0-9_.-]{1,64}$`)
 
 // SetKeys returns doc with pairs in the section, whatever their keys mean: in place where a key stands, in any case of
 // its letters, and else below the last line that is owned or below the header. Keys that are owned and not in pairs are
@@ -68,7 +69,7 @@ var keyRule = regexp.MustCompile(`^[a-z0-9_.-]{1,64}$`)
 // case. Unlike [Set] it does not care which keys an SDK would use, so it is for settings only.
 func SetKeys(doc []byte, name string, pairs []Pair, owned func(key string) bool) ([]byte, error) {
 	for _, p := range pairs {
-		if !keyRule.MatchString(p.Key) {
+		if !keyRule().MatchString(p.Key) {
 			return nil, fmt.Errorf("chaim: key %q is not 1 to 64 lower-case letters, digits and _ . -", p.Key)
 		}
 	}
@@ -128,9 +129,9 @@ func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
 
 var (
 	// oddBlankRule matches what ends a line, or is passed over, for some readers only.
-	oddBlankRule = regexp.MustCompile(`\r([^\n]|$)|[\x1c-\x1f\x{feff}]`)
+	oddBlankRule = lazyregexp.New(`\r([^\n]|$)|[\x1c-\x1f\x{feff}]`)
 	// plainHeaderRule matches what all readers take for a header.
-	plainHeaderRule = regexp.MustCompile(`^\[[^][#;]*\][ \t]*([ \t][#;][^][]*)?\r?\n?$`)
+	plainHeaderRule = lazyregexp.New(`^\[[^][#;]*\][ \t]*([ \t][#;][^][]*)?\r?\n?$`)
 )
 
 // openSection returns the one section of that name and its lines, or nil. It refuses a section out of which some reader
@@ -144,11 +145,11 @@ func openSection(doc []byte, sections []Section, name string, owns func(key, val
 	next, _ := cutLine(doc[s.end:])
 	var why string
 	switch {
-	case oddBlankRule.Match(doc[s.start:s.end]):
+	case oddBlankRule().Match(doc[s.start:s.end]):
 		why = "has a carriage return without a line feed, or another character that only some SDKs pass over: remove it"
-	case len(next) > 0 && !plainHeaderRule.Match(next):
+	case len(next) > 0 && !plainHeaderRule().Match(next):
 		why = "stands above a header that some SDKs misread: leave nothing but the name in brackets on that line"
-	case s.start > 0 && doc[s.start-1] != '\n' || !plainHeaderRule.Match(header) || !bytes.HasPrefix(header, []byte("["+name+"]")):
+	case s.start > 0 && doc[s.start-1] != '\n' || !plainHeaderRule().Match(header) || !bytes.HasPrefix(header, []byte("["+name+"]")):
 		why = "has a header that some SDKs misread: leave nothing but [" + name + "] on that line"
 	}
 	if why != "" {

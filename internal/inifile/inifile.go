@@ -6,12 +6,13 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"gopkg.in/ini.v1"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 // Section is where one section stands in a document: from the first byte of its header's line to the first byte of the
@@ -45,12 +46,12 @@ var managedKeys = map[string]bool{
 }
 
 // processRule is a command that prints the file of a scope, as against one of the user's.
-var processRule = regexp.MustCompile(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\].*-[A-Z2-7]{26}\.json['"]$`)
+var processRule = lazyregexp.New(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\].*-[A-Z2-7]{26}\.json['"]$`)
 
 func isManaged(key, value string) bool { return managedKeys[key] || givesAccess(key, value) }
 
 func givesAccess(key, value string) bool {
-	return accessKeys[key] || key == ProcessKey && processRule.MatchString(value)
+	return accessKeys[key] || key == ProcessKey && processRule().MatchString(value)
 }
 
 // ownerOf returns the rule by which lines of the section of that name are managed.
@@ -61,11 +62,11 @@ func ownerOf(name string) func(key, value string) bool {
 	return isManaged
 }
 
-var decisiveKeys = regexp.MustCompile(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)
+var decisiveKeys = lazyregexp.New(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)
 
 // IsDecisive reports whether a key in lower case is one in place of which, or along with which, some SDK ignores the
 // keys of its section.
-func IsDecisive(key string) bool { return decisiveKeys.MatchString(key) }
+func IsDecisive(key string) bool { return decisiveKeys().MatchString(key) }
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
@@ -116,7 +117,7 @@ func Scan(doc []byte) []Section {
 }
 
 // commentRule matches what all readers take for a comment.
-var commentRule = regexp.MustCompile(`^[ \t]*[#;]`)
+var commentRule = lazyregexp.New(`^[ \t]*[#;]`)
 
 // isBlank is what some reader passes over at the ends of a line: Python takes the separators of ASCII for blanks, and
 // JavaScript the byte order mark.
@@ -234,7 +235,7 @@ func (s *Section) lines(doc []byte, owns func(key, value string) bool) iter.Seq[
 			}
 			isNested := l.indented && parent.kind == foreignLine
 			switch {
-			case len(bytes.TrimSpace(line)) == 0 || commentRule.Match(line):
+			case len(bytes.TrimSpace(line)) == 0 || commentRule().Match(line):
 				l.kind = quietLine
 			case !isNested && owns(l.Key, l.Value), l.indented && parent.kind == ownLine && l.Key == "":
 				l.kind = ownLine

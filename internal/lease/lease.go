@@ -14,7 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -37,8 +37,8 @@ const (
 )
 
 var (
-	markRule = regexp.MustCompile(`^([A-Z2-7]{26})-[0-9a-f]{16}-([0-9a-f]{16})$`)
-	fileRule = regexp.MustCompile(`^-([A-Z2-7]{26})(\.lease|\.json)$`)
+	markRule = lazyregexp.New(`^([A-Z2-7]{26})-[0-9a-f]{16}-([0-9a-f]{16})$`)
+	fileRule = lazyregexp.New(`^-([A-Z2-7]{26})(\.lease|\.json)$`)
 )
 
 // Scope is what a section tells of the scope that wrote it.
@@ -91,7 +91,7 @@ func (s Scope) String() string { return s.ID + "-" + s.access + "-" + s.place }
 
 // Of returns the scope of a section, and whether the section is still as that wrote it.
 func Of(pairs map[string]string) (s Scope, isIntact bool) {
-	match := markRule.FindStringSubmatch(pairs[inifile.ScopeKey])
+	match := markRule().FindStringSubmatch(pairs[inifile.ScopeKey])
 	if match == nil {
 		return Scope{}, false
 	}
@@ -120,7 +120,7 @@ func (f Files) Path(id, extension string) string {
 // idIn returns the id of the scope that the name of a file is made of, or "".
 func (f Files) idIn(name string) string {
 	rest, isOurs := strings.CutPrefix(name, f.base)
-	match := fileRule.FindStringSubmatch(rest)
+	match := fileRule().FindStringSubmatch(rest)
 	if !isOurs || match == nil {
 		return ""
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/pyliteral"
 )
 
@@ -189,10 +189,10 @@ func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	return r, err
 }
 
-var accountIDRule = regexp.MustCompile(`^[0-9]{12}$`)
+var accountIDRule = lazyregexp.New(`^[0-9]{12}$`)
 
 // IsAccountID reports whether a text is the id of an AWS account.
-func IsAccountID(text string) bool { return accountIDRule.MatchString(text) }
+func IsAccountID(text string) bool { return accountIDRule().MatchString(text) }
 
 // parseKeys takes all of a set of keys out of a reply, or none of it.
 func parseKeys(reply pyliteral.Dict, account string) (GatewayKeys, error) {

@@ -6,23 +6,23 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
 var (
-	apiRule   = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
-	stageRule = regexp.MustCompile(`^[A-Za-z0-9_$-]{1,128}$`)
+	apiRule   = lazyregexp.New(`^[A-Za-z0-9]{1,64}$`)
+	stageRule = lazyregexp.New(`^[A-Za-z0-9_$-]{1,128}$`)
 )
 
 // APIGatewayURL is that of a stage of an API, ending in a slash. where names the source of the two for the error.
 func APIGatewayURL(api, stage, region, where string) (string, error) {
 	switch {
-	case !apiRule.MatchString(api):
+	case !apiRule().MatchString(api):
 		return "", fmt.Errorf("chaim: API id %q in %s is not letters and digits", api, where)
-	case !stageRule.MatchString(stage):
+	case !stageRule().MatchString(stage):
 		return "", fmt.Errorf("chaim: stage %q in %s is not an API Gateway stage name", stage, where)
 	}
 	domain, _ := partition.Domains(region)

@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
@@ -42,12 +42,12 @@ func ConsoleOf(region string) Console {
 	return c
 }
 
-var subdomains = regexp.MustCompile(`^(?:[a-z0-9-]+\.)*$`)
+var subdomains = lazyregexp.New(`^(?:[a-z0-9-]+\.)*$`)
 
 // isAt reports whether u is an https URL of that host or one below it.
 func isAt(u *url.URL, host string) bool {
 	below, ok := strings.CutSuffix(strings.ToLower(u.Host), host)
-	return ok && subdomains.MatchString(below) && u.Scheme == "https" && u.User == nil
+	return ok && subdomains().MatchString(below) && u.Scheme == "https" && u.User == nil
 }
 
 // Destination returns the URL of a page of the console, given as that, or as a path and query. Empty is the home page.

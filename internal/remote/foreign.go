@@ -27,7 +27,7 @@ func Foreign(err error) error {
 	if before, _, isQuoting := strings.Cut(text, "output:"); isQuoting { // of a credential_process
 		text = before + "[output]"
 	}
-	text = userInfo.ReplaceAllLiteralString(namedSecret.ReplaceAllString(text, "${1}"+hidden), "://"+hidden+"@")
+	text = userInfo().ReplaceAllLiteralString(namedSecret().ReplaceAllString(text, "${1}"+hidden), "://"+hidden+"@")
 	return &foreign{"chaim: " + scrubSDK(text), err}
 }
 

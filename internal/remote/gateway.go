@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/pyliteral"
 )
 
@@ -79,9 +79,9 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 }
 
 // userToken matches what gateways make users' tokens of, as a refusal may quote one that is not ours.
-var userToken = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+var userToken = lazyregexp.New(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
-func hideTokens(text string) string { return userToken.ReplaceAllLiteralString(text, hidden) }
+func hideTokens(text string) string { return userToken().ReplaceAllLiteralString(text, hidden) }
 
 // parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
 func parseText(text string) (pyliteral.Dict, error) {
@@ -122,7 +122,7 @@ func kindOfBody(resp *http.Response, body []byte) string {
 	return fmt.Sprintf("%s (%d bytes)", kind, len(body))
 }
 
-var exceptionName = regexp.MustCompile(`^(?:Error )?([A-Z][a-z]*[A-Z][A-Za-z]*)$`)
+var exceptionName = lazyregexp.New(`^(?:Error )?([A-Z][a-z]*[A-Z][A-Za-z]*)$`)
 
 // exceptionKind finds the innermost exception name in a text such as
 // "doStart: Error CredentialsGenerationFail: buildCredentials error: IncorrectCredentials: usertoken has expired",
@@ -132,7 +132,7 @@ func exceptionKind(text string) (kind, message string) {
 	rest := text
 	for {
 		link, tail, ok := strings.Cut(rest, ": ")
-		name := exceptionName.FindStringSubmatch(link)
+		name := exceptionName().FindStringSubmatch(link)
 		switch {
 		case !ok:
 			return kind, message

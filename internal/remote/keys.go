@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 // The conditions among the errors of this package that callers test for.
@@ -19,7 +19,7 @@ var (
 	ErrExpired     = errors.New("chaim: credentials expired")
 )
 
-var keyIDRule = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
+var keyIDRule = lazyregexp.New(`^[A-Za-z0-9_]{16,128}$`)
 
 // MalformedKeys names a field that a set of temporary keys cannot have like that, or nothing.
 func MalformedKeys(id, secret, token string) string {
@@ -30,7 +30,7 @@ func MalformedKeys(id, secret, token string) string {
 			return f.name
 		}
 	}
-	if !keyIDRule.MatchString(id) {
+	if !keyIDRule().MatchString(id) {
 		return "access key id"
 	}
 	return ""

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
@@ -29,7 +29,7 @@ import (
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 const maxChained = time.Hour
 
-var tokenCodeRule = regexp.MustCompile(`^[0-9]{6}$`)
+var tokenCodeRule = lazyregexp.New(`^[0-9]{6}$`)
 
 // RoleRequest is a checked STS of the package chaim, which describes the fields, with its defaults filled in. Keys give
 // errors that are fit to be shown.
@@ -133,7 +133,7 @@ func (r *RoleRequest) input(ctx context.Context) (*sts.AssumeRoleInput, error) {
 	}
 	if r.TokenCode != nil {
 		code, err := r.TokenCode(ctx)
-		if err == nil && !tokenCodeRule.MatchString(code) {
+		if err == nil && !tokenCodeRule().MatchString(code) {
 			err = errors.New("it is not six digits")
 		}
 		if err != nil {

@@ -4,8 +4,9 @@ package remote
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 const (
@@ -18,12 +19,12 @@ const secretName = `(?:secret|token|passw|key|credential|authorization)`
 
 var (
 	// An AWS secret access key has 40 characters, a session token hundreds.
-	looksSecret = regexp.MustCompile(`[A-Za-z0-9+/=_%\\-]{40,}`)
+	looksSecret = lazyregexp.New(`[A-Za-z0-9+/=_%\\-]{40,}`)
 	// So may the end of an ARN.
-	arnRule = regexp.MustCompile(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
+	arnRule = lazyregexp.New(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
 	// What a provider read, when it quotes that: a value after the name of a secret, in JSON, Python, XML, INI files,
 	// headers, URLs and arguments. A colon and a space may also stand before a sentence, unless the name leaves no doubt.
-	namedSecret = regexp.MustCompile(`(?i)(` + strings.Join([]string{
+	namedSecret = lazyregexp.New(`(?i)(` + strings.Join([]string{
 		`\\*["'][\w-]*` + secretName + `[\w-]*\\*["']\s*[:=]\s*`,
 		`[\w-]*` + secretName + `[\w-]*(?:\s*=\s*|:)`,
 		`[\w-]*(?:secret[\w-]*|passw\w*|session[_-]?token|security[_-]token|authorization):\s+(?:bearer\s+|basic\s+)?`,
@@ -31,7 +32,7 @@ var (
 		`--[\w-]*` + secretName + `[\w-]*\s+`,
 		`\b(?:bearer|basic)\s+`,
 	}, "|") + `)(\\*["'](?:[^"'\\]|\\.)*["']?|[^\s<>]+)`)
-	userInfo = regexp.MustCompile(`://[^/\s@]+@`)
+	userInfo = lazyregexp.New(`://[^/\s@]+@`)
 )
 
 // scrub makes a remote text fit for errors and logs: one line, printable, of that many characters at most, without
@@ -50,11 +51,11 @@ func scrub(text string, limit int, secrets ...string) string {
 	}
 	var b strings.Builder
 	for from := 0; from < len(text); {
-		arn := arnRule.FindStringIndex(text[from:])
+		arn := arnRule().FindStringIndex(text[from:])
 		if arn == nil {
 			arn = []int{len(text) - from, len(text) - from}
 		}
-		b.WriteString(looksSecret.ReplaceAllLiteralString(text[from:from+arn[0]], hidden))
+		b.WriteString(looksSecret().ReplaceAllLiteralString(text[from:from+arn[0]], hidden))
 		b.WriteString(text[from+arn[0] : from+arn[1]])
 		from += arn[1]
 	}

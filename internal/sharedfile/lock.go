@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 const lockPoll = time.Millisecond // to twice that
@@ -41,7 +41,7 @@ func lock(ctx context.Context, target string, patience time.Duration) (unlock fu
 
 func lockedError(target string) error {
 	holder := "somebody"
-	if text, err := os.ReadFile(lockPath(target)); err == nil && recordRule.Match(text) {
+	if text, err := os.ReadFile(lockPath(target)); err == nil && recordRule().Match(text) {
 		holder, _, _ = strings.Cut(string(text), "\n")
 	}
 	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
@@ -70,9 +70,9 @@ type record struct {
 }
 
 var (
-	recordRule = regexp.MustCompile(`^process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?$`)
+	recordRule = lazyregexp.New(`^process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?$`)
 	// A killed process leaves a part of a record, and a power cut NUL bytes.
-	ownRule = regexp.MustCompile(`^(\x00*$|process )`)
+	ownRule = lazyregexp.New(`^(\x00*$|process )`)
 )
 
 // openRecord puts this process into the lock file, if that is ours and not, by a link or a name that others use too,
@@ -91,8 +91,8 @@ func openRecord(path string) record {
 		return r
 	}
 	r.length = int64(len(text))
-	match := recordRule.FindSubmatch(text)
-	r.isWriteable = ownRule.Match(text)
+	match := recordRule().FindSubmatch(text)
+	r.isWriteable = ownRule().Match(text)
 	if match != nil && len(match[1]) > 0 {
 		var errs [3]error
 		r.modTime, errs[0] = strconv.ParseInt(string(match[1]), 10, 64)
