@@ -19,7 +19,7 @@ const defaultProfile = "tempname"
 
 // profileRule is the set of names that every SDK reads alike. Names outside it hand keys to the profile above
 // (# and ;), or make a reader refuse the whole file ([ and ]).
-var profileRule = lazyregexp.New(`^[A-Za-z0-9_./%@:+-]{1,128}$`)
+var profileRule = lazyregexp.New(`^[A-Za-z0-9_./%@:+-]+$`)
 
 // reservedProfiles mean something else to a reader: inherited by all sections (botocore), the prototype of an object
 // (JavaScript), or everybody's profile.
@@ -31,7 +31,7 @@ var reservedProfiles = map[string]bool{
 
 func checkProfile(name string) error {
 	switch {
-	case !profileRule().MatchString(name):
+	case len(name) > 128 || !profileRule().MatchString(name):
 		return fmt.Errorf("chaim: profile name %s has characters that some SDK misreads: use 1 to 128 letters, digits and _ . / %% @ : + -", quoteShort(name))
 	case reservedProfiles[name]:
 		return fmt.Errorf("chaim: profile name %q has a meaning of its own to some SDK: choose another", name)
@@ -39,7 +39,7 @@ func checkProfile(name string) error {
 	return nil
 }
 
-var roleRule = lazyregexp.New(`^[A-Za-z0-9_+=.@/:-]{1,512}$`)
+var roleRule = lazyregexp.New(`^[A-Za-z0-9_+=.@/:-]+$`)
 
 // checkAccount accepts what AWS allows as an account name, less what would change the meaning of the gateway's
 // comma-separated request or of the credentials file.
@@ -61,7 +61,7 @@ func checkAccount(account string) error {
 }
 
 func checkRole(role string) error {
-	if !roleRule().MatchString(role) {
+	if len(role) > 512 || !roleRule().MatchString(role) {
 		return fmt.Errorf("chaim: role %s is neither an alias, a role name nor a role ARN", quoteShort(role))
 	}
 	return nil

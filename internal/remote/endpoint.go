@@ -14,7 +14,7 @@ import (
 
 var (
 	apiRule   = lazyregexp.New(`^[A-Za-z0-9]{1,64}$`)
-	stageRule = lazyregexp.New(`^[A-Za-z0-9_$-]{1,128}$`)
+	stageRule = lazyregexp.New(`^[A-Za-z0-9_$-]+$`)
 )
 
 // APIGatewayURL is that of a stage of an API, ending in a slash. where names the source of the two for the error.
@@ -22,7 +22,7 @@ func APIGatewayURL(api, stage, region, where string) (string, error) {
 	switch {
 	case !apiRule().MatchString(api):
 		return "", fmt.Errorf("chaim: API id %q in %s is not letters and digits", api, where)
-	case !stageRule().MatchString(stage):
+	case len(stage) > 128 || !stageRule().MatchString(stage):
 		return "", fmt.Errorf("chaim: stage %q in %s is not an API Gateway stage name", stage, where)
 	}
 	domain, _ := partition.Domains(region)

@@ -19,7 +19,7 @@ var (
 	ErrExpired     = errors.New("chaim: credentials expired")
 )
 
-var keyIDRule = lazyregexp.New(`^[A-Za-z0-9_]{16,128}$`)
+var keyIDRule = lazyregexp.New(`^[A-Za-z0-9_]+$`)
 
 // MalformedKeys names a field that a set of temporary keys cannot have like that, or nothing.
 func MalformedKeys(id, secret, token string) string {
@@ -30,7 +30,7 @@ func MalformedKeys(id, secret, token string) string {
 			return f.name
 		}
 	}
-	if !keyIDRule().MatchString(id) {
+	if len(id) < 16 || len(id) > 128 || !keyIDRule().MatchString(id) {
 		return "access key id"
 	}
 	return ""
