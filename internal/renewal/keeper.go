@@ -24,8 +24,10 @@ const (
 	// a while too.
 	renewalTimeout, wakeGrace = 2 * time.Minute, 30 * time.Second
 
-	closeGrace = time.Second      // for a source to heed the end of its context
-	lazyPause  = 10 * time.Second // between attempts that only callers ask for
+	closeGrace = time.Second // for a source to heed the end of its context
+
+	// LazyPause is the longest wait between attempts that only callers ask for.
+	LazyPause = 10 * time.Second
 )
 
 // The errors that whoever uses a Keeper tests for.
@@ -285,9 +287,9 @@ func (k *Keeper) land(f *flight, creds aws.Credentials, err error) {
 	case old != nil:
 		k.failures++
 		k.lastErr = err
-		d := retryDelay(err, k.failures, left, k.random())
+		d := RetryDelay(err, k.failures, left, k.random())
 		if k.Lazy {
-			d = min(d, lazyPause)
+			d = min(d, LazyPause)
 		}
 		k.retryAt = now.Add(d)
 	}

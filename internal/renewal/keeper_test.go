@@ -37,8 +37,8 @@ func TestRetryDelay(t *testing.T) {
 		{"told to wait too long", &remote.Refusal{StatusCode: 429, RetryAfter: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
 		{"the profile is somebody else's", ErrInUse, 1, time.Minute, time.Minute, 5 * time.Minute},
 	} {
-		assert.Equal(t, tt.min, retryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
-		assert.InDelta(t, tt.max, retryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
+		assert.Equal(t, tt.min, RetryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
+		assert.InDelta(t, tt.max, RetryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
 	}
 }
 
@@ -117,9 +117,9 @@ func TestKeeperSourceThatEndsItsGoroutine(t *testing.T) {
 
 func TestRetryAfterCountsWhenExpiredToo(t *testing.T) {
 	throttled := &remote.Refusal{StatusCode: 429, RetryAfter: time.Minute}
-	assert.GreaterOrEqual(t, retryDelay(throttled, 1, -time.Second, 0), time.Minute)
+	assert.GreaterOrEqual(t, RetryDelay(throttled, 1, -time.Second, 0), time.Minute)
 	throttled.RetryAfter = time.Hour
-	assert.Equal(t, 5*time.Minute, retryDelay(throttled, 1, -time.Second, 0))
+	assert.Equal(t, 5*time.Minute, RetryDelay(throttled, 1, -time.Second, 0))
 }
 
 func TestExpiryIsToldAtOnce(t *testing.T) {

@@ -36,9 +36,9 @@ func softPoint(lifetime time.Duration, u float64) time.Duration {
 	return time.Duration(float64(lifetime) * (softFrom + u*(softTo-softFrom)))
 }
 
-// retryDelay is the wait after a number of failures in a row, the last with err, with left until the keys expire and a
+// RetryDelay is the wait after a number of failures in a row, the last with err, with left until the keys expire and a
 // random u in [0, 1). What the source will not get over by itself is retried slowly.
-func retryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
+func RetryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
 	if remote.IsFinal(err) || errors.Is(err, ErrInUse) {
 		return time.Minute + time.Duration(u*float64(4*time.Minute))
 	}

@@ -1,0 +1,66 @@
+package credcache
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/remote"
+)
+
+const (
+	version     = 1
+	maxFailures = 1 << 20
+)
+
+// plain is credentials that JSON shows.
+type plain chaim.AwsCreds
+
+// entry is what a file holds. The zero value knows nothing.
+type entry struct {
+	Version  int
+	Key      string    // that the file was written for
+	Keys     *plain    `json:",omitempty"` // nil without any
+	Received time.Time // when Keys came
+	Due      time.Time // when to ask again
+	Failures int       // since Keys came
+	Failed   time.Time // the last time
+	Reason   string    // of that; empty without a failure
+	Kinds    []string  `json:",omitempty"` // of that
+}
+
+// parse reads an entry of that key. Whatever it is that chaim did not write is as good as nothing.
+func parse(key string, text []byte) entry {
+	var e entry
+	switch err := json.Unmarshal(text, &e); {
+	case err != nil, e.Version != version, e.Key != key, e.Failures < 0, e.Failures > maxFailures:
+		return entry{}
+	case e.Keys != nil && remote.MalformedKeys(e.Keys.AccessKeyID, e.Keys.SecretAccessKey, e.Keys.SessionToken) != "":
+		return entry{}
+	case e.Reason != "":
+		e.Reason = fit(errors.New(e.Reason))
+	}
+	return e
+}
+
+// fit is the text of an error without what looks like a secret.
+func fit(err error) string { return errtext.Unprefixed(remote.Foreign(err)) }
+
+// isValid reports whether there are keys that have come before and end after now. Otherwise a clock that was set back would
+// make keys last longer.
+func (e entry) isValid(now time.Time) bool {
+	return e.Keys != nil && !now.Before(e.Received) && now.Before(e.Keys.Expires)
+}
+
+func (e entry) creds() chaim.AwsCreds { return chaim.AwsCreds(*e.Keys) }
+
+// Format prints no secret, whatever the verb.
+func (e entry) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "credcache.entry") }
+
+// LogValue keeps the secrets out of structured logs.
+func (e entry) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(e)) }

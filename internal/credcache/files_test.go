@@ -1,0 +1,338 @@
+package credcache
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+)
+
+func never(context.Context) (chaim.AwsCreds, error) { panic("the source was asked") }
+
+// cached is a cache with keys for an hour.
+func cached(t testing.TB, folder string) (Cache, chaim.AwsCreds) {
+	t.Helper()
+	cache, want := Cache{Folder: folder}, newCreds("1", time.Hour)
+	_, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) { return want, nil })
+	require.NoError(t, err)
+	got, err := cache.Get(t.Context(), Key("a"), never)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	return cache, want
+}
+
+// names are those of the files in the folder.
+func names(t *testing.T, folder string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	all := []string{}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+func TestKey(t *testing.T) {
+	seen := map[string][]string{}
+	for _, parts := range [][]string{nil, {""}, {"", ""}, {"a"}, {"b"}, {"a", ""}, {"", "a"}, {"a", "b"}, {"ab"}, {"a\x00b"}, {"a", "b", ""}} {
+		key := Key(parts...)
+		assert.Regexp(t, keyRule, key)
+		assert.Nil(t, seen[key], "%q and %q", parts, seen[key])
+		seen[key] = append([]string{}, parts...)
+		assert.Equal(t, key, Key(parts...))
+	}
+	for _, key := range []string{"", "a", "../" + Key("a")[3:], strings.ToUpper(Key("a")), Key("a") + "\n"} {
+		folder := newFolder(t)
+		_, err := Cache{Folder: folder}.Get(t.Context(), key, never)
+		assert.Error(t, err, key)
+		assert.NoDirExists(t, folder)
+	}
+}
+
+// corpus is what a file may hold that chaim did not write, or not whole.
+func corpus(whole []byte) map[string]string {
+	var e entry
+	if err := json.Unmarshal(whole, &e); err != nil {
+		panic(err)
+	}
+	changed := func(change func(*entry)) string {
+		e, keys := e, *e.Keys
+		e.Keys = &keys
+		change(&e)
+		text, err := json.Marshal(e)
+		if err != nil {
+			panic(err)
+		}
+		return string(text)
+	}
+	return map[string]string{
+		"empty":              "",
+		"torn":               string(whole[:len(whole)/2]),
+		"almost whole":       string(whole[:len(whole)-1]),
+		"NUL bytes":          strings.Repeat("\x00", len(whole)),
+		"two of them":        string(whole) + string(whole),
+		"large":              strings.Repeat(" ", maxSize) + string(whole),
+		"null":               "null",
+		"list":               "[]",
+		"other types":        strings.Replace(string(whole), `"Failures":0`, `"Failures":"0"`, 1),
+		"deep":               strings.Repeat("[", maxSize/2),
+		"not UTF-8":          "\xff\xfe",
+		"other version":      changed(func(e *entry) { e.Version = 2 }),
+		"no version":         changed(func(e *entry) { e.Version = 0 }),
+		"other key":          changed(func(e *entry) { e.Key = Key("b") }),
+		"no keys":            changed(func(e *entry) { e.Keys = nil }),
+		"no secret":          changed(func(e *entry) { e.Keys.SecretAccessKey = "" }),
+		"odd id":             changed(func(e *entry) { e.Keys.AccessKeyID = "\x1b[2J" }),
+		"no end":             changed(func(e *entry) { e.Keys.Expires = time.Time{} }),
+		"expired":            changed(func(e *entry) { e.Keys.Expires = time.Now() }),
+		"of tomorrow":        changed(func(e *entry) { e.Received = time.Now().Add(24 * time.Hour) }),
+		"negative failures":  changed(func(e *entry) { e.Failures = -1 }),
+		"endless failures":   changed(func(e *entry) { e.Failures = int(^uint(0) >> 1) }),
+		"failed long ago":    changed(func(e *entry) { e.Keys, e.Reason, e.Due = nil, "away", time.Now().Add(time.Hour) }),
+		"will have failed":   changed(func(e *entry) { e.Keys, e.Reason, e.Failed = nil, "away", time.Now().Add(time.Hour) }),
+		"failed, but no why": changed(func(e *entry) { e.Keys, e.Failed, e.Due = nil, time.Now(), time.Now().Add(time.Hour) }),
+	}
+}
+
+func TestGarbage(t *testing.T) {
+	folder := newFolder(t)
+	cache, _ := cached(t, folder)
+	path := cache.path(Key("a"), dataExtension)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for name, text := range corpus(whole) {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			want := newCreds("2", time.Hour)
+			for _, fetch := range []func(context.Context) (chaim.AwsCreds, error){
+				func(context.Context) (chaim.AwsCreds, error) { return want, nil }, never,
+			} {
+				got, err := cache.Get(t.Context(), Key("a"), fetch)
+				require.NoError(t, err)
+				assert.Equal(t, want, got)
+			}
+
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			gone, err := cache.Sweep(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, []string{path, cache.path(Key("a"), lockExtension)}, gone)
+			assert.Empty(t, names(t, folder))
+		})
+	}
+}
+
+func FuzzGet(f *testing.F) {
+	dir := f.TempDir()
+	cache, kept := cached(f, filepath.Join(dir, "process"))
+	path := cache.path(Key("a"), dataExtension)
+	whole, err := os.ReadFile(path)
+	require.NoError(f, err)
+	f.Add(whole)
+	for _, text := range corpus(whole) {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		fetched, errAsked := newCreds("2", time.Hour), errors.New("asked")
+		for _, err := range []error{nil, errAsked} {
+			got, gotErr := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) { return fetched, err })
+			if gotErr != nil {
+				assert.NotContains(t, gotErr.Error(), kept.SecretAccessKey)
+				continue
+			}
+			assert.False(t, got.Expired(0))
+			assert.NotEmpty(t, got.SecretAccessKey)
+		}
+		_, err := cache.Clear(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, names(t, cache.Folder))
+	})
+}
+
+func TestSweep(t *testing.T) {
+	folder := newFolder(t)
+	cache := Cache{Folder: folder}
+	gone, err := cache.Sweep(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, gone)
+	assert.NoDirExists(t, folder)
+
+	_, _ = cached(t, folder)
+	data, lock := cache.path(Key("a"), dataExtension), cache.path(Key("a"), lockExtension)
+	temp, foreign := filepath.Join(folder, ".chaim-tmp-"+filepath.Base(data)+"-1"), filepath.Join(folder, "notes.json")
+	for _, path := range []string{temp, foreign, cache.path(Key("b"), lockExtension)} {
+		require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600))
+	}
+	_, err = cache.Get(t.Context(), Key("c"), func(context.Context) (chaim.AwsCreds, error) {
+		gone, err = cache.Sweep(t.Context())
+		return chaim.AwsCreds{}, errAway
+	})
+	require.ErrorIs(t, err, errAway)
+	assert.ElementsMatch(t, []string{temp, cache.path(Key("b"), lockExtension)}, gone, "not the lock that is held")
+
+	gone, err = cache.Sweep(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, gone, "valid keys, and a failure of this second")
+
+	gone, err = cache.Clear(t.Context())
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{data, lock, cache.path(Key("c"), dataExtension), cache.path(Key("c"), lockExtension)}, gone)
+	assert.Equal(t, []string{"notes.json"}, names(t, folder))
+}
+
+// TestLockIsTheOneAtItsPath takes the lock while somebody removes it.
+func TestLockIsTheOneAtItsPath(t *testing.T) {
+	cache := Cache{Folder: t.TempDir()}
+	removed, err := cache.lock(t.Context(), Key("a"), true)
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(removed.Path(), removed.Path()+".gone"))
+	taken, err := cache.lock(t.Context(), Key("a"), false)
+	require.NoError(t, err)
+	require.NotNil(t, taken)
+	defer taken.Close()
+	second, err := cache.lock(t.Context(), Key("a"), false)
+	require.NoError(t, err)
+	assert.Nil(t, second)
+	require.NoError(t, removed.Close())
+}
+
+// TestChurn has callers, whose keys are not stored, and whoever removes files get in each other's way.
+func TestChurn(t *testing.T) {
+	folder := newFolder(t)
+	synctest.Test(t, func(t *testing.T) {
+		cache := Cache{Folder: folder}
+		busy := make(chan struct{}, 1)
+		fetch := func(context.Context) (chaim.AwsCreds, error) {
+			select {
+			case busy <- struct{}{}:
+			default:
+				return chaim.AwsCreds{}, errors.New("two at once")
+			}
+			defer func() { <-busy }()
+			<-time.After(time.Millisecond)
+			creds := newCreds("1", 0)
+			creds.Expires = time.Time{}
+			return creds, nil
+		}
+		done := make(chan error)
+		for i := range 8 {
+			go func() {
+				var err, oneErr error
+				for range 100 {
+					if i < 3 {
+						_, oneErr = cache.Clear(t.Context())
+						<-time.After(time.Millisecond)
+					} else {
+						_, oneErr = cache.Get(t.Context(), Key("a"), fetch)
+					}
+					err = errors.Join(err, oneErr)
+				}
+				done <- err
+			}()
+		}
+		for range 8 {
+			assert.NoError(t, <-done)
+		}
+	})
+}
+
+func TestFullDisk(t *testing.T) {
+	cache, want := Cache{Folder: newFolder(t)}, newCreds("1", time.Hour)
+	path := cache.path(Key("a"), dataExtension)
+	var log strings.Builder
+	cache.Log = slog.New(slog.NewTextHandler(&log, nil))
+	got, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
+		return want, os.Mkdir(path, 0o700) // which a file cannot be renamed to
+	})
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	assert.Contains(t, log.String(), "cannot be cached")
+	assert.NotContains(t, log.String(), "CANARY")
+}
+
+func TestNoSecretIsShown(t *testing.T) {
+	cache, creds := cached(t, newFolder(t))
+	e, err := cache.read(Key("a"))
+	require.NoError(t, err)
+	require.Equal(t, creds, e.creds())
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("shown", "entry", e)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
+		for _, value := range []any{e, &e, []entry{e}, map[string]entry{"": e}, struct{ E any }{&e}} {
+			fmt.Fprintf(&log, format, value)
+		}
+	}
+	for _, secret := range []string{creds.SecretAccessKey, creds.SessionToken} {
+		assert.NotContains(t, log.String(), secret)
+		assert.NotContains(t, log.String(), fmt.Sprintf("%x", secret))
+	}
+}
+
+// TestReasonHoldsNoSecret, should an error that was not made for it have one.
+func TestReasonHoldsNoSecret(t *testing.T) {
+	const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	cache := Cache{Folder: newFolder(t)}
+	_, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
+		return chaim.AwsCreds{}, errors.New("\x1b[2Jkey " + secret)
+	})
+	require.Error(t, err)
+	text, err := os.ReadFile(cache.path(Key("a"), dataExtension))
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), secret)
+	_, err = cache.Get(t.Context(), Key("a"), never)
+	assert.ErrorContains(t, err, "chaim: ?[2Jkey [secret] (the answer to another process, 0s ago)")
+}
+
+func TestSomethingElseInItsPlace(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"folder":        func(path string) error { return os.Mkdir(path, 0o700) },
+		"link":          func(path string) error { return os.Symlink(filepath.Join(filepath.Dir(path), "x"), path) },
+		"dangling link": func(path string) error { return os.Symlink("y", path) },
+	} {
+		for _, extension := range []string{dataExtension, lockExtension} {
+			t.Run(name+extension, func(t *testing.T) {
+				cache := Cache{Folder: t.TempDir()}
+				require.NoError(t, os.WriteFile(filepath.Join(cache.Folder, "x"), nil, 0o600))
+				require.NoError(t, make(cache.path(Key("a"), extension)))
+				_, err := cache.Get(t.Context(), Key("a"), never)
+				assert.ErrorIs(t, err, ErrUnsafe)
+				assert.NoFileExists(t, filepath.Join(cache.Folder, "y"))
+			})
+		}
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "elsewhere"), 0o700))
+	require.NoError(t, os.Symlink("elsewhere", filepath.Join(dir, "process")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for _, name := range []string{"process", "file"} {
+		_, err := Cache{Folder: filepath.Join(dir, name)}.Get(t.Context(), Key("a"), never)
+		assert.Error(t, err)
+	}
+	_, err := Cache{Folder: filepath.Join(dir, "process")}.Clear(t.Context())
+	assert.ErrorIs(t, err, ErrUnsafe)
+	_, err = Cache{Folder: filepath.Join(dir, "file", "process")}.Get(t.Context(), Key("a"), never)
+	assert.ErrorContains(t, err, "cannot make folder")
+}
+
+func BenchmarkGet(b *testing.B) {
+	cache, _ := cached(b, filepath.Join(b.TempDir(), "process"))
+	for b.Loop() {
+		if _, err := cache.Get(b.Context(), Key("a"), never); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

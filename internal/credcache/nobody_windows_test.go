@@ -1,0 +1,4 @@
+package credcache
+
+// becomeNobody is for the tests of modes, which Windows has not.
+func becomeNobody(string) {}
