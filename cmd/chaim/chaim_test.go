@@ -54,7 +54,7 @@ func setUp(env *testscript.Env) error {
 // gateway tells the script's double what to do, or looks at what it was asked:
 //
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
-//	gateway latency DURATION | requests N | account ID NAME | role ALIAS NAME | close
+//	gateway latency DURATION | requests N | account ID NAME | role ALIAS NAME | keys ACCOUNT | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gateway WHAT [ARG...]")
@@ -103,6 +103,13 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		srv.AddRole(arg(1), arg(2))
 	case "advance":
 		srv.Advance(span(1))
+	case "keys": // of a user, that sign what STS is asked, in place of the gateway
+		keys := srv.AddKeys(arg(1), "me")
+		ts.Setenv("AWS_ACCESS_KEY_ID", keys.AccessKeyID)
+		ts.Setenv("AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey)
+		for _, name := range []string{"CHAIM_URL", "CHAIM_USER", "CHAIM_TOKEN"} {
+			ts.Setenv(name, "")
+		}
 	case "close":
 		srv.Close()
 	case "requests":
