@@ -1,0 +1,209 @@
+package container
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/time/rate"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+// What the ECS agent allows a task by default.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html (ECS_TASK_METADATA_RPS_LIMIT)
+const (
+	perSecond = 40
+	burst     = 60
+)
+
+// Results of a request, for the log.
+const (
+	served      = "served"
+	refused     = "refused"
+	throttled   = "throttled"
+	unavailable = "unavailable"
+)
+
+// handler answers requests for keys.
+type handler struct {
+	source      Source
+	name        string
+	log         *slog.Logger
+	hosts       [2]string
+	path, token digest
+
+	requests *rate.Limiter // of whoever has the token
+	// Anybody on the machine can have a request refused, which must not fill the disk of whoever keeps the log.
+	lines    *rate.Limiter
+	unlogged atomic.Int64
+}
+
+// newHandler makes the handler of a server on that port, and what a request must know.
+func newHandler(cfg Config, port string) (h *handler, path, token string) {
+	path, token = "/"+rand.Text(), newToken()
+	return &handler{
+		source:   cfg.Source,
+		name:     cfg.Name,
+		log:      cfg.Log,
+		hosts:    [2]string{"127.0.0.1:" + port, "localhost:" + port},
+		path:     digestOf(path),
+		token:    digestOf(token),
+		requests: rate.NewLimiter(perSecond, burst),
+		lines:    rate.NewLimiter(perSecond, burst),
+	}, path, token
+}
+
+// newToken returns 256 random bits.
+func newToken() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// digest is all that is kept of a secret that requests must name.
+type digest [sha256.Size]byte
+
+func digestOf(s string) digest { return sha256.Sum256([]byte(s)) }
+
+// matches takes as long for a good guess as for a bad one.
+func (d digest) matches(guess string) bool {
+	g := digestOf(guess)
+	return subtle.ConstantTimeCompare(d[:], g[:]) == 1
+}
+
+// ServeHTTP answers from memory, and the same whatever a request is refused for.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if why := h.refusal(r); why != "" {
+		h.note(r, refused, why)
+		fail(w, http.StatusForbidden, "AccessDenied", "chaim serves these keys to the program they are for, and to no other")
+		return
+	}
+	if !h.requests.Allow() {
+		h.note(r, throttled, "")
+		fail(w, http.StatusTooManyRequests, "TooManyRequests", "chaim has been asked for keys too often")
+		return
+	}
+	keys, err := h.keys(r.Context())
+	if err != nil {
+		h.note(r, unavailable, errtext.Unprefixed(err))
+		fail(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "chaim has no valid keys, and its log says why")
+		return
+	}
+	h.note(r, served, "")
+	answer(w, http.StatusOK, document{
+		AccessKeyID:     keys.AccessKeyID,
+		SecretAccessKey: keys.SecretAccessKey,
+		Token:           keys.SessionToken,
+		Expiration:      keys.Expires.UTC().Format(time.RFC3339),
+	})
+}
+
+// refusal says what is wrong with a request, or nothing. It quotes nothing of it.
+func (h *handler) refusal(r *http.Request) string {
+	switch {
+	case r.Host != h.hosts[0] && r.Host != h.hosts[1]:
+		return "host" // of a name that resolves to this machine, in a browser
+	case isRelayed(r.Header):
+		return "header"
+	case r.Method != http.MethodGet:
+		return "method"
+	case !h.path.matches(r.RequestURI): // as it was sent: no SDK adds a query, or a host in front
+		return "path"
+	case !h.token.matches(strings.Join(r.Header.Values("Authorization"), ",")):
+		return "token"
+	}
+	return ""
+}
+
+// isRelayed finds what browsers and proxies add to a request, and SDKs never do.
+func isRelayed(header http.Header) bool {
+	for name := range header {
+		switch name {
+		case "Origin", "Referer", "Forwarded", "Via":
+			return true
+		}
+		if strings.HasPrefix(name, "Sec-Fetch-") || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
+}
+
+// keys are those of the source, if they are valid and tell until when.
+func (h *handler) keys(ctx context.Context) (keys aws.Credentials, err error) {
+	defer func() {
+		if recover() != nil { // net/http would log the value, whatever that holds
+			err = errors.New("chaim: the source of the keys panicked")
+		}
+	}()
+	keys, err = h.source.Creds().Retrieve(ctx)
+	if err == nil && !keys.CanExpire {
+		err = errors.New("chaim: the keys have no expiration")
+	}
+	return keys, err
+}
+
+// document is what SDKs read.
+type document struct {
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string
+	Token           string
+	Expiration      string
+}
+
+type failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// fail also ends the connection, so that nobody keeps one who gets nothing for it.
+func fail(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Connection", "close")
+	answer(w, status, failure{code, message})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client may have gone
+}
+
+// note writes a request down. Beyond a measure those that got nothing are only counted, in the next line.
+func (h *handler) note(r *http.Request, result, why string) {
+	level := slog.LevelInfo
+	if result != served {
+		level = slog.LevelWarn
+		if !h.lines.Allow() {
+			h.unlogged.Add(1)
+			return
+		}
+	}
+	attrs := append(make([]slog.Attr, 0, 5),
+		slog.String("account", h.name), slog.String("result", result), slog.String("peer", r.RemoteAddr))
+	if why != "" {
+		attrs = append(attrs, slog.String("why", why))
+	}
+	if n := h.unlogged.Swap(0); n > 0 {
+		attrs = append(attrs, slog.Int64("unlogged", n))
+	}
+	h.log.LogAttrs(r.Context(), level, "chaim: request for keys", attrs...)
+}
+
+// noteUnlogged writes down how many requests have no line.
+func (h *handler) noteUnlogged() {
+	if n := h.unlogged.Swap(0); n > 0 {
+		h.log.Warn("chaim: requests for keys", "account", h.name, "unlogged", n)
+	}
+}
