@@ -2,7 +2,6 @@ package container
 
 import (
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/chaim-go/chaim/internal/inifile"
@@ -14,28 +13,15 @@ const (
 	tokenVariable = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 )
 
-// rivals are the variables by which an SDK would get other keys. They must go, as botocore heeds empty ones too.
-var rivals = []string{
-	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
-	"AWS_PROFILE", "AWS_DEFAULT_PROFILE",
-	"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME",
-	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-}
-
-// ChildEnviron returns the whole environment of a child process whose SDKs have nothing but this server to get keys
-// from: that of this process without what would win over [Server.Environ], and with the region of the keys. SDKs
-// also prefer what the default profile has, so it hides the credentials file, and an AWS config file that gives the
-// default profile keys, a role, a login or a process.
+// ChildEnviron is Environ and what else a child process needs whose SDKs are to have nothing but this server to get keys
+// from: the region of the keys and, as SDKs prefer what the default profile has, no credentials file, nor an AWS config file
+// that gives the default profile keys, a role, a login or a process. Variables that lead to other keys must be taken from
+// it, as botocore heeds empty ones too.
 func (s *Server) ChildEnviron() []string {
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.ContainsFunc(rivals, func(rival string) bool { return strings.EqualFold(name, rival) })
-	})
-	env = append(env, s.Environ()...)
+	env := append(s.Environ(), "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
 	if region := s.source.Creds().Region; region != "" {
 		env = append(env, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
 	}
-	env = append(env, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
 	if configGivesKeys() {
 		env = append(env, "AWS_CONFIG_FILE="+os.DevNull)
 	}

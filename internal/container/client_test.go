@@ -88,25 +88,20 @@ func TestSDK(t *testing.T) {
 	credentials := filepath.Join(home, "credentials")
 	const users = "[default]\naws_access_key_id = AKIAUSERS\naws_secret_access_key = x\n"
 	require.NoError(t, os.WriteFile(credentials, []byte(users), 0o600))
-	for _, name := range rivals {
-		t.Setenv(name, "") // to be put back
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "") // to be put back
+			require.NoError(t, os.Unsetenv(name))
+		}
 	}
 	t.Setenv("HOME", home)
 	t.Setenv("AWS_CONFIG_FILE", filepath.Join(home, "config"))
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", credentials)
-	t.Setenv("AWS_PROFILE", "prod")
-	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAUSERS")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
 
 	keys.Store(new(keysUntil(time.Now().Add(time.Hour))))
-	env := s.ChildEnviron()
-	for _, name := range rivals {
-		require.NoError(t, os.Unsetenv(name))
-	}
-	for _, v := range env {
-		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_") {
-			t.Setenv(name, value)
-		}
+	for _, v := range s.ChildEnviron() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
 	}
 	cfg, err := config.LoadDefaultConfig(t.Context())
 	require.NoError(t, err)

@@ -245,11 +245,6 @@ func TestHeaderSize(t *testing.T) {
 
 func TestChildEnviron(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
-	for _, name := range rivals {
-		t.Setenv(name, "")
-	}
-	t.Setenv("AWS_PROFILE", "prod")
-	t.Setenv("AWS_CA_BUNDLE", "/ca")
 	config := t.TempDir() + "/config"
 	t.Setenv("AWS_CONFIG_FILE", config)
 	s, _ := listenFor(t, hourKeys)
@@ -270,12 +265,9 @@ func TestChildEnviron(t *testing.T) {
 			env[name] = value
 		}
 		assert.Equal(t, isHidden, env["AWS_CONFIG_FILE"] == os.DevNull, text)
-		for _, name := range rivals {
-			assert.NotContains(t, env, name)
-		}
 		assert.Equal(t, s.URL(), env["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
 		assert.Equal(t, s.Token(), env["AWS_CONTAINER_AUTHORIZATION_TOKEN"])
-		assert.Equal(t, []string{"eu-west-2", "eu-west-2", os.DevNull, "/ca"},
-			[]string{env["AWS_REGION"], env["AWS_DEFAULT_REGION"], env["AWS_SHARED_CREDENTIALS_FILE"], env["AWS_CA_BUNDLE"]})
+		assert.Equal(t, []string{"eu-west-2", "eu-west-2", os.DevNull},
+			[]string{env["AWS_REGION"], env["AWS_DEFAULT_REGION"], env["AWS_SHARED_CREDENTIALS_FILE"]})
 	}
 }
