@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -8,13 +11,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"chaim": main})
+	testscript.Main(m, map[string]func(){"chaim": main, "sdk": sdk})
+}
+
+// sdk is a program that says where the AWS SDK for Go finds keys, and which.
+func sdk() {
+	cfg, err := config.LoadDefaultConfig(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	keys, err := cfg.Credentials.Retrieve(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(keys.Source, keys.AccessKeyID, cfg.Region)
 }
 
 func TestScripts(t *testing.T) {

@@ -7,6 +7,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.execCommand(),
 		a.credentialProcessCommand(),
+		a.serveCommand(),
 		a.versionCommand(),
 	}
 }

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/container"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var r request
+	cmd := &cobra.Command{
+		Use:     "serve ACCOUNT [ROLE]",
+		GroupID: groupPrograms,
+		Short:   "Serve credentials to AWS SDKs on this machine, for as long as it runs",
+		Long: `serve answers AWS SDKs as a container's agent does, on a port of 127.0.0.1 and to whoever has the token. It prints the
+variables that a program needs, as commands for a shell, and runs until it gets a signal. Keys are renewed in the
+background; no file is written. With -v each request is logged.
+
+Keys in the environment, a profile, and keys in [default] win over these variables: 'chaim exec --serve' starts a program
+without them.`,
+		Example: `  chaim exec sredev --serve -- ./daemon`,
+		ValidArgsFunction: a.completeAccountAndRole,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			account, err := r.takeArgs(cmd, args)
+			if err != nil {
+				return err
+			}
+			opts := r.options(account)
+			opts.Logger, opts.NoProfile = a.log, true
+			return a.withServer(cmd.Context(), opts, func(s *container.Server) error {
+				for _, variable := range s.Environ() {
+					if _, err := fmt.Fprintf(a.out, "export %s\n", variable); err != nil {
+						return err
+					}
+				}
+				a.say("serving keys of %s until this process ends", account)
+				<-cmd.Context().Done() // that is how it ends
+				return nil
+			})
+		},
+	}
+	r.addFlags(a, cmd)
+	return cmd
+}
+
+// withServer runs fn with a server of keys, which ends with it. Keys that have expired are no reason to end: the server says
+// so until there are new ones.
+func (a *app) withServer(ctx context.Context, opts chaim.Options, fn func(*container.Server) error) error {
+	return chaim.WithContext(ctx, opts, func(_ context.Context, c *chaim.Client) (err error) {
+		s, err := container.Listen(container.Config{Source: c, Name: opts.Account, Log: a.log})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		return fn(s)
+	})
+}
