@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,7 +20,20 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"chaim": main, "sdk": sdk})
+	testscript.Main(m, map[string]func(){"chaim": main, "sdk": sdk, "listening": listening})
+}
+
+// listening is a program that says whether there is a server where AWS_CONTAINER_CREDENTIALS_FULL_URI points.
+func listening() {
+	u, err := url.Parse(os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := net.Dial("tcp", u.Host); err == nil {
+		fmt.Println("somebody listens")
+	} else {
+		fmt.Println("nobody listens")
+	}
 }
 
 // sdk is a program that says where the AWS SDK for Go finds keys, and which.

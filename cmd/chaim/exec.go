@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/container"
 )
 
 // lending says how a program gets at the credentials.
@@ -21,6 +22,7 @@ type lending struct {
 	isDefault bool
 	asProcess bool
 	asEnv     bool
+	asServer  bool
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -34,7 +36,8 @@ Without CMD it starts your shell.
 
 CMD is told of a profile of the shared credentials file, and of no keys: AWS_PROFILE, AWS_DEFAULT_PROFILE, AWS_REGION,
 AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE are set, and variables that would win over them are not passed on.
-CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. A client of an AWS SDK that outlives its first keys needs --process.
+CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. A client of an AWS SDK that outlives its first keys needs --process or
+--serve. With --serve no file is written, and CMD sees no credentials file: SDKs would prefer what is in that.
 
 Signals are passed on to CMD, but for those that the terminal sends to it anyway. The exit code is that of CMD, or 128 and
 the number of the signal that ended it; 126 where CMD cannot be run and 127 where it is not found.`,
@@ -59,10 +62,12 @@ the number of the signal that ended it; 126 where CMD cannot be run and 127 wher
 	f.BoolVarP(&l.isDefault, "default", "D", false, "also lend the keys to programs that name no profile, as [default]")
 	f.BoolVar(&l.asProcess, "process", false, "give the profile a credential_process, for programs that outlive a set of keys")
 	f.BoolVar(&l.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
-	cmd.MarkFlagsMutuallyExclusive("env", "process")
-	cmd.MarkFlagsMutuallyExclusive("env", "alias")
-	cmd.MarkFlagsMutuallyExclusive("env", "default")
-	cmd.MarkFlagsMutuallyExclusive("env", "terrible")
+	f.BoolVar(&l.asServer, "serve", false, "give CMD the address of a server on this machine that has fresh keys, without a profile")
+	cmd.MarkFlagsMutuallyExclusive("env", "process", "serve")
+	for _, ofProfile := range []string{"alias", "default", "terrible"} {
+		cmd.MarkFlagsMutuallyExclusive("env", ofProfile)
+		cmd.MarkFlagsMutuallyExclusive("serve", ofProfile)
+	}
 	cmd.MarkFlagsMutuallyExclusive("process", "terrible")
 	return cmd
 }
@@ -91,18 +96,23 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	if l.asProcess {
 		opts.Form = chaim.Process
 	}
-	opts.NoProfile, opts.NoRenew = l.asEnv, l.asEnv
+	opts.NoProfile, opts.NoRenew = l.asEnv || l.asServer, l.asEnv
 
 	var ended error
-	// The context given to the function is not for the program: what it does without valid keys is its own decision.
-	err = chaim.WithContext(ctx, opts, func(_ context.Context, c *chaim.Client) error {
+	run := func(variables []string) error {
 		cmd := exec.Command(path, program[1:]...)
 		cmd.Args[0] = program[0]
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
-		cmd.Env = childEnvironment(append(c.Environ(), "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+cmp.Or(l.role, "rro")))
+		cmd.Env = childEnvironment(append(variables, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+cmp.Or(l.role, "rro")))
 		ended = a.runProgram(ctx, cmd)
 		return nil
-	})
+	}
+	if l.asServer {
+		err = a.withServer(ctx, opts, func(s *container.Server) error { return run(s.ChildEnviron()) })
+	} else {
+		// The context given to the function is not for the program: what it does without valid keys is its own decision.
+		err = chaim.WithContext(ctx, opts, func(_ context.Context, c *chaim.Client) error { return run(c.Environ()) })
+	}
 	return errors.Join(ended, err)
 }
 

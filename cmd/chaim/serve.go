@@ -23,7 +23,7 @@ background; no file is written. With -v each request is logged.
 
 Keys in the environment, a profile, and keys in [default] win over these variables: 'chaim exec --serve' starts a program
 without them.`,
-		Example: `  chaim exec sredev --serve -- ./daemon`,
+		Example:           `  chaim exec sredev --serve -- ./daemon`,
 		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			account, err := r.takeArgs(cmd, args)
