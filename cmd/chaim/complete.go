@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // completeAccountAndRole completes "ACCOUNT [ROLE]" by the accounts and roles that are held or parked. Nobody is asked.
 func (a *app) completeAccountAndRole(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	switch {
-	case cmd.ArgsLenAtDash() >= 0:
+	case slices.Contains(os.Args, "--"): // cobra adds one of its own, so that ArgsLenAtDash tells nothing here
 		return nil, cobra.ShellCompDirectiveDefault
 	case len(args) == 0:
 		return a.complete(cmd, nil, func(p chaim.Profile) string { return p.Account })
@@ -30,7 +31,16 @@ func (a *app) completeRoles(cmd *cobra.Command, _ []string, _ string) ([]string,
 // completeProfiles completes names of profiles that are held, any number of them.
 func (a *app) completeProfiles(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	names, directive := a.complete(cmd, nil, func(p chaim.Profile) string { return p.Name })
-	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), directive
+	return without(names, args), directive
+}
+
+// completeParked completes names of profiles that are parked, any number of them.
+func (a *app) completeParked(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+	_ = a.withClient(chaim.Options{}, func(c *chaim.Client) (err error) {
+		names, err = c.ListParkAccounts(cmd.Context())
+		return err
+	})
+	return without(suggestions(names), args), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) complete(cmd *cobra.Command, known []string, field func(chaim.Profile) string) ([]string, cobra.ShellCompDirective) {
@@ -41,9 +51,17 @@ func (a *app) complete(cmd *cobra.Command, known []string, field func(chaim.Prof
 		}
 		return err
 	})
-	slices.Sort(known)
-	known = slices.DeleteFunc(slices.Compact(known), func(text string) bool {
+	return suggestions(known), cobra.ShellCompDirectiveNoFileComp
+}
+
+// suggestions are the texts that a shell may be given.
+func suggestions(texts []string) []string {
+	slices.Sort(texts)
+	return slices.DeleteFunc(slices.Compact(texts), func(text string) bool {
 		return text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 	})
-	return known, cobra.ShellCompDirectiveNoFileComp
+}
+
+func without(names, args []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) })
 }

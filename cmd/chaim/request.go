@@ -26,8 +26,12 @@ func (r *request) addFlags(a *app, cmd *cobra.Command) {
 	f.StringVarP(&r.role, "role", "r", "", "role name, alias such as rro or mpu, or role ARN (default rro)")
 	f.VarP(&r.duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
 	f.StringVarP(&r.region, "region", "R", "", "AWS region of the profile (default that of the gateway)")
-	f.BoolVar(&r.insecure, "insecure", false, "accept a gateway that is plain http and not on this machine")
+	addInsecureFlag(cmd, &r.insecure)
 	_ = cmd.RegisterFlagCompletionFunc("role", a.completeRoles)
+}
+
+func addInsecureFlag(cmd *cobra.Command, insecure *bool) {
+	cmd.Flags().BoolVar(insecure, "insecure", false, "accept a gateway that is plain http and not on this machine")
 }
 
 // options are those of a client for an account.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 )
@@ -65,12 +67,25 @@ func addJSONFlag(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON")
 }
 
-// writeJSON writes v for programs.
+// writeJSON writes v for programs, in ASCII: what else the texts of v hold could control a terminal.
 func writeJSON(w io.Writer, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("chaim: %w", err)
 	}
-	_, err = w.Write(append(text, '\n'))
+	var b strings.Builder
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f:
+			b.WriteRune(r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		}
+	}
+	b.WriteByte('\n')
+	_, err = io.WriteString(w, b.String())
 	return err
 }
