@@ -8,6 +8,15 @@ func (a *app) commands() []*cobra.Command {
 		a.execCommand(),
 		a.credentialProcessCommand(),
 		a.serveCommand(),
+		a.accountCommand(),
+		a.listCommand(),
+		a.listAllCommand(),
+		a.listParkCommand(),
+		a.renewCommand(),
+		a.parkCommand(),
+		a.unparkCommand(),
+		a.deleteCommand(),
+		a.sweepCommand(),
 		a.versionCommand(),
 	}
 }

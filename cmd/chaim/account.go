@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/humantime"
+)
+
+// keeping says how keys become a profile that stays.
+type keeping struct {
+	request
+	alias     string
+	terrible  bool
+	isDefault bool
+	asJSON    bool
+}
+
+func (a *app) accountCommand() *cobra.Command {
+	var k keeping
+	cmd := &cobra.Command{
+		Use:     "account ACCOUNT [ROLE] [flags]",
+		Aliases: []string{"get"},
+		GroupID: groupProfiles,
+		Short:   "Keep credentials of an account as a profile until they expire",
+		Long: `account gets keys for the account and role, and keeps them as a profile of the shared credentials file. Nothing
+renews them but 'chaim renew'. It prints the name of the profile, and on stderr when the keys expire.
+
+The profile has the name of the account, where each run of characters that are not letters, digits or one of _./%@:+-
+becomes a hyphen, or the name given by --alias. It replaces a kept profile of that name; a profile that is held for
+another account only where --alias names it.`,
+		Example: `  chaim account sredev
+  chaim account "Connected Homes" mpu -d 8h
+  chaim account sredev -a work -D
+  AWS_PROFILE=$(chaim account sredev) aws s3 ls`,
+		ValidArgsFunction: a.completeAccountAndRole,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			account, err := k.takeArgs(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.keep(cmd.Context(), k, account)
+		},
+	}
+	k.addFlags(a, cmd)
+	f := cmd.Flags()
+	f.StringVarP(&k.alias, "alias", "a", "", "name of the profile (default that of the account)")
+	f.BoolVarP(&k.isDefault, "default", "D", false, "also make it the default account, for programs that name no profile")
+	f.BoolVarP(&k.terrible, "terrible", "T", false, "also write aws_security_token, for old Ansible and Terraform")
+	addJSONFlag(cmd, &k.asJSON)
+	_ = cmd.RegisterFlagCompletionFunc("alias", cobra.NoFileCompletions)
+	return cmd
+}
+
+// outsideProfile is what a profile's name cannot have.
+var outsideProfile = regexp.MustCompile(`[^A-Za-z0-9_./%@:+-]+`)
+
+// profileOf is the name of the profile for an account. Several accounts may have the same.
+func profileOf(account string) string { return outsideProfile.ReplaceAllString(account, "-") }
+
+// keep gets keys and leaves them in a profile.
+func (a *app) keep(ctx context.Context, k keeping, account string) error {
+	opts := k.options(account)
+	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, profileOf(account)), k.terrible, k.isDefault
+	opts.Keep, opts.NoRenew = true, true
+	return a.withClient(opts, func(c *chaim.Client) error {
+		if k.alias == "" {
+			if err := checkHolder(ctx, c, account); err != nil {
+				return err
+			}
+		}
+		creds, err := c.RequestKeys(ctx)
+		if err != nil {
+			return err
+		}
+		a.say("profile %q: expires %s", c.Profile(), humantime.Until(creds.Expires, time.Now()))
+		if !k.asJSON {
+			_, err = fmt.Fprintln(a.out, c.Profile())
+			return err
+		}
+		p, err := find(ctx, c, c.Profile())
+		if err != nil {
+			return err
+		}
+		return writeJSON(a.out, describe(p))
+	})
+}
+
+// checkHolder refuses a profile name, made of the account's, that is taken by another account's profile.
+func checkHolder(ctx context.Context, c *chaim.Client, account string) error {
+	p, err := find(ctx, c, c.Profile())
+	if err != nil || p.Account == "" || p.Account == account {
+		return err
+	}
+	accounts, err := c.RequestList(ctx) // one of the two may be the id of the other
+	if err != nil && !errors.Is(err, chaim.ErrNotConfigured) {
+		return err
+	}
+	for _, known := range accounts {
+		names := []string{known.ID, known.Name}
+		if slices.Contains(names, account) && slices.Contains(names, p.Account) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: profile %q is held for account %q: choose another name for this one with --alias, or delete that",
+		chaim.ErrInUse, p.Name, p.Account)
+}
+
+// find returns a profile that is held, with only its name where it is not.
+func find(ctx context.Context, c *chaim.Client, name string) (chaim.Profile, error) {
+	profiles, err := c.MyAccountList(ctx)
+	for _, p := range profiles {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return chaim.Profile{Name: name}, err
+}
+
+// profileInfo is what the commands print of a profile for programs.
+type profileInfo struct {
+	Name    string     `json:"name"`
+	Account string     `json:"account"`
+	Role    string     `json:"role"`
+	Region  string     `json:"region"`
+	Expires *time.Time `json:"expires"` // in UTC; null where that is unknown
+}
+
+func describe(p chaim.Profile) profileInfo {
+	info := profileInfo{p.Name, p.Account, p.Role, p.Region, nil}
+	if !p.Expires.IsZero() {
+		end := p.Expires.UTC()
+		info.Expires = &end
+	}
+	return info
+}

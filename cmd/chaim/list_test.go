@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+)
+
+func TestProfileOf(t *testing.T) {
+	for account, want := range map[string]string{
+		"sredev":           "sredev",
+		"Connected Homes":  "Connected-Homes",
+		"O'Brien & (Sons)": "O-Brien-Sons-",
+		"a_b.c/d%e@f:g+h-": "a_b.c/d%e@f:g+h-",
+		"a\x1b[31m\nb":     "a-31m-b",
+		"übung":            "-bung",
+	} {
+		assert.Equal(t, want, profileOf(account))
+	}
+}
+
+func TestLayOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		profile := func(name string, left, duration time.Duration) chaim.Profile {
+			return chaim.Profile{Name: name, Account: "Connected Homes", Role: "rro", Region: "eu-west-1", Expires: now.Add(left), Duration: duration}
+		}
+		live := profile("tempname", 50*time.Minute, time.Hour)
+		live.Live = true
+		isDefault := profile("work", 20*time.Minute, time.Hour)
+		isDefault.Default = true
+		odd := chaim.Profile{Name: "a\x1b[31mb", Account: strings.Repeat("x", 200)}
+		profiles := []held{
+			{Profile: live, isScoped: true},
+			{Profile: isDefault},
+			{Profile: profile("dead", 5*time.Minute, time.Hour), isScoped: true},
+			{Profile: profile("over", -time.Second, time.Hour)},
+			{Profile: odd},
+		}
+		cut := `"` + strings.Repeat("x", 64) + `"...`
+		wide := strings.Repeat(" ", len(cut)-len("Connected Homes"))
+		assert.Equal(t, []string{
+			"  PROFILE       ACCOUNT" + wide + "          ROLE  REGION     LEFT        EXPIRES                    STATE",
+			"  tempname      Connected Homes" + wide + "  rro   eu-west-1  #########.  in 50 minutes at 00:50:00  live",
+			"* work          Connected Homes" + wide + "  rro   eu-west-1  ####......  in 20 minutes at 00:20:00  kept",
+			"  dead          Connected Homes" + wide + "  rro   eu-west-1  #.........  in 5 minutes at 00:05:00   dead",
+			"  over          Connected Homes" + wide + "  rro   eu-west-1  ..........  has expired                kept",
+			`  "a\x1b[31mb"  ` + cut + "  -     -          -           unknown                    kept",
+		}, layOut(profiles, now, drawing{}))
+		colored := layOut(profiles, now, drawing{hasBlocks: true, hasColors: true})
+		for i, bar := range []string{
+			"\x1b[1mLEFT\x1b[0m        \x1b[1mEXPIRES",
+			"\x1b[32m█████████░\x1b[0m  in", "\x1b[33m████░░░░░░\x1b[0m  in", "\x1b[31m█░░░░░░░░░\x1b[0m  in", "\x1b[31m░░░░░░░░░░\x1b[0m  has",
+			"-           unknown",
+		} {
+			assert.Contains(t, colored[i], bar)
+		}
+		assert.Contains(t, colored[1], "\x1b[32mlive\x1b[0m")
+		assert.Contains(t, colored[3], "\x1b[31mdead\x1b[0m")
+	})
+}
+
+// TestBar is of an hour, second by second.
+func TestBar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := 0
+		for left := range 3601 {
+			p := chaim.Profile{Expires: time.Now().Add(time.Duration(left) * time.Second), Duration: time.Hour}
+			bar, urgency := drawing{}.bar(p)
+			full := strings.Count(bar, "#")
+			require.Len(t, bar, barCells)
+			require.Equal(t, left > 0, full > 0, left)
+			require.GreaterOrEqual(t, full, before)
+			require.LessOrEqual(t, full, before+1)
+			require.Equal(t, left < 720, urgency == red, left)
+			before = full
+		}
+		assert.Equal(t, barCells, before)
+	})
+}
+
+func TestCrop(t *testing.T) {
+	lines := []string{"1", "2", "3", "4"}
+	assert.Equal(t, lines, crop(lines, 5))
+	assert.Equal(t, []string{"1", "2", "... and 2 more"}, crop(lines, 4))
+	assert.Equal(t, []string{"... and 4 more"}, crop(lines, 1))
+	assert.Equal(t, []string{"1", "2", "3", "4"}, lines)
+}
+
+func TestWatch(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cause, want error
+	}{
+		"Ctrl-C is how it ends": {signalError{os.Interrupt}, nil},
+		"a signal":              {signalError{syscall.SIGTERM}, signalError{syscall.SIGTERM}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "terminal")
+				out, err := os.Create(path)
+				require.NoError(t, err)
+				defer out.Close()
+				ctx, cancel := context.WithCancelCause(t.Context())
+				drawings := [][]string{{"a", "b"}, {"c"}, nil}
+				n, start := 0, time.Now()
+				err = watch(ctx, out, func() ([]string, error) {
+					assert.Equal(t, time.Duration(n)*time.Second, time.Since(start))
+					if n++; n == len(drawings) {
+						cancel(tt.cause)
+					}
+					return drawings[n-1], nil
+				})
+				assert.Equal(t, tt.want, err)
+				text, err := os.ReadFile(path)
+				require.NoError(t, err)
+				const begin, end = "\x1b[?25l\x1b[?7l\r", "\x1b[J\x1b[?7h\x1b[?25h"
+				assert.Equal(t, begin+"a\x1b[K\r\nb\x1b[K\r\n"+end+
+					begin+"\x1b[2Ac\x1b[K\r\n"+end+
+					begin+"\x1b[1Ano profiles are held\x1b[K\r\n"+end+
+					"\r\x1b[K", string(text))
+			})
+		})
+	}
+	broken := errors.New("cannot read")
+	assert.ErrorIs(t, watch(t.Context(), os.Stdout, func() ([]string, error) { return nil, broken }), broken)
+}
+
+func TestFailures(t *testing.T) {
+	denied, locked := fmt.Errorf("a: %w", chaim.ErrDenied), fmt.Errorf("b: %w", chaim.ErrLocked)
+	interrupted, cancel := context.WithCancelCause(t.Context())
+	cancel(signalError{syscall.SIGTERM})
+	for want, errs := range map[int][]error{
+		exitOK:     nil,
+		exitDenied: {denied, denied},
+		exitLocked: {locked},
+		exitFailed: {denied, locked, denied},
+	} {
+		err := failures(t.Context(), errs)
+		assert.Equal(t, want, exitCode(err))
+		for _, cause := range errs {
+			assert.ErrorIs(t, err, cause)
+		}
+	}
+	assert.Equal(t, exitSignal+int(syscall.SIGTERM), exitCode(failures(interrupted, []error{denied, locked})))
+}
+
+func TestWriteJSON(t *testing.T) {
+	want := []string{"a\x00\x1b\x7f\u009b\u202e\u2028", "\U0001f511 & <é>"}
+	var b bytes.Buffer
+	require.NoError(t, writeJSON(&b, want))
+	assert.NotRegexp(t, `[^ -~\n]`, b.String())
+	var got []string
+	require.NoError(t, json.Unmarshal(b.Bytes(), &got))
+	assert.Equal(t, want, got)
+}

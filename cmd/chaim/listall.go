@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+func (a *app) listAllCommand() *cobra.Command {
+	var insecure, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "listall [GLOB] [flags]",
+		GroupID: groupProfiles,
+		Short:   "List the accounts that the gateway knows",
+		Long: `listall prints the id and the name of each account that the gateway knows, sorted by name: all of them, or those of
+which the name or the id matches GLOB. In it * stands for any characters, ? for one, and [a-z] for one of them.`,
+		Example:           "  chaim listall\n  chaim listall 'team-*'\n  chaim listall --json",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if _, err := chaim.FilterAccounts(nil, args[0]); err != nil {
+					return usageError{errtext.Unprefixed(err)}
+				}
+			}
+			return a.withClient(chaim.Options{AllowInsecure: insecure}, func(c *chaim.Client) error {
+				accounts, err := c.RequestList(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if len(args) == 1 {
+					if accounts, err = chaim.FilterAccounts(accounts, args[0]); err != nil {
+						return err
+					}
+				}
+				return a.listAccounts(accounts, asJSON)
+			})
+		},
+	}
+	addInsecureFlag(cmd, &insecure)
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// accountInfo is what listall --json prints of an account.
+type accountInfo struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func (a *app) listAccounts(accounts []chaim.Account, asJSON bool) error {
+	slices.SortFunc(accounts, func(x, y chaim.Account) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), cmp.Compare(x.ID, y.ID))
+	})
+	if len(accounts) == 0 {
+		a.say("the gateway knows no such account")
+	}
+	if asJSON {
+		infos := []accountInfo{}
+		for _, account := range accounts {
+			infos = append(infos, accountInfo(account))
+		}
+		return writeJSON(a.out, infos)
+	}
+	var rows [][]cell
+	for _, account := range accounts {
+		rows = append(rows, []cell{{text: printable(account.ID)}, {text: printable(account.Name)}})
+	}
+	return writeLines(a.out, drawing{}.align(rows))
+}
+
+func (a *app) listParkCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "listpark [flags]",
+		GroupID: groupProfiles,
+		Short:   "List the profiles that are parked",
+		Long:    "listpark prints the names of the profiles that 'chaim park' has put aside, sorted. Nobody is asked.",
+		Example: "  chaim listpark\n  chaim unpark $(chaim listpark)",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withClient(chaim.Options{}, func(c *chaim.Client) error {
+				names, err := c.ListParkAccounts(cmd.Context())
+				switch {
+				case err != nil:
+					return err
+				case len(names) == 0:
+					a.say("no profiles are parked")
+				}
+				if asJSON {
+					return writeJSON(a.out, append([]string{}, names...))
+				}
+				var lines []string
+				for _, name := range names {
+					lines = append(lines, printable(name))
+				}
+				return writeLines(a.out, lines)
+			})
+		},
+	}
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+)
+
+func (a *app) sweepCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "sweep [flags]",
+		Aliases: []string{"clean"},
+		GroupID: groupSetUp,
+		Short:   "Remove what programs that were killed have left",
+		Long: `sweep removes the profiles and files of programs that ended without removing them, and prints them, one a line. What
+may still be in use stays. Other commands do so too, before anything else.`,
+		Example: "  chaim sweep\n  chaim sweep --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.sweep(cmd.Context(), asJSON)
+		},
+	}
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// sweptInfo is what sweep --json prints of a thing that is gone.
+type sweptInfo struct {
+	Path    string `json:"path"`
+	Profile string `json:"profile"` // empty for a file
+}
+
+func (a *app) sweep(ctx context.Context, asJSON bool) error {
+	swept, err := chaim.Sweep(ctx, "")
+	if len(swept) == 0 && err == nil {
+		a.say("there is nothing to remove")
+	}
+	if asJSON {
+		infos := []sweptInfo{}
+		for _, s := range swept {
+			infos = append(infos, sweptInfo(s))
+		}
+		return errors.Join(writeJSON(a.out, infos), err)
+	}
+	var lines []string
+	for _, s := range swept {
+		line := "file " + printable(s.Path)
+		if s.Profile != "" {
+			line = "profile " + printable(s.Profile) + " in " + printable(s.Path)
+		}
+		lines = append(lines, line)
+	}
+	return errors.Join(writeLines(a.out, lines), err)
+}
