@@ -36,7 +36,7 @@ func (a *app) completeProfiles(cmd *cobra.Command, args []string, _ string) ([]s
 
 // completeParked completes names of profiles that are parked, any number of them.
 func (a *app) completeParked(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
-	_ = a.withClient(chaim.Options{}, func(c *chaim.Client) (err error) {
+	_ = a.withFiles(func(c *chaim.Client) (err error) {
 		names, err = c.ListParkAccounts(cmd.Context())
 		return err
 	})
@@ -44,7 +44,7 @@ func (a *app) completeParked(cmd *cobra.Command, args []string, _ string) (names
 }
 
 func (a *app) complete(cmd *cobra.Command, known []string, field func(chaim.Profile) string) ([]string, cobra.ShellCompDirective) {
-	_ = a.withClient(chaim.Options{}, func(c *chaim.Client) error {
+	_ = a.withFiles(func(c *chaim.Client) error {
 		profiles, err := c.MyAccountList(cmd.Context())
 		for _, p := range profiles {
 			known = append(known, field(p))

@@ -33,7 +33,7 @@ program has died, and what it left cannot be removed). Nobody is asked.
 			if isWatching && !canDraw(a.out) {
 				return usageError{"--watch draws on a terminal, which stdout is not"}
 			}
-			return a.withClient(chaim.Options{}, func(c *chaim.Client) error {
+			return a.withFiles(func(c *chaim.Client) error {
 				if isWatching {
 					return watch(cmd.Context(), a.out, func() ([]string, error) { return a.table(cmd.Context(), c) })
 				}

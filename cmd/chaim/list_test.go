@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -137,6 +138,54 @@ func TestWatch(t *testing.T) {
 	}
 	broken := errors.New("cannot read")
 	assert.ErrorIs(t, watch(t.Context(), os.Stdout, func() ([]string, error) { return nil, broken }), broken)
+}
+
+// TestRenewSeveralAtATime renews 20 profiles that take a second each, the first more.
+func TestRenewSeveralAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "out")
+		out, err := os.Create(path)
+		require.NoError(t, err)
+		defer out.Close()
+		var names []string
+		for i := range 20 {
+			names = append(names, fmt.Sprintf("dev%02d", i))
+		}
+		var mu sync.Mutex
+		running, most := 0, 0
+		count := func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			running += n
+			most = max(most, running)
+		}
+		start := time.Now()
+		get := func(_ context.Context, name string) (chaim.AwsCreds, error) {
+			count(1)
+			defer count(-1)
+			pause := time.Second
+			if name == "dev00" {
+				pause *= 2
+			}
+			<-time.After(pause)
+			if name == "dev01" {
+				return chaim.AwsCreds{}, fmt.Errorf("chaim: %s: %w", name, chaim.ErrDenied)
+			}
+			return chaim.AwsCreds{Expires: time.Now().Add(time.Hour)}, nil
+		}
+		err = (&app{out: out}).renew(t.Context(), nil, names, false, get)
+		assert.Equal(t, exitDenied, exitCode(err))
+		assert.Equal(t, 3*time.Second, time.Since(start))
+		assert.Equal(t, renewals, most)
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		var printed []string
+		for line := range strings.Lines(string(text)) {
+			name, _, _ := strings.Cut(line, " ")
+			printed = append(printed, name)
+		}
+		assert.Equal(t, append([]string{"dev00"}, names[2:]...), printed)
+	})
 }
 
 func TestFailures(t *testing.T) {

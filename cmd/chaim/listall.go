@@ -84,7 +84,7 @@ func (a *app) listParkCommand() *cobra.Command {
 		Example: "  chaim listpark\n  chaim unpark $(chaim listpark)",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withClient(chaim.Options{}, func(c *chaim.Client) error {
+			return a.withFiles(func(c *chaim.Client) error {
 				names, err := c.ListParkAccounts(cmd.Context())
 				switch {
 				case err != nil:

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -177,4 +178,12 @@ func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err 
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return fn(c)
+}
+
+// withFiles is withClient for what asks nobody, and works whatever is wrong with the settings of the gateway.
+func (a *app) withFiles(fn func(*chaim.Client) error) error {
+	nobody := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{}, errors.New("chaim: nobody is asked")
+	})
+	return a.withClient(chaim.Options{Source: nobody}, fn)
 }

@@ -96,7 +96,7 @@ func (a *app) delete(ctx context.Context, c *chaim.Client, name string) error {
 
 // forEach calls fn, which is doing something, for one profile after the other, also after failures.
 func (a *app) forEach(ctx context.Context, names []string, doing string, fn func(c *chaim.Client, name string) error) error {
-	return a.withClient(chaim.Options{}, func(c *chaim.Client) error {
+	return a.withFiles(func(c *chaim.Client) error {
 		var errs []error
 		for _, name := range names {
 			err := context.Cause(ctx)
