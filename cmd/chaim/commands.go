@@ -17,6 +17,7 @@ func (a *app) commands() []*cobra.Command {
 		a.unparkCommand(),
 		a.deleteCommand(),
 		a.sweepCommand(),
+		a.eachCommand(),
 		a.versionCommand(),
 	}
 }

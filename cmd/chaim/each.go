@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+var errStopped = errors.New("chaim: another account failed")
+
+// eachFlags say which accounts, and what becomes of the output.
+type eachFlags struct {
+	request
+	patterns    []string
+	parallel    int
+	dir         string
+	asJSON      bool
+	asEnv       bool
+	stopOnError bool
+}
+
+func (a *app) eachCommand() *cobra.Command {
+	var f eachFlags
+	cmd := &cobra.Command{
+		Use:     "each [--match GLOB]... [flags] -- CMD [ARG...]",
+		GroupID: groupWork,
+		Short:   "Run a program once for each account that the gateway knows, several at a time",
+		Long: `each asks the gateway for its accounts and runs CMD once for each of them, with credentials as of exec: a profile in its
+environment that is taken away when it ends, or with --env the keys themselves. The failure of one account does not stop
+the others, unless --stop is given. CMD reads nothing: its standard input is empty, and it has no terminal.
+
+--match takes a name or ID with * for any characters, ? for one, and [a-z] for one of them. When given several times,
+accounts are taken that match any of the patterns.
+
+CHAIM_ACCOUNT, CHAIM_ACCOUNT_ID and CHAIM_ROLE are set for CMD. In CMD and each ARG, {account} stands for the name of the
+account and {id} for its ID. They are put there as they are, and no shell sees them, unless CMD is one: in the text of
+"sh -c" a name such as "$(reboot)" would be run, and whoever may rename an account can choose it. Write this instead:
+
+  chaim each -- sh -c 'aws s3 ls >"$CHAIM_ACCOUNT_ID.txt"; echo "$CHAIM_ACCOUNT"'
+
+A name that begins with a dash is not put at the beginning of an ARG, nor one with a slash into CMD: the account fails.
+
+Each line of output has the name of the account before it, as "NAME | ". Lines are never mixed; one of more than 64 KiB
+comes in pieces of that size, each a line. --out keeps the output in files instead: DIR/NAME-ID.out, and DIR/NAME-ID.err
+if there is something on stderr. Characters of the name other than letters, digits, ".", "_" and "-" are "-" there, and
+files of an earlier run for the same accounts are removed before the first program begins. --json prints a line for each
+account when it is done, with its name as account, id, exit_code (null if CMD did not run, 128+N after a signal N), error
+(only if it failed), seconds, stdout and stderr; stdout_base64 or stderr_base64 in their place where they are not UTF-8. Of
+each the first 16 MiB are kept, and truncated is true if there was more.
+
+At the end the accounts that failed are listed on stderr. The exit code is 0 if all went well and 1 if an account failed;
+126 or 127 where CMD cannot be run or is not found; 3, 4 or 5 where the list of accounts could not be had. A signal goes to
+all programs, which have 10 seconds to end; accounts that wait are not begun, and the exit code is 128 and its number. If
+nobody reads the output any longer, all end too, with 141.`,
+		Example: `  chaim each -- aws s3 ls
+  chaim each --match 'team-*' --match prod -r mpu -p 20 -- python3 audit.py --account {id}
+  chaim each --out reports -- aws iam get-account-summary
+  chaim each --json -- aws sts get-caller-identity | jq -r 'select(.exit_code == 0) | .account'`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, program := splitAtDash(cmd, args)
+			switch {
+			case len(args) > 0:
+				return usageError{fmt.Sprintf("%q stands before --; usage: %s", args[0], cmd.UseLine())}
+			case len(program) == 0:
+				return usageError{"which program? usage: " + cmd.UseLine()}
+			case f.parallel < 1:
+				return usageError{fmt.Sprintf("%d accounts at a time are none", f.parallel)}
+			case cmd.Flags().Changed("out") && f.dir == "":
+				return usageError{"the folder for --out is empty"}
+			}
+			for _, pattern := range f.patterns {
+				if _, err := chaim.FilterAccounts(nil, pattern); err != nil {
+					return usageError{errtext.Unprefixed(err)}
+				}
+			}
+			return a.each(cmd.Context(), f, program)
+		},
+	}
+	f.addFlags(a, cmd)
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.patterns, "match", nil, "only accounts whose name or ID matches this `GLOB`; may be given several times")
+	flags.IntVarP(&f.parallel, "parallel", "p", 8, "how many accounts at a time")
+	flags.StringVar(&f.dir, "out", "", "keep the output in files of this `DIR`, which is made if it is not there")
+	flags.BoolVar(&f.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
+	flags.BoolVar(&f.stopOnError, "stop", false, "end all programs with SIGTERM, and begin no more, when an account has failed")
+	addJSONFlag(cmd, &f.asJSON)
+	cmd.MarkFlagsMutuallyExclusive("out", "json")
+	_ = cmd.MarkFlagDirname("out")
+	return cmd
+}
+
+// each runs a program for each account.
+func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
+	if !hasPlaceholder(program[0]) {
+		if _, err := exec.LookPath(program[0]); err != nil {
+			a.say("cannot run %q: %v", program[0], errors.Unwrap(err))
+			return silentError{cannotStart(err)}
+		}
+	}
+	accounts, err := a.matchingAccounts(ctx, f)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	run, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	e := &eachRun{app: a, ctx: run, end: end, flags: f, program: program, labels: labelsOf(accounts), results: map[chaim.Account]*result{}}
+	if f.dir != "" {
+		if e.dir, err = openFolder(f.dir, accounts); err != nil {
+			return err
+		}
+		defer e.dir.Close()
+	}
+	e.screen = newScreen(run, end)
+	if isTerminal(a.err) {
+		e.screen.showProgress(a.err, len(accounts))
+	}
+	began := time.Now()
+	err = chaim.Each(run, accounts, e.options(), e.run)
+	e.screen.close()
+
+	failed := (*chaim.EachError)(nil)
+	if err != nil && !errors.As(err, &failed) {
+		return err
+	}
+	var broken outputError
+	if errors.As(context.Cause(run), &broken) {
+		if errors.Is(broken, syscall.EPIPE) {
+			return silentError{exitSignal + int(syscall.SIGPIPE)}
+		}
+		return broken
+	}
+	a.summarize(e, len(accounts), failed, time.Since(began))
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case failed != nil:
+		return silentError{exitFailed}
+	}
+	return nil
+}
+
+// matchingAccounts asks the gateway for the accounts, each of which it returns once.
+func (a *app) matchingAccounts(ctx context.Context, f eachFlags) (accounts []chaim.Account, err error) {
+	err = a.withClient(f.options(""), func(c *chaim.Client) error {
+		accounts, err = c.RequestList(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(accounts) == 0 {
+		return nil, errors.New("chaim: the gateway knows no accounts")
+	}
+	for i, account := range accounts {
+		accounts[i] = plainAccount(account)
+	}
+	patterns := f.patterns
+	if len(patterns) == 0 {
+		patterns = []string{"*"}
+	}
+	isWanted := map[chaim.Account]bool{}
+	for _, pattern := range patterns {
+		found, err := chaim.FilterAccounts(accounts, pattern)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			a.say("no account matches %q", pattern)
+		}
+		for _, account := range found {
+			isWanted[account] = true
+		}
+	}
+	if len(isWanted) == 0 {
+		return nil, fmt.Errorf("chaim: none of %d accounts matches, so there is nothing to do", len(accounts))
+	}
+	return slices.DeleteFunc(accounts, func(account chaim.Account) bool {
+		isTaken := isWanted[account]
+		delete(isWanted, account)
+		return !isTaken
+	}), nil
+}
+
+// summarize says which accounts failed, and why.
+func (a *app) summarize(e *eachRun, total int, failed *chaim.EachError, took time.Duration) {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "FAILED\tID\tREASON\n")
+	count, waiting := 0, 0
+	if failed != nil {
+		for _, f := range failed.Accounts {
+			if e.isPassedOver(f.Err) {
+				waiting++
+				continue
+			}
+			count++
+			fmt.Fprintf(table, "%s\t%s\t%s\n", nameOf(f.Account), f.Account.ID, reason(f.Err))
+		}
+	}
+	_ = table.Flush() // to memory
+	if count > 0 {
+		_, _ = a.err.WriteString(text.String())
+	}
+	line := fmt.Sprintf("%d accounts, %d failed", total, count)
+	if total == 1 {
+		line = fmt.Sprintf("1 account, %d failed", count)
+	}
+	if waiting > 0 {
+		line += fmt.Sprintf(", %d not begun", waiting)
+	}
+	unit := time.Second
+	if took < 10*time.Second {
+		unit /= 100
+	}
+	a.say("%s, in %v", line, took.Round(unit))
+}
+
+// reason is the text of an error in one line.
+func reason(err error) string {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(strings.TrimSpace(line), "chaim: ")
+	}
+	return strings.Join(lines, "; ")
+}
