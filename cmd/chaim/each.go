@@ -55,14 +55,15 @@ Each line of output has the name of the account before it, as "NAME | ". Lines a
 comes in pieces of that size, each a line. --out keeps the output in files instead: DIR/NAME-ID.out, and DIR/NAME-ID.err
 if there is something on stderr. Characters of the name other than letters, digits, ".", "_" and "-" are "-" there, and
 files of an earlier run for the same accounts are removed before the first program begins. --json prints a line for each
-account when it is done, with its name as account, id, exit_code (null if CMD did not run, 128+N after a signal N), error
-(only if it failed), seconds, stdout and stderr; stdout_base64 or stderr_base64 in their place where they are not UTF-8. Of
-each the first 16 MiB are kept, and truncated is true if there was more.
+account when it is done, with its name as account, id, exit_code (as a shell has it, or null if it did not come to CMD),
+error (only if it failed), seconds, stdout and stderr; stdout_base64 or stderr_base64 in their place where they are not
+UTF-8. Of each the first 16 MiB are kept, and truncated is true if there was more.
 
 At the end the accounts that failed are listed on stderr. The exit code is 0 if all went well and 1 if an account failed;
 126 or 127 where CMD cannot be run or is not found; 3, 4 or 5 where the list of accounts could not be had. A signal goes to
-all programs, which have 10 seconds to end; accounts that wait are not begun, and the exit code is 128 and its number. If
-nobody reads the output any longer, all end too, with 141.`,
+all programs and what they started, which have 10 seconds to end; accounts that wait are not begun, and the exit code is
+128 and its number. If nobody reads the output any longer, all end too, with 141. A program that ends while another that it
+started still has its output open is waited for 11 seconds longer, and has failed.`,
 		Example: `  chaim each -- aws s3 ls
   chaim each --match 'team-*' --match prod -r mpu -p 20 -- python3 audit.py --account {id}
   chaim each --out reports -- aws iam get-account-summary
@@ -93,13 +94,16 @@ nobody reads the output any longer, all end too, with 141.`,
 	f.addFlags(a, cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.patterns, "match", nil, "only accounts whose name or ID matches this `GLOB`; may be given several times")
-	flags.IntVarP(&f.parallel, "parallel", "p", 8, "how many accounts at a time")
+	flags.IntVarP(&f.parallel, "parallel", "p", 8, "work on `N` accounts at a time")
 	flags.StringVar(&f.dir, "out", "", "keep the output in files of this `DIR`, which is made if it is not there")
 	flags.BoolVar(&f.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
 	flags.BoolVar(&f.stopOnError, "stop", false, "end all programs with SIGTERM, and begin no more, when an account has failed")
 	addJSONFlag(cmd, &f.asJSON)
 	cmd.MarkFlagsMutuallyExclusive("out", "json")
 	_ = cmd.MarkFlagDirname("out")
+	_ = cmd.RegisterFlagCompletionFunc("match", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return a.complete(cmd, nil, func(p chaim.Profile) string { return p.Account })
+	})
 	return cmd
 }
 
@@ -120,7 +124,8 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	}
 	run, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	e := &eachRun{app: a, ctx: run, end: end, flags: f, program: program, labels: labelsOf(accounts), results: map[chaim.Account]*result{}}
+	e := &eachRun{app: a, ctx: run, end: end, flags: f, program: program, labels: labelsOf(accounts)}
+	e.results = map[chaim.Account]*result{}
 	if f.dir != "" {
 		if e.dir, err = openFolder(f.dir, accounts); err != nil {
 			return err

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -176,7 +175,7 @@ type eachRecord struct {
 // json is the result in one line.
 func (r *result) json(account chaim.Account, err error) []byte {
 	record := eachRecord{
-		Account: nameOf(account), ID: account.ID, ExitCode: r.code, Seconds: r.took.Round(time.Millisecond).Seconds(),
+		Account: nameOf(account), ID: account.ID, ExitCode: r.code, Seconds: float64(r.took.Milliseconds()) / 1000,
 		IsTruncated: r.stdout.isTruncated || r.stderr.isTruncated,
 	}
 	if err != nil {

@@ -21,23 +21,22 @@ type lineWriter struct {
 }
 
 func (l *lineWriter) Write(p []byte) (int, error) {
-	rest := append(l.rest, p...)
 	var lines []byte
-	for {
-		window := rest[:min(len(rest), maxLine+1)]
-		end := bytes.IndexByte(window, '\n')
-		if end < 0 && len(window) <= maxLine {
-			break
+	for rest := p; len(rest) > 0; {
+		room := maxLine - len(l.rest)
+		end := bytes.IndexByte(rest[:min(room+1, len(rest))], '\n')
+		switch {
+		case end >= 0:
+			lines = l.appendLine(lines, rest[:end])
+			rest = rest[end+1:]
+		case len(rest) > room:
+			lines = l.appendLine(lines, rest[:room])
+			rest = rest[room:]
+		default:
+			l.rest = append(l.rest, rest...)
+			rest = nil
 		}
-		if end < 0 {
-			lines = l.appendLine(lines, rest[:maxLine])
-			rest = rest[maxLine:]
-			continue
-		}
-		lines = l.appendLine(lines, rest[:end])
-		rest = rest[end+1:]
 	}
-	l.rest = append(l.rest[:0], rest...)
 	if len(lines) == 0 {
 		return len(p), nil
 	}
@@ -52,13 +51,15 @@ func (l *lineWriter) flush() error {
 	if len(l.rest) == 0 {
 		return nil
 	}
-	_, err := l.w.Write(l.appendLine(nil, l.rest))
-	l.rest = nil
+	_, err := l.w.Write(l.appendLine(nil, nil))
 	return err
 }
 
-func (l *lineWriter) appendLine(lines, line []byte) []byte {
-	return append(append(append(lines, l.prefix...), line...), '\n')
+// appendLine appends the line that ends with this to others.
+func (l *lineWriter) appendLine(lines, end []byte) []byte {
+	lines = append(append(append(append(lines, l.prefix...), l.rest...), end...), '\n')
+	l.rest = l.rest[:0]
+	return lines
 }
 
 // outputError is why output could not be written.

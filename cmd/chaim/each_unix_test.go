@@ -1,0 +1,234 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// pipe makes a named pipe in the folder.
+func (e *eachTest) pipe(name string) string {
+	path := filepath.Join(e.dir, name)
+	require.NoError(e, syscall.Mkfifo(path, 0o600))
+	return path
+}
+
+// holds waits until a program writes a line to the pipe, and returns what ends when nobody holds the pipe any longer.
+func (e *eachTest) holds(path string) *bufio.Reader {
+	f, err := os.Open(path)
+	require.NoError(e, err)
+	e.Cleanup(func() { _ = f.Close() })
+	r := bufio.NewReader(f)
+	_, err = r.ReadString('\n')
+	require.NoError(e, err)
+	return r
+}
+
+// noticing is a program that holds a pipe, waits for signals, and writes down which one has ended it.
+const noticing = `for s in INT TERM HUP QUIT; do trap "echo $s >got-$CHAIM_ACCOUNT_ID; echo ended; exit 9" $s; done
+touch ran-$CHAIM_ACCOUNT_ID
+exec 3>pipe-$CHAIM_ACCOUNT_ID
+echo >&3
+while :; do sleep 0.1; done`
+
+// TestSignalsEndAll sends each signal to chaim alone, as kill does.
+func TestSignalsEndAll(t *testing.T) {
+	for name, s := range map[string]syscall.Signal{
+		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEachTest(t)
+			pipes := []string{e.pipe("pipe-111111111111"), e.pipe("pipe-222222222222")}
+			cmd := e.command("-p", "2", "--", "sh", "-c", noticing)
+			var stdout, stderr strings.Builder
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			require.NoError(t, cmd.Start())
+			programs := []*bufio.Reader{e.holds(pipes[0]), e.holds(pipes[1])}
+			require.NoError(t, cmd.Process.Signal(s))
+			assert.Error(t, cmd.Wait())
+			assert.Equal(t, exitSignal+int(s), cmd.ProcessState.ExitCode())
+			for _, program := range programs {
+				_, err := io.Copy(io.Discard, program) // ends when all processes have
+				assert.NoError(t, err)
+			}
+			for _, id := range []string{"111111111111", "222222222222"} {
+				got, err := os.ReadFile(filepath.Join(e.dir, "got-"+id))
+				require.NoError(t, err)
+				assert.Equal(t, name+"\n", string(got))
+			}
+			assert.NoFileExists(t, filepath.Join(e.dir, "ran-333333333333"))
+			assert.Contains(t, stdout.String(), "sredev | ended\n", "last words are passed on")
+			assert.Contains(t, stderr.String(), "chaim: 3 accounts, 2 failed, 1 not begun, in ")
+			e.nothingLeft()
+		})
+	}
+}
+
+func TestSignalWhileTheAccountsAreAskedFor(t *testing.T) {
+	e := newEachTest(t)
+	e.srv.SetLatency(time.Hour)
+	cmd := e.command("--", "touch", "began")
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return len(e.srv.Requests()) > 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	assert.Error(t, cmd.Wait())
+	assert.Equal(t, exitSignal+int(syscall.SIGTERM), cmd.ProcessState.ExitCode())
+	assert.NoFileExists(t, filepath.Join(e.dir, "began"))
+	assert.NoFileExists(t, filepath.Join(e.dir, "credentials"))
+}
+
+// TestProgramThatStaysIsKilled has one that ignores the signal, and has started another that does.
+func TestProgramThatStaysIsKilled(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(ctx, "sh", "-c", `trap "" TERM; (exec sleep 1000) & echo; wait`)
+	cmd.Stdout = w
+	result := &result{}
+	ended := make(chan error)
+	go func() { ended <- result.runToEnd(ctx, cmd, time.Millisecond) }()
+	out := bufio.NewReader(r)
+	_, err = out.ReadString('\n')
+	require.NoError(t, err)
+	end(errStopped)
+	assert.EqualError(t, <-ended, "chaim: signal: killed")
+	assert.Equal(t, exitSignal+int(syscall.SIGKILL), *result.code)
+	require.NoError(t, w.Close())
+	_, err = io.Copy(io.Discard, out) // ends when all processes have
+	assert.NoError(t, err)
+}
+
+func TestProgramThatEndsWellWhenToldToHasFailed(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(ctx, "sh", "-c", `trap "exit 0" HUP; echo; while :; do sleep 0.1; done`)
+	cmd.Stdout = w
+	ended := make(chan error)
+	go func() { ended <- new(result).runToEnd(ctx, cmd, grace) }()
+	_, err = bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	end(signalError{syscall.SIGHUP})
+	assert.EqualError(t, <-ended, "chaim: ended early, with exit code 0")
+}
+
+func TestOutputOfWhatIsLeftRunningIsNotWaitedForLong(t *testing.T) {
+	var out strings.Builder
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `sleep 1000 & echo $!`)
+	cmd.Stdout = &out
+	r := &result{}
+	assert.EqualError(t, r.runToEnd(t.Context(), cmd, 0), "chaim: it has ended, but left a process that keeps its output open")
+	assert.Zero(t, *r.code)
+	left, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	require.NoError(t, err)
+	assert.NoError(t, syscall.Kill(left, syscall.SIGKILL), "it is the user's decision")
+}
+
+// TestReaderThatGoesAway is chaim each | head -n 1, with a program that writes and one that is silent.
+func TestReaderThatGoesAway(t *testing.T) {
+	e := newEachTest(t)
+	pipes := []string{e.pipe("pipe-111111111111"), e.pipe("pipe-222222222222")}
+	cmd := e.command("-p", "2", "--", "sh", "-c", `touch ran-$CHAIM_ACCOUNT_ID
+exec 3>pipe-$CHAIM_ACCOUNT_ID
+echo >&3
+if test "$CHAIM_ACCOUNT" = sredev; then exec yes; fi
+exec sleep 1000`)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	programs := []*bufio.Reader{e.holds(pipes[0]), e.holds(pipes[1])}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	assert.Equal(t, "sredev | y\n", line)
+	require.NoError(t, stdout.Close())
+	assert.Error(t, cmd.Wait())
+	assert.Equal(t, exitSignal+int(syscall.SIGPIPE), cmd.ProcessState.ExitCode())
+	for _, program := range programs {
+		_, err := io.Copy(io.Discard, program)
+		assert.NoError(t, err)
+	}
+	assert.NoFileExists(t, filepath.Join(e.dir, "ran-333333333333"))
+	assert.Empty(t, stderr.String())
+	e.nothingLeft()
+}
+
+// terminal starts a command on a terminal, and returns what reads from it until a text was there.
+func (e *eachTest) terminal(cmd *exec.Cmd) (file *os.File, until func(text string), written *strings.Builder) {
+	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	require.NoError(e, err)
+	e.Cleanup(func() { _ = file.Close() })
+	written = &strings.Builder{}
+	r := bufio.NewReader(io.TeeReader(file, written))
+	return file, func(text string) {
+		for seen := ""; !strings.HasSuffix(seen, text); {
+			b, err := r.ReadByte()
+			if err != nil { // EIO, when all have closed it
+				require.Equal(e, "\x00", text, "the terminal shows %q", written)
+				return
+			}
+			seen += string(b)
+		}
+	}, written
+}
+
+func TestProgressBarOnTerminal(t *testing.T) {
+	e := newEachTest(t)
+	for _, id := range []string{"111111111111", "222222222222", "333333333333"} {
+		e.pipe("pipe-" + id)
+	}
+	release := func(id string) {
+		require.NoError(t, os.WriteFile(filepath.Join(e.dir, "pipe-"+id), []byte("go\n"), 0))
+	}
+	cmd := e.command("--", "sh", "-c", `read x <pipe-$CHAIM_ACCOUNT_ID; echo out; echo err >&2`)
+	_, until, written := e.terminal(cmd)
+	until("(0/3)")
+	release("222222222222")
+	until("(1/3)")
+	release("111111111111")
+	until("(2/3)")
+	release("333333333333")
+	until("\x00") // the end
+	require.NoError(t, cmd.Wait())
+	lines := shown(t, strings.ReplaceAll(written.String(), "\r\n", "\n"))
+	require.Len(t, lines, 7)
+	assert.ElementsMatch(t, []string{"Connected Homes | out", "Connected Homes | err"}, lines[:2])
+	assert.ElementsMatch(t, []string{"sredev | out", "sredev | err"}, lines[2:4])
+	assert.ElementsMatch(t, []string{"O'Brien | out", "O'Brien | err"}, lines[4:6])
+	assert.Regexp(t, `^chaim: 3 accounts, 0 failed, in [0-9.]+m?s$`, lines[6])
+	e.nothingLeft()
+}
+
+// TestInterruptOnTerminal presses Ctrl-C. Programs get it once.
+func TestInterruptOnTerminal(t *testing.T) {
+	e := newEachTest(t)
+	pipe := e.pipe("pipe-111111111111")
+	cmd := e.command("--match", "sredev", "--", "sh", "-c", noticing)
+	keyboard, until, written := e.terminal(cmd)
+	program := e.holds(pipe)
+	_, err := keyboard.WriteString("\x03")
+	require.NoError(t, err)
+	until("\x00")
+	assert.Error(t, cmd.Wait())
+	assert.Equal(t, exitSignal+int(syscall.SIGINT), cmd.ProcessState.ExitCode())
+	_, err = io.Copy(io.Discard, program)
+	assert.NoError(t, err)
+	assert.Contains(t, written.String(), "sredev | ended")
+	assert.Contains(t, written.String(), "chaim: 1 account, 1 failed, in ")
+	e.nothingLeft()
+}
