@@ -71,7 +71,7 @@ func Key(parts ...string) string {
 // The errors are those of fetch and ctx, [ErrUnsafe], [chaim.ErrLocked] where another process takes too long, and those of
 // the system.
 func (c Cache) Get(ctx context.Context, key string, fetch func(context.Context) (chaim.AwsCreds, error)) (chaim.AwsCreds, error) {
-	if !keyRule.MatchString(key) {
+	if !keyRule().MatchString(key) {
 		return chaim.AwsCreds{}, errors.New("chaim: no key of cached credentials")
 	}
 	started := time.Now()

@@ -9,13 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -29,8 +29,8 @@ const (
 )
 
 var (
-	keyRule  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	fileRule = regexp.MustCompile(`^([0-9a-f]{64})(\.json|\.lock)$`)
+	keyRule  = lazyregexp.New(`^[0-9a-f]{64}$`)
+	fileRule = lazyregexp.New(`^([0-9a-f]{64})(\.json|\.lock)$`)
 )
 
 // ErrUnsafe means that other users could have put something into the cache, or that something else stands in its place.
@@ -188,7 +188,7 @@ func (c Cache) remove(ctx context.Context, isAll bool) (gone []string, err error
 		if !isTemp {
 			name = f.Name()
 		}
-		match := fileRule.FindStringSubmatch(name)
+		match := fileRule().FindStringSubmatch(name)
 		if match == nil {
 			continue
 		}
