@@ -49,7 +49,9 @@ type Profile struct {
 	Duration time.Duration // as asked for; zero where the section does not tell
 	Form     ProfileForm   // what it holds
 	Default  bool          // it is the default account that the section [default] names
-	Live     bool          // it belongs to a scope that may still run; false for one kept, or left by a dead process
+	Live     bool          // it belongs to a scope that may still run
+	Dead     bool          // it belonged to a scope whose process died; neither is true of one that is kept
+	Static   bool          // it holds long-lived keys, which are not chaim's to renew
 }
 
 // Left is the time until the keys expire: zero once they have, and where that is unknown.
@@ -73,16 +75,11 @@ func (p Profile) Percent() int {
 // Nothing is written, and nobody is asked. The error wraps [ErrClosed] after Close; otherwise it is that of ctx or of
 // reading the file.
 func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
-	profiles, _, err := c.held(ctx)
-	return profiles, err
-}
-
-// held also tells of each profile whether a scope wrote it.
-func (c *Client) held(ctx context.Context) (profiles []Profile, isScoped []bool, err error) {
 	doc, err := c.read(ctx)
 	if err != nil {
-		return nil, nil, errtext.Wrap(err, "listing profiles")
+		return nil, errtext.Wrap(err, "listing profiles")
 	}
+	var profiles []Profile
 	settings, _, _ := inifile.ReadAll(doc, inifile.DefaultSection) // which names no account where it is damaged
 	defaultName := inifile.DefaultName(settings)
 	for _, s := range inifile.Scan(doc) {
@@ -98,7 +95,9 @@ func (c *Client) held(ctx context.Context) (profiles []Profile, isScoped []bool,
 			Region:  pairs["region"],
 			Default: s.Name() == defaultName,
 			Live:    hasScope && c.scopes.IsLive(pairs),
+			Static:  isLongLived(pairs["aws_access_key_id"]),
 		}
+		p.Dead = hasScope && !p.Live
 		if unix, ok := humantime.UnixSeconds(pairs["expires"]); ok {
 			p.Expires = time.Unix(unix, 0)
 		}
@@ -106,9 +105,9 @@ func (c *Client) held(ctx context.Context) (profiles []Profile, isScoped []bool,
 		if pairs[inifile.ProcessKey] != "" && pairs["aws_access_key_id"] == "" {
 			p.Form = Process
 		}
-		profiles, isScoped = append(profiles, p), append(isScoped, hasScope)
+		profiles = append(profiles, p)
 	}
-	return profiles, isScoped, nil
+	return profiles, nil
 }
 
 // parseDuration reads what durationText wrote, and the same in seconds.
@@ -133,7 +132,7 @@ func parseDuration(text string) (time.Duration, bool) {
 // No key or token is shown. What is not printable ASCII is quoted, so that a file cannot control the terminal, and very
 // long texts are cut. Errors are those of MyAccountList and of w.
 func (c *Client) DisplayMyList(ctx context.Context, w io.Writer) error {
-	profiles, isScoped, err := c.held(ctx)
+	profiles, err := c.MyAccountList(ctx)
 	if err != nil {
 		return err
 	}
@@ -147,7 +146,7 @@ func (c *Client) DisplayMyList(ctx context.Context, w io.Writer) error {
 		fmt.Fprintf(&b, "no profiles in %s\n", printable(c.file.Path))
 	}
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for i, p := range profiles {
+	for _, p := range profiles {
 		mark, state := " ", "kept"
 		if p.Default {
 			mark = "*"
@@ -155,7 +154,7 @@ func (c *Client) DisplayMyList(ctx context.Context, w io.Writer) error {
 		switch {
 		case p.Live:
 			state = "live"
-		case isScoped[i]:
+		case p.Dead:
 			state = "dead"
 		}
 		ends := humantime.Until(p.Expires, now)

@@ -63,7 +63,7 @@ func TestMyAccountList(t *testing.T) {
 		opts := optionsFor(t, chaimtest.NewServer(t))
 		write(t, credentialsFile(opts), userFile+"\n[mine]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\nAccountName : ops\n")
 		noon := waitForNoon()
-		mine := chaim.Profile{Name: "mine", Account: "ops"}
+		mine := chaim.Profile{Name: "mine", Account: "ops", Static: true}
 		kept := chaim.Profile{
 			Name: "dev", Account: "Connected Homes", Role: "mpu", Region: "eu-west-1",
 			Expires: noon.Add(2 * time.Hour), Duration: 2 * time.Hour,
@@ -130,6 +130,7 @@ func TestProfileOfDeadScope(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, profiles, 1)
 		assert.False(t, profiles[0].Live)
+		assert.True(t, profiles[0].Dead)
 		assert.Positive(t, profiles[0].Left())
 		assert.Equal(t, form, profiles[0].Form)
 		assert.Regexp(t, `^  tempname  sredev  rro  eu-west-1  in 1 hour .*at \d\d:\d\d:\d\d \[\d+%\]  dead$`, display(t, c)[0])

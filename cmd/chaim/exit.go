@@ -77,8 +77,6 @@ func (a *app) explain(err error, code int) {
 		a.say("%s", strings.TrimPrefix(strings.TrimSpace(line), "chaim: "))
 	}
 	switch {
-	case code == exitUsage:
-		a.say("see 'chaim help'")
 	case errors.Is(err, chaim.ErrNotConfigured):
 		a.say("'chaim init' sets up a gateway")
 	case code == exitUnreachable:

@@ -12,8 +12,6 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/humantime"
-	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func (a *app) listCommand() *cobra.Command {
@@ -47,53 +45,15 @@ program has died, and what it left cannot be removed). Nobody is asked.
 	return cmd
 }
 
-// held is a profile, and what else its section tells.
-type held struct {
-	chaim.Profile
-	isScoped bool // a scope wrote it
-	isUsers  bool // it has keys of an IAM user, which chaim did not get
-}
-
-// state is live, kept or dead.
-func (h held) state() string {
+// stateOf is live, kept or dead.
+func stateOf(p chaim.Profile) string {
 	switch {
-	case h.Live:
+	case p.Live:
 		return "live"
-	case h.isScoped:
+	case p.Dead:
 		return "dead"
 	}
 	return "kept"
-}
-
-// heldProfiles returns the profiles of the credentials file, in its order.
-func heldProfiles(ctx context.Context, c *chaim.Client) ([]held, error) {
-	profiles, err := c.MyAccountList(ctx)
-	if err != nil {
-		return nil, err
-	}
-	path, err := sharedfile.CredentialsPath("")
-	if err != nil {
-		return nil, err
-	}
-	doc, err := sharedfile.File{Path: path}.Read()
-	if err != nil {
-		return nil, err
-	}
-	sections := map[string]held{}
-	for _, s := range inifile.Scan(doc) {
-		pairs := s.Managed(doc)
-		sections[s.Name()] = held{
-			isScoped: pairs[inifile.ScopeKey] != "",
-			isUsers:  strings.HasPrefix(pairs["aws_access_key_id"], "AKIA"),
-		}
-	}
-	var list []held
-	for _, p := range profiles {
-		h := sections[p.Name]
-		h.Profile = p
-		list = append(list, h)
-	}
-	return list, nil
 }
 
 // heldInfo is what list --json prints of a profile.
@@ -119,19 +79,19 @@ func (a *app) list(ctx context.Context, c *chaim.Client, asJSON bool) error {
 		}
 		return writeLines(a.out, lines)
 	}
-	profiles, err := heldProfiles(ctx, c)
+	profiles, err := c.MyAccountList(ctx)
 	if err != nil {
 		return err
 	}
 	infos := []heldInfo{}
-	for _, h := range profiles {
+	for _, p := range profiles {
 		form := "keys"
-		if h.Form == chaim.Process {
+		if p.Form == chaim.Process {
 			form = "process"
 		}
 		infos = append(infos, heldInfo{
-			describe(h.Profile), h.Default, h.state(), form,
-			int(h.Duration / time.Second), int(h.Left() / time.Second), h.Percent(),
+			describe(p), p.Default, stateOf(p), form,
+			int(p.Duration / time.Second), int(p.Left() / time.Second), p.Percent(),
 		})
 	}
 	return writeJSON(a.out, infos)
@@ -139,25 +99,25 @@ func (a *app) list(ctx context.Context, c *chaim.Client, asJSON bool) error {
 
 // table returns the lines of the table of profiles for people: none where no profiles are held.
 func (a *app) table(ctx context.Context, c *chaim.Client) ([]string, error) {
-	profiles, err := heldProfiles(ctx, c)
+	profiles, err := c.MyAccountList(ctx)
 	if err != nil || len(profiles) == 0 {
 		return nil, err
 	}
 	return layOut(profiles, time.Now(), drawing{hasBlocks: canDraw(a.out) && speaksUTF8(), hasColors: hasColors(a.out)}), nil
 }
 
-func layOut(profiles []held, now time.Time, d drawing) []string {
+func layOut(profiles []chaim.Profile, now time.Time, d drawing) []string {
 	rows := make([][]cell, 1)
 	for _, title := range []string{"  PROFILE", "ACCOUNT", "ROLE", "REGION", "LEFT", "EXPIRES", "STATE"} {
 		rows[0] = append(rows[0], cell{title, bold})
 	}
-	for _, h := range profiles {
+	for _, p := range profiles {
 		mark := "  "
-		if h.Default {
+		if p.Default {
 			mark = "* "
 		}
-		bar, urgency := d.bar(h.Profile)
-		state := cell{text: h.state()}
+		bar, urgency := d.bar(p)
+		state := cell{text: stateOf(p)}
 		switch state.text {
 		case "live":
 			state.color = green
@@ -165,12 +125,12 @@ func layOut(profiles []held, now time.Time, d drawing) []string {
 			state.color = red
 		}
 		rows = append(rows, []cell{
-			{text: mark + printable(h.Name)},
-			{text: printable(h.Account)},
-			{text: printable(h.Role)},
-			{text: printable(h.Region)},
+			{text: mark + printable(p.Name)},
+			{text: printable(p.Account)},
+			{text: printable(p.Role)},
+			{text: printable(p.Region)},
 			{bar, urgency},
-			{text: humantime.Until(h.Expires, now)},
+			{text: humantime.Until(p.Expires, now)},
 			state,
 		})
 	}
@@ -181,16 +141,21 @@ func layOut(profiles []held, now time.Time, d drawing) []string {
 // would widen every line.
 func printable(text string) string {
 	const limit = 128 // the longest account name
-	quoted := strconv.QuoteToASCII(text)
 	switch {
 	case text == "":
 		return "-"
 	case len(text) > limit:
 		return strconv.QuoteToASCII(text[:limit/2]) + "..."
-	case quoted == `"`+text+`"`:
-		return text
 	}
-	return quoted
+	return quoted(text)
+}
+
+// quoted is a text of unknown origin, quoted where it could do more than stand there.
+func quoted(text string) string {
+	if q := strconv.QuoteToASCII(text); q != `"`+text+`"` {
+		return q
+	}
+	return text
 }
 
 func writeLines(w io.Writer, lines []string) error {

@@ -45,13 +45,9 @@ func TestLayOut(t *testing.T) {
 		isDefault := profile("work", 20*time.Minute, time.Hour)
 		isDefault.Default = true
 		odd := chaim.Profile{Name: "a\x1b[31mb", Account: strings.Repeat("x", 200)}
-		profiles := []held{
-			{Profile: live, isScoped: true},
-			{Profile: isDefault},
-			{Profile: profile("dead", 5*time.Minute, time.Hour), isScoped: true},
-			{Profile: profile("over", -time.Second, time.Hour)},
-			{Profile: odd},
-		}
+		dead := profile("dead", 5*time.Minute, time.Hour)
+		dead.Dead = true
+		profiles := []chaim.Profile{live, isDefault, dead, profile("over", -time.Second, time.Hour), odd}
 		cut := `"` + strings.Repeat("x", 64) + `"...`
 		wide := strings.Repeat(" ", len(cut)-len("Connected Homes"))
 		assert.Equal(t, []string{

@@ -46,20 +46,20 @@ the others; the exit code is then theirs, or 1 where they differ.`,
 
 // renewable returns the names of the profiles that can get new keys. It tells people of the others.
 func (a *app) renewable(ctx context.Context, c *chaim.Client) (names []string, err error) {
-	profiles, err := heldProfiles(ctx, c)
+	profiles, err := c.MyAccountList(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, h := range profiles {
+	for _, p := range profiles {
 		switch {
-		case h.state() == "dead":
-			a.say("profile %s is left out: the program that it was for has died", printable(h.Name))
-		case h.isUsers:
-			a.say("profile %s is left out: it holds long-lived keys, which chaim did not get", printable(h.Name))
-		case profileOf(h.Name) != h.Name:
-			a.say("profile %s is left out: chaim writes none of such a name", printable(h.Name))
+		case p.Dead:
+			a.say("profile %s is left out: the program that it was for has died", printable(p.Name))
+		case p.Static:
+			a.say("profile %s is left out: it holds long-lived keys, which chaim did not get", printable(p.Name))
+		case profileOf(p.Name) != p.Name:
+			a.say("profile %s is left out: chaim writes none of such a name", printable(p.Name))
 		default:
-			names = append(names, h.Name)
+			names = append(names, p.Name)
 		}
 	}
 	if len(names) == 0 {

@@ -10,20 +10,22 @@ import (
 )
 
 func (a *app) sweepCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, isWholeCache bool
 	cmd := &cobra.Command{
 		Use:     "sweep [flags]",
 		Aliases: []string{"clean"},
 		GroupID: groupSetUp,
 		Short:   "Remove what programs that were killed have left",
-		Long: `sweep removes the profiles and files of programs that ended without removing them, and prints them, one a line. What
-may still be in use stays. Other commands do so too, before anything else.`,
-		Example: "  chaim sweep\n  chaim sweep --json",
+		Long: `sweep removes the profiles and files of programs that ended without removing them, and what 'chaim credential-process'
+has cached and has expired. It prints them, one a line. What may still be in use stays, but for the cache with --cache.
+Other commands remove the former too, before anything else.`,
+		Example: "  chaim sweep\n  chaim sweep --cache\n  chaim sweep --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.sweep(cmd.Context(), asJSON)
+			return a.sweep(cmd.Context(), isWholeCache, asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&isWholeCache, "cache", false, "also remove cached keys that are still valid")
 	addJSONFlag(cmd, &asJSON)
 	return cmd
 }
@@ -34,8 +36,13 @@ type sweptInfo struct {
 	Profile string `json:"profile"` // empty for a file
 }
 
-func (a *app) sweep(ctx context.Context, asJSON bool) error {
+func (a *app) sweep(ctx context.Context, isWholeCache, asJSON bool) error {
 	swept, err := chaim.Sweep(ctx, "")
+	cached, cacheErr := a.sweepCache(ctx, isWholeCache)
+	for _, path := range cached {
+		swept = append(swept, chaim.Swept{Path: path})
+	}
+	err = errors.Join(err, cacheErr)
 	if len(swept) == 0 && err == nil {
 		a.say("there is nothing to remove")
 	}
@@ -48,11 +55,22 @@ func (a *app) sweep(ctx context.Context, asJSON bool) error {
 	}
 	var lines []string
 	for _, s := range swept {
-		line := "file " + printable(s.Path)
+		line := "file " + quoted(s.Path)
 		if s.Profile != "" {
-			line = "profile " + printable(s.Profile) + " in " + printable(s.Path)
+			line = "profile " + printable(s.Profile) + " in " + quoted(s.Path)
 		}
 		lines = append(lines, line)
 	}
 	return errors.Join(writeLines(a.out, lines), err)
+}
+
+func (a *app) sweepCache(ctx context.Context, isWhole bool) ([]string, error) {
+	cache, err := a.cache()
+	switch {
+	case err != nil:
+		return nil, err
+	case isWhole:
+		return cache.Clear(ctx)
+	}
+	return cache.Sweep(ctx)
 }
