@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 // keeping says how keys become a profile that stays.
@@ -61,10 +61,10 @@ another account only where --alias names it.`,
 }
 
 // outsideProfile is what a profile's name cannot have.
-var outsideProfile = regexp.MustCompile(`[^A-Za-z0-9_./%@:+-]+`)
+var outsideProfile = lazyregexp.New(`[^A-Za-z0-9_./%@:+-]+`)
 
 // profileOf is the name of the profile for an account. Several accounts may have the same.
-func profileOf(account string) string { return outsideProfile.ReplaceAllString(account, "-") }
+func profileOf(account string) string { return outsideProfile().ReplaceAllString(account, "-") }
 
 // keep gets keys and leaves them in a profile.
 func (a *app) keep(ctx context.Context, k keeping, account string) error {

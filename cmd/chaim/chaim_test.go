@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"chaim": main, "sdk": sdk, "listening": listening})
+	testscript.Main(m, map[string]func(){"chaim": main, "sdk": sdk, "listening": listening, "browser": browserMain})
 }
 
 // listening is a program that says whether there is a server where AWS_CONTAINER_CREDENTIALS_FULL_URI points.
@@ -86,7 +86,8 @@ func setUp(env *testscript.Env) error {
 // gateway tells the script's double what to do, or looks at what it was asked:
 //
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
-//	gateway latency DURATION | requests N | account ID NAME | role ALIAS NAME | keys ACCOUNT | close
+//	gateway rewrite OLD NEW [N] | latency DURATION | requests N | account ID NAME | role ALIAS NAME
+//	gateway keys ACCOUNT | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gateway WHAT [ARG...]")
@@ -117,6 +118,12 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 			n = number(2)
 		}
 		srv.Inject(n, chaimtest.Status(number(1)))
+	case "rewrite":
+		n := -1
+		if len(args) > 3 {
+			n = number(3)
+		}
+		srv.Inject(n, chaimtest.Rewrite(func(body string) string { return strings.ReplaceAll(body, arg(1), arg(2)) }))
 	case "hang":
 		srv.Inject(-1, chaimtest.Hang())
 	case "clear":

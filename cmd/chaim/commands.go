@@ -18,6 +18,12 @@ func (a *app) commands() []*cobra.Command {
 		a.deleteCommand(),
 		a.sweepCommand(),
 		a.eachCommand(),
+		a.urlCommand(),
+		a.guiCommand(),
+		a.gsoCommand(),
+		a.envCommand(),
+		a.initCommand(),
+		a.whoamiCommand(),
 		a.versionCommand(),
 	}
 }

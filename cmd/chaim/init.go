@@ -1,0 +1,181 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// initFlags are what settings are made of.
+type initFlags struct {
+	endpoint, user, tokenFile, region string
+	isUntested                        bool
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var s initFlags
+	cmd := &cobra.Command{
+		Use:     "init [STRING | -]",
+		GroupID: groupSetUp,
+		Short:   "Set up a gateway from its init string, or from answers",
+		Long: `init stores the settings of a chaim gateway in the section [default] of the credentials file: the URL, your user name and
+your user token, which is a secret. Everything else there stays as it is.
+
+They come from the init string that the gateway hands out, from --endpoint, --user and --token-file, or, on a terminal, from
+questions; what you type of secrets is not shown. An argument is seen by every user of the machine while chaim runs, and
+stays in the shell's history, so give the init string as an answer or, for -, on the standard input. A token file must be a
+regular file of yours that others can neither read nor write (on Windows that is not checked).
+
+The gateway is asked for its accounts before anything is stored: settings that it does not take change nothing.`,
+		Example: `  chaim init
+  chaim init - <init-string.txt
+  chaim init --endpoint https://chaim.example.com/prod/ --user alice --token-file ~/.chaim-token`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			settings, err := a.readSettings(cmd.Context(), s, args)
+			if err != nil {
+				return err
+			}
+			return a.storeSettings(cmd.Context(), settings, s.isUntested)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.endpoint, "endpoint", "", "`URL` of the gateway: https, or http on a loopback address such as 127.0.0.1")
+	f.StringVar(&s.user, "user", "", "chaim user `NAME`")
+	f.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the user token")
+	f.StringVarP(&s.region, "region", "R", "", "default AWS region of profiles (default that of the init string, then eu-west-1)")
+	f.BoolVar(&s.isUntested, "no-test", false, "store the settings without asking the gateway")
+	cmd.MarkFlagsRequiredTogether("endpoint", "user", "token-file")
+	return cmd
+}
+
+// readSettings gets the settings from wherever they are.
+func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (settings chaim.Settings, err error) {
+	switch {
+	case len(args) == 1 && s.endpoint != "":
+		return settings, usageError{"settings come from an init string or from --endpoint, --user and --token-file, not from both"}
+	case s.endpoint != "":
+		settings = chaim.Settings{Endpoint: s.endpoint, Username: s.user}
+		settings.UserToken, err = readTokenFile(s.tokenFile)
+	case len(args) == 1 && args[0] != "-":
+		a.say("the init string holds your token, and as an argument it is in the shell's history and was shown to all users of this machine; 'chaim init -' reads it from the standard input")
+		settings, err = chaim.ParseInit(args[0])
+	case isTerminal(a.in):
+		settings, err = a.askSettings(ctx, len(args) == 1)
+	case len(args) == 1:
+		var text string
+		if text, err = readSecret(a.in); err != nil {
+			return settings, errtext.Wrap(err, "init string on the standard input")
+		}
+		settings, err = chaim.ParseInit(text)
+	default:
+		return settings, usageError{"there is no terminal to ask you on: give -, and the init string on the standard input, or --endpoint, --user and --token-file"}
+	}
+	settings.Region = cmp.Or(s.region, settings.Region)
+	return settings, err
+}
+
+// askSettings asks for the init string or, unless that must be it, for what would be in one.
+func (a *app) askSettings(ctx context.Context, mustBeString bool) (settings chaim.Settings, err error) {
+	question := "Init string (not shown; empty to answer one by one)"
+	if mustBeString {
+		question = "Init string (not shown)"
+	}
+	text, err := a.ask(ctx, question, true)
+	if err != nil {
+		return settings, err
+	}
+	if text != "" || mustBeString {
+		return chaim.ParseInit(text)
+	}
+	for _, q := range []struct {
+		question string
+		isSecret bool
+		field    *string
+	}{
+		{"Gateway URL", false, &settings.Endpoint},
+		{"User name", false, &settings.Username},
+		{"User token (not shown)", true, &settings.UserToken},
+		{"Region (empty for eu-west-1)", false, &settings.Region},
+	} {
+		if *q.field, err = a.ask(ctx, q.question, q.isSecret); err != nil {
+			return settings, err
+		}
+	}
+	return settings, nil
+}
+
+// readTokenFile reads a secret that is for its owner only.
+func readTokenFile(path string) (token string, err error) {
+	defer func() {
+		if err != nil {
+			err = errtext.Wrap(err, "token file")
+		}
+	}()
+	info, err := os.Stat(path) // opening a pipe would wait for its writer
+	if err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("chaim: %q is not a regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err == nil {
+		err = checkPrivate(info)
+	}
+	if err == nil {
+		token, err = readSecret(file)
+	}
+	if err != nil {
+		return "", errtext.Wrap(err, "%q", path)
+	}
+	return token, nil
+}
+
+// storeSettings stores settings that the gateway takes.
+func (a *app) storeSettings(ctx context.Context, settings chaim.Settings, isUntested bool) error {
+	if !isUntested {
+		err := a.withClient(chaim.Options{Settings: &settings}, func(c *chaim.Client) error {
+			_, err := c.RequestList(ctx)
+			return err
+		})
+		if err != nil {
+			return errtext.Wrap(err, "nothing was stored, as the settings failed their test")
+		}
+	}
+	if err := settings.Store(ctx, ""); err != nil {
+		return errtext.Wrap(err, "storing the settings")
+	}
+	path, err := sharedfile.CredentialsPath("")
+	if err != nil {
+		return err
+	}
+	ends := ""
+	if !settings.TokenExpires.IsZero() {
+		ends = "; the user token ends " + humantime.Until(settings.TokenExpires, time.Now())
+	}
+	a.say("the settings of user %+q are in section [default] of %+q%s", settings.Username, path, ends)
+	for _, name := range settingsVariables {
+		if os.Getenv(name) != "" {
+			a.say("%s is set, so the settings of the environment are used and not these", name)
+			break
+		}
+	}
+	return nil
+}
+
+// settingsVariables are those of which one is enough for the file not to be asked.
+var settingsVariables = []string{
+	"CHAIM_URL", "CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION", "CHAIM_USER", "CHAIM_TOKEN", "CHAIM_SLACKID", "CHAIM_WORKSPACEID",
+}

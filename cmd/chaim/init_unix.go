@@ -1,0 +1,21 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+var errNotPrivate = errors.New("chaim: others can read or write it: it must be your own, with a mode such as 0600")
+
+// checkPrivate refuses a file that somebody else could have read or written.
+func checkPrivate(info fs.FileInfo) error {
+	stat, isUnix := info.Sys().(*syscall.Stat_t)
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 || !isUnix || int(stat.Uid) != os.Geteuid() {
+		return errNotPrivate
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/remote"
+)
+
+func (a *app) whoamiCommand() *cobra.Command {
+	var r request
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "whoami [PROFILE|ACCOUNT [ROLE]]",
+		GroupID: groupSetUp,
+		Short:   "Tell who asks for credentials, or whose credentials they are",
+		Long: `whoami tells who asks for credentials: the gateway, your user name there, when your user token ends, and the default
+account. Nobody is asked for that. Without a gateway it is the identity by which AWS STS knows the keys that the AWS SDK
+finds, with which roles are asked for.
+
+With a profile that is held it has AWS STS say whose keys stand in it, and so whether they are valid. With an account, or
+with a role, it does so for keys that it asks for and writes to no file.`,
+		Example: `  chaim whoami
+  chaim whoami --json
+  chaim whoami tempname
+  chaim whoami sredev mpu`,
+		ValidArgsFunction: a.completeProfileOrAccount,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			who, err := a.whoami(cmd, &r, args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(a.out, who)
+			}
+			return who.print(a.out)
+		},
+	}
+	r.addFlags(a, cmd)
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// someone is who asks a gateway, or AWS.
+type someone interface{ print(w io.Writer) error }
+
+// whoami finds out who that is.
+func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, error) {
+	ctx := cmd.Context()
+	if len(args) == 0 {
+		return a.asker(ctx, r)
+	}
+	name, err := r.takeArgs(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	if r.role == "" {
+		held, err := a.heldProfile(ctx, r, name)
+		if err != nil {
+			return nil, err
+		}
+		if held.Name != "" {
+			return a.holder(ctx, r, held)
+		}
+	}
+	opts, err := a.inMemory(cmd, r, args)
+	if err != nil {
+		return nil, err
+	}
+	var who someone
+	err = a.withClient(opts, func(c *chaim.Client) error {
+		creds, err := c.RequestKeys(ctx)
+		if err != nil {
+			return err
+		}
+		who, err = a.identity(ctx, r, creds.Region, creds)
+		return err
+	})
+	return who, err
+}
+
+// asker is who asks for credentials.
+func (a *app) asker(ctx context.Context, r *request) (someone, error) {
+	var who gatewayUser
+	err := a.withClient(chaim.Options{Region: r.region, AllowInsecure: r.insecure}, func(c *chaim.Client) (err error) {
+		if who.Gateway, err = c.Endpoint(ctx); err != nil {
+			return err
+		}
+		section, err := c.DefaultSection(ctx)
+		if err != nil && !errors.Is(err, chaim.ErrNotConfigured) {
+			return err
+		}
+		who.User = os.Getenv("CHAIM_USER") // without it the settings are not those of the environment
+		if who.User == "" {
+			who.User = section.Value("username")
+			if unix, isKnown := humantime.UnixSeconds(section.Value("tokenexpires")); isKnown {
+				who.TokenExpires = time.Unix(unix, 0).UTC()
+			}
+		}
+		if who.DefaultAccount, err = c.DefaultAccount(ctx); errors.Is(err, chaim.ErrNotConfigured) {
+			return nil
+		}
+		return err
+	})
+	if !errors.Is(err, chaim.ErrNotConfigured) {
+		return who, err
+	}
+	cfg, err := remote.SDKConfig(ctx, r.region, false)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil && ctx.Err() == nil {
+		return nil, errtext.Because(chaim.ErrNotConfigured, errtext.Wrap(remote.Foreign(err), "there is no gateway, and the AWS SDK finds no keys"))
+	}
+	return a.identity(ctx, r, cfg.Region, cfg.Credentials)
+}
+
+// holder is whose keys stand in a profile.
+func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (someone, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(held.Name),
+		config.WithDefaultsMode(aws.DefaultsModeLegacy), config.WithLogger(logging.Nop{}))
+	if err != nil {
+		return nil, errtext.Wrap(remote.Foreign(err), "profile %+q", held.Name)
+	}
+	return a.identity(ctx, r, cmp.Or(r.region, held.Region), cfg.Credentials)
+}
+
+// identity is who AWS takes the owner of keys for.
+func (a *app) identity(ctx context.Context, r *request, region string, provider aws.CredentialsProvider) (someone, error) {
+	keys, err := provider.Retrieve(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, errtext.Wrap(remote.Foreign(err), "no keys to ask AWS STS with")
+	}
+	cfg, err := remote.SDKConfig(ctx, region, true)
+	if err != nil {
+		return nil, err
+	}
+	who, err := remote.Identify(ctx, cfg, keys, r.insecure, a.log)
+	return awsIdentity(who), err
+}
+
+// gatewayUser is who asks a gateway.
+type gatewayUser struct {
+	Gateway        string    `json:"gateway"`
+	User           string    `json:"user"`
+	TokenExpires   time.Time `json:"tokenExpires,omitzero"`
+	DefaultAccount string    `json:"defaultAccount,omitempty"`
+}
+
+func (u gatewayUser) print(w io.Writer) error {
+	return printFields(w, [][2]string{
+		{"gateway", u.Gateway}, {"user", u.User}, {"user token", humantime.Until(u.TokenExpires, time.Now())}, {"default", u.DefaultAccount},
+	})
+}
+
+// awsIdentity is who asks AWS.
+type awsIdentity struct {
+	Account string `json:"account"`
+	ARN     string `json:"arn"`
+	UserID  string `json:"userId"`
+}
+
+func (i awsIdentity) print(w io.Writer) error {
+	return printFields(w, [][2]string{{"account", i.Account}, {"arn", i.ARN}, {"user id", i.UserID}})
+}
+
+// printFields prints names and values. What a terminal could take for more than text is quoted.
+func printFields(w io.Writer, fields [][2]string) error {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, field := range fields {
+		value := cmp.Or(field[1], "-")
+		if quoted := strconv.QuoteToASCII(value); quoted != `"`+value+`"` {
+			value = quoted
+		}
+		fmt.Fprintf(table, "%s\t%s\n", field[0], value)
+	}
+	_ = table.Flush() // to memory
+	_, err := io.WriteString(w, b.String())
+	return err
+}
