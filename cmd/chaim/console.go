@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/atotto/clipboard"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
@@ -111,11 +112,11 @@ func (a *app) consoleCommand(deliver func(ctx context.Context, link, region stri
 
 var commonServices = []string{"cloudformation", "cloudwatch", "dynamodbv2", "ec2", "ecs", "eks", "iam", "lambda", "rds", "s3"}
 
-var serviceRule = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+var serviceRule = lazyregexp.New(`^[A-Za-z0-9-]+$`)
 
 // consoleLink gets a link, and tells the region of the credentials behind it.
 func (a *app) consoleLink(cmd *cobra.Command, page *consolePage, args []string) (link, region string, err error) {
-	if page.service != "" && !serviceRule.MatchString(page.service) {
+	if page.service != "" && !serviceRule().MatchString(page.service) {
 		return "", "", usageError{fmt.Sprintf("--service is a name in the console's addresses, such as s3, not %q", page.service)}
 	}
 	opts, err := a.inMemory(cmd, &page.request, args)
@@ -149,7 +150,7 @@ func (a *app) inMemory(cmd *cobra.Command, r *request, args []string) (chaim.Opt
 	if err != nil {
 		return chaim.Options{}, err
 	}
-	held, err := a.heldProfile(cmd.Context(), r, name)
+	held, err := a.heldProfile(cmd.Context(), name)
 	if err != nil {
 		return chaim.Options{}, err
 	}
@@ -159,19 +160,16 @@ func (a *app) inMemory(cmd *cobra.Command, r *request, args []string) (chaim.Opt
 	return opts, nil
 }
 
-// heldProfile finds a profile by its name. It is the zero value where none is held under it.
-func (a *app) heldProfile(ctx context.Context, r *request, name string) (held chaim.Profile, err error) {
-	c, err := chaim.New(chaim.Options{Region: r.region, AllowInsecure: r.insecure}) // whoever asks next logs what it would
-	if err != nil {
-		return held, err
-	}
-	profiles, err := c.MyAccountList(ctx)
-	for _, p := range profiles {
-		if p.Name == name {
-			held = p
-		}
-	}
-	return held, errors.Join(err, c.Close())
+// heldProfile finds a profile by its name, for whoever will log what is to be said of the file. It has no account where none is
+// held under it.
+func (a *app) heldProfile(ctx context.Context, name string) (held chaim.Profile, err error) {
+	quiet := *a
+	quiet.log = slog.New(slog.DiscardHandler)
+	err = quiet.withFiles(func(c *chaim.Client) error {
+		held, err = find(ctx, c, name)
+		return err
+	})
+	return held, err
 }
 
 // completeProfileOrAccount completes "ACCOUNT|PROFILE [ROLE]" by what is held. Nobody is asked.

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 func (a *app) envCommand() *cobra.Command {
@@ -140,7 +140,7 @@ func inFormat(format string, creds chaim.AwsCreds) (string, error) {
 
 // plainRule is of what no shell, and nothing else that reads NAME=value, gives a meaning. An equals sign within could have
 // zsh look for a program.
-var plainRule = regexp.MustCompile(`^[A-Za-z0-9/+_:.,@-]+={0,2}$`)
+var plainRule = lazyregexp.New(`^[A-Za-z0-9/+_:.,@-]+={0,2}$`)
 
 // render returns a line for each variable, given as NAME=value. An empty one is unset.
 func (f shellFormat) render(env []string) (string, error) {
@@ -152,7 +152,7 @@ func (f shellFormat) render(env []string) (string, error) {
 		case value == "" && f.unset == nil:
 		case value == "":
 			b.WriteString(f.unset(name) + "\n")
-		case isOdd, f.plain && !plainRule.MatchString(value):
+		case isOdd, f.plain && !plainRule().MatchString(value):
 			return "", errors.New("chaim: value of " + name + " has characters that cannot be written in this format; take another")
 		default:
 			b.WriteString(f.set(name, value) + "\n")

@@ -78,7 +78,12 @@ func (a *app) cachedCreds(ctx context.Context, r request, account string, isUnca
 		if err := enterProcess(key); err != nil {
 			return err
 		}
-		creds, err = cache.Get(ctx, key, c.RequestKeys)
+		creds, err = cache.Get(ctx, key, func(ctx context.Context) (chaim.AwsCreds, error) {
+			if _, err := cache.Sweep(ctx); err != nil {
+				a.log.Warn("chaim: expired keys may be left in the cache", "error", err)
+			}
+			return c.RequestKeys(ctx)
+		})
 		return err
 	})
 	return creds, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -13,12 +14,13 @@ import (
 
 func (a *app) serveCommand() *cobra.Command {
 	var r request
+	var format string
 	cmd := &cobra.Command{
 		Use:     "serve ACCOUNT [ROLE]",
 		GroupID: groupPrograms,
 		Short:   "Serve credentials to AWS SDKs on this machine, for as long as it runs",
 		Long: `serve answers AWS SDKs as a container's agent does, on a port of 127.0.0.1 and to whoever has the token. It prints the
-variables that a program needs, as commands for a shell, and runs until it gets a signal. Keys are renewed in the
+variables that a program needs, in a format of 'chaim env', and runs until it gets a signal. Keys are renewed in the
 background; no file is written. With -v each request is logged.
 
 Keys in the environment, a profile, and keys in [default] win over these variables: 'chaim exec --serve' starts a program
@@ -26,6 +28,10 @@ without them.`,
 		Example:           `  chaim exec sredev --serve -- ./daemon`,
 		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			shell, isKnown := shellFormats[format]
+			if !isKnown {
+				return usageError{fmt.Sprintf("--format is one of 'chaim env' for a shell, not %q", format)}
+			}
 			account, err := r.takeArgs(cmd, args)
 			if err != nil {
 				return err
@@ -33,10 +39,12 @@ without them.`,
 			opts := r.options(account)
 			opts.Logger, opts.NoProfile = a.log, true
 			return a.withServer(cmd.Context(), opts, func(s *container.Server) error {
-				for _, variable := range s.Environ() {
-					if _, err := fmt.Fprintf(a.out, "export %s\n", variable); err != nil {
-						return err
-					}
+				text, err := shell.render(s.Environ())
+				if err != nil {
+					return err
+				}
+				if _, err := io.WriteString(a.out, text); err != nil {
+					return err
 				}
 				a.say("serving keys of %s until this process ends", account)
 				<-cmd.Context().Done() // that is how it ends
@@ -45,6 +53,7 @@ without them.`,
 		},
 	}
 	r.addFlags(a, cmd)
+	cmd.Flags().StringVar(&format, "format", "env", "how to print the variables, see 'chaim env'")
 	return cmd
 }
 

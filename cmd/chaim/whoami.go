@@ -71,11 +71,11 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 		return nil, err
 	}
 	if r.role == "" {
-		held, err := a.heldProfile(ctx, r, name)
+		held, err := a.heldProfile(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if held.Name != "" {
+		if held.Account != "" {
 			return a.holder(ctx, r, held)
 		}
 	}

@@ -43,6 +43,9 @@ type Cache struct {
 	Log    *slog.Logger // nil means silence
 }
 
+// Fetch gets credentials from their source. It must heed its context, and its errors must be fit to be shown.
+type Fetch = func(context.Context) (chaim.AwsCreds, error)
+
 // Beside is the folder that belongs to the credentials file of that path.
 func Beside(path string) (string, error) {
 	files, err := lease.Beside(path)
@@ -62,15 +65,16 @@ func Key(parts ...string) string {
 }
 
 // Get returns valid credentials: those in the cache, or else those that fetch gets. One caller at a time calls fetch for a
-// key; the others wait for its outcome, or are served what is valid meanwhile. Once they are due for it (see package
-// renewal), whoever comes first renews valid credentials, which are served again if that fails.
+// key, for 2 minutes at most; the others wait for its outcome, or are served what is valid meanwhile. Valid credentials
+// are renewed by whoever comes first once they are due for it (see package renewal), in a single attempt, and served again
+// if that fails.
 //
 // A failure is everybody's answer for as long as the policy of renewal says, 10 seconds at most. Its text is stored
 // without what looks like a secret. What ends ctx is nobody else's failure. Credentials without an end are not stored.
 //
 // The errors are those of fetch and ctx, [ErrUnsafe], [chaim.ErrLocked] where another process takes too long, and those of
 // the system.
-func (c Cache) Get(ctx context.Context, key string, fetch func(context.Context) (chaim.AwsCreds, error)) (chaim.AwsCreds, error) {
+func (c Cache) Get(ctx context.Context, key string, fetch Fetch) (chaim.AwsCreds, error) {
 	if !keyRule().MatchString(key) {
 		return chaim.AwsCreds{}, errors.New("chaim: no key of cached credentials")
 	}
@@ -87,12 +91,9 @@ func (c Cache) Get(ctx context.Context, key string, fetch func(context.Context) 
 	}
 	l, err := c.lock(ctx, key, !e.isValid(started))
 	switch {
-	case err != nil && (errors.Is(err, ErrUnsafe) || !e.isValid(started)):
+	case err != nil:
 		return chaim.AwsCreds{}, err
 	case l == nil: // somebody else renews them
-		if err != nil {
-			c.log().Warn("chaim: cached credentials cannot be renewed", "error", err)
-		}
 		return e.creds(), nil
 	}
 	defer l.Close()
@@ -111,7 +112,7 @@ func (c Cache) Get(ctx context.Context, key string, fetch func(context.Context) 
 }
 
 // renew gets new credentials in place of the old. The caller has the lock.
-func (c Cache) renew(ctx context.Context, key string, old entry, fetch func(context.Context) (chaim.AwsCreds, error)) (chaim.AwsCreds, error) {
+func (c Cache) renew(ctx context.Context, key string, old entry, fetch Fetch) (chaim.AwsCreds, error) {
 	isRenewal := old.isValid(time.Now())
 	timeout := fetchTimeout
 	if isRenewal {
@@ -178,7 +179,7 @@ func (c Cache) path(key, extension string) string { return filepath.Join(c.Folde
 // asked before. Nil means to ask again.
 func (e entry) failure(started, now time.Time, kinds []error) error {
 	until := e.Failed.Add(min(e.Due.Sub(e.Failed), renewal.LazyPause))
-	if e.Reason == "" || e.isValid(now) || now.Before(e.Failed) || e.Failed.Before(started) && !now.Before(until) {
+	if e.Reason == "" || now.Before(e.Failed) || e.Failed.Before(started) && !now.Before(until) {
 		return nil
 	}
 	var causes []error
@@ -195,10 +196,8 @@ func (e entry) failure(started, now time.Time, kinds []error) error {
 
 // failed is what to store after a failed attempt.
 func (e entry) failed(key string, now time.Time, err error, kinds []error) entry {
-	var left time.Duration
-	if e.isValid(now) {
-		left = e.Keys.Expires.Sub(now)
-	} else {
+	left := e.left(now)
+	if left <= 0 {
 		e.Keys = nil
 	}
 	e.Key, e.Failed, e.Reason, e.Kinds, e.Failures = key, now, fit(err), nil, e.Failures+1

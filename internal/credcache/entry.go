@@ -51,11 +51,16 @@ func parse(key string, text []byte) entry {
 // fit is the text of an error without what looks like a secret.
 func fit(err error) string { return errtext.Unprefixed(remote.Foreign(err)) }
 
-// isValid reports whether there are keys that have come before and end after now. Otherwise a clock that was set back would
-// make keys last longer.
-func (e entry) isValid(now time.Time) bool {
-	return e.Keys != nil && !now.Before(e.Received) && now.Before(e.Keys.Expires)
+// left is how long there are valid keys. What came after now is none, as a clock that was set back would make it last
+// longer.
+func (e entry) left(now time.Time) time.Duration {
+	if e.Keys == nil || now.Before(e.Received) {
+		return 0
+	}
+	return max(0, e.Keys.Expires.Sub(now))
 }
+
+func (e entry) isValid(now time.Time) bool { return e.left(now) > 0 }
 
 func (e entry) creds() chaim.AwsCreds { return chaim.AwsCreds(*e.Keys) }
 

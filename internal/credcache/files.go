@@ -42,13 +42,15 @@ func (c Cache) prepare() error {
 	if err := sharedfile.CheckOwner(c.path("", dataExtension)); err != nil {
 		return errtext.Because(ErrUnsafe, err)
 	}
-	if err := makeFolder(c.Folder); err != nil {
-		return err
-	}
 	info, err := os.Lstat(c.Folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = makeFolder(c.Folder); err == nil {
+			info, err = os.Lstat(c.Folder)
+		}
+	}
 	switch {
 	case err != nil:
-		return errtext.Wrap(err, "cannot look at the cache of credentials")
+		return errtext.Wrap(err, "cannot use the cache of credentials")
 	case !info.IsDir():
 		return unsafe(c.Folder, "is no folder")
 	case isWriteable(info):
@@ -103,6 +105,9 @@ func (c Cache) read(key string) (entry, error) {
 		return entry{}, nil
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
+	if errors.Is(err, fs.ErrNotExist) { // removed a moment ago
+		return entry{}, nil
+	}
 	if err != nil {
 		return entry{}, errtext.Wrap(err, "cannot read cached credentials")
 	}
@@ -130,7 +135,8 @@ func (c Cache) lock(ctx context.Context, key string, isWaiting bool) (*flock.Flo
 			if ctx.Err() != nil {
 				return nil, errtext.Wrap(context.Cause(ctx), "waiting for %s", path)
 			}
-			return nil, fmt.Errorf("%w: another process has held %s for %s, longer than asking for keys may take", chaim.ErrLocked, path, lockTimeout)
+			return nil, fmt.Errorf("%w: another process has held %s for %s, longer than asking for keys may take",
+				chaim.ErrLocked, path, lockTimeout)
 		}
 	}
 }

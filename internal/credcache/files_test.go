@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func never(context.Context) (chaim.AwsCreds, error) { panic("the source was asked") }
@@ -50,7 +55,7 @@ func TestKey(t *testing.T) {
 	seen := map[string][]string{}
 	for _, parts := range [][]string{nil, {""}, {"", ""}, {"a"}, {"b"}, {"a", ""}, {"", "a"}, {"a", "b"}, {"ab"}, {"a\x00b"}, {"a", "b", ""}} {
 		key := Key(parts...)
-		assert.Regexp(t, keyRule, key)
+		assert.Regexp(t, keyRule(), key)
 		assert.Nil(t, seen[key], "%q and %q", parts, seen[key])
 		seen[key] = append([]string{}, parts...)
 		assert.Equal(t, key, Key(parts...))
@@ -118,7 +123,7 @@ func TestGarbage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 			want := newCreds("2", time.Hour)
-			for _, fetch := range []func(context.Context) (chaim.AwsCreds, error){
+			for _, fetch := range []Fetch{
 				func(context.Context) (chaim.AwsCreds, error) { return want, nil }, never,
 			} {
 				got, err := cache.Get(t.Context(), Key("a"), fetch)
@@ -135,31 +140,31 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-func FuzzGet(f *testing.F) {
-	dir := f.TempDir()
-	cache, kept := cached(f, filepath.Join(dir, "process"))
-	path := cache.path(Key("a"), dataExtension)
-	whole, err := os.ReadFile(path)
+// FuzzParse has any file be of use, or of none.
+func FuzzParse(f *testing.F) {
+	cache, _ := cached(f, filepath.Join(f.TempDir(), "process"))
+	whole, err := os.ReadFile(cache.path(Key("a"), dataExtension))
 	require.NoError(f, err)
 	f.Add(whole)
 	for _, text := range corpus(whole) {
-		f.Add([]byte(text))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		require.NoError(t, os.WriteFile(path, text, 0o600))
-		fetched, errAsked := newCreds("2", time.Hour), errors.New("asked")
-		for _, err := range []error{nil, errAsked} {
-			got, gotErr := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) { return fetched, err })
-			if gotErr != nil {
-				assert.NotContains(t, gotErr.Error(), kept.SecretAccessKey)
-				continue
-			}
-			assert.False(t, got.Expired(0))
-			assert.NotEmpty(t, got.SecretAccessKey)
+		if len(text) < 1<<10 {
+			f.Add([]byte(text))
 		}
-		_, err := cache.Clear(t.Context())
-		require.NoError(t, err)
-		assert.Empty(t, names(t, cache.Folder))
+	}
+	f.Add([]byte(fmt.Sprintf(`{"Version": %d, "Key": %q, "Reason": "\u001b[2J"}`, version, Key("a"))))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e, now := parse(Key("a"), text), time.Now()
+		if e.isValid(now) {
+			_, err := e.creds().Retrieve(t.Context())
+			assert.NoError(t, err)
+		}
+		if err := e.failure(e.Failed, e.Failed, nil); err != nil {
+			assert.Regexp(t, "^chaim: [ -~]+$", err.Error())
+		}
+		failed := e.failed(Key("a"), now, errAway, nil)
+		assert.Equal(t, e.isValid(now), failed.isValid(now))
+		assert.True(t, failed.Due.After(now))
+		assert.LessOrEqual(t, failed.Due.Sub(now), max(time.Minute, failed.left(now)))
 	})
 }
 
@@ -194,23 +199,29 @@ func TestSweep(t *testing.T) {
 	assert.Equal(t, []string{"notes.json"}, names(t, folder))
 }
 
-// TestLockIsTheOneAtItsPath takes the lock while somebody removes it.
+// TestLockIsTheOneAtItsPath has whoever takes the lock remove it, while others have its file open already.
 func TestLockIsTheOneAtItsPath(t *testing.T) {
-	cache := Cache{Folder: t.TempDir()}
-	removed, err := cache.lock(t.Context(), Key("a"), true)
-	require.NoError(t, err)
-	require.NoError(t, os.Rename(removed.Path(), removed.Path()+".gone"))
-	taken, err := cache.lock(t.Context(), Key("a"), false)
-	require.NoError(t, err)
-	require.NotNil(t, taken)
-	defer taken.Close()
-	second, err := cache.lock(t.Context(), Key("a"), false)
-	require.NoError(t, err)
-	assert.Nil(t, second)
-	require.NoError(t, removed.Close())
+	path := filepath.Join(t.TempDir(), "lock")
+	var holders atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 2000 {
+				l, err := tryLock(path)
+				if !assert.NoError(t, err) || l == nil {
+					continue
+				}
+				assert.Equal(t, int32(1), holders.Add(1))
+				runtime.Gosched()
+				holders.Add(-1)
+				assert.NoError(t, sharedfile.RemoveLocked(l))
+			}
+		})
+	}
+	wg.Wait()
 }
 
-// TestChurn has callers, whose keys are not stored, and whoever removes files get in each other's way.
+// TestChurn has callers and whoever removes files get in each other's way. Half of the keys have no end, so that they are not stored.
 func TestChurn(t *testing.T) {
 	folder := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -224,8 +235,10 @@ func TestChurn(t *testing.T) {
 			}
 			defer func() { <-busy }()
 			<-time.After(time.Millisecond)
-			creds := newCreds("1", 0)
-			creds.Expires = time.Time{}
+			creds := newCreds("1", time.Hour)
+			if rand.N(2) == 0 {
+				creds.Expires = time.Time{}
+			}
 			return creds, nil
 		}
 		done := make(chan error)
@@ -248,6 +261,29 @@ func TestChurn(t *testing.T) {
 			assert.NoError(t, <-done)
 		}
 	})
+}
+
+// TestReadMeetsRemoval between its look at the file and its opening of it.
+func TestReadMeetsRemoval(t *testing.T) {
+	cache := Cache{Folder: t.TempDir()}
+	path, done := cache.path(Key("a"), dataExtension), make(chan error)
+	go func() {
+		var err error
+		for range 5000 {
+			err = errors.Join(err, os.WriteFile(path, nil, 0o600), os.Remove(path))
+		}
+		done <- err
+	}()
+	for {
+		_, err := cache.read(Key("a"))
+		assert.NoError(t, err)
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			return
+		default:
+		}
+	}
 }
 
 func TestFullDisk(t *testing.T) {
@@ -320,12 +356,13 @@ func TestSomethingElseInItsPlace(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
 	for _, name := range []string{"process", "file"} {
 		_, err := Cache{Folder: filepath.Join(dir, name)}.Get(t.Context(), Key("a"), never)
-		assert.Error(t, err)
+		assert.ErrorIs(t, err, ErrUnsafe)
+		assert.ErrorContains(t, err, name+" is no folder")
 	}
 	_, err := Cache{Folder: filepath.Join(dir, "process")}.Clear(t.Context())
 	assert.ErrorIs(t, err, ErrUnsafe)
 	_, err = Cache{Folder: filepath.Join(dir, "file", "process")}.Get(t.Context(), Key("a"), never)
-	assert.ErrorContains(t, err, "cannot make folder")
+	assert.ErrorContains(t, err, "cannot use the cache of credentials: ")
 }
 
 func BenchmarkGet(b *testing.B) {

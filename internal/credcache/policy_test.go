@@ -28,10 +28,12 @@ type source struct {
 	lifetime, latency time.Duration
 	err               error
 	asked             int
+	isSingle          bool // the last call was to make one attempt
 }
 
 func (s *source) fetch(ctx context.Context) (chaim.AwsCreds, error) {
 	s.asked++
+	s.isSingle = remote.IsSingleAttempt(ctx)
 	select {
 	case <-time.After(s.latency):
 	case <-ctx.Done():
@@ -230,9 +232,11 @@ func TestFailedRenewal(t *testing.T) {
 func TestSlowRenewal(t *testing.T) {
 	bubble(t, func(t *testing.T, get func() outcome, src *source) {
 		first := get()
+		assert.False(t, src.isSingle)
 		<-time.After(40 * time.Minute)
 		src.latency = time.Hour
 		assert.Equal(t, outcome{first.creds, nil, renewalTimeout}, get())
+		assert.True(t, src.isSingle)
 
 		<-time.After(20 * time.Minute)
 		o := get()
@@ -333,8 +337,22 @@ func TestCallerLeaves(t *testing.T) {
 		assert.ErrorIs(t, <-errs, errLeft)
 		assert.ErrorIs(t, <-errs, errLeft)
 
-		_, err := cache.Get(t.Context(), Key("a"), src.fetch)
+		creds, err := cache.Get(t.Context(), Key("a"), src.fetch)
 		require.NoError(t, err)
+		<-time.After(40 * time.Minute)
+		got, err := cache.Get(ctx, Key("a"), src.fetch)
+		require.NoError(t, err)
+		assert.Equal(t, creds, got)
+
+		<-time.After(time.Until(creds.Expires))
+		_, err = cache.Get(ctx, Key("a"), src.fetch)
+		assert.ErrorIs(t, err, errLeft)
+		src.err = errAway
+		_, err = cache.Get(t.Context(), Key("a"), src.fetch)
+		assert.ErrorIs(t, err, errAway, "not that somebody left")
+		e, err := cache.read(Key("a"))
+		require.NoError(t, err)
+		assert.Nil(t, e.Keys, "expired ones")
 	})
 }
 
