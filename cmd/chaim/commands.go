@@ -24,6 +24,7 @@ func (a *app) commands() []*cobra.Command {
 		a.envCommand(),
 		a.initCommand(),
 		a.whoamiCommand(),
+		a.doctorCommand(),
 		a.versionCommand(),
 	}
 }

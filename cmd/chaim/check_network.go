@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/remote"
+)
+
+const (
+	networkTimeout = 15 * time.Second // of all requests together
+	tokenSoon      = 7 * 24 * time.Hour
+
+	// AWS refuses signatures that are more than 5 minutes off:
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+	maxSkew  = 5 * time.Minute
+	tellSkew = time.Minute
+)
+
+// gatewayVariables are those that name a gateway and its user. One of them makes the environment the only source.
+var gatewayVariables = []string{
+	"CHAIM_URL", "CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION", "CHAIM_USER", "CHAIM_TOKEN", "CHAIM_SLACKID", "CHAIM_WORKSPACEID",
+}
+
+// checkNetwork asks the gateway, or STS where there is none.
+func (c *checkup) checkNetwork(ctx context.Context, a *app, f awsFiles) {
+	ctx, cancel := context.WithTimeout(remote.WithSingleAttempt(ctx, true), networkTimeout)
+	defer cancel()
+	transport, err := remote.NewTransport()
+	if err != nil {
+		c.fail("network", errtext.Unprefixed(err), "put AWS_CA_BUNDLE right, or unset it")
+		return
+	}
+	defer transport.CloseIdleConnections()
+	w := &witness{next: transport}
+	settings, where := gatewaySettings(f)
+	if where == "" {
+		c.ok("gateway", "none is configured, so keys come from AWS STS; 'chaim init' sets one up")
+		c.checkSTS(ctx, w, a.log)
+	} else {
+		c.checkGateway(ctx, where, chaim.Options{
+			NoProfile: true, Settings: settings, HTTPClient: &http.Client{Transport: w}, Logger: a.log,
+			// A client sweeps the folder it is for. There is nothing in one that is not there.
+			Dir: filepath.Join(filepath.Dir(f.target), "chaim", "nothing"),
+		})
+	}
+	c.checkClock(w)
+}
+
+// gatewaySettings are those in the credentials file, nil where the environment has some, and where they are, if anywhere.
+func gatewaySettings(f awsFiles) (s *chaim.Settings, where string) {
+	pairs, _, _ := inifile.ReadAll(f.doc, inifile.DefaultSection) // what is wrong with the file is told already
+	isInFile := pairs["endpoint"]+pairs["api"] != ""
+	names := slices.DeleteFunc(slices.Clone(gatewayVariables), func(name string) bool { return os.Getenv(name) == "" })
+	switch {
+	case len(names) > 0 && isInFile:
+		return nil, fmt.Sprintf("the environment (%s), and not from section [default] of the credentials file", strings.Join(names, ", "))
+	case len(names) > 0:
+		return nil, fmt.Sprintf("the environment (%s)", strings.Join(names, ", "))
+	case !isInFile:
+		return nil, ""
+	}
+	s = &chaim.Settings{
+		Endpoint: pairs["endpoint"], API: pairs["api"], Stage: pairs["stage"], Region: pairs["region"],
+		Username: pairs["username"], UserToken: pairs["usertoken"], SlackID: pairs["slackid"], WorkspaceID: pairs["workspaceid"],
+	}
+	if unix, isTime := humantime.UnixSeconds(pairs["tokenexpires"]); isTime {
+		s.TokenExpires = time.Unix(unix, 0)
+	}
+	return s, "section [default] of " + f.path
+}
+
+// checkGateway looks at the settings of the gateway, and asks it for the accounts it knows.
+func (c *checkup) checkGateway(ctx context.Context, where string, opts chaim.Options) {
+	const name = "gateway"
+	user := os.Getenv("CHAIM_USER")
+	if opts.Settings != nil {
+		user = opts.Settings.Username
+	}
+	client, err := chaim.New(opts)
+	if err != nil {
+		// That these are options is of no interest here.
+		c.fail(name, strings.ReplaceAll(errtext.Unprefixed(err), "Options.Settings", where), "run 'chaim init' with the init string of your gateway")
+		return
+	}
+	defer client.Close()
+	endpoint, err := client.Endpoint(ctx)
+	if err != nil {
+		c.fail(name, errtext.Unprefixed(err), "run 'chaim init' with the init string of your gateway")
+		return
+	}
+	c.ok(name, "%s as %s, from %s", endpoint, user, where)
+	if opts.Settings != nil {
+		c.checkToken(opts.Settings.TokenExpires, time.Now())
+	}
+
+	const answer = "gateway answers"
+	start := time.Now()
+	accounts, err := client.RequestList(ctx)
+	switch {
+	case err == nil:
+		c.ok(answer, "%s, after %s", counted(len(accounts), "account", "accounts"), max(time.Since(start), time.Millisecond).Round(time.Millisecond))
+	case ctx.Err() != nil:
+		c.fail(answer, fmt.Sprintf("not within %s", networkTimeout), networkHint(err))
+	case errors.Is(err, chaim.ErrDenied):
+		c.fail(answer, errtext.Unprefixed(err), "ask your gateway for an init string, as its token may have ended, and run 'chaim init'")
+	default:
+		c.fail(answer, errtext.Unprefixed(err), networkHint(err))
+	}
+}
+
+// checkToken looks how long the user token of the gateway can be used.
+func (c *checkup) checkToken(end, now time.Time) {
+	const name, do = "user token", "ask your gateway for an init string and run 'chaim init'"
+	text := "it ends " + humantime.Until(end, now)
+	switch {
+	case end.IsZero():
+		c.ok(name, "when it ends is not known")
+	case !end.After(now):
+		c.fail(name, "it has ended", do)
+	case end.Before(now.Add(tokenSoon)):
+		c.warn(name, text, do)
+	default:
+		c.ok(name, "%s", text)
+	}
+}
+
+// networkHint is what to do about a server that cannot be asked.
+func networkHint(err error) string {
+	var lookup *net.DNSError
+	var reply *chaim.GatewayError
+	switch {
+	case errors.As(err, &lookup):
+		return "check the host name in the settings, the network and the VPN"
+	case strings.Contains(err.Error(), "certificate"):
+		return "check the URL and the clock; where a proxy has certificates of its own, name a file with them in AWS_CA_BUNDLE"
+	case errors.As(err, &reply) && !errors.Is(err, chaim.ErrUnreachable):
+		return "check that the URL is that of a chaim gateway, and ask who runs it"
+	}
+	return "check the network, the VPN, and the proxy in HTTPS_PROXY and NO_PROXY"
+}
+
+// checkSTS asks AWS whose the keys are that chaim would ask for others with.
+func (c *checkup) checkSTS(ctx context.Context, w *witness, log *slog.Logger) {
+	const name, do = "AWS STS", "run 'chaim init' for a gateway, or log in, or name a profile with keys in AWS_PROFILE"
+	cfg, err := remote.SDKConfig(ctx, "", false)
+	if err != nil {
+		c.fail(name, errtext.Unprefixed(err), do)
+		return
+	}
+	keys, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		c.fail(name, "there are no keys to ask it with: "+errtext.Unprefixed(remote.Foreign(err)), do)
+		return
+	}
+	cfg.RetryMaxAttempts = 2 // the second by the server's clock
+	cfg.APIOptions = append(cfg.APIOptions, w.watch)
+	who, err := remote.Identify(ctx, cfg, keys, false, log)
+	switch {
+	case err == nil:
+		c.ok(name, "knows you as %s", who.ARN)
+	case ctx.Err() != nil:
+		c.fail(name, fmt.Sprintf("does not answer within %s", networkTimeout), networkHint(err))
+	case errors.As(err, new(smithy.APIError)):
+		c.fail(name, errtext.Unprefixed(err), do)
+	default:
+		c.fail(name, errtext.Unprefixed(err), networkHint(err))
+	}
+}
+
+// checkClock compares this machine's clock with that of the server that answered, if one did.
+func (c *checkup) checkClock(w *witness) {
+	const name, do = "clock", "set the clock of this machine, or have it set itself (NTP)"
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.host == "" {
+		return
+	}
+	text := fmt.Sprintf("%s ahead of %s", w.ahead, w.host)
+	if w.ahead < 0 {
+		text = fmt.Sprintf("%s behind %s", -w.ahead, w.host)
+	}
+	switch {
+	case w.ahead.Abs() > maxSkew:
+		c.fail(name, text, do)
+	case w.ahead.Abs() > tellSkew:
+		c.warn(name, text, do)
+	default:
+		c.ok(name, "within a minute of %s", w.host)
+	}
+}
+
+// witness notes by how much this machine's clock is ahead of that of the server that answered last.
+type witness struct {
+	next http.RoundTripper
+
+	mu    sync.Mutex // guards what follows
+	host  string     // empty if nobody has told the time
+	ahead time.Duration
+}
+
+// RoundTrip sends a request on.
+func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := w.next.RoundTrip(r)
+	if err == nil {
+		w.note(r.URL.Host, resp.Header)
+	}
+	return resp, err
+}
+
+// watch has a client of the AWS SDK show its replies.
+func (w *witness) watch(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("ChaimClock", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		if resp, isHTTP := out.RawResponse.(*smithyhttp.Response); isHTTP {
+			w.note("AWS STS", resp.Header)
+		}
+		return out, metadata, err
+	}), middleware.After)
+}
+
+func (w *witness) note(host string, header http.Header) {
+	date, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.host, w.ahead = host, time.Since(date).Truncate(time.Second) // of which the header has no parts
+}
