@@ -25,6 +25,7 @@ func (a *app) commands() []*cobra.Command {
 		a.initCommand(),
 		a.whoamiCommand(),
 		a.doctorCommand(),
+		a.demoCommand(),
 		a.versionCommand(),
 	}
 }
