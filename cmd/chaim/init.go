@@ -166,16 +166,11 @@ func (a *app) storeSettings(ctx context.Context, settings chaim.Settings, isUnte
 		ends = "; the user token ends " + humantime.Until(settings.TokenExpires, time.Now())
 	}
 	a.say("the settings of user %+q are in section [default] of %+q%s", settings.Username, path, ends)
-	for _, name := range settingsVariables {
+	for _, name := range gatewayVariables {
 		if os.Getenv(name) != "" {
 			a.say("%s is set, so the settings of the environment are used and not these", name)
 			break
 		}
 	}
 	return nil
-}
-
-// settingsVariables are those of which one is enough for the file not to be asked.
-var settingsVariables = []string{
-	"CHAIM_URL", "CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION", "CHAIM_USER", "CHAIM_TOKEN", "CHAIM_SLACKID", "CHAIM_WORKSPACEID",
 }

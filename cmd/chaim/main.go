@@ -65,7 +65,7 @@ func (a *app) run(args []string) int {
 
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "chaim COMMAND",
+		Use:   "chaim",
 		Short: "Borrow AWS credentials for as long as a piece of work runs",
 		Long: `chaim gets temporary AWS credentials for an account and a role from a chaim gateway or from AWS STS, lends them to a
 program as a profile of the shared credentials file, renews them while it runs, and takes them away when it ends.
