@@ -52,7 +52,7 @@ another account only where --alias names it.`,
 	}
 	k.addFlags(a, cmd)
 	f := cmd.Flags()
-	f.StringVarP(&k.alias, "alias", "a", "", "name of the profile (default that of the account)")
+	f.StringVarP(&k.alias, "alias", "a", "", "`NAME` of the profile (default that of the account)")
 	f.BoolVarP(&k.isDefault, "default", "D", false, "also make it the default account, for programs that name no profile")
 	f.BoolVarP(&k.terrible, "terrible", "T", false, "also write aws_security_token, for old Ansible and Terraform")
 	addJSONFlag(cmd, &k.asJSON)

@@ -80,6 +80,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("HOME", home)
 	env.Setenv("AWS", aws)
 	env.Setenv("NO_COLOR", "1")
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // or each run under the race detector ends with a pause
 	return nil
 }
 

@@ -76,7 +76,8 @@ func (c *checkup) checkContents(f *awsFiles, info fs.FileInfo) {
 	sections := inifile.Scan(doc)
 	found := fmt.Sprintf("%s, %d of them managed by chaim", counted(len(sections), "section", "sections"), len(f.managed()))
 	if info.Size() > largeFile {
-		c.warn(name, fmt.Sprintf("%s, %d bytes", found, info.Size()), "remove what is not needed: each edit writes the whole file")
+		c.warn(name, fmt.Sprintf("%s, %d bytes", found, info.Size()),
+			"remove what is not needed: each edit writes the whole file")
 		return
 	}
 	c.ok(name, "%s", found)
@@ -125,12 +126,14 @@ func (c *checkup) checkConfig(f *awsFiles) {
 		return
 	}
 	if line, what := inifile.Damage(f.config); what != "" {
-		c.warn(name, fmt.Sprintf("line %d of %s: %s", line, path, what), "put that line right; the AWS CLI and boto3 may read none of the file")
+		c.warn(name, fmt.Sprintf("line %d of %s: %s", line, path, what),
+			"put that line right; the AWS CLI and boto3 may read none of the file")
 		return
 	}
 	for _, profile := range append(f.managed(), "tempname") {
 		if section, key := inifile.Rival(f.config, profile); key != "" {
-			c.warn(name, fmt.Sprintf("section [%s] of %s has %s, which SDKs use in place of the keys in profile %s", section, path, key, profile),
+			c.warn(name, fmt.Sprintf("section [%s] of %s has %s, which SDKs use in place of the keys in profile %s",
+				section, path, key, profile),
 				"rename that section, or lend under another name with --alias")
 			return
 		}

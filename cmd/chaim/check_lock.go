@@ -45,14 +45,16 @@ func (c *checkup) checkLock(f awsFiles) {
 			"wait for that program, or end it; one that is stopped goes on with 'kill -CONT'")
 		return
 	case err != nil || !isFree:
-		c.warn(name, fmt.Sprintf("whether locks work cannot be tried on %s: %v", path, err), "make it yours, or remove it while nothing uses chaim")
+		c.warn(name, fmt.Sprintf("whether locks work cannot be tried on %s: %v", path, err),
+			"make it yours, or remove it while nothing uses chaim")
 		return
 	}
 	defer one.Close()
 	excludes, err := areExclusive(one, flock.New(path, flock.SetFlag(os.O_RDONLY)))
 	switch {
 	case err != nil:
-		c.warn(name, fmt.Sprintf("whether %s keeps others out cannot be told: %v", path, err), "keep the credentials file on a local file system")
+		c.warn(name, fmt.Sprintf("whether %s keeps others out cannot be told: %v", path, err),
+			"keep the credentials file on a local file system")
 	case !excludes:
 		c.fail(name, fmt.Sprintf("two programs can lock %s at the same time", path),
 			"the file system has no working locks: keep the credentials file on another, with AWS_SHARED_CREDENTIALS_FILE")
@@ -106,17 +108,18 @@ func (c *checkup) checkLeftovers(f awsFiles) {
 	files := 0
 	entries, _ := os.ReadDir(scopes.Folder) // what is not there has nothing
 	for _, e := range entries {
-		if id, isLease := strings.CutSuffix(e.Name(), lease.Extension); isLease && isAbandoned(filepath.Join(scopes.Folder, e.Name())) {
-			if base := filepath.Base(f.target) + "-"; !isLive[strings.TrimPrefix(id, base)] && strings.HasPrefix(id, base) {
-				files++
-			}
+		name, isLease := strings.CutSuffix(e.Name(), lease.Extension)
+		id, isOurs := strings.CutPrefix(name, filepath.Base(f.target)+"-")
+		if isLease && isOurs && !isLive[id] && isAbandoned(filepath.Join(scopes.Folder, e.Name())) {
+			files++
 		}
 	}
 	if profiles+files == 0 {
 		c.ok(name, "nothing is left of programs that died")
 		return
 	}
-	c.warn(name, fmt.Sprintf("programs that died left %s and %s", counted(profiles, "profile", "profiles"), counted(files, "file", "files")), "run 'chaim sweep'")
+	left := counted(profiles, "profile", "profiles") + " and " + counted(files, "file", "files")
+	c.warn(name, "programs that died left "+left, "run 'chaim sweep'")
 }
 
 // isAbandoned reports whether nobody holds a lease any more.

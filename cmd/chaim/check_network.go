@@ -72,7 +72,8 @@ func gatewaySettings(f awsFiles) (s *chaim.Settings, where string) {
 	names := slices.DeleteFunc(slices.Clone(gatewayVariables), func(name string) bool { return os.Getenv(name) == "" })
 	switch {
 	case len(names) > 0 && isInFile:
-		return nil, fmt.Sprintf("the environment (%s), and not from section [default] of the credentials file", strings.Join(names, ", "))
+		return nil, fmt.Sprintf("the environment (%s), and not from section [default] of the credentials file",
+			strings.Join(names, ", "))
 	case len(names) > 0:
 		return nil, fmt.Sprintf("the environment (%s)", strings.Join(names, ", "))
 	case !isInFile:
@@ -80,7 +81,8 @@ func gatewaySettings(f awsFiles) (s *chaim.Settings, where string) {
 	}
 	s = &chaim.Settings{
 		Endpoint: pairs["endpoint"], API: pairs["api"], Stage: pairs["stage"], Region: pairs["region"],
-		Username: pairs["username"], UserToken: pairs["usertoken"], SlackID: pairs["slackid"], WorkspaceID: pairs["workspaceid"],
+		Username: pairs["username"], UserToken: pairs["usertoken"],
+		SlackID: pairs["slackid"], WorkspaceID: pairs["workspaceid"],
 	}
 	if unix, isTime := humantime.UnixSeconds(pairs["tokenexpires"]); isTime {
 		s.TokenExpires = time.Unix(unix, 0)
@@ -90,7 +92,7 @@ func gatewaySettings(f awsFiles) (s *chaim.Settings, where string) {
 
 // checkGateway looks at the settings of the gateway, and asks it for the accounts it knows.
 func (c *checkup) checkGateway(ctx context.Context, where string, opts chaim.Options) {
-	const name = "gateway"
+	const name, setUp = "gateway", "run 'chaim init' with the init string of your gateway"
 	user := os.Getenv("CHAIM_USER")
 	if opts.Settings != nil {
 		user = opts.Settings.Username
@@ -98,13 +100,13 @@ func (c *checkup) checkGateway(ctx context.Context, where string, opts chaim.Opt
 	client, err := chaim.New(opts)
 	if err != nil {
 		// That these are options is of no interest here.
-		c.fail(name, strings.ReplaceAll(errtext.Unprefixed(err), "Options.Settings", where), "run 'chaim init' with the init string of your gateway")
+		c.fail(name, strings.ReplaceAll(errtext.Unprefixed(err), "Options.Settings", where), setUp)
 		return
 	}
 	defer client.Close()
 	endpoint, err := client.Endpoint(ctx)
 	if err != nil {
-		c.fail(name, errtext.Unprefixed(err), "run 'chaim init' with the init string of your gateway")
+		c.fail(name, errtext.Unprefixed(err), setUp)
 		return
 	}
 	c.ok(name, "%s as %s, from %s", endpoint, user, where)
@@ -121,23 +123,26 @@ func (c *checkup) checkGateway(ctx context.Context, where string, opts chaim.Opt
 	case ctx.Err() != nil:
 		c.fail(answer, fmt.Sprintf("not within %s", networkTimeout), networkHint(err))
 	case errors.Is(err, chaim.ErrDenied):
-		c.fail(answer, errtext.Unprefixed(err), "ask your gateway for an init string, as its token may have ended, and run 'chaim init'")
+		c.fail(answer, errtext.Unprefixed(err), "your token may have ended: "+newToken)
 	default:
 		c.fail(answer, errtext.Unprefixed(err), networkHint(err))
 	}
 }
 
+// newToken is how one is got.
+const newToken = "ask your gateway for an init string, and run 'chaim init' with it"
+
 // checkToken looks how long the user token of the gateway can be used.
 func (c *checkup) checkToken(end, now time.Time) {
-	const name, do = "user token", "ask your gateway for an init string and run 'chaim init'"
+	const name = "user token"
 	text := "it ends " + humantime.Until(end, now)
 	switch {
 	case end.IsZero():
 		c.ok(name, "when it ends is not known")
 	case !end.After(now):
-		c.fail(name, "it has ended", do)
+		c.fail(name, "it has ended", newToken)
 	case end.Before(now.Add(tokenSoon)):
-		c.warn(name, text, do)
+		c.warn(name, text, newToken)
 	default:
 		c.ok(name, "%s", text)
 	}

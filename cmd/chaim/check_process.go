@@ -12,8 +12,8 @@ import (
 // winningVariables are those in place of which SDKs do not look at a profile.
 // https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 var winningVariables = []string{
-	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
-	"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
+	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY",
+	"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
 }
 
 // checkEnvironment looks for variables that lead programs past the profiles of chaim. "chaim exec" does not pass them on.
@@ -35,7 +35,8 @@ func (c *checkup) checkEnvironment(f awsFiles) {
 	case profile == "":
 		c.ok(name, "no variable wins over the profiles")
 	case profile != inifile.DefaultSection && !hasProfile(f, profile):
-		c.warn(name, fmt.Sprintf("there is no profile %q, which AWS_PROFILE or AWS_DEFAULT_PROFILE names", profile), "unset AWS_PROFILE AWS_DEFAULT_PROFILE")
+		c.warn(name, fmt.Sprintf("there is no profile %q, which AWS_PROFILE or AWS_DEFAULT_PROFILE names", profile),
+			"unset AWS_PROFILE AWS_DEFAULT_PROFILE")
 	default:
 		c.ok(name, "programs that name no profile use %q", profile)
 	}
@@ -59,7 +60,8 @@ func hasProfile(f awsFiles, profile string) bool {
 // checkProcess looks at what protects this process, and at the terminal.
 func (c *checkup) checkProcess(a *app) {
 	if err := forbidCoreDumps(); err != nil {
-		c.warn("core dumps", fmt.Sprintf("cannot be switched off: %v", err), "switch them off with 'ulimit -c 0': they would hold keys")
+		c.warn("core dumps", fmt.Sprintf("cannot be switched off: %v", err),
+			"switch them off with 'ulimit -c 0': they would hold keys")
 	} else {
 		c.ok("core dumps", "are off for this program")
 	}

@@ -105,7 +105,7 @@ func (a *app) consoleCommand(deliver func(ctx context.Context, link, region stri
 		},
 	}
 	page.addFlags(a, cmd)
-	cmd.Flags().StringVar(&page.service, "service", "", "open the page of this service, such as s3, ec2 or cloudformation")
+	cmd.Flags().StringVar(&page.service, "service", "", "open the page of this `SERVICE`, such as s3, ec2 or cloudformation")
 	_ = cmd.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(commonServices, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

@@ -6,7 +6,10 @@ package main
 func inShell(line string) []string { return []string{"/bin/sh", "-c", "exec " + line} }
 
 var story = []storyLine{
-	{"A program gets a profile for as long as it runs.", `chaim exec sredev -- sh -c 'echo "profile $AWS_PROFILE, account $CHAIM_ACCOUNT as $CHAIM_ROLE"'`, false},
+	{
+		"A program gets a profile for as long as it runs.",
+		`chaim exec sredev -- sh -c 'echo "profile $AWS_PROFILE, account $CHAIM_ACCOUNT as $CHAIM_ROLE"'`, false,
+	},
 	{"It is gone with the program.", `chaim list`, false},
 	{"Or a profile is kept until its keys expire.", `chaim account sredev mpu -d 4h`, false},
 	{"This is what is held.", `chaim list`, false},

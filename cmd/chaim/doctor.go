@@ -101,7 +101,8 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	case err != nil:
 		return err
 	case c.Failed > 0:
-		return fmt.Errorf("chaim: %s, %s", counted(c.Failed, "check failed", "checks failed"), counted(c.Warned, "warning", "warnings"))
+		warned := counted(c.Warned, "warning", "warnings")
+		return fmt.Errorf("chaim: %s, %s", counted(c.Failed, "check failed", "checks failed"), warned)
 	case c.Warned > 0:
 		a.say("%s", counted(c.Warned, "warning", "warnings"))
 	}

@@ -67,7 +67,7 @@ that are, and leaves none in your shell.`,
 		},
 	}
 	r.addFlags(a, cmd)
-	cmd.Flags().StringVar(&format, "format", "env", "one of "+strings.Join(envFormats(), ", "))
+	cmd.Flags().StringVar(&format, "format", "env", "`FORMAT`: one of "+strings.Join(envFormats(), ", "))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(envFormats(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

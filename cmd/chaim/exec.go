@@ -57,7 +57,7 @@ the number of the signal that ended it; 126 where CMD cannot be run and 127 wher
 	}
 	l.addFlags(a, cmd)
 	f := cmd.Flags()
-	f.StringVarP(&l.alias, "alias", "a", "", "name of the profile (default tempname, or with a random suffix while that is taken)")
+	f.StringVarP(&l.alias, "alias", "a", "", "`NAME` of the profile (default tempname, or with a random suffix while that is taken)")
 	f.BoolVarP(&l.terrible, "terrible", "T", false, "also write aws_security_token, for old Ansible and Terraform")
 	f.BoolVarP(&l.isDefault, "default", "D", false, "also lend the keys to programs that name no profile, as [default]")
 	f.BoolVar(&l.asProcess, "process", false, "give the profile a credential_process, for programs that outlive a set of keys")

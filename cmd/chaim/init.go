@@ -53,7 +53,7 @@ The gateway is asked for its accounts before anything is stored: settings that i
 	f.StringVar(&s.endpoint, "endpoint", "", "`URL` of the gateway: https, or http on a loopback address such as 127.0.0.1")
 	f.StringVar(&s.user, "user", "", "chaim user `NAME`")
 	f.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the user token")
-	f.StringVarP(&s.region, "region", "R", "", "default AWS region of profiles (default that of the init string, then eu-west-1)")
+	f.StringVarP(&s.region, "region", "R", "", "default AWS `REGION` of profiles (default that of the init string, then eu-west-1)")
 	f.BoolVar(&s.isUntested, "no-test", false, "store the settings without asking the gateway")
 	cmd.MarkFlagsRequiredTogether("endpoint", "user", "token-file")
 	return cmd

@@ -64,6 +64,7 @@ func (a *app) run(args []string) int {
 }
 
 func (a *app) rootCommand() *cobra.Command {
+	var isVersion bool
 	root := &cobra.Command{
 		Use:   "chaim",
 		Short: "Borrow AWS credentials for as long as a piece of work runs",
@@ -80,7 +81,10 @@ of exec also 126 (CMD cannot be run), 127 (CMD not found), and otherwise those o
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.openLog() },
 		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case isVersion:
+				return a.printVersion()
+			case len(args) == 0:
 				return cmd.Help()
 			}
 			text := fmt.Sprintf("there is no command %q", args[0])
@@ -91,10 +95,12 @@ of exec also 126 (CMD cannot be run), 127 (CMD not found), and otherwise those o
 		},
 		SuggestionsMinimumDistance: 2,
 	}
+	root.Flags().BoolVar(&isVersion, "version", false, "print the version of this program")
 	flags := root.PersistentFlags()
 	flags.CountVarP(&a.verbosity, "verbose", "v", "say what happens (-v), and in detail (-vv)")
 	flags.StringVar(&a.logFile, "log-file", "", "append the log to this `FILE`, with mode 0600")
-	flags.StringVar(&a.logFormat, "log-format", "text", "format of the log: text or json")
+	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	_ = root.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddGroup(
 		&cobra.Group{ID: groupWork, Title: "Run programs with credentials:"},

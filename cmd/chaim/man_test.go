@@ -98,7 +98,8 @@ func tree(cmd *cobra.Command) []*cobra.Command {
 	return all
 }
 
-var markdown = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "\\<", ">", "\\>", "~", "\\~")
+var markdown = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[",
+	"]", "\\]", "<", "\\<", ">", "\\>", "~", "\\~")
 
 // inMarkdown is a help text in the language of the generator, where it has to mean what it says. Indented lines are examples.
 func inMarkdown(text string) string {

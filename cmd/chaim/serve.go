@@ -53,7 +53,7 @@ without them.`,
 		},
 	}
 	r.addFlags(a, cmd)
-	cmd.Flags().StringVar(&format, "format", "env", "how to print the variables, see 'chaim env'")
+	cmd.Flags().StringVar(&format, "format", "env", "`FORMAT` of the variables, see 'chaim env'")
 	return cmd
 }
 

@@ -24,16 +24,20 @@ func (a *app) versionCommand() *cobra.Command {
 		Example: "  chaim version\n  chaim version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := versionOf()
 			if asJSON {
-				return writeJSON(a.out, v)
+				return writeJSON(a.out, versionOf())
 			}
-			_, err := fmt.Fprintf(a.out, "chaim %s (%s, %s)\n", v.Version, v.Go, v.Platform)
-			return err
+			return a.printVersion()
 		},
 	}
 	addJSONFlag(cmd, &asJSON)
 	return cmd
+}
+
+func (a *app) printVersion() error {
+	v := versionOf()
+	_, err := fmt.Fprintf(a.out, "chaim %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+	return err
 }
 
 // versionInfo is what version --json prints.
