@@ -127,7 +127,10 @@ var misleading = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TO
 func inFormat(format string, creds chaim.AwsCreds) (string, error) {
 	if format == processFormat {
 		text, err := creds.ProcessJSON()
-		return string(text) + "\n", err
+		if err != nil {
+			return "", err
+		}
+		return string(text) + "\n", nil
 	}
 	env := creds.Environ()
 	for _, name := range misleading {

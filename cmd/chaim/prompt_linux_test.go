@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// terminal returns the user's end of a terminal, and the program's.
+func terminal(t *testing.T) (user, program *os.File) {
+	t.Helper()
+	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { user.Close() })
+	require.NoError(t, unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { program.Close() })
+	return user, program
+}
+
+// isEchoing reports whether a terminal shows what is typed.
+func isEchoing(t *testing.T, f *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	require.NoError(t, err)
+	return state.Lflag&unix.ECHO != 0
+}
+
+// asking has a question asked on a terminal, and waits until the answer would not be shown.
+func asking(t *testing.T, ctx context.Context) (user, program *os.File, answer func() (string, error)) {
+	t.Helper()
+	user, program = terminal(t)
+	a := &app{in: program, err: program}
+	var text string
+	var err error
+	done := make(chan struct{})
+	go func() {
+		text, err = a.ask(ctx, "Token", true)
+		close(done)
+	}()
+	for isEchoing(t, program) {
+		runtime.Gosched()
+	}
+	return user, program, func() (string, error) { <-done; return text, err }
+}
+
+func TestSecretAnswerIsNotShown(t *testing.T) {
+	user, program, answer := asking(t, t.Context())
+	_, err := io.WriteString(user, " CANARY-answer \n")
+	require.NoError(t, err)
+	text, err := answer()
+	require.NoError(t, err)
+	assert.True(t, text == "CANARY-answer")
+	assert.True(t, isEchoing(t, program))
+	_, err = io.WriteString(program, "END")
+	require.NoError(t, err)
+	var shown bytes.Buffer
+	for one := make([]byte, 1); !bytes.HasSuffix(shown.Bytes(), []byte("END")); shown.Write(one) {
+		_, err := user.Read(one)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, "Token: \r\nEND", shown.String())
+}
+
+func TestSignalEndsAQuestion(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	user, program, answer := asking(t, ctx)
+	cancel(signalError{os.Interrupt})
+	_, err := answer()
+	require.ErrorIs(t, err, signalError{os.Interrupt})
+	assert.True(t, isEchoing(t, program), "the terminal is as it was")
+	_, err = io.WriteString(user, "\n") // for the read that is left behind
+	require.NoError(t, err)
+}
