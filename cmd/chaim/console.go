@@ -193,7 +193,8 @@ func signOutFirst(link, region string) (string, error) {
 	_, domain := partition.Domains(region)
 	u, err := url.Parse(link)
 	if err != nil || u.Host != "signin."+domain && !strings.HasSuffix(u.Host, ".signin."+domain) {
-		return "", errtext.Because(chaim.ErrNoURL, errors.New("the gateway's link is not one of signin."+domain+", so it cannot come after a sign-out there; 'chaim gui' opens it"))
+		err := errors.New("the gateway's link is not one of signin." + domain + ", so it cannot come after a sign-out there; 'chaim gui' opens it")
+		return "", errtext.Because(chaim.ErrNoURL, err)
 	}
 	if u.Host == "signin.aws.amazon.com" {
 		u.Host = redirectingRegion + "." + u.Host

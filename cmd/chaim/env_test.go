@@ -113,7 +113,9 @@ func TestWhatCannotBeQuotedIsRefused(t *testing.T) {
 }
 
 func TestFormatsOfCredentials(t *testing.T) {
-	creds := chaim.AwsCreds{AccessKeyID: "ASIAEXAMPLEEXAMPLE00", SecretAccessKey: "s/+=", SessionToken: "t", Region: "eu-west-1", Expires: time.Unix(4102444800, 0)}
+	creds := chaim.AwsCreds{
+		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", SecretAccessKey: "s/+=", SessionToken: "t", Region: "eu-west-1", Expires: time.Unix(4102444800, 0),
+	}
 	t.Setenv("AWS_SECURITY_TOKEN", "old")
 	text, err := inFormat("env", creds)
 	require.NoError(t, err)

@@ -68,7 +68,8 @@ func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (set
 		settings = chaim.Settings{Endpoint: s.endpoint, Username: s.user}
 		settings.UserToken, err = readTokenFile(s.tokenFile)
 	case len(args) == 1 && args[0] != "-":
-		a.say("the init string holds your token, and as an argument it is in the shell's history and was shown to all users of this machine; 'chaim init -' reads it from the standard input")
+		a.say("the init string holds your token; as an argument it is in the shell's history, and all users of this machine could see it")
+		a.say("'chaim init -' reads it from the standard input")
 		settings, err = chaim.ParseInit(args[0])
 	case isTerminal(a.in):
 		settings, err = a.askSettings(ctx, len(args) == 1)
@@ -79,7 +80,8 @@ func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (set
 		}
 		settings, err = chaim.ParseInit(text)
 	default:
-		return settings, usageError{"there is no terminal to ask you on: give -, and the init string on the standard input, or --endpoint, --user and --token-file"}
+		return settings, usageError{"there is no terminal to ask you on: give - and the init string on the standard input, " +
+			"or --endpoint, --user and --token-file"}
 	}
 	settings.Region = cmp.Or(s.region, settings.Region)
 	return settings, err

@@ -40,7 +40,8 @@ func openOnce(ctx context.Context, log *slog.Logger, link string, limit time.Dur
 		return err
 	}
 	defer page.close()
-	ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("chaim: no browser asked for the page within %s: is there one on this machine? 'chaim url' prints the link", limit))
+	late := fmt.Errorf("chaim: no browser asked for the page within %s: is there one on this machine? 'chaim url' prints the link", limit)
+	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
 	started := make(chan error, 1)
 	go func() { started <- browse(page.address()) }()

@@ -15,6 +15,7 @@ import (
 
 func TestIdentifyTellsNoSecret(t *testing.T) {
 	keys := aws.Credentials{AccessKeyID: "ASIAEXAMPLEEXAMPLE00", SecretAccessKey: "CANARYsecretCANARYsecret", SessionToken: "CANARYtokenCANARYtoken"}
+	const denial = `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>ExpiredToken</Code><Message>%v %s</Message></Error></ErrorResponse>`
 	const reply = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>%s</GetCallerIdentityResult></GetCallerIdentityResponse>`
 	var elsewhere int
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
@@ -25,7 +26,7 @@ func TestIdentifyTellsNoSecret(t *testing.T) {
 	}{
 		"denied": {func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprintf(w, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>ExpiredToken</Code><Message>%v %s</Message></Error></ErrorResponse>`, r.Header, strings.ToLower(keys.SecretAccessKey))
+			fmt.Fprintf(w, denial, r.Header, strings.ToLower(keys.SecretAccessKey))
 		}, ErrDenied},
 		"away": {func(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, fmt.Sprint(r.Header), http.StatusBadGateway)

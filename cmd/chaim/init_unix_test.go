@@ -1,0 +1,47 @@
+//go:build unix
+
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// somebodysFile is a file that looks like it is of another user.
+type somebodysFile struct{ fs.FileInfo }
+
+func (f somebodysFile) Sys() any { return &syscall.Stat_t{Uid: uint32(os.Geteuid() + 1)} }
+
+func TestTokenFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, []byte("CANARY\n"), 0o600))
+	for mode := range fs.FileMode(0o1000) {
+		if mode&0o400 == 0 {
+			continue // root could read it all the same
+		}
+		require.NoError(t, os.Chmod(path, mode))
+		token, err := readTokenFile(path)
+		if mode&0o077 == 0 {
+			require.NoError(t, err, "%o", mode)
+			assert.True(t, token == "CANARY")
+			continue
+		}
+		require.ErrorContains(t, err, "others can read or write it", "%o", mode)
+		assert.NotContains(t, err.Error(), "CANARY")
+		assert.Empty(t, token)
+	}
+	require.NoError(t, os.Chmod(path, 0o600))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, checkPrivate(info))
+	assert.Error(t, checkPrivate(somebodysFile{info}))
+	info, err = os.Stat(t.TempDir())
+	require.NoError(t, err)
+	assert.Error(t, checkPrivate(info))
+}
