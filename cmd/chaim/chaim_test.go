@@ -49,8 +49,19 @@ func sdk() {
 	fmt.Println(keys.Source, keys.AccessKeyID, cfg.Region)
 }
 
+// script is a test that does not log what went well: that is also, with -v, the environment and the user token in it.
+type script struct{ *testing.T }
+
+func (script) Verbose() bool { return false }
+
+func (s script) Run(name string, run func(testscript.T)) {
+	s.T.Run(name, func(t *testing.T) { run(script{t}) })
+}
+
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
+	deadline, _ := t.Deadline()
+	testscript.RunT(script{t}, testscript.Params{
+		Deadline:            deadline,
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
