@@ -365,8 +365,13 @@ func (c *Client) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 	defer cancel()
+	hasWritten := c.hasWritten()
 	isOurs, err := c.remove(ctx)
-	if err == nil && !isOurs {
+	switch {
+	case err != nil:
+	case isOurs && hasWritten:
+		c.opts.Logger.Info("chaim: profile removed", "profile", c.Profile())
+	case !isOurs:
 		c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.Profile(), "path", c.file.Path)
 	}
 	return err

@@ -82,6 +82,17 @@ func (c *Client) Endpoint(ctx context.Context) (string, error) {
 	return c.gateway.URL, nil
 }
 
+// Settings returns the settings of the gateway that the client asks, token included, as they were when it was made. The
+// errors are those of [Client.Endpoint].
+func (c *Client) Settings(ctx context.Context) (Settings, error) {
+	if _, err := c.Endpoint(ctx); err != nil {
+		return Settings{}, err
+	}
+	s := *c.gateway.settings
+	s.Extra = maps.Clone(s.Extra)
+	return s, nil
+}
+
 // read returns the text of the credentials file, for calls that only look.
 func (c *Client) read(ctx context.Context) ([]byte, error) {
 	ctx, stop := c.bound(ctx)

@@ -63,6 +63,7 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 	if err := c.store(ctx, *g); err != nil {
 		return aws.Credentials{}, err
 	}
+	c.opts.Logger.Info("chaim: new keys", "account", c.opts.Account, "role", c.opts.Role, "profile", c.Profile(), "expires", g.creds.Expires.UTC())
 	creds := g.creds.sdk()
 	creds.AccountID = g.accountID
 	return creds, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net"
@@ -99,7 +100,7 @@ func setUp(env *testscript.Env) error {
 //
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
 //	gateway rewrite OLD NEW [N] | latency DURATION | requests N | account ID NAME | role ALIAS NAME
-//	gateway keys ACCOUNT | close
+//	gateway keys ACCOUNT | signer ACCOUNT FILE | user | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gateway WHAT [ARG...]")
@@ -161,6 +162,15 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		for _, name := range []string{"CHAIM_URL", "CHAIM_USER", "CHAIM_TOKEN"} {
 			ts.Setenv(name, "")
 		}
+	case "signer": // a file with such keys, as a credential_process prints them
+		keys := srv.AddKeys(arg(1), "me")
+		text, err := json.Marshal(map[string]any{"Version": 1, "AccessKeyId": keys.AccessKeyID, "SecretAccessKey": keys.SecretAccessKey})
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(arg(2)), text, 0o600))
+	case "user": // that asks from here on
+		srv.AddUser("other.user", "ca9a12e5-other")
+		ts.Setenv("CHAIM_USER", "other.user")
+		ts.Setenv("CHAIM_TOKEN", "ca9a12e5-other")
 	case "close":
 		srv.Close()
 	case "requests":

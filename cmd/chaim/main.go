@@ -40,6 +40,10 @@ type app struct {
 
 // run runs the command with these arguments and returns its exit code.
 func (a *app) run(args []string) int {
+	if err := countNesting(); err != nil {
+		a.explain(err, exitFailed)
+		return exitFailed
+	}
 	if err := forbidCoreDumps(); err != nil {
 		a.say("core dumps of this process, which would hold keys, cannot be switched off: %v", err)
 	}

@@ -5,15 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/credcache"
-	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -31,7 +36,8 @@ profile of ~/.aws/config:
   credential_process = chaim credential-process sredev mpu
 
 Keys are kept in private files beside the credentials file, so that programs share them and the gateway is asked once,
-however many want them at the same time. They are renewed after 50 to 67 % of their lifetime, and removed by
+however many want them at the same time. Without a gateway, programs share what was signed for by the same access key, so
+not where a login or a process gives new ones each time. They are renewed after 50 to 67 % of their lifetime, and removed by
 'chaim sweep' and by later calls once they have expired. 'chaim sweep --cache' removes valid ones too.`,
 		Example: `  chaim credential-process sredev
   chaim credential-process 111111111111 CrossAccountReadOnly -d 4h`,
@@ -67,25 +73,42 @@ func (a *app) cachedCreds(ctx context.Context, r request, account string, isUnca
 			creds, err = c.RequestKeys(ctx)
 			return err
 		}
-		cache, err := a.cache()
-		if err != nil {
-			return err
-		}
-		key, err := cacheKey(ctx, c, opts)
-		if err != nil {
-			return err
-		}
-		if err := enterProcess(key); err != nil {
-			return err
-		}
-		creds, err = cache.Get(ctx, key, func(ctx context.Context) (chaim.AwsCreds, error) {
-			if _, err := cache.Sweep(ctx); err != nil {
-				a.log.Warn("chaim: expired keys may be left in the cache", "error", err)
+		key, err := gatewayKey(ctx, c, opts)
+		if errors.Is(err, chaim.ErrNotConfigured) {
+			if opts, key, err = signedOptions(ctx, opts); err != nil {
+				return err
 			}
-			return c.RequestKeys(ctx)
-		})
+			return a.withClient(opts, func(c *chaim.Client) error {
+				creds, err = a.throughCache(ctx, c, key)
+				return err
+			})
+		}
+		if err == nil {
+			creds, err = a.throughCache(ctx, c, key)
+		}
 		return err
 	})
+	return creds, err
+}
+
+// throughCache returns the cached keys of that key, or those that the client gets.
+func (a *app) throughCache(ctx context.Context, c *chaim.Client, key string) (chaim.AwsCreds, error) {
+	cache, err := a.cache()
+	if err != nil {
+		return chaim.AwsCreds{}, err
+	}
+	hasAsked := false
+	creds, err := cache.Get(ctx, key, func(ctx context.Context) (chaim.AwsCreds, error) {
+		hasAsked = true
+		if _, err := cache.Sweep(ctx); err != nil {
+			a.log.Warn("chaim: expired keys may be left in the cache", "error", err)
+		}
+		return c.RequestKeys(ctx)
+	})
+	if errors.As(err, new(*fs.PathError)) && !hasAsked && !errors.Is(err, credcache.ErrUnsafe) {
+		a.log.Warn("chaim: keys cannot be cached", "error", err)
+		return c.RequestKeys(ctx)
+	}
 	return creds, err
 }
 
@@ -101,83 +124,50 @@ func (a *app) cache() (credcache.Cache, error) {
 	}, err
 }
 
-// cacheKey is made of everything that shapes the keys a client gets.
-func cacheKey(ctx context.Context, c *chaim.Client, opts chaim.Options) (string, error) {
-	parts := []string{opts.Account, cmp.Or(opts.Role, "rro"), opts.Duration.String(), opts.Region}
+// gatewayKey is made of everything that shapes the keys which a client gets from its gateway.
+func gatewayKey(ctx context.Context, c *chaim.Client, opts chaim.Options) (string, error) {
 	endpoint, err := c.Endpoint(ctx)
-	switch {
-	case err == nil:
-		parts = append(parts, endpoint)
-		for _, name := range []string{"REGION", "USER", "TOKEN", "SLACKID", "WORKSPACEID"} {
-			parts = append(parts, os.Getenv("CHAIM_"+name))
-		}
-		section, err := c.DefaultSection(ctx)
-		if err != nil && !errors.Is(err, chaim.ErrNotConfigured) {
-			return "", err
-		}
-		for _, name := range []string{"region", "username", "usertoken", "slackid", "workspaceid"} {
-			parts = append(parts, section.Value(name))
-		}
-	case errors.Is(err, chaim.ErrNotConfigured): // STS is asked, by what the SDK finds
-		parts = append(parts, awsVariables()...)
-		files, err := signingFiles()
-		if err != nil {
-			return "", err
-		}
-		parts = append(parts, files...)
-	default:
+	if err != nil {
 		return "", err
 	}
-	return credcache.Key(parts...), nil
+	settings, err := c.Settings(ctx)
+	return credcache.Key(
+		"gateway", endpoint, settings.Username, settings.UserToken, settings.SlackID, settings.WorkspaceID, settings.Region,
+		opts.Account, cmp.Or(opts.Role, "rro"), opts.Duration.String(), opts.Region,
+	), err
 }
 
-// awsVariables are those of the environment by which the SDK finds keys, and others of its own, sorted.
+// signedOptions are those of a client that asks STS, with keys that sign for it. The key is made of these, as of everything
+// that shapes what it gets: a provider of the SDK may give the keys of somebody else each time.
+func signedOptions(ctx context.Context, opts chaim.Options) (chaim.Options, string, error) {
+	cfg, err := remote.SDKConfig(ctx, opts.Region, false)
+	if err != nil {
+		return opts, "", err
+	}
+	signing, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return opts, "", errtext.Wrap(remote.Foreign(err), "no keys to ask AWS STS with")
+	}
+	role := cmp.Or(opts.Role, "rro")
+	if !arn.IsARN(role) {
+		role = partition.RoleARN(cfg.Region, opts.Account, role)
+	}
+	opts.Source = &chaim.STS{
+		RoleARN: role, Region: opts.Region, Duration: opts.Duration, AllowInsecure: opts.AllowInsecure,
+		Keys: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return signing, nil }),
+	}
+	configPath, err := sharedfile.ConfigPath()
+	if err != nil {
+		return opts, "", err
+	}
+	config, err := sharedfile.File{Path: configPath}.Read() // may name another STS
+	parts := []string{"sts", role, opts.Account, opts.Duration.String(), opts.Region, cfg.Region, signing.AccessKeyID, string(config)}
+	return opts, credcache.Key(append(parts, awsVariables()...)...), err
+}
+
+// awsVariables are those of the environment that name another STS, among others, sorted.
 func awsVariables() []string {
 	found := slices.DeleteFunc(os.Environ(), func(v string) bool { return !strings.HasPrefix(v, "AWS_") })
 	slices.Sort(found)
 	return found
-}
-
-// signingFiles are the AWS config file, and of the credentials file what chaim does not change all the time.
-func signingFiles() ([]string, error) {
-	configPath, err := sharedfile.ConfigPath()
-	if err != nil {
-		return nil, err
-	}
-	credentialsPath, err := sharedfile.CredentialsPath("")
-	if err != nil {
-		return nil, err
-	}
-	config, err := sharedfile.File{Path: configPath}.Read()
-	if err != nil {
-		return nil, err
-	}
-	credentials, err := sharedfile.File{Path: credentialsPath}.Read()
-	if err != nil {
-		return nil, err
-	}
-	texts := []string{string(config)}
-	for _, section := range inifile.Scan(credentials) {
-		if section.Managed(credentials)[inifile.MarkerKey] != "" {
-			continue
-		}
-		texts = append(texts, section.Name())
-		for line := range section.Lines(credentials) {
-			texts = append(texts, line.Key, line.Value)
-		}
-	}
-	return texts, nil
-}
-
-// nestingVariable tells a credential process of those that wait for it.
-const nestingVariable = "CHAIM_CREDENTIAL_PROCESSES"
-
-// enterProcess refuses to wait for itself: where STS is asked, the SDK may take the keys that sign from a profile that has
-// this process.
-func enterProcess(key string) error {
-	outer := os.Getenv(nestingVariable)
-	if strings.Contains(outer, key) {
-		return errors.New("chaim: this credential_process needs its own keys to sign the request; name another profile in AWS_PROFILE, or set up a gateway")
-	}
-	return os.Setenv(nestingVariable, outer+","+key)
 }
