@@ -115,14 +115,14 @@ func (c *checkup) checkConfig(f *awsFiles) {
 	const name = "config file"
 	path, err := sharedfile.ConfigPath()
 	if err == nil {
-		f.config, err = os.ReadFile(path)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		c.ok(name, "%s does not exist, and need not", path)
-		return
+		f.config, err = sharedfile.File{Path: path}.Read()
 	}
 	if err != nil {
 		c.warn(name, errtext.Unprefixed(err), "make it readable for you")
+		return
+	}
+	if len(f.config) == 0 {
+		c.ok(name, "%s does not exist or is empty, and need not be there", path)
 		return
 	}
 	if line, what := inifile.Damage(f.config); what != "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/atotto/clipboard"
@@ -16,6 +17,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // consolePage is a page of the AWS console, and who is to see it.
@@ -150,7 +152,7 @@ func (a *app) inMemory(cmd *cobra.Command, r *request, args []string) (chaim.Opt
 	if err != nil {
 		return chaim.Options{}, err
 	}
-	held, err := a.heldProfile(cmd.Context(), name)
+	held, err := a.heldProfile(cmd.Context(), r, name)
 	if err != nil {
 		return chaim.Options{}, err
 	}
@@ -160,16 +162,46 @@ func (a *app) inMemory(cmd *cobra.Command, r *request, args []string) (chaim.Opt
 	return opts, nil
 }
 
-// heldProfile finds a profile by its name, for whoever will log what is to be said of the file. It has no account where none is
-// held under it.
-func (a *app) heldProfile(ctx context.Context, name string) (held chaim.Profile, err error) {
-	quiet := *a
+// heldProfile finds the profile that a name stands for. It has no account where the name is that of an account. A name that
+// stands for both, and not for the same account, is refused.
+func (a *app) heldProfile(ctx context.Context, r *request, name string) (held chaim.Profile, err error) {
+	quiet := *a // whoever is asked next logs what is to be said of the file
 	quiet.log = slog.New(slog.DiscardHandler)
 	err = quiet.withFiles(func(c *chaim.Client) error {
 		held, err = find(ctx, c, name)
 		return err
 	})
-	return held, err
+	if err != nil || held.Account == "" || held.Account == name {
+		return held, err
+	}
+	isOther := remote.IsAccountID(name)
+	err = quiet.withClient(chaim.Options{AllowInsecure: r.insecure}, func(c *chaim.Client) error {
+		accounts, err := c.RequestList(ctx)
+		if errors.Is(err, chaim.ErrNotConfigured) {
+			return nil // only ids are accounts then
+		}
+		isOther = isKnown(accounts, name) && !isSame(accounts, name, held.Account)
+		return err
+	})
+	switch {
+	case err != nil:
+		return held, err
+	case isOther:
+		return held, usageError{fmt.Sprintf("%q is an account, and the name of a profile for account %q: name that account, or delete the profile", name, held.Account)}
+	}
+	a.say("profile %q: account %q", name, held.Account)
+	return held, nil
+}
+
+// isKnown reports whether a text is the name or id of one of the accounts.
+func isKnown(accounts []chaim.Account, text string) bool { return isSame(accounts, text, text) }
+
+// isSame reports whether two texts are names or ids of one and the same account.
+func isSame(accounts []chaim.Account, one, other string) bool {
+	return slices.ContainsFunc(accounts, func(known chaim.Account) bool {
+		names := []string{known.ID, known.Name}
+		return slices.Contains(names, one) && slices.Contains(names, other)
+	})
 }
 
 // completeProfileOrAccount completes "ACCOUNT|PROFILE [ROLE]" by what is held. Nobody is asked.

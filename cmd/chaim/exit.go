@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os/exec"
 	"strings"
 
@@ -50,7 +51,7 @@ func exitCode(err error) int {
 		return exitDenied
 	case errors.Is(err, chaim.ErrLocked):
 		return exitLocked
-	case errors.Is(err, chaim.ErrUnreachable):
+	case errors.Is(err, chaim.ErrUnreachable), errors.As(err, new(*net.OpError)): // or whoever has the keys that sign
 		return exitUnreachable
 	}
 	return exitFailed
@@ -64,6 +65,9 @@ func cannotStart(err error) int {
 	return exitCannotRun
 }
 
+// inFlags says what the library says of its options in words of the command line.
+var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Source", "", "Options.Settings", "the settings")
+
 // explain says on stderr what went wrong, and what may help.
 func (a *app) explain(err error, code int) {
 	if err == nil || errors.Is(err, context.Canceled) && code > exitSignal {
@@ -74,7 +78,7 @@ func (a *app) explain(err error, code int) {
 		return
 	}
 	for line := range strings.Lines(text) {
-		a.say("%s", strings.TrimPrefix(strings.TrimSpace(line), "chaim: "))
+		a.say("%s", inFlags.Replace(strings.TrimPrefix(strings.TrimSpace(line), "chaim: ")))
 	}
 	switch {
 	case errors.Is(err, chaim.ErrNotConfigured):

@@ -75,7 +75,7 @@ func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (set
 		settings, err = a.askSettings(ctx, len(args) == 1)
 	case len(args) == 1:
 		var text string
-		if text, err = readSecret(a.in); err != nil {
+		if text, err = await(ctx, func() (string, error) { return readSecret(a.in) }); err != nil {
 			return settings, errtext.Wrap(err, "init string on the standard input")
 		}
 		settings, err = chaim.ParseInit(text)

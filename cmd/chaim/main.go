@@ -9,14 +9,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 func main() {
@@ -78,7 +81,8 @@ program as a profile of the shared credentials file, renews them while it runs, 
 What it prints for programs goes to stdout, what it says to people to stderr.
 
 Exit codes: 0 success, 1 failed, 2 wrong usage, 3 denied, 4 gateway or AWS unreachable, 5 credentials file locked;
-of exec also 126 (CMD cannot be run), 127 (CMD not found), and otherwise those of CMD, where a signal N is 128+N.`,
+128+N ended by signal N. Of exec and each also 126 (CMD cannot be run) and 127 (CMD not found); those of exec are
+otherwise CMD's.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -102,7 +106,7 @@ of exec also 126 (CMD cannot be run), 127 (CMD not found), and otherwise those o
 	root.Flags().BoolVar(&isVersion, "version", false, "print the version of this program")
 	flags := root.PersistentFlags()
 	flags.CountVarP(&a.verbosity, "verbose", "v", "say what happens (-v), and in detail (-vv)")
-	flags.StringVar(&a.logFile, "log-file", "", "append the log to this `FILE`, with mode 0600")
+	flags.StringVar(&a.logFile, "log-file", "", "append the log to this `FILE`, made with mode 0600")
 	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	_ = root.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.CompletionOptions.HiddenDefaultCmd = false
@@ -115,13 +119,8 @@ of exec also 126 (CMD cannot be run), 127 (CMD not found), and otherwise those o
 	root.SetHelpCommandGroupID(groupSetUp)
 	root.SetCompletionCommandGroupID(groupSetUp)
 	root.AddCommand(a.commands()...)
-	for _, cmd := range append(root.Commands(), root) {
-		run := cmd.RunE
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			a.isRunning = true
-			return run(cmd, args)
-		}
-	}
+	refuseUnknownTopics(root)
+	a.noteRunning(root)
 	return root
 }
 
@@ -132,6 +131,41 @@ const (
 	groupPrograms = "programs"
 	groupSetUp    = "set-up"
 )
+
+// refuseUnknownTopics has help and completion refuse what they do not know, which cobra answers with a help text.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd("completion") // it makes none while it is asked for completions
+	for _, cmd := range root.Commands() {
+		switch show := cmd.Run; cmd.Name() {
+		case "help":
+			cmd.Run, cmd.RunE = nil, func(cmd *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 || found == root && len(args) > 0 {
+					return usageError{fmt.Sprintf("there is no command %q", strings.Join(args, " "))}
+				}
+				show(cmd, args)
+				return nil
+			}
+		case "completion":
+			cmd.RunE = func(*cobra.Command, []string) error {
+				return usageError{"which shell? bash, zsh, fish or powershell"}
+			}
+		}
+	}
+}
+
+// noteRunning has the commands note that flags and arguments have been found right.
+func (a *app) noteRunning(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.isRunning = true
+			return run(cmd, args)
+		}
+	}
+	for _, below := range cmd.Commands() {
+		a.noteRunning(below)
+	}
+}
 
 // openLog makes the log that the flags ask for: warnings go to stderr, more with -v, and from a level further down to the
 // log file.
@@ -182,12 +216,38 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 // withClient runs fn with a client that is closed afterwards. An empty account makes one for what there is already.
 func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err error) {
 	opts.Logger = a.log
+	if a.log.Enabled(context.Background(), slog.LevelDebug) && opts.HTTPClient == nil {
+		transport, err := remote.NewTransport()
+		if err != nil {
+			return err
+		}
+		defer transport.CloseIdleConnections()
+		opts.HTTPClient = &http.Client{Transport: noting{transport, a.log}}
+	}
 	c, err := chaim.New(opts)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return fn(c)
+}
+
+// noting is a transport that logs what is asked of whom, but not what for, nor with which secrets.
+type noting struct {
+	next http.RoundTripper
+	log  *slog.Logger
+}
+
+func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	start := time.Now()
+	resp, err := n.next.RoundTrip(r)
+	line := n.log.With("method", r.Method, "host", r.URL.Host, "path", r.URL.Path, "took", time.Since(start))
+	if err != nil {
+		line.Debug("chaim: request failed") // why is in an error that has been looked through for secrets
+		return nil, err
+	}
+	line.Debug("chaim: request answered", "status", resp.StatusCode)
+	return resp, nil
 }
 
 // withFiles is withClient for what asks nobody, and works whatever is wrong with the settings of the gateway.

@@ -24,31 +24,40 @@ func (a *app) ask(ctx context.Context, question string, isSecret bool) (string, 
 	if err != nil {
 		return "", errtext.Wrap(err, "asking for the %s", question)
 	}
+	text, err := await(ctx, func() (string, error) {
+		if !isSecret {
+			return readLine(a.in)
+		}
+		text, err := term.ReadPassword(fd)
+		fmt.Fprintln(a.err)
+		return string(text), err
+	})
+	switch {
+	case ctx.Err() != nil:
+		_ = term.Restore(fd, before)
+		fmt.Fprintln(a.err)
+		return "", err
+	case errors.Is(err, io.EOF):
+		return "", usageError{"there was no answer to " + question}
+	}
+	return strings.TrimSpace(text), err
+}
+
+// await waits for a read, which nobody can take back, or for the end of ctx.
+func await(ctx context.Context, read func() (string, error)) (string, error) {
 	type answer struct {
 		text string
 		err  error
 	}
-	answers := make(chan answer, 1) // nobody can take back a read
+	answers := make(chan answer, 1)
 	go func() {
-		var got answer
-		if isSecret {
-			text, err := term.ReadPassword(fd)
-			got = answer{string(text), err}
-			fmt.Fprintln(a.err)
-		} else {
-			got.text, got.err = readLine(a.in)
-		}
-		answers <- got
+		text, err := read()
+		answers <- answer{text, err}
 	}()
 	select {
 	case got := <-answers:
-		if errors.Is(got.err, io.EOF) {
-			return "", usageError{"there was no answer to " + question}
-		}
-		return strings.TrimSpace(got.text), got.err
+		return got.text, got.err
 	case <-ctx.Done():
-		_ = term.Restore(fd, before)
-		fmt.Fprintln(a.err)
 		return "", context.Cause(ctx)
 	}
 }

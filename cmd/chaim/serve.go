@@ -20,7 +20,7 @@ func (a *app) serveCommand() *cobra.Command {
 		GroupID: groupPrograms,
 		Short:   "Serve credentials to AWS SDKs on this machine, for as long as it runs",
 		Long: `serve answers AWS SDKs as a container's agent does, on a port of 127.0.0.1 and to whoever has the token. It prints the
-variables that a program needs, in a format of 'chaim env', and runs until it gets a signal. Keys are renewed in the
+variables that a program needs, in a format of 'chaim env', and runs until it gets a signal, which is no failure. Keys are renewed in the
 background; no file is written. With -v each request is logged.
 
 Keys in the environment, a profile, and keys in [default] win over these variables: 'chaim exec --serve' starts a program

@@ -71,7 +71,7 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 		return nil, err
 	}
 	if r.role == "" {
-		held, err := a.heldProfile(ctx, name)
+		held, err := a.heldProfile(ctx, r, name)
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +125,7 @@ func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil && ctx.Err() == nil {
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil && ctx.Err() == nil && exitCode(err) != exitUnreachable {
 		return nil, errtext.Because(chaim.ErrNotConfigured, errtext.Wrap(remote.Foreign(err), "there is no gateway, and the AWS SDK finds no keys"))
 	}
 	return a.identity(ctx, r, cfg.Region, cfg.Credentials)
