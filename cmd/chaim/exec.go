@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -52,6 +53,9 @@ the number of the signal that ended it; 126 where CMD cannot be run and 127 wher
 			if err != nil {
 				return err
 			}
+			if program != nil && len(program) == 0 { // an empty variable in a script is not meant to start a shell
+				return usageError{"nothing stands after --; usage: " + cmd.UseLine()}
+			}
 			return a.exec(cmd.Context(), l, account, program)
 		},
 	}
@@ -72,7 +76,7 @@ the number of the signal that ended it; 126 where CMD cannot be run and 127 wher
 	return cmd
 }
 
-// splitAtDash returns the arguments before -- and after it.
+// splitAtDash returns the arguments before -- and after it, the latter nil if there is none.
 func splitAtDash(cmd *cobra.Command, args []string) (before, after []string) {
 	if n := cmd.ArgsLenAtDash(); n >= 0 {
 		return args[:n], args[n:]
@@ -87,8 +91,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	}
 	path, err := exec.LookPath(program[0])
 	if err != nil {
-		a.say("cannot run %q: %v", program[0], errors.Unwrap(err))
-		return silentError{cannotStart(err)}
+		return a.cannotRun(program[0], err)
 	}
 	opts := l.options(account)
 	opts.Logger = a.log
@@ -98,38 +101,54 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	}
 	opts.NoProfile, opts.NoRenew = l.asEnv || l.asServer, l.asEnv
 
-	var ended error
 	run := func(variables []string) error {
 		cmd := exec.Command(path, program[1:]...)
 		cmd.Args[0] = program[0]
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
-		cmd.Env = childEnvironment(append(variables, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+cmp.Or(l.role, "rro")))
-		ended = a.runProgram(ctx, cmd)
-		return nil
+		role := cmp.Or(l.role, "rro")
+		cmd.Env = childEnvironment(append(variables, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+role))
+		return a.runProgram(ctx, cmd)
 	}
 	if l.asServer {
-		err = a.withServer(ctx, opts, func(s *container.Server) error { return run(s.ChildEnviron()) })
-	} else {
-		// The context given to the function is not for the program: what it does without valid keys is its own decision.
-		err = chaim.WithContext(ctx, opts, func(_ context.Context, c *chaim.Client) error { return run(c.Environ()) })
+		return a.withServer(ctx, opts, func(s *container.Server) error { return run(s.ChildEnviron()) })
 	}
-	return errors.Join(ended, err)
-}
-
-// runProgram runs a program that gets the signals of this process. Its exit code becomes ours.
-func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
-	if err := a.signals.start(ctx, cmd); err != nil {
-		if ctx.Err() != nil {
+	return a.withClient(opts, func(c *chaim.Client) error {
+		if _, err := c.RequestKeys(ctx); err != nil {
 			return err
 		}
-		a.say("cannot run %q: %v", cmd.Path, err)
-		return silentError{cannotStart(err)}
+		return run(c.Environ())
+	})
+}
+
+// runProgram runs a program that gets the signals of this process. Its exit code becomes ours. It does not end with its
+// keys: what it does without them is its own decision.
+func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
+	err := a.signals.start(ctx, cmd)
+	switch {
+	case errors.As(err, new(signalError)):
+		return err
+	case err != nil:
+		return a.cannotRun(cmd.Args[0], err)
 	}
-	err := a.signals.wait(cmd)
+	err = a.signals.wait(cmd)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return silentError{endOf(exit)}
 	}
 	return err
+}
+
+// cannotRun says why a program cannot be run, without the paths that are in err, and returns the exit code for that.
+func (a *app) cannotRun(name string, err error) error {
+	cause := err
+	for next := err; next != nil; next = errors.Unwrap(next) {
+		cause = next
+	}
+	text := cause.Error()
+	if start := (*fs.PathError)(nil); errors.As(err, &start) && start.Op == "fork/exec" && errors.Is(err, fs.ErrNotExist) {
+		text = "its interpreter or loader is missing" // as LookPath has found the program itself
+	}
+	a.say("cannot run %q: %s", name, text)
+	return silentError{cannotStart(err)}
 }
 
 // shell is the user's.
