@@ -40,8 +40,12 @@ AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE are set, and variables that w
 CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. A client of an AWS SDK that outlives its first keys needs --process or
 --serve. With --serve no file is written, and CMD sees no credentials file: SDKs would prefer what is in that.
 
-Signals are passed on to CMD, but for those that the terminal sends to it anyway. The exit code is that of CMD, or 128 and
-the number of the signal that ended it; 126 where CMD cannot be run and 127 where it is not found.`,
+SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to CMD, but the first two not while chaim is in the
+foreground of a terminal, which sends them to CMD itself. The exit code is that of CMD, or 128 and the number of the
+signal that ended it; 126 where CMD cannot be run and 127 where it is not found. Where Ctrl-C ended CMD it ends chaim too,
+so that a shell script around it stops.
+
+What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.`,
 		Example: `  chaim exec sredev -- aws s3 ls
   chaim exec sredev mpu -d 4h -- terraform apply
   chaim exec 111111111111 -r CrossAccountReadOnly -- python3 report.py
@@ -101,6 +105,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	}
 	opts.NoProfile, opts.NoRenew = l.asEnv || l.asServer, l.asEnv
 
+	a.signals.standForProgram()
 	run := func(variables []string) error {
 		cmd := exec.Command(path, program[1:]...)
 		cmd.Args[0] = program[0]
@@ -123,7 +128,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 // runProgram runs a program that gets the signals of this process. Its exit code becomes ours. It does not end with its
 // keys: what it does without them is its own decision.
 func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
-	err := a.signals.start(ctx, cmd)
+	err := a.signals.start(ctx, cmd, a.log)
 	switch {
 	case errors.As(err, new(signalError)):
 		return err

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -29,9 +31,12 @@ type relay struct {
 	end     context.CancelCauseFunc
 	done    sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	process *os.Process
-	isOver  bool // the program has ended
+	mu            sync.Mutex // guards what follows
+	process       *os.Process
+	log           *slog.Logger
+	standsIn      bool // for a program that is to be started
+	isOver        bool // the program has ended
+	isInterrupted bool // by Ctrl-C, while it stood in for a program or ran it
 }
 
 // relaySignals begins to. A signal that was ignored when this process began, as by nohup, stays so.
@@ -59,15 +64,27 @@ func (r *relay) take(s os.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.process != nil && !isFromTerminal(s):
-		_ = r.process.Signal(s) // it may have ended
-	case r.process == nil && !r.isOver:
+	case r.isOver:
+	case r.process == nil:
+		r.isInterrupted = r.isInterrupted || r.standsIn && s == os.Interrupt && isTyped(s)
 		r.end(signalError{s})
+	case isTyped(s) && isBesideUs(r.process): // programs such as Terraform take a second one for impatience
+	default:
+		if err := r.process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			r.log.Warn("chaim: cannot pass on a signal to the program", "signal", s.String(), "error", err)
+		}
 	}
 }
 
-// start starts a program, to which signals go until it has ended.
-func (r *relay) start(ctx context.Context, cmd *exec.Cmd) error {
+// standForProgram has Ctrl-C end this process as it would end the program that this is about to start.
+func (r *relay) standForProgram() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.standsIn = true
+}
+
+// start starts a program, to which signals go until it has ended. A signal that came before is the error.
+func (r *relay) start(ctx context.Context, cmd *exec.Cmd, log *slog.Logger) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil {
@@ -76,23 +93,30 @@ func (r *relay) start(ctx context.Context, cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	r.process = cmd.Process
+	r.process, r.log = cmd.Process, log
 	return nil
 }
 
 // wait waits for the program. What comes after it is short, and signals no longer interrupt it.
 func (r *relay) wait(cmd *exec.Cmd) error {
 	err := cmd.Wait()
+	exit := (*exec.ExitError)(nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.process, r.isOver = nil, true
+	r.isInterrupted = errors.As(err, &exit) && isInterrupted(exit) && isTyped(os.Interrupt)
 	return err
 }
 
+// close ends the relay and, where Ctrl-C has ended a program or what stood in for it, this process: by an exit code alone a
+// shell script could not tell that it is to end too. https://www.cons.org/cracauer/sigint.html
 func (r *relay) close() {
 	signal.Stop(r.signals)
 	signal.Stop(r.ignored)
 	close(r.signals)
 	r.done.Wait()
 	r.end(nil)
+	if r.isInterrupted {
+		interruptUs()
+	}
 }

@@ -5,19 +5,23 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 var (
-	endingSignals = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+	endingSignals = []os.Signal{
+		syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
+	}
 	outputSignals = []os.Signal{syscall.SIGPIPE}
 )
 
-// isFromTerminal reports whether the terminal sends such a signal to the program as well, because that is in the
-// foreground with us. Programs such as Terraform take a second one for impatience.
-func isFromTerminal(s os.Signal) bool {
+// isTyped reports whether a signal may have come from the keyboard, because this process is in the foreground of its
+// terminal. It cannot be told from one that somebody sends to this process alone.
+func isTyped(s os.Signal) bool {
 	if s != syscall.SIGINT && s != syscall.SIGQUIT {
 		return false
 	}
@@ -30,10 +34,30 @@ func isFromTerminal(s os.Signal) bool {
 	return err == nil && foreground == unix.Getpgrp()
 }
 
+// isBesideUs reports whether the keyboard reaches a program when it reaches this process.
+func isBesideUs(p *os.Process) bool {
+	group, err := unix.Getpgid(p.Pid)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// interruptUs ends this process by SIGINT.
+func interruptUs() {
+	signal.Reset(syscall.SIGINT)
+	if unix.Kill(unix.Getpid(), syscall.SIGINT) == nil {
+		<-time.After(time.Second) // it comes at once, but perhaps to another thread
+	}
+}
+
 // endOf is the exit code of a program that has ended, as shells have it.
 func endOf(err *exec.ExitError) int {
 	if status, isUnix := err.Sys().(syscall.WaitStatus); isUnix && status.Signaled() {
 		return exitSignal + int(status.Signal())
 	}
 	return err.ExitCode()
+}
+
+// isInterrupted reports whether SIGINT has ended a program.
+func isInterrupted(err *exec.ExitError) bool {
+	status, isUnix := err.Sys().(syscall.WaitStatus)
+	return isUnix && status.Signaled() && status.Signal() == syscall.SIGINT
 }

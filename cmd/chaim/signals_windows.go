@@ -12,7 +12,13 @@ var (
 	outputSignals []os.Signal
 )
 
-// isFromTerminal is true, as the console sends Ctrl-C to the program as well, and nothing else can be passed on.
-func isFromTerminal(os.Signal) bool { return true }
+// isTyped is true, as the console sends Ctrl-C to the program as well, and nothing else can be passed on.
+func isTyped(os.Signal) bool { return true }
+
+func isBesideUs(*os.Process) bool { return true }
+
+func interruptUs() {}
+
+func isInterrupted(*exec.ExitError) bool { return false }
 
 func endOf(err *exec.ExitError) int { return err.ExitCode() }

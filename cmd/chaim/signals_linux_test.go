@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+// unignore has children of this test get signals that it was itself started to ignore, as in the background of a script.
+func unignore(t *testing.T) {
+	t.Helper()
+	taken := make(chan os.Signal, 1)
+	signal.Notify(taken, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(taken) })
+}
+
+// repeat calls f n times, a few at once.
+func repeat(t *testing.T, n int, f func(t *testing.T, i int)) {
+	t.Helper()
+	const workers = 4
+	t.Run("times", func(t *testing.T) {
+		for w := range workers {
+			t.Run(strconv.Itoa(w), func(t *testing.T) {
+				t.Parallel()
+				for i := w; i < n; i += workers {
+					f(t, i)
+				}
+			})
+		}
+	})
+}
+
+// signalNames are those of signals for a shell.
+var signalNames = map[syscall.Signal]string{
+	syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP",
+	syscall.SIGQUIT: "QUIT", syscall.SIGUSR1: "USR1", syscall.SIGUSR2: "USR2",
+}
+
+// waiting has a script wait for signals. A shell's read may miss one that comes just before it.
+const waiting = `
+	sleep 600 >/dev/null 2>&1 3>&- & echo ready; while :; do wait $!; done`
+
+func TestSignalsGoToTheProgram(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	for s, name := range signalNames {
+		t.Run(name, func(t *testing.T) {
+			repeat(t, rounds, func(t *testing.T, _ int) {
+				r := begin(t, lend(srv, newHome(t), "echo ready; exec cat"))
+				require.Equal(t, "ready", r.line(t))
+				r.send(t, s)
+				_, code := r.end(t)
+				assert.Equal(t, exitSignal+int(s), code)
+				assert.Empty(t, r.talk.String())
+				isClean(t, r.home)
+			})
+		})
+		t.Run(name+" caught", func(t *testing.T) {
+			repeat(t, rounds, func(t *testing.T, _ int) {
+				r := begin(t, lend(srv, newHome(t), `trap 'kill $!; echo got it; exit 3' `+name+waiting))
+				require.Equal(t, "ready", r.line(t))
+				r.send(t, s)
+				rest, code := r.end(t)
+				assert.Equal(t, "got it\n", rest)
+				assert.Equal(t, 3, code)
+				assert.Empty(t, r.talk.String())
+				isClean(t, r.home)
+			})
+		})
+	}
+}
+
+func TestSecondSignalGoesToTheProgramToo(t *testing.T) {
+	unignore(t)
+	script := `trap 'echo one' TERM; trap 'kill $!; echo two; exit 4' INT` + waiting
+	r := begin(t, lend(chaimtest.NewServer(t), newHome(t), script))
+	require.Equal(t, "ready", r.line(t))
+	r.send(t, syscall.SIGTERM)
+	require.Equal(t, "one", r.line(t))
+	r.send(t, syscall.SIGINT)
+	rest, code := r.end(t)
+	assert.Equal(t, "two\n", rest)
+	assert.Equal(t, 4, code)
+	isClean(t, r.home)
+}
+
+func TestSignalBeforeTheProgram(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	asked := make(chan struct{})
+	srv.Inject(-1, func(_ http.ResponseWriter, req *http.Request) {
+		asked <- struct{}{}
+		<-req.Context().Done()
+	})
+	for s := range signalNames {
+		for _, form := range []string{"--env", "--process", "--default"} {
+			r := begin(t, lend(srv, newHome(t), "echo began", form))
+			<-asked
+			r.send(t, s)
+			_ = r.Process.Signal(s) // who is impatient; it may have ended
+			rest, code := r.end(t)
+			assert.Equal(t, exitSignal+int(s), code)
+			assert.Empty(t, rest)
+			assert.Contains(t, r.talk.String(), s.String())
+			isClean(t, r.home)
+		}
+	}
+}
+
+// TestSignalAtAnyMoment sends a signal around the start and the end of the program.
+func TestSignalAtAnyMoment(t *testing.T) {
+	unignore(t)
+	// answered begins, and waits until the gateway answers.
+	answered := func(t *testing.T, program string) *loan {
+		srv := chaimtest.NewServer(t)
+		answers := make(chan struct{})
+		srv.Inject(1, chaimtest.Rewrite(func(body string) string { close(answers); return body }))
+		r := begin(t, lend(srv, newHome(t), "echo began; exec "+program))
+		<-answers
+		return r
+	}
+	span := patience
+	for range 4 {
+		r := answered(t, "true")
+		since := time.Now()
+		_, code := r.end(t)
+		require.Zero(t, code)
+		span = min(span, 2*time.Since(since))
+	}
+	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+	var early, late, missed atomic.Int32
+	repeat(t, 4*rounds, func(t *testing.T, i int) {
+		s := signals[i%len(signals)]
+		program := []string{"true", "cat"}[i/len(signals)%2] // the one ends by itself
+		r := answered(t, program)
+		<-time.After(rand.N(span))
+		_ = r.Process.Signal(s) // it may have ended
+		rest, code := r.end(t)
+		switch {
+		case code == 0:
+			missed.Add(1)
+			assert.Equal(t, "true", program)
+		case rest == "":
+			early.Add(1)
+		default:
+			late.Add(1)
+		}
+		assert.Contains(t, []int{0, exitSignal + int(s)}, code)
+		isClean(t, r.home)
+	})
+	t.Logf("within %s: %d before the program, %d in it, %d after it", span, early.Load(), late.Load(), missed.Load())
+}
+
+// TestSignalRightBeforeTheProgram has it come between the keys and the program.
+func TestSignalRightBeforeTheProgram(t *testing.T) {
+	ctx, r := relaySignals(t.Context())
+	defer r.close()
+	r.take(syscall.SIGTERM)
+	cmd := exec.Command("touch", filepath.Join(t.TempDir(), "began"))
+	err := r.start(ctx, cmd, slog.New(slog.DiscardHandler))
+	assert.Equal(t, signalError{syscall.SIGTERM}, err)
+	assert.Equal(t, exitSignal+int(syscall.SIGTERM), exitCode(err))
+	assert.Nil(t, cmd.Process)
+}
+
+// TestSignalAfterTheProgram has it come when only the removal of the profile is left to do.
+func TestSignalAfterTheProgram(t *testing.T) {
+	ctx, r := relaySignals(t.Context())
+	defer r.close()
+	cmd := exec.Command("true")
+	require.NoError(t, r.start(ctx, cmd, slog.New(slog.DiscardHandler)))
+	require.NoError(t, r.wait(cmd))
+	r.take(syscall.SIGTERM)
+	assert.NoError(t, ctx.Err())
+}
+
+// TestIgnoredSignalsStayIgnored has nohup's way with SIGHUP.
+func TestIgnoredSignalsStayIgnored(t *testing.T) {
+	unignore(t)
+	const script = `trap '' HUP INT; exec chaim exec sredev -- \
+		sh -c 'echo ready; read line; kill -HUP $$; kill -INT $$; echo lives; exec cat'`
+	r := begin(t, inHome(chaimtest.NewServer(t), newHome(t), "sh", "-c", script))
+	require.Equal(t, "ready", r.line(t))
+	r.send(t, syscall.SIGHUP)
+	r.send(t, syscall.SIGINT)
+	_, err := r.stdin.WriteString("\n")
+	require.NoError(t, err)
+	require.Equal(t, "lives", r.line(t))
+	r.send(t, syscall.SIGTERM)
+	_, code := r.end(t)
+	assert.Equal(t, exitSignal+int(syscall.SIGTERM), code)
+	isClean(t, r.home)
+}
+
+func TestSignalThatCannotBePassedOn(t *testing.T) {
+	self, err := os.FindProcess(os.Getpid())
+	require.NoError(t, err)
+	require.NoError(t, self.Release()) // as good as one of another user
+	var said bytes.Buffer
+	r := &relay{process: self, log: slog.New(slog.NewTextHandler(&said, nil))}
+	r.take(syscall.SIGTERM)
+	assert.Contains(t, said.String(), "level=WARN")
+	assert.Contains(t, said.String(), "signal=terminated")
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bufio"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+// session is one in which a command runs, as the first of its session and in the foreground.
+type session struct {
+	*exec.Cmd
+	t     *testing.T
+	home  string
+	keys  *os.File // and screen
+	lines *bufio.Reader
+	all   *os.File // at its end all that the command has started have ended
+}
+
+// onTerminal starts cmd on a terminal that does not show what is typed.
+func onTerminal(t *testing.T, cmd *exec.Cmd) *session {
+	t.Helper()
+	keys, tty, err := pty.Open()
+	require.NoError(t, err)
+	defer tty.Close()
+	require.NoError(t, keys.SetReadDeadline(time.Now().Add(patience)))
+	mode, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	require.NoError(t, err)
+	mode.Lflag &^= unix.ECHO
+	mode.Oflag &^= unix.ONLCR
+	require.NoError(t, unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, mode))
+
+	all, held, err := os.Pipe()
+	require.NoError(t, err)
+	defer held.Close()
+	require.NoError(t, all.SetReadDeadline(time.Now().Add(patience)))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.ExtraFiles = []*os.File{held}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // where a test has failed
+		_ = keys.Close()
+		_ = all.Close()
+	})
+	return &session{cmd, t, cmd.Dir, keys, bufio.NewReader(keys), all}
+}
+
+func (x *session) types(text string) {
+	x.t.Helper()
+	_, err := x.keys.WriteString(text)
+	require.NoError(x.t, err)
+}
+
+// shows waits until something is shown, and returns what was shown before it.
+func (x *session) shows(text string) (before string) {
+	x.t.Helper()
+	var shown strings.Builder
+	for !strings.HasSuffix(shown.String(), text) {
+		b, err := x.lines.ReadByte()
+		require.NoError(x.t, err, "waiting for %q: %q", text, shown.String())
+		shown.WriteByte(b)
+	}
+	return strings.TrimSuffix(shown.String(), text)
+}
+
+// chaim returns the parent of a script that is counting, once that does.
+func (x *session) chaim() *os.Process {
+	x.t.Helper()
+	x.shows("pid ")
+	pid, err := strconv.Atoi(x.shows("\n"))
+	require.NoError(x.t, err)
+	p, err := os.FindProcess(pid)
+	require.NoError(x.t, err)
+	x.shows("ready\n")
+	return p
+}
+
+// end waits for the end of the command and all that it has started, and returns how it has ended.
+func (x *session) end() syscall.WaitStatus {
+	x.t.Helper()
+	_, err := x.all.Read(make([]byte, 1))
+	require.EqualError(x.t, err, "EOF", "something runs on")
+	_ = x.Wait() // an error for most ends
+	return x.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// counting counts the signals that it gets, and ends on SIGUSR1.
+const counting = `n=0; trap 'n=$((n+1)); echo got $n' INT QUIT; trap 'kill $!; echo counted $n; exit 3' USR1
+	echo pid $PPID` + waiting
+
+func TestTerminalSignalsReachTheProgramOnce(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	x := onTerminal(t, lend(srv, newHome(t), counting))
+	chaim := x.chaim()
+	x.types("\x03")
+	x.shows("got 1\n")
+	x.types("\x1c")
+	x.shows("got 2\n")
+	// chaim takes signals one after the other.
+	require.NoError(t, chaim.Signal(syscall.SIGUSR1))
+	x.shows("counted 2\n")
+	assert.Equal(t, 3, x.end().ExitStatus())
+	isClean(t, x.home)
+}
+
+// TestInterruptOfChaimAlone has somebody send what the keyboard sends to all, which cannot be told apart.
+func TestInterruptOfChaimAlone(t *testing.T) {
+	unignore(t)
+	x := onTerminal(t, lend(chaimtest.NewServer(t), newHome(t), counting))
+	chaim := x.chaim()
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1} {
+		require.NoError(t, chaim.Signal(s))
+	}
+	x.shows("counted 0\n")
+	assert.Equal(t, 3, x.end().ExitStatus())
+	isClean(t, x.home)
+}
+
+// TestInterruptOfAnotherSession has a program that the keyboard does not reach.
+func TestInterruptOfAnotherSession(t *testing.T) {
+	unignore(t)
+	cmd := inHome(chaimtest.NewServer(t), newHome(t), "chaim", "exec", "sredev", "--", "setsid", "sh", "-c", counting)
+	x := onTerminal(t, cmd)
+	chaim := x.chaim()
+	x.types("\x03")
+	x.shows("got 1\n")
+	require.NoError(t, chaim.Signal(syscall.SIGUSR1))
+	x.shows("counted 1\n")
+	assert.Equal(t, 3, x.end().ExitStatus())
+	isClean(t, x.home)
+}
+
+// TestInterruptEndsTheScript looks at how chaim ends, by which a shell tells that the user wants no more of its script.
+func TestInterruptEndsTheScript(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	asked := make(chan struct{})
+	wait := func(_ http.ResponseWriter, req *http.Request) {
+		asked <- struct{}{}
+		<-req.Context().Done()
+	}
+	for name, isBefore := range map[string]bool{"before the program": true, "in the program": false} {
+		t.Run(name, func(t *testing.T) {
+			srv.Clear()
+			if isBefore {
+				srv.Inject(-1, wait)
+			}
+			x := onTerminal(t, lend(srv, newHome(t), "echo ready; exec cat"))
+			if isBefore {
+				<-asked
+			} else {
+				x.shows("ready\n")
+			}
+			x.types("\x03")
+			status := x.end()
+			assert.True(t, status.Signaled(), "%#x", status)
+			assert.Equal(t, syscall.SIGINT, status.Signal())
+			isClean(t, x.home)
+		})
+	}
+}
+
+func TestTerminalStopsAndContinues(t *testing.T) {
+	unignore(t)
+	x := onTerminal(t, inHome(chaimtest.NewServer(t), newHome(t), "sh", "-m", "-c",
+		`chaim exec sredev -- sh -c 'echo ready; read line; echo got $line; exit 3'; echo stopped $?; fg; echo code $?`))
+	x.shows("ready\n")
+	x.types("\x1a")
+	x.shows("stopped " + strconv.Itoa(exitSignal+int(syscall.SIGTSTP)) + "\n")
+	assert.Contains(t, credentials(t, x.home), "[tempname]\n")
+	x.types("this\n")
+	x.shows("got this\n")
+	x.shows("code 3\n")
+	assert.Zero(t, x.end().ExitStatus())
+	isClean(t, x.home)
+}
+
+func TestTerminalGoesAway(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	for name, args := range map[string][]string{
+		"alone":      {"chaim", "exec", "sredev", "--", "sh", "-c", "echo ready; exec sleep 600"},
+		"in a shell": {"sh", "-m", "-c", "chaim exec sredev -- sh -c 'echo ready; exec sleep 600'; echo more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := onTerminal(t, inHome(srv, newHome(t), args[0], args[1:]...))
+			x.shows("ready\n")
+			require.NoError(t, x.keys.Close())
+			if status := x.end(); args[0] == "chaim" {
+				assert.Equal(t, exitSignal+int(syscall.SIGHUP), status.ExitStatus())
+			}
+			isClean(t, x.home)
+		})
+	}
+}
+
+func TestTerminalShell(t *testing.T) {
+	unignore(t)
+	x := onTerminal(t, inHome(chaimtest.NewServer(t), newHome(t), "chaim", "exec", "sredev", "mpu"))
+	x.shows("> ")
+	x.types("test -t 0 && test -t 1 && test -t 2 && echo $AWS_PROFILE $CHAIM_ACCOUNT $CHAIM_ROLE\n")
+	x.shows("tempname sredev mpu\n> ")
+	x.types("\x03") // is the shell's own matter
+	x.shows("> ")
+	x.types("exit 5\n")
+	assert.Equal(t, 5, x.end().ExitStatus())
+	isClean(t, x.home)
+}
