@@ -93,8 +93,7 @@ func (a *app) demo(ctx context.Context, program []string) (err error) {
 	}
 	path, err := exec.LookPath(program[0])
 	if err != nil {
-		a.say("cannot run %q: %v", program[0], errors.Unwrap(err))
-		return silentError{cannotStart(err)}
+		return a.cannotRun(program[0], err)
 	}
 	cmd := exec.Command(path, program[1:]...)
 	cmd.Args[0] = program[0]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -57,6 +58,9 @@ What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes 
 			if err != nil {
 				return err
 			}
+			if _, err := exec.LookPath(l.role); program == nil && err == nil && !cmd.Flags().Changed("role") {
+				return usageError{fmt.Sprintf("%q is a program: put -- before it, or --role if that is what to be", l.role)}
+			}
 			if program != nil && len(program) == 0 { // an empty variable in a script is not meant to start a shell
 				return usageError{"nothing stands after --; usage: " + cmd.UseLine()}
 			}
@@ -98,7 +102,6 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 		return a.cannotRun(program[0], err)
 	}
 	opts := l.options(account)
-	opts.Logger = a.log
 	opts.TempName, opts.Terrible, opts.Default = l.alias, l.terrible, l.isDefault
 	if l.asProcess {
 		opts.Form = chaim.Process
@@ -117,12 +120,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	if l.asServer {
 		return a.withServer(ctx, opts, func(s *container.Server) error { return run(s.ChildEnviron()) })
 	}
-	return a.withClient(opts, func(c *chaim.Client) error {
-		if _, err := c.RequestKeys(ctx); err != nil {
-			return err
-		}
-		return run(c.Environ())
-	})
+	return a.withKeys(ctx, opts, func(c *chaim.Client) error { return run(c.Environ()) })
 }
 
 // runProgram runs a program that gets the signals of this process. Its exit code becomes ours. It does not end with its

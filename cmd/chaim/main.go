@@ -232,6 +232,16 @@ func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err 
 	return fn(c)
 }
 
+// withKeys is withClient for one that has keys.
+func (a *app) withKeys(ctx context.Context, opts chaim.Options, fn func(*chaim.Client) error) error {
+	return a.withClient(opts, func(c *chaim.Client) error {
+		if _, err := c.RequestKeys(ctx); err != nil {
+			return err
+		}
+		return fn(c)
+	})
+}
+
 // noting is a transport that logs what is asked of whom, but not what for, nor with which secrets.
 type noting struct {
 	next http.RoundTripper

@@ -37,7 +37,7 @@ without them.`,
 				return err
 			}
 			opts := r.options(account)
-			opts.Logger, opts.NoProfile = a.log, true
+			opts.NoProfile = true
 			return a.withServer(cmd.Context(), opts, func(s *container.Server) error {
 				text, err := shell.render(s.Environ())
 				if err != nil {
@@ -60,7 +60,7 @@ without them.`,
 // withServer runs fn with a server of keys, which ends with it. Keys that have expired are no reason to end: the server says
 // so until there are new ones.
 func (a *app) withServer(ctx context.Context, opts chaim.Options, fn func(*container.Server) error) error {
-	return chaim.WithContext(ctx, opts, func(_ context.Context, c *chaim.Client) (err error) {
+	return a.withKeys(ctx, opts, func(c *chaim.Client) (err error) {
 		s, err := container.Listen(container.Config{Source: c, Name: opts.Account, Log: a.log})
 		if err != nil {
 			return err
