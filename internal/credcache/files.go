@@ -55,6 +55,10 @@ func (c Cache) prepare() error {
 		return unsafe(c.Folder, "is no folder")
 	case isWriteable(info):
 		return unsafe(c.Folder, "can be written to by other users")
+	}
+	switch above, err := os.Stat(filepath.Dir(c.Folder)); {
+	case err == nil && isWriteable(above):
+		return fmt.Errorf("%w: other users may write to %s: chmod go-w it", ErrUnsafe, filepath.Dir(c.Folder))
 	case sharedfile.IsOpen(info) || info.Mode().Perm()&0o700 != 0o700:
 		if err := os.Chmod(c.Folder, 0o700); err != nil {
 			return errtext.Because(ErrUnsafe, err)

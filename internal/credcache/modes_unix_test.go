@@ -130,6 +130,16 @@ func TestAnotherUser(t *testing.T) {
 	}
 }
 
+func TestFolderAboveForEverybody(t *testing.T) {
+	folder := newFolder(t)
+	above := filepath.Dir(folder)
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	require.NoError(t, os.Chmod(above, 0o770)) // whoever may write here can put another folder in its place
+	_, err := Cache{Folder: folder}.Get(t.Context(), Key("a"), never)
+	assert.ErrorIs(t, err, ErrUnsafe)
+	assert.ErrorContains(t, err, "chmod go-w")
+}
+
 func TestNamedPipe(t *testing.T) {
 	for _, extension := range []string{dataExtension, lockExtension} {
 		cache := Cache{Folder: t.TempDir()}
