@@ -3,11 +3,11 @@ package main
 import (
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 // completeAccountAndRole completes "ACCOUNT [ROLE]" by the accounts and roles that are held or parked. Nobody is asked.
@@ -54,12 +54,14 @@ func (a *app) complete(cmd *cobra.Command, known []string, field func(chaim.Prof
 	return suggestions(known), cobra.ShellCompDirectiveNoFileComp
 }
 
+// plainWord is a word that means itself to all shells. bash inserts what several suggestions begin with unquoted, and who
+// names accounts must not write command lines.
+var plainWord = lazyregexp.New(`^[A-Za-z0-9_.@:+/,%][A-Za-z0-9_.@:+/,=%-]*$`)
+
 // suggestions are the texts that a shell may be given.
 func suggestions(texts []string) []string {
 	slices.Sort(texts)
-	return slices.DeleteFunc(slices.Compact(texts), func(text string) bool {
-		return text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-	})
+	return slices.DeleteFunc(slices.Compact(texts), func(text string) bool { return !plainWord().MatchString(text) })
 }
 
 func without(names, args []string) []string {
