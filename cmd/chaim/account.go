@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,11 +37,11 @@ renews them but 'chaim renew'. It prints the name of the profile, and on stderr 
 
 The profile has the name of the account, where each run of characters that are not letters, digits or one of _./%@:+-
 becomes a hyphen, or the name given by --alias. It replaces a kept profile of that name; a profile that is held for
-another account only where --alias names it.`,
+another account only where --alias names it. Where the profile is the default account, it stays so.`,
 		Example: `  chaim account sredev
   chaim account "Connected Homes" mpu -d 8h
   chaim account sredev -a work -D
-  AWS_PROFILE=$(chaim account sredev) aws s3 ls`,
+  profile=$(chaim account sredev) && AWS_PROFILE=$profile aws s3 ls`,
 		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			account, err := k.takeArgs(cmd, args)
@@ -71,27 +72,57 @@ func (a *app) keep(ctx context.Context, k keeping, account string) error {
 	opts := k.options(account)
 	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, profileOf(account)), k.terrible, k.isDefault
 	opts.Keep, opts.NoRenew = true, true
-	return a.withClient(opts, func(c *chaim.Client) error {
+	isMade := false
+	err := a.withClient(opts, func(c *chaim.Client) error {
+		isMade = true
 		if k.alias == "" {
 			if err := checkHolder(ctx, c, account); err != nil {
 				return err
 			}
 		}
+		parked, _ := c.ListParkAccounts(ctx) // for what is said only
 		creds, err := c.RequestKeys(ctx)
 		if err != nil {
 			return err
 		}
 		a.say("profile %q: expires %s", c.Profile(), humantime.Until(creds.Expires, time.Now()))
-		if !k.asJSON {
+		p, err := find(ctx, c, c.Profile())
+		if p.Default {
+			a.say("profile %q is the default account: programs that name no profile use it", p.Name)
+		}
+		if slices.Contains(parked, c.Profile()) {
+			a.tellOfParked(ctx, c)
+		}
+		switch {
+		case !k.asJSON:
 			_, err = fmt.Fprintln(a.out, c.Profile())
 			return err
-		}
-		p, err := find(ctx, c, c.Profile())
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		return writeJSON(a.out, describe(p))
 	})
+	if isMade {
+		return err
+	}
+	var usage usageError
+	if err = a.asUsage(opts, err); errors.As(err, &usage) && strings.HasPrefix(usage.text, "profile name ") {
+		usage.text += " (--alias NAME)"
+		return usage
+	}
+	return err
+}
+
+// tellOfParked says what has become of the profile that was parked under the name of the client's.
+func (a *app) tellOfParked(ctx context.Context, c *chaim.Client) {
+	parked, err := c.ListParkAccounts(ctx)
+	switch {
+	case err != nil:
+	case slices.Contains(parked, c.Profile()):
+		a.say("another account is parked as %q, and cannot be unparked while this profile is held", c.Profile())
+	default:
+		a.say("the parked profile %q is replaced: it no longer counts as parked", c.Profile())
+	}
 }
 
 // checkHolder refuses a profile name, made of the account's, that is taken by another account's profile.

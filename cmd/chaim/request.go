@@ -1,15 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
 )
 
 // request is what credentials are asked for, as flags say it.
@@ -48,14 +52,38 @@ func (r *request) takeArgs(cmd *cobra.Command, args []string) (account string, e
 		return "", usageError{"which account? usage: " + cmd.UseLine()}
 	case len(args) > 2:
 		return "", usageError{fmt.Sprintf("%q is one argument too many; usage: %s", args[2], cmd.UseLine())}
-	case args[0] == "":
-		return "", usageError{"the account is empty; usage: " + cmd.UseLine()}
+	case slices.Contains(args, ""):
+		return "", usageError{"the account or the role is empty; usage: " + cmd.UseLine()}
 	case len(args) == 2 && r.role != "" && r.role != args[1]:
 		return "", usageError{fmt.Sprintf("which role, %q or %q?", args[1], r.role)}
 	case len(args) == 2:
 		r.role = args[1]
 	}
-	return args[0], nil
+	return args[0], checkGiven(cmd)
+}
+
+// checkGiven refuses flags that are there but empty, as from a variable that is not set: what they are without them is not
+// what was meant.
+func checkGiven(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias"}, f.Name) {
+			err = usageError{"--" + f.Name + " is empty"}
+		}
+	})
+	return err
+}
+
+// asUsage is err, for which no client could be made, as wrong usage where that is because of the options: then none can be
+// made either that asks nobody.
+func (a *app) asUsage(opts chaim.Options, err error) error {
+	opts.Source, opts.Logger = aws.AnonymousCredentials{}, nil // what is to be said of the files has been said
+	if c, refused := chaim.New(opts); refused == nil {
+		return errors.Join(err, c.Close())
+	}
+	if _, misplaced := a.cache(); misplaced != nil { // that is because of where the files are
+		return err
+	}
+	return usageError{errtext.Unprefixed(err)}
 }
 
 // duration is a flag with the lifetime of keys.
