@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -24,6 +25,9 @@ which the name or the id matches GLOB. In it * stands for any characters, ? for 
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
+				if args[0] == "" {
+					return usageError{"the pattern is empty; usage: " + cmd.UseLine()}
+				}
 				if _, err := chaim.FilterAccounts(nil, args[0]); err != nil {
 					return usageError{errtext.Unprefixed(err)}
 				}
@@ -38,6 +42,9 @@ which the name or the id matches GLOB. In it * stands for any characters, ? for 
 						return err
 					}
 				}
+				if len(accounts) == 0 && !asJSON {
+					a.say("%s", noAccount(args))
+				}
 				return a.listAccounts(accounts, asJSON)
 			})
 		},
@@ -45,6 +52,17 @@ which the name or the id matches GLOB. In it * stands for any characters, ? for 
 	addInsecureFlag(cmd, &insecure)
 	addJSONFlag(cmd, &asJSON)
 	return cmd
+}
+
+// noAccount says that there is none, or none that matches what was asked for.
+func noAccount(args []string) string {
+	switch {
+	case len(args) == 0:
+		return "the gateway knows no accounts"
+	case strings.ContainsAny(args[0], `*?[\`):
+		return fmt.Sprintf("the gateway knows no account that matches %q", args[0])
+	}
+	return fmt.Sprintf("the gateway knows no account %q; those with that in their name match %q", args[0], "*"+args[0]+"*")
 }
 
 // accountInfo is what listall --json prints of an account.
@@ -57,9 +75,6 @@ func (a *app) listAccounts(accounts []chaim.Account, asJSON bool) error {
 	slices.SortFunc(accounts, func(x, y chaim.Account) int {
 		return cmp.Or(cmp.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), cmp.Compare(x.ID, y.ID))
 	})
-	if len(accounts) == 0 {
-		a.say("the gateway knows no such account")
-	}
 	if asJSON {
 		infos := []accountInfo{}
 		for _, account := range accounts {
@@ -81,7 +96,7 @@ func (a *app) listParkCommand() *cobra.Command {
 		GroupID: groupProfiles,
 		Short:   "List the profiles that are parked",
 		Long:    "listpark prints the names of the profiles that 'chaim park' has put aside, sorted. Nobody is asked.",
-		Example: "  chaim listpark\n  chaim unpark $(chaim listpark)",
+		Example: "  chaim listpark\n  chaim listpark | xargs -r chaim unpark",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withFiles(func(c *chaim.Client) error {
@@ -89,7 +104,7 @@ func (a *app) listParkCommand() *cobra.Command {
 				switch {
 				case err != nil:
 					return err
-				case len(names) == 0:
+				case len(names) == 0 && !asJSON:
 					a.say("no profiles are parked")
 				}
 				if asJSON {

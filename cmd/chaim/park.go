@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -17,7 +20,7 @@ func (a *app) parkCommand() *cobra.Command {
 		Short:   "Put profiles aside, without their keys",
 		Long: `park takes profiles out of the credentials file, and keeps what they were for in the file chaim-parked beside it,
 without the keys. 'chaim unpark' brings them back. A profile that fails stays as it was, and does not stop the others.`,
-		Example:           "  chaim park sredev\n  chaim park $(chaim list --json | jq -r .[].name)",
+		Example:           "  chaim park sredev\n  chaim list --json | jq -r '.[].name' | xargs -r chaim park",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,12 +43,21 @@ func (a *app) unparkCommand() *cobra.Command {
 		Short:   "Bring parked profiles back, with new keys",
 		Long: `unpark gets new keys for profiles that are parked, and puts them into the credentials file, as 'chaim account' does,
 some at a time. It prints when each expires. Those that fail stay parked, and do not stop the others.`,
-		Example:           "  chaim unpark sredev\n  chaim unpark $(chaim listpark)",
+		Example:           "  chaim unpark sredev\n  chaim listpark | xargs -r chaim unpark",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeParked,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withClient(chaim.Options{AllowInsecure: insecure}, func(c *chaim.Client) error {
-				return a.renew(cmd.Context(), c, args, asJSON, c.UnparkAccount)
+				return a.renew(cmd.Context(), c, args, asJSON, func(ctx context.Context, name string) (chaim.AwsCreds, error) {
+					creds, err := c.UnparkAccount(ctx, name)
+					if errors.Is(err, fs.ErrNotExist) {
+						err = errtext.Chain(fmt.Sprintf("chaim: there is no parked profile %q", name), err)
+					}
+					return creds, meantProfile(err, name, func(profile string) bool {
+						parked, _ := c.ListParkAccounts(ctx)
+						return slices.Contains(parked, profile)
+					})
+				})
 			})
 		},
 	}
@@ -94,6 +106,22 @@ func (a *app) delete(ctx context.Context, c *chaim.Client, name string) error {
 	return err
 }
 
+// meantProfile adds to an error with a name, which may be that of an account, the profile that there is for it.
+func meantProfile(err error, name string, isThere func(profile string) bool) error {
+	if profile := profileOf(name); err != nil && profile != name && isThere(profile) {
+		return fmt.Errorf("%w; did you mean the profile %s?", err, profile)
+	}
+	return err
+}
+
+// isHeld tells of a name whether there is a profile for an account under it.
+func isHeld(ctx context.Context, c *chaim.Client) func(profile string) bool {
+	return func(profile string) bool {
+		p, _ := find(ctx, c, profile)
+		return p.Account != ""
+	}
+}
+
 // forEach calls fn, which is doing something, for one profile after the other, also after failures.
 func (a *app) forEach(ctx context.Context, names []string, doing string, fn func(c *chaim.Client, name string) error) error {
 	return a.withFiles(func(c *chaim.Client) error {
@@ -101,7 +129,7 @@ func (a *app) forEach(ctx context.Context, names []string, doing string, fn func
 		for _, name := range names {
 			err := context.Cause(ctx)
 			if err == nil {
-				err = fn(c, name)
+				err = meantProfile(fn(c, name), name, isHeld(ctx, c))
 			}
 			if err != nil {
 				errs = append(errs, errtext.Wrap(err, "%s profile %q", doing, name))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +35,14 @@ the others; the exit code is then theirs, or 1 where they differ.`,
 					if args, err = a.renewable(cmd.Context(), c); err != nil {
 						return err
 					}
+					if len(args) == 0 && !asJSON {
+						a.say("no profiles are held that could be renewed")
+					}
 				}
-				return a.renew(cmd.Context(), c, args, asJSON, c.RenewSection)
+				return a.renew(cmd.Context(), c, args, asJSON, func(ctx context.Context, name string) (chaim.AwsCreds, error) {
+					creds, err := c.RenewSection(ctx, name)
+					return creds, meantProfile(err, name, isHeld(ctx, c))
+				})
 			})
 		},
 	}
@@ -62,10 +69,17 @@ func (a *app) renewable(ctx context.Context, c *chaim.Client) (names []string, e
 			names = append(names, p.Name)
 		}
 	}
-	if len(names) == 0 {
-		a.say("no profiles are held that could be renewed")
-	}
 	return names, nil
+}
+
+// distinct returns each name once, where it stands first.
+func distinct(names []string) (once []string) {
+	for _, name := range names {
+		if !slices.Contains(once, name) {
+			once = append(once, name)
+		}
+	}
+	return once
 }
 
 // renewed is what became of a profile.
@@ -80,10 +94,12 @@ type renewedInfo struct {
 	Error *string `json:"error"` // null after success
 }
 
-// renew has get bring new keys to profiles, several at a time, and prints what became of them in the order of names.
+// renew has get bring new keys to profiles, several at a time and each once, and prints what became of them in the order
+// of names.
 func (a *app) renew(ctx context.Context, c *chaim.Client, names []string, asJSON bool,
 	get func(context.Context, string) (chaim.AwsCreds, error),
 ) error {
+	names = distinct(names)
 	results := make([]renewed, len(names))
 	var workers sync.WaitGroup
 	queue := make(chan int)

@@ -43,7 +43,7 @@ func (a *app) sweep(ctx context.Context, isWholeCache, asJSON bool) error {
 		swept = append(swept, chaim.Swept{Path: path})
 	}
 	err = errors.Join(err, cacheErr)
-	if len(swept) == 0 && err == nil {
+	if len(swept) == 0 && err == nil && !asJSON {
 		a.say("there is nothing to remove")
 	}
 	if asJSON {
