@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -31,6 +34,29 @@ func openTerminal(t *testing.T, lines uint16) (keyboard, terminal *os.File) {
 	terminal, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(t, err)
 	return keyboard, terminal
+}
+
+// TestWatchOnSmallerTerminal draws on a terminal that shrinks, on which the cursor cannot go up to what has left it.
+func TestWatchOnSmallerTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keyboard, terminal := openTerminal(t, 24)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		n := 0
+		require.NoError(t, watch(ctx, terminal, func() ([]string, error) {
+			if n++; n == 2 {
+				size := &unix.Winsize{Row: 5, Col: 80}
+				require.NoError(t, unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, size))
+				cancel(signalError{os.Interrupt})
+			}
+			return []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"}, nil
+		}))
+		require.NoError(t, terminal.Close())
+		screen, err := io.ReadAll(keyboard)
+		assert.ErrorIs(t, err, syscall.EIO) // nobody has the other end
+		assert.Contains(t, string(screen), "i"+eraseLine)
+		assert.Contains(t, string(screen), hideCursor+noWrap+"\r\x1b[4Aa"+eraseLine)
+		assert.Contains(t, string(screen), "... and 6 more"+eraseLine)
+	})
 }
 
 // TestWatchOnTerminal ends list --watch on a terminal that is too small for the table.
