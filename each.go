@@ -116,6 +116,9 @@ func (e *AccountError) Unwrap() error { return e.Err }
 // was wrong with the arguments. When ctx ends, accounts that wait are not begun, with its cause as their error; the context
 // that fn has ends too, and Each returns when all have cleaned up. A panic of fn ends it in the same way and then travels
 // on from Each.
+//
+// A profile that cannot be removed when fn returns, as where no file can be opened because too many are, is removed when
+// all others have ended. Only then is its account done, unless it has failed anyhow.
 func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx context.Context, a Account, c *Client) error) error {
 	e := &each{opts: opts, fn: fn, failures: make([]*AccountError, len(accounts)), pace: remote.NewPace()}
 	if err := e.check(accounts); err != nil || len(accounts) == 0 {
@@ -134,7 +137,8 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 
 	ctx, e.stop = context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
-	defer func() { e.stop(nil); wg.Wait() }() // for a Progress that panics
+	finish := func() { wg.Wait(); e.closeAgain() }
+	defer func() { e.stop(nil); finish() }() // for a Progress that panics
 	slots := make(chan struct{}, cmp.Or(opts.Parallel, defaultParallel))
 	for i, a := range accounts {
 		select {
@@ -150,7 +154,7 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 			e.work(ctx, i, a)
 		})
 	}
-	wg.Wait()
+	finish()
 	if e.panicked != nil {
 		panic(e.panicked.value)
 	}
@@ -179,9 +183,17 @@ type each struct {
 	count    int
 	failed   int
 	panicked *panicked
+	unclosed []*unclosed
 }
 
 type panicked struct{ value any }
+
+// unclosed is an account whose client could not be closed.
+type unclosed struct {
+	i       int
+	client  *Client
+	outcome *AccountError
+}
 
 func (e *each) check(accounts []Account) error {
 	o := &e.opts.Options
@@ -205,9 +217,46 @@ func (e *each) check(accounts []Account) error {
 
 func (e *each) work(ctx context.Context, i int, a Account) {
 	outcome := &AccountError{Account: a, Err: errors.New("chaim: fn did not return")}
+	var c *Client
 	defer e.catch(a)
-	defer func() { e.done(i, outcome) }()
-	outcome.Err = e.lend(ctx, a, &outcome.Began)
+	defer func() {
+		isClosed := c == nil || c.Close() == nil
+		if !isClosed {
+			e.mu.Lock()
+			e.unclosed = append(e.unclosed, &unclosed{i, c, outcome})
+			e.mu.Unlock()
+		}
+		if isClosed || outcome.Err != nil {
+			e.done(i, outcome)
+		}
+	}()
+	var err error
+	if c, err = e.client(a); err == nil {
+		err = e.lend(ctx, c, outcome)
+	}
+	outcome.Err = err
+}
+
+// closeAgain closes the clients that could not be closed. The others have ended.
+func (e *each) closeAgain() {
+	again := e.unclosed
+	e.unclosed = nil
+	errs := make([]error, len(again))
+	var wg sync.WaitGroup
+	for i, u := range again {
+		wg.Go(func() { errs[i] = u.client.Close() })
+	}
+	wg.Wait()
+	for i, u := range again {
+		wasDone := u.outcome.Err != nil
+		if errs[i] != nil {
+			u.client.opts.Logger.Error("chaim: profile could not be removed", "profile", u.client.Profile(), "error", errs[i])
+			u.outcome.Err = errors.Join(u.outcome.Err, errs[i])
+		}
+		if !wasDone {
+			e.done(u.i, u.outcome)
+		}
+	}
 }
 
 // catch keeps a panic for the goroutine that called Each, and ends the others.
@@ -229,24 +278,33 @@ func asked(a Account) string {
 	return a.Name
 }
 
-// lend runs fn with a client for the account.
-func (e *each) lend(ctx context.Context, a Account, began *bool) error {
+// client makes one for the account.
+func (e *each) client(a Account) (*Client, error) {
 	opts := e.opts.Options
 	opts.Account = asked(a)
 	if e.opts.Sources != nil {
 		if opts.Source = e.opts.Sources(a); opts.Source == nil {
-			return errors.New("chaim: EachOptions.Sources returned nil")
+			return nil, errors.New("chaim: EachOptions.Sources returned nil")
 		}
 	}
 	c, err := makeClient(opts, e.first)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.opts.NoProfile, c.pace = !e.opts.Profiles, e.pace
-	return c.lend(ctx, func(ctx context.Context, c *Client) error {
-		*began = true
-		return e.fn(ctx, a, c)
-	})
+	return c, nil
+}
+
+// lend runs fn with a client that nobody has used yet.
+func (e *each) lend(ctx context.Context, c *Client, outcome *AccountError) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.onExpired = cancel
+	if _, err := c.RequestKeys(ctx); err != nil {
+		return err
+	}
+	outcome.Began = true
+	return e.fn(ctx, outcome.Account, c)
 }
 
 // done takes in what came of an account.
