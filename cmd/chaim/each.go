@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +16,9 @@ import (
 )
 
 var errStopped = errors.New("chaim: another account failed")
+
+// maxParallel is more than a gateway would bear, and than there are accounts in most organizations.
+const maxParallel = 1000
 
 // eachFlags say which accounts, and what becomes of the output.
 type eachFlags struct {
@@ -53,17 +54,21 @@ A name that begins with a dash is not put at the beginning of an ARG, nor one wi
 
 Each line of output has the name of the account before it, as "NAME | ". Lines are never mixed; one of more than 64 KiB
 comes in pieces of that size, each a line. --out keeps the output in files instead: DIR/NAME-ID.out, and DIR/NAME-ID.err
-if there is something on stderr. Characters of the name other than letters, digits, ".", "_" and "-" are "-" there, and
-files of an earlier run for the same accounts are removed before the first program begins. --json prints a line for each
-account when it is done, with its name as account, id, exit_code (as a shell has it, or null if it did not come to CMD),
-error (only if it failed), seconds, stdout and stderr; stdout_base64 or stderr_base64 in their place where they are not
-UTF-8. Of each the first 16 MiB are kept, and truncated is true if there was more.
+if there is something on stderr. Characters of the name other than a to z, A to Z, 0 to 9, ".", "_" and "-" are "-" there,
+and it neither begins nor ends with "-" or "."; two accounts that would have the same file are refused. Files of an earlier
+run for the same accounts are removed before the first program begins. --json prints a line for each account when it is
+done, with its name as account, id, exit_code (as a shell has it, or null if it did not come to CMD), error (only if it
+failed), seconds, stdout and stderr; stdout_base64 or stderr_base64 in their place where they are not UTF-8, or have control
+characters other than tabs and ends of lines. Of each the first MiB is kept, and truncated is true if there was more.
+
+Each account at a time takes up to 10 open files. Where "ulimit -n" allows fewer than -p needs, fewer run at a time.
 
 At the end the accounts that failed are listed on stderr. The exit code is 0 if all went well and 1 if an account failed;
 126 or 127 where CMD cannot be run or is not found; 3, 4 or 5 where the list of accounts could not be had. A signal goes to
-all programs and what they started, which have 10 seconds to end; accounts that wait are not begun, and the exit code is
-128 and its number. If nobody reads the output any longer, all end too, with 141. A program that ends while another that it
-started still has its output open is waited for 11 seconds longer, and has failed.`,
+all programs and what they started, unless that has left their process group; they have 10 seconds to end. Accounts that
+wait are not begun, and the exit code is 128 and its number. If nobody reads the output any longer, all end too, with 141.
+A program that ends while another that it started still has its output open is waited for 11 seconds longer, and has
+failed; with --out it is not waited for, and what the other writes comes into the file.`,
 		Example: `  chaim each -- aws s3 ls
   chaim each --match 'team-*' --match prod -r mpu -p 20 -- python3 audit.py --account {id}
   chaim each --out reports -- aws iam get-account-summary
@@ -78,8 +83,8 @@ started still has its output open is waited for 11 seconds longer, and has faile
 				return usageError{fmt.Sprintf("%q stands before --; usage: %s", args[0], cmd.UseLine())}
 			case len(program) == 0:
 				return usageError{"which program? usage: " + cmd.UseLine()}
-			case f.parallel < 1:
-				return usageError{fmt.Sprintf("%d accounts at a time are none", f.parallel)}
+			case f.parallel < 1 || f.parallel > maxParallel:
+				return usageError{fmt.Sprintf("-p is 1 to %d accounts at a time, not %d", maxParallel, f.parallel)}
 			case cmd.Flags().Changed("out") && f.dir == "":
 				return usageError{"the folder for --out is empty"}
 			}
@@ -110,9 +115,9 @@ started still has its output open is waited for 11 seconds longer, and has faile
 // each runs a program for each account.
 func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	if !hasPlaceholder(program[0]) {
-		if _, err := exec.LookPath(program[0]); err != nil {
-			a.say("cannot run %q: %v", program[0], errors.Unwrap(err))
-			return silentError{cannotStart(err)}
+		if _, failure := findProgram(program[0]); failure != nil {
+			a.say("%s", failure.text)
+			return silentError{failure.code}
 		}
 	}
 	accounts, err := a.matchingAccounts(ctx, f)
@@ -121,6 +126,11 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	}
 	if err != nil {
 		return err
+	}
+	f.parallel = min(f.parallel, len(accounts))
+	if most := parallelFor(maxOpenFiles()); f.parallel > most {
+		a.say("%d accounts at a time, not %d: more would need more open files than 'ulimit -n' allows", most, f.parallel)
+		f.parallel = most
 	}
 	run, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -133,7 +143,7 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 		defer e.dir.Close()
 	}
 	e.screen = newScreen(run, end)
-	if isTerminal(a.err) {
+	if canDraw(a.err) {
 		e.screen.showProgress(a.err, len(accounts))
 	}
 	began := time.Now()
@@ -205,23 +215,20 @@ func (a *app) matchingAccounts(ctx context.Context, f eachFlags) (accounts []cha
 
 // summarize says which accounts failed, and why.
 func (a *app) summarize(e *eachRun, total int, failed *chaim.EachError, took time.Duration) {
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "FAILED\tID\tREASON\n")
-	count, waiting := 0, 0
+	rows := [][]cell{{{text: "FAILED"}, {text: "ID"}, {text: "REASON"}}}
+	waiting := 0
 	if failed != nil {
 		for _, f := range failed.Accounts {
 			if e.isPassedOver(f.Err) {
 				waiting++
 				continue
 			}
-			count++
-			fmt.Fprintf(table, "%s\t%s\t%s\n", nameOf(f.Account), f.Account.ID, reason(f.Err))
+			rows = append(rows, []cell{{text: nameOf(f.Account)}, {text: f.Account.ID}, {text: reason(f.Err)}})
 		}
 	}
-	_ = table.Flush() // to memory
+	count := len(rows) - 1
 	if count > 0 {
-		_, _ = a.err.WriteString(text.String())
+		_ = writeLines(a.err, drawing{}.align(rows))
 	}
 	line := fmt.Sprintf("%d accounts, %d failed", total, count)
 	if total == 1 {
@@ -241,7 +248,7 @@ func (a *app) summarize(e *eachRun, total int, failed *chaim.EachError, took tim
 func reason(err error) string {
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
 	for i, line := range lines {
-		lines[i] = strings.TrimPrefix(strings.TrimSpace(line), "chaim: ")
+		lines[i] = errtext.Unprefixed(errors.New(strings.TrimSpace(line)))
 	}
 	return strings.Join(lines, "; ")
 }

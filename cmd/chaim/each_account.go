@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -102,13 +104,27 @@ func openFolder(dir string, accounts []chaim.Account) (_ *os.Root, err error) {
 	}
 	for name := range owners {
 		for _, extension := range []string{outFile, errFile} {
-			if err := root.Remove(name + extension); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := removeFile(root, name+extension); err != nil {
 				_ = root.Close()
 				return nil, fmt.Errorf("chaim: output of an earlier run in %q: %w", dir, err)
 			}
 		}
 	}
 	return root, nil
+}
+
+// removeFile removes what is no folder, if it is there.
+func removeFile(dir *os.Root, name string) error {
+	info, err := dir.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return &fs.PathError{Op: "remove", Path: name, Err: syscall.EISDIR}
+	}
+	return dir.Remove(name)
 }
 
 // connectFiles gives the program files to write to. An empty one of stderr is removed at the end.
@@ -134,27 +150,28 @@ func connectFiles(cmd *exec.Cmd, dir *os.Root, name string) (finish func() error
 }
 
 // maxCapture is how much of an output is kept in memory.
-const maxCapture = 16 << 20
+const maxCapture = 1 << 20
 
 // capture is a Writer to memory.
 type capture struct {
-	text        []byte
+	text        strings.Builder
 	isTruncated bool
 }
 
 func (c *capture) Write(p []byte) (int, error) {
-	kept := p[:min(len(p), maxCapture-len(c.text))]
-	c.text = append(c.text, kept...)
+	kept := p[:min(len(p), maxCapture-c.text.Len())]
+	c.text.Write(kept)
 	c.isTruncated = c.isTruncated || len(kept) < len(p)
 	return len(p), nil
 }
 
-// split is the text as what it is: characters, or bytes.
+// split is the text as what it is: characters, or bytes. JSON would have six characters for each one of control.
 func (c *capture) split() (text *string, raw []byte) {
-	if !utf8.Valid(c.text) {
-		return nil, c.text
+	s := c.text.String()
+	isControl := func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r) }
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, isControl) {
+		return nil, []byte(s)
 	}
-	s := string(c.text)
 	return &s, nil
 }
 
@@ -183,9 +200,9 @@ func (r *result) json(account chaim.Account, err error) []byte {
 	}
 	record.Stdout, record.StdoutBase64 = r.stdout.split()
 	record.Stderr, record.StderrBase64 = r.stderr.split()
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(record) // to memory
-	return []byte(text.String())
+	return line.Bytes()
 }

@@ -18,6 +18,9 @@ import (
 // grace is how long programs have to end after they were told to.
 const grace = 10 * time.Second
 
+// groupPoll is how often is asked whether a group of processes is still there, as nothing tells when it goes.
+const groupPoll = 20 * time.Millisecond
+
 // eachRun is one run of a program for each account.
 type eachRun struct {
 	app     *app
@@ -29,8 +32,8 @@ type eachRun struct {
 	dir     *os.Root // nil without --out
 	screen  *screen
 
-	mu      sync.Mutex // guards what follows
-	results map[chaim.Account]*result
+	mu      sync.Mutex                // guards what follows
+	results map[chaim.Account]*result // with --json, of accounts that are not done
 }
 
 func (e *eachRun) options() chaim.EachOptions {
@@ -68,14 +71,16 @@ func (e *eachRun) run(_ context.Context, account chaim.Account, c *chaim.Client)
 		return err
 	}
 	r := &result{}
-	e.mu.Lock()
-	e.results[account] = r
-	e.mu.Unlock()
-	path, err := exec.LookPath(args[0])
-	if err != nil {
-		return r.failed(cannotStart(err), fmt.Sprintf("cannot run %q: %v", args[0], errors.Unwrap(err)))
+	if e.flags.asJSON {
+		e.mu.Lock()
+		e.results[account] = r
+		e.mu.Unlock()
 	}
-	cmd := exec.CommandContext(e.ctx, path, args[1:]...)
+	path, failure := findProgram(args[0])
+	if failure != nil {
+		return r.failed(failure.code, failure.text)
+	}
+	cmd := exec.Command(path, args[1:]...)
 	cmd.Args[0] = args[0]
 	cmd.Env = childEnvironment(append(c.Environ(),
 		"CHAIM_ACCOUNT="+nameOf(account), "CHAIM_ACCOUNT_ID="+account.ID, "CHAIM_ROLE="+cmp.Or(e.flags.role, "rro")))
@@ -113,38 +118,54 @@ type result struct {
 }
 
 // programError is how a program failed.
-type programError string
+type programError struct {
+	code int
+	text string
+}
 
-func (e programError) Error() string { return "chaim: " + string(e) }
+func (e programError) Error() string { return "chaim: " + e.text }
 
 func (r *result) failed(code int, text string) error {
 	r.code = &code
-	return programError(text)
+	return programError{code, text}
 }
 
-// runToEnd runs a program. When ctx ends it gets the signal that is the cause, or else SIGTERM, and it is killed when it
-// is still there after wait.
-func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration) error {
-	s := os.Signal(syscall.SIGTERM)
-	var kill *time.Timer
-	leadGroup(cmd)
-	cmd.Cancel = func() error {
-		if caught := (signalError{}); errors.As(context.Cause(ctx), &caught) {
-			s = caught.signal
-		}
-		kill = time.AfterFunc(wait, func() { _ = signalGroup(cmd.Process, os.Kill) })
-		return signalGroup(cmd.Process, s)
+// findProgram returns the path of a program, or why it cannot be run.
+func findProgram(name string) (path string, failure *programError) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", &programError{cannotStart(err), fmt.Sprintf("cannot run %q: %v", name, errors.Unwrap(err))}
 	}
-	cmd.WaitDelay = wait + time.Second // also for the output of what the program leaves running
+	return path, nil
+}
+
+// parallelFor is how many accounts at a time need no more open files than that. Besides its lease a program has two for
+// its output and one for the process; while it is being started, six more. The rest is for what all share.
+func parallelFor(files uint64) int {
+	const each, shared = 10, 32
+	return int(max(1, min((max(files, shared)-shared)/each, maxParallel)))
+}
+
+// runToEnd runs a program. When ctx ends, it and what it has started get the signal that is the cause, or else SIGTERM, and
+// are killed when they are still there after wait.
+func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	leadGroup(cmd)
+	cmd.WaitDelay = wait + time.Second // for the output of what the program leaves running
 	if err := cmd.Start(); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		return r.failed(cannotStart(err), "cannot run the program: "+err.Error())
 	}
+	wasTold := false
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		wasTold = endGroup(cmd.Process, endingSignal(ctx), wait)
+	})
 	err := cmd.Wait()
-	if kill != nil {
-		kill.Stop()
+	if !stop() {
+		<-ended
 	}
 	exit := (*exec.ExitError)(nil)
 	switch {
@@ -154,11 +175,34 @@ func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration
 		return r.failed(endOf(exit), fmt.Sprintf("exit code %d", endOf(exit)))
 	case errors.Is(err, exec.ErrWaitDelay):
 		return r.failed(0, "it has ended, but left a process that keeps its output open")
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return r.failed(0, "ended early, with exit code 0")
 	case err != nil:
 		return r.failed(0, err.Error())
+	case wasTold:
+		return r.failed(0, "ended early, with exit code 0")
 	}
 	r.code = new(int)
 	return nil
+}
+
+// endingSignal is the one that ended ctx, or else SIGTERM.
+func endingSignal(ctx context.Context) os.Signal {
+	if caught := (signalError{}); errors.As(context.Cause(ctx), &caught) {
+		return caught.signal
+	}
+	return syscall.SIGTERM
+}
+
+// endGroup sends a signal to a program and what it has started, and kills what is still there after wait. It reports
+// whether there was anything.
+func endGroup(leader *os.Process, s os.Signal, wait time.Duration) bool {
+	err := signalGroup(leader, s)
+	wasThere := err == nil
+	for end := time.Now().Add(wait); !errors.Is(err, os.ErrProcessDone); err = signalGroup(leader, syscall.Signal(0)) {
+		if !time.Now().Before(end) {
+			_ = signalGroup(leader, os.Kill)
+			break
+		}
+		<-time.After(groupPoll)
+	}
+	return wasThere
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,9 +96,44 @@ func TestRecord(t *testing.T) {
 		string(new(result).json(chaim.Account{}, nil)))
 }
 
+func TestOnlyTextIsText(t *testing.T) {
+	for text, isText := range map[string]bool{
+		"":             true,
+		"a\tb\r\nü€😀":  true,
+		"\u2028":       true,
+		"\xff":         false,
+		"a\x00":        false,
+		"\x1b[1ma":     false,
+		"\x7f":         false,
+		"\u0085":       false,
+		"a\xc3":        false,
+		"\ufffd\n\t\r": true,
+	} {
+		var c capture
+		_, _ = c.Write([]byte(text))
+		got, raw := c.split()
+		if isText {
+			require.NotNil(t, got, "%q", text)
+			assert.Equal(t, text, *got)
+			assert.Nil(t, raw)
+			continue
+		}
+		assert.Nil(t, got, "%q", text)
+		assert.Equal(t, text, string(raw))
+	}
+}
+
+func TestParallelFor(t *testing.T) {
+	for files, want := range map[uint64]int{
+		0: 1, 31: 1, 51: 1, 52: 2, 61: 2, 256: 22, 1024: 99, 4096: 406, 10032: 1000, 1 << 20: 1000, math.MaxUint64: 1000,
+	} {
+		assert.Equal(t, want, parallelFor(files), files)
+	}
+}
+
 func TestCaptureHasAnEnd(t *testing.T) {
 	var c capture
-	chunk := make([]byte, 1<<20-1)
+	chunk := make([]byte, 1<<16-1)
 	for range 16 {
 		_, err := c.Write(chunk)
 		require.NoError(t, err)
@@ -106,7 +142,7 @@ func TestCaptureHasAnEnd(t *testing.T) {
 	n, err := c.Write(chunk)
 	require.NoError(t, err)
 	assert.Equal(t, len(chunk), n)
-	assert.Len(t, c.text, maxCapture)
+	assert.Equal(t, maxCapture, c.text.Len())
 	assert.True(t, c.isTruncated)
 }
 

@@ -4,9 +4,12 @@ package main
 
 import (
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // leadGroup makes the program the leader of a session of its own. It and what it starts are ended together, the keyboard
@@ -19,4 +22,13 @@ func signalGroup(leader *os.Process, s os.Signal) error {
 		return os.ErrProcessDone
 	}
 	return err
+}
+
+// maxOpenFiles is how many this process may have. The runtime has raised it as far as it could.
+func maxOpenFiles() uint64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return math.MaxUint64
+	}
+	return uint64(limit.Cur)
 }

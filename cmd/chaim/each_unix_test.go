@@ -5,6 +5,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -96,7 +98,7 @@ func TestProgramThatStaysIsKilled(t *testing.T) {
 	ctx, end := context.WithCancelCause(t.Context())
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(ctx, "sh", "-c", `trap "" TERM; (exec sleep 1000) & echo; wait`)
+	cmd := exec.Command("sh", "-c", `trap "" TERM; (exec sleep 1000) & echo; wait`)
 	cmd.Stdout = w
 	result := &result{}
 	ended := make(chan error)
@@ -112,11 +114,76 @@ func TestProgramThatStaysIsKilled(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+// TestWhatAProgramLeavesIsEnded has one that ends at the signal, and has started another that ignores it.
+func TestWhatAProgramLeavesIsEnded(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.Command("sh", "-c", `(trap "" TERM; echo; exec sleep 1000) & wait`)
+	cmd.Stdout = w
+	ended := make(chan error)
+	go func() { ended <- new(result).runToEnd(ctx, cmd, time.Second) }()
+	out := bufio.NewReader(r)
+	_, err = out.ReadString('\n')
+	require.NoError(t, err)
+	end(errStopped)
+	assert.EqualError(t, <-ended, "chaim: signal: terminated")
+	require.NoError(t, w.Close())
+	_, err = io.Copy(io.Discard, out) // ends when all processes have
+	assert.NoError(t, err)
+}
+
+// TestWhatAProgramLeavesHasTimeToEnd has one that ends at the signal, and has started another that then cleans up.
+func TestWhatAProgramLeavesHasTimeToEnd(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.Command("sh", "-c", `(trap "sleep 0.2; echo clean; exit" TERM; echo; while :; do sleep 0.1; done) & wait`)
+	cmd.Stdout = w
+	ended := make(chan error)
+	go func() { ended <- new(result).runToEnd(ctx, cmd, grace) }()
+	out := bufio.NewReader(r)
+	_, err = out.ReadString('\n')
+	require.NoError(t, err)
+	end(errStopped)
+	assert.EqualError(t, <-ended, "chaim: signal: terminated")
+	require.NoError(t, w.Close())
+	text, err := io.ReadAll(out)
+	require.NoError(t, err)
+	assert.Equal(t, "clean\n", string(text))
+}
+
+// TestWhatHoldsTheOutputIsEnded has a program that ended before the signal came.
+func TestWhatHoldsTheOutputIsEnded(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.Command("sh", "-c", `sleep 1000 3>&- & echo $$ >&3`)
+	var out strings.Builder
+	cmd.Stdout, cmd.ExtraFiles = &out, []*os.File{w}
+	ended := make(chan error)
+	go func() { ended <- new(result).runToEnd(ctx, cmd, time.Hour) }()
+	var pid int
+	_, err = fmt.Fscan(r, &pid)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }, time.Minute, time.Millisecond)
+	end(errStopped)
+	assert.EqualError(t, <-ended, "chaim: ended early, with exit code 0")
+}
+
+func TestProgramIsNotBegunAfterTheEnd(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	end(errStopped)
+	cmd := exec.Command("sh", "-c", "exit 1")
+	assert.Equal(t, errStopped, new(result).runToEnd(ctx, cmd, grace))
+	assert.Nil(t, cmd.Process)
+}
+
 func TestProgramThatEndsWellWhenToldToHasFailed(t *testing.T) {
 	ctx, end := context.WithCancelCause(t.Context())
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(ctx, "sh", "-c", `trap "exit 0" HUP; echo; while :; do sleep 0.1; done`)
+	cmd := exec.Command("sh", "-c", `trap "exit 0" HUP; echo; while :; do sleep 0.1; done`)
 	cmd.Stdout = w
 	ended := make(chan error)
 	go func() { ended <- new(result).runToEnd(ctx, cmd, grace) }()
@@ -128,7 +195,7 @@ func TestProgramThatEndsWellWhenToldToHasFailed(t *testing.T) {
 
 func TestOutputOfWhatIsLeftRunningIsNotWaitedForLong(t *testing.T) {
 	var out strings.Builder
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `sleep 1000 & echo $!`)
+	cmd := exec.Command("sh", "-c", `sleep 1000 & echo $!`)
 	cmd.Stdout = &out
 	r := &result{}
 	assert.EqualError(t, r.runToEnd(t.Context(), cmd, 0), "chaim: it has ended, but left a process that keeps its output open")
@@ -196,6 +263,7 @@ func TestProgressBarOnTerminal(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(e.dir, "pipe-"+id), []byte("go\n"), 0))
 	}
 	cmd := e.command("--", "sh", "-c", `read x <pipe-$CHAIM_ACCOUNT_ID; echo out; echo err >&2`)
+	cmd.Env = append(cmd.Env, "TERM=xterm")
 	_, until, written := e.terminal(cmd)
 	until("(0/3)")
 	release("222222222222")
@@ -211,6 +279,35 @@ func TestProgressBarOnTerminal(t *testing.T) {
 	assert.ElementsMatch(t, []string{"sredev | out", "sredev | err"}, lines[2:4])
 	assert.ElementsMatch(t, []string{"O'Brien | out", "O'Brien | err"}, lines[4:6])
 	assert.Regexp(t, `^chaim: 3 accounts, 0 failed, in [0-9.]+m?s$`, lines[6])
+	e.nothingLeft()
+}
+
+func TestNoProgressBarOnADumbTerminal(t *testing.T) {
+	e := newEachTest(t)
+	cmd := e.command("--", "sleep", "0.5")
+	cmd.Env = append(cmd.Env, "TERM=dumb")
+	_, until, written := e.terminal(cmd)
+	until("\x00")
+	require.NoError(t, cmd.Wait())
+	assert.Regexp(t, `^chaim: 3 accounts, 0 failed, in [0-9.]+m?s\r\n$`, written.String())
+}
+
+// TestFewOpenFiles has so many accounts that all at once would need more.
+func TestFewOpenFiles(t *testing.T) {
+	e := newEachTest(t)
+	const count = 40
+	for i := range count - 3 {
+		e.srv.AddAccount(fmt.Sprint(500000000000+i), fmt.Sprintf("team-%d", i))
+	}
+	each := e.command("-p", "1000", "--", "sh", "-c", "echo ran; sleep 0.1")
+	cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", `ulimit -n 96; exec "$@"`, "sh"}, each.Args...)...)
+	cmd.Env, cmd.Dir = each.Env, each.Dir
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	assert.NoError(t, cmd.Run())
+	assert.Equal(t, count, strings.Count(stdout.String(), " | ran\n"))
+	assert.Regexp(t, `^chaim: 6 accounts at a time, not 40: more would need more open files than 'ulimit -n' allows\n`+
+		`chaim: 40 accounts, 0 failed, in [0-9.]+m?s\n$`, stderr.String())
 	e.nothingLeft()
 }
 
