@@ -51,9 +51,10 @@ var signalNames = map[syscall.Signal]string{
 	syscall.SIGQUIT: "QUIT", syscall.SIGUSR1: "USR1", syscall.SIGUSR2: "USR2",
 }
 
-// waiting has a script wait for signals. A shell's read may miss one that comes just before it.
+// waiting has a script wait for signals, of which a shell's read may miss one that comes just before it. What it waits for
+// is to be killed by SIGKILL: a shell that is about to run a program may lose any other that the script has a trap for.
 const waiting = `
-	sleep 600 >/dev/null 2>&1 3>&- & echo ready; while :; do wait $!; done`
+	sleep 600 & echo ready; while :; do wait $!; done`
 
 func TestSignalsGoToTheProgram(t *testing.T) {
 	unignore(t)
@@ -72,7 +73,7 @@ func TestSignalsGoToTheProgram(t *testing.T) {
 		})
 		t.Run(name+" caught", func(t *testing.T) {
 			repeat(t, rounds, func(t *testing.T, _ int) {
-				r := begin(t, lend(srv, newHome(t), `trap 'kill $!; echo got it; exit 3' `+name+waiting))
+				r := begin(t, lend(srv, newHome(t), `trap 'kill -KILL $!; echo got it; exit 3' `+name+waiting))
 				require.Equal(t, "ready", r.line(t))
 				r.send(t, s)
 				rest, code := r.end(t)
@@ -87,7 +88,7 @@ func TestSignalsGoToTheProgram(t *testing.T) {
 
 func TestSecondSignalGoesToTheProgramToo(t *testing.T) {
 	unignore(t)
-	script := `trap 'echo one' TERM; trap 'kill $!; echo two; exit 4' INT` + waiting
+	script := `trap 'echo one' TERM; trap 'kill -KILL $!; echo two; exit 4' INT` + waiting
 	r := begin(t, lend(chaimtest.NewServer(t), newHome(t), script))
 	require.Equal(t, "ready", r.line(t))
 	r.send(t, syscall.SIGTERM)

@@ -98,7 +98,7 @@ func (x *session) end() syscall.WaitStatus {
 }
 
 // counting counts the signals that it gets, and ends on SIGUSR1.
-const counting = `n=0; trap 'n=$((n+1)); echo got $n' INT QUIT; trap 'kill $!; echo counted $n; exit 3' USR1
+const counting = `n=0; trap 'n=$((n+1)); echo got $n' INT QUIT; trap 'kill -KILL $!; echo counted $n; exit 3' USR1
 	echo pid $PPID` + waiting
 
 func TestTerminalSignalsReachTheProgramOnce(t *testing.T) {
