@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,9 +71,7 @@ func (a *app) keep(ctx context.Context, k keeping, account string) error {
 	opts := k.options(account)
 	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, profileOf(account)), k.terrible, k.isDefault
 	opts.Keep, opts.NoRenew = true, true
-	isMade := false
-	err := a.withClient(opts, func(c *chaim.Client) error {
-		isMade = true
+	return a.withClient(opts, func(c *chaim.Client) error {
 		if k.alias == "" {
 			if err := checkHolder(ctx, c, account); err != nil {
 				return err
@@ -102,15 +99,6 @@ func (a *app) keep(ctx context.Context, k keeping, account string) error {
 		}
 		return writeJSON(a.out, describe(p))
 	})
-	if isMade {
-		return err
-	}
-	var usage usageError
-	if err = a.asUsage(opts, err); errors.As(err, &usage) && strings.HasPrefix(usage.text, "profile name ") {
-		usage.text += " (--alias NAME)"
-		return usage
-	}
-	return err
 }
 
 // tellOfParked says what has become of the profile that was parked under the name of the client's.
@@ -135,11 +123,8 @@ func checkHolder(ctx context.Context, c *chaim.Client, account string) error {
 	if err != nil && !errors.Is(err, chaim.ErrNotConfigured) {
 		return err
 	}
-	for _, known := range accounts {
-		names := []string{known.ID, known.Name}
-		if slices.Contains(names, account) && slices.Contains(names, p.Account) {
-			return nil
-		}
+	if isSame(accounts, account, p.Account) {
+		return nil
 	}
 	return fmt.Errorf("%w: profile %q is held for account %q: choose another name for this one with --alias, or delete that",
 		chaim.ErrInUse, p.Name, p.Account)

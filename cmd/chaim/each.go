@@ -93,6 +93,9 @@ failed; with --out it is not waited for, and what the other writes comes into th
 					return usageError{errtext.Unprefixed(err)}
 				}
 			}
+			if err := checkGiven(cmd); err != nil {
+				return err
+			}
 			return a.each(cmd.Context(), f, program)
 		},
 	}

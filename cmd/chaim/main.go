@@ -226,7 +226,7 @@ func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err 
 	}
 	c, err := chaim.New(opts)
 	if err != nil {
-		return err
+		return a.asUsage(opts, err)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return fn(c)

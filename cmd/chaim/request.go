@@ -83,7 +83,11 @@ func (a *app) asUsage(opts chaim.Options, err error) error {
 	if _, misplaced := a.cache(); misplaced != nil { // that is because of where the files are
 		return err
 	}
-	return usageError{errtext.Unprefixed(err)}
+	text := errtext.Unprefixed(err)
+	if strings.HasPrefix(text, "profile name ") {
+		text += " (--alias NAME)"
+	}
+	return usageError{text}
 }
 
 // duration is a flag with the lifetime of keys.
