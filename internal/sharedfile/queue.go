@@ -123,7 +123,7 @@ func (q *queue) commit(leader *edit) {
 	batch := q.waiting
 	q.waiting, q.lastLock = nil, time.Now()
 	queues.Unlock()
-	c := commit{target: q.target, batch: batch, record: openRecord(lockPath(q.target)), start: time.Now()}
+	c := commit{target: q.target, batch: batch, record: openRecord(lockPath(q.target)), start: time.Now(), put: (*commit).replace}
 	defer c.abandon()
 	c.run()
 }
