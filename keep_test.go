@@ -1,8 +1,10 @@
 package chaim_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -225,4 +227,66 @@ func TestKeysOfAnotherAccountAreRefused(t *testing.T) {
 	_, err := clientFor(t, opts).RequestKeys(t.Context())
 	assert.ErrorContains(t, err, "for account \"222222222222\"")
 	assert.NoFileExists(t, credentialsFile(opts))
+}
+
+// TestDeleteAccountBesideAnUnreadableFile has something else where the definitions are.
+func TestDeleteAccountBesideAnUnreadableFile(t *testing.T) {
+	for _, isOwn := range []bool{false, true} {
+		opts := optionsFor(t, chaimtest.NewServer(t))
+		opts.TempName, opts.Keep = "dev", true
+		c := clientFor(t, opts)
+		_, err := c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, os.Mkdir(parkedFile(opts), 0o700))
+		by := c
+		if !isOwn {
+			by = clientFor(t, opts)
+		}
+		err = by.DeleteAccount(t.Context(), "dev")
+		var at *fs.PathError
+		require.ErrorAs(t, err, &at)
+		assert.Equal(t, parkedFile(opts), at.Path)
+		assert.ErrorContains(t, err, `chaim: profile "dev" is deleted, but `)
+		assert.Empty(t, read(t, credentialsFile(opts)))
+		assert.NoError(t, by.DeleteAccount(t.Context(), "dev"), "there is nothing left")
+	}
+}
+
+// TestHeldUnderANameThatIsParked has the two files disagree on the role and the duration.
+func TestHeldUnderANameThatIsParked(t *testing.T) {
+	for name, meanwhile := range map[string]string{"undisturbed": "", "changed meanwhile": "mpu"} {
+		t.Run(name, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			opts := optionsFor(t, srv)
+			write(t, parkedFile(opts), fullDefinition)
+			held := homes(opts)
+			held.Role, held.Duration, held.Terrible = "rro", time.Hour, false
+			keep(t, held, "homes")
+			before := read(t, credentialsFile(opts))
+			c := clientFor(t, opts)
+			assert.Empty(t, parkedAccounts(t, c))
+			srv.Reset()
+			srv.Inject(1, chaimtest.Rewrite(func(body string) string {
+				before = strings.Replace(before, "role = rro", "role = "+cmp.Or(meanwhile, "rro"), 1)
+				write(t, credentialsFile(opts), before)
+				return body
+			}))
+			_, err := c.UnparkAccount(t.Context(), "homes")
+			require.Len(t, srv.Requests(), 1)
+			assert.Equal(t, "rro", srv.Requests()[0].Role)
+			assert.Equal(t, time.Hour, srv.Requests()[0].Duration)
+			files := bothFiles(t, opts)
+			if meanwhile != "" {
+				assert.ErrorIs(t, err, chaim.ErrInUse)
+				assert.Equal(t, [2]string{before, fullDefinition}, files)
+				return
+			}
+			require.NoError(t, err)
+			assert.NotEqual(t, before, files[0])
+			assert.Contains(t, files[0], "duration = 1\n")
+			assert.Contains(t, files[0], "role = rro\n")
+			assert.NotContains(t, files[0], "aws_security_token")
+			assert.Empty(t, files[1])
+		})
+	}
 }

@@ -26,14 +26,17 @@ const notSet = "notset"
 // parked already stays so, without keys that another tool may have left in the definition.
 //
 // The error wraps [fs.ErrNotExist] when there is no such profile, and [ErrInUse] also when another account is parked under
-// that name. Otherwise errors, and what becomes of the client's own profile, are as for [Client.DeleteAccount]. After an
-// error or a crash the account may be in both files, and then counts as not parked until it is parked, unparked or deleted.
+// that name. Otherwise errors, and what becomes of the client's own profile, are as for [Client.DeleteAccount]; on a full
+// disk the profile stays as its own definition, with keys that are of no use. After an error or a crash the account may be
+// in both files, as it is after its profile was stored again by [Options].Keep. It then counts as not parked until it is
+// parked, which replaces the definition, unparked or deleted.
 func (c *Client) ParkAccount(ctx context.Context, profile string) error {
-	return c.take(ctx, profile, c.park)
+	return c.take(ctx, profile, func(pairs map[string]string) error { return c.park(ctx, profile, pairs) })
 }
 
 // UnparkAccount brings a parked account back: it gets new keys by the definition, as [Client.RenewSection] does, puts them
-// into the credentials file as a profile that is kept, and then removes the definition.
+// into the credentials file as a profile that is kept, and then removes the definition. Where the account has such a profile
+// there already, that tells which keys to get, and what is parked is only removed.
 //
 // The error wraps [fs.ErrNotExist] when no such account is parked, [ErrInUse] when the name is taken by now, and otherwise
 // what RenewSection says. Unless it says something else, the account is parked as before.
@@ -55,7 +58,15 @@ func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, e
 		if err != nil {
 			return nil, err
 		}
-		return doc, c.unpark(ctx, profile, pairs)
+		onDisk, err := c.file.Read() // those pairs may be yet to be written, together with this
+		if err != nil {
+			return nil, err
+		}
+		account := pairs[inifile.MarkerKey]
+		if written, _, err := inifile.ReadManaged(onDisk, profile); err != nil || written[inifile.MarkerKey] != account || account == "" {
+			return doc, err
+		}
+		return doc, c.unpark(ctx, profile, account)
 	})
 	if err != nil {
 		return creds, errtext.Wrap(err, "profile %q has new keys, but its definition is still in %s", profile, c.parked().Path)
@@ -131,24 +142,14 @@ func definitionOf(pairs map[string]string) []inifile.Pair {
 	return definition
 }
 
-// unpark removes the definition of a section of those pairs, if there is one of the same account.
-func (c *Client) unpark(ctx context.Context, profile string, pairs map[string]string) error {
-	if pairs[inifile.MarkerKey] == "" {
-		return nil
-	}
+// unpark removes the definition of an account, if there is one of that name.
+func (c *Client) unpark(ctx context.Context, profile, account string) error {
 	doc, err := c.parked().Read()
 	if err != nil {
 		return err
 	}
 	definition, _, err := inifile.ReadManaged(doc, profile)
-	if err != nil || definition[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
-		return err
-	}
-	onDisk, err := c.file.Read() // those pairs may be yet to be written, together with this
-	if err != nil {
-		return err
-	}
-	if written, _, err := inifile.ReadManaged(onDisk, profile); err != nil || written[inifile.MarkerKey] != pairs[inifile.MarkerKey] {
+	if err != nil || definition[inifile.MarkerKey] != account {
 		return err
 	}
 	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) { return inifile.Delete(doc, profile) })
@@ -207,17 +208,21 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 	if rival := configRival(profile); rival != "" {
 		return AwsCreds{}, fmt.Errorf("%w: %s", ErrInUse, rival)
 	}
-	asked, err := c.definition(profile)
-	if err != nil {
-		return AwsCreds{}, err
-	}
-	// free returns the managed keys of the profile, if it may be written to doc.
-	free := func(doc []byte) (map[string]string, error) {
+	// free returns the managed keys of the profile, if it may be written to doc, and what tells which keys it is to get.
+	free := func(doc []byte) (pairs, definition map[string]string, err error) {
+		definition, err = c.definition(profile)
+		if err != nil {
+			return nil, nil, err // in an edit, because somebody else has brought it back meanwhile
+		}
 		pairs, exists, err := inifile.ReadManaged(doc, profile)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		_, unusable := inifile.Set(doc, profile, definitionOf(asked)) // for what else stands there
+		account := definition[inifile.MarkerKey]
+		if pairs[inifile.MarkerKey] == account {
+			definition = pairs
+		}
+		_, unusable := inifile.Set(doc, profile, definitionOf(definition)) // for what else stands there
 		switch {
 		case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "":
 			err = fmt.Errorf("%w: [%s] belongs to a scope", ErrInUse, profile)
@@ -228,14 +233,15 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 		case unusable != nil:
 			err = unusable
 		default:
-			err = canHold(doc, profile, asked[inifile.MarkerKey])
+			err = canHold(doc, profile, account)
 		}
-		return pairs, err
+		return pairs, definition, err
 	}
 	doc, err := c.file.Read()
-	if err == nil {
-		_, err = free(doc)
+	if err != nil {
+		return AwsCreds{}, err
 	}
+	_, asked, err := free(doc)
 	if err != nil {
 		return AwsCreds{}, err
 	}
@@ -244,16 +250,12 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 		return AwsCreds{}, err
 	}
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
-		definition, err := c.definition(profile)
+		pairs, definition, err := free(doc)
 		switch {
-		case err != nil: // as somebody else has brought it back meanwhile
+		case err != nil:
 			return nil, err
-		case !slices.Equal(definitionOf(definition), definitionOf(asked)):
-			return nil, fmt.Errorf("%w: [%s] in %s has changed meanwhile", ErrInUse, profile, c.parked().Path)
-		}
-		pairs, err := free(doc)
-		if err != nil {
-			return nil, err
+		case pairs["aws_access_key_id"] != g.creds.AccessKeyID && !slices.Equal(definitionOf(definition), definitionOf(asked)):
+			return nil, fmt.Errorf("%w: the definition of [%s] has changed meanwhile", ErrInUse, profile)
 		}
 		return c.rewrite(doc, profile, pairs, g, opts)
 	})

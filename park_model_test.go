@@ -29,6 +29,9 @@ type account struct {
 	isParked bool
 	isUsers  bool     // in place of one that is held
 	lines    []string // of the user in the section
+	role     string   // that the client was made for
+	held     string   // role in the credentials file
+	parked   string   // role in the definition
 }
 
 // model is what should be in the two files.
@@ -56,7 +59,7 @@ func newModel(t *testing.T) *model {
 		opts.Duration = time.Duration(i+1) * time.Hour
 		opts.TempName, opts.Keep, opts.NoRenew = fmt.Sprintf("p%d", i), true, true
 		m.names = append(m.names, opts.TempName)
-		m.accounts[opts.TempName] = &account{client: clientFor(t, opts)}
+		m.accounts[opts.TempName] = &account{client: clientFor(t, opts), role: opts.Role}
 	}
 	return m
 }
@@ -73,7 +76,7 @@ func (m *model) step(t *testing.T, r *rand.Rand) (what string, want, err error) 
 		if a.isUsers || isLeft {
 			return "request " + name, chaim.ErrInUse, err
 		}
-		a.isHeld = true
+		a.isHeld, a.held = true, a.role
 		return "request " + name, nil, err
 	case 2, 3:
 		err = client.ParkAccount(t.Context(), name)
@@ -83,6 +86,9 @@ func (m *model) step(t *testing.T, r *rand.Rand) (what string, want, err error) 
 		case !a.isHeld && !a.isParked:
 			want = fs.ErrNotExist
 		default:
+			if a.isHeld {
+				a.parked = a.held
+			}
 			a.isHeld, a.isParked = false, true
 		}
 		return "park " + name, want, err
@@ -100,6 +106,9 @@ func (m *model) step(t *testing.T, r *rand.Rand) (what string, want, err error) 
 		case n == 6:
 			want = chaim.ErrDenied
 		default:
+			if !a.isHeld {
+				a.held = a.parked
+			}
 			a.isHeld, a.isParked = true, false
 		}
 		return "unpark " + name, want, err
@@ -139,6 +148,11 @@ func (m *model) edit(t *testing.T, name string, a *account, r *rand.Rand) error 
 		text := string(doc)
 		header := "[" + name + "]\n"
 		switch {
+		case a.isHeld && r.IntN(3) == 0:
+			before, section, _ := strings.Cut(text, header)
+			was := a.held
+			a.held = map[string]string{"rro": "mpu", "mpu": "rro"}[was]
+			text = before + header + strings.Replace(section, "role = "+was, "role = "+a.held, 1)
 		case r.IntN(4) == 0:
 			m.above = fmt.Sprintf("# mine %d\n", m.edits)
 			text = m.above + text[strings.IndexByte(text, '\n')+1:]
@@ -198,10 +212,11 @@ func (m *model) check(t *testing.T, what string) {
 		require.Equal(t, a.isHeld, slices.ContainsFunc(lines, chaims), "%s: %s", what, name)
 		definition, isThere := parked[name]
 		require.Equal(t, a.isParked, isThere, "%s: %s", what, name)
+		require.Equal(t, a.isHeld, slices.Contains(lines, "role = "+a.held+"\n"), "%s: %s", what, name)
+		require.Equal(t, a.isParked, slices.Contains(definition, "role = "+a.parked+"\n"), "%s: %s", what, name)
 		for _, line := range definition {
-			if isSecond := strings.HasPrefix(line, "aws_security_token"); a.isHeld && !isSecond {
-				require.Contains(t, lines, line, what)
-			}
+			isOther := strings.HasPrefix(line, "aws_security_token") || strings.HasPrefix(line, "role")
+			require.True(t, !a.isHeld || isOther || slices.Contains(lines, line), "%s: %s", what, line)
 		}
 		if a.isHeld {
 			wantHeld = append(wantHeld, name)

@@ -202,15 +202,34 @@ func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *gr
 }
 
 // DeleteAccount removes a profile from the credentials file, and its copy in [default] where it is the default account; one
-// that is absent is not an error. For the client's own profile it also stops renewing, until new keys are asked for. A
-// section without accountname is the user's and is [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
+// that is absent is not an error. For the client's own profile it also stops renewing, until new keys are asked for. If the
+// account is parked under that name too, its definition goes after that.
+//
+// A section without accountname is the user's and is [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
+// On a full disk the keys of the profile are overwritten where they stand, and the profile stays, with an error, until there
+// is space to delete it.
 func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
-	return c.take(ctx, profile, c.unpark)
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	var account string
+	err := c.take(ctx, profile, func(pairs map[string]string) error {
+		account = cmp.Or(pairs[inifile.MarkerKey], account)
+		return nil
+	})
+	if err != nil || account == "" {
+		return err
+	}
+	// First of all the keys are gone, whatever the other file is like.
+	err = c.edit(ctx, func(doc []byte) ([]byte, error) { return doc, c.unpark(ctx, profile, account) })
+	if err != nil {
+		return errtext.Wrap(err, "profile %q is deleted, but its definition may still be in %s", profile, c.parked().Path)
+	}
+	return nil
 }
 
 // take removes a profile. In the same edit, but before, it calls also with the managed keys of the section, or with nil
-// where there is none or only what was left of it.
-func (c *Client) take(ctx context.Context, profile string, also func(ctx context.Context, profile string, pairs map[string]string) error) error {
+// where there is none or only what was left of it; but not where the disk is full and the keys are only overwritten.
+func (c *Client) take(ctx context.Context, profile string, also func(pairs map[string]string) error) error {
 	if err := checkProfile(profile); err != nil {
 		return err
 	}
@@ -221,17 +240,17 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 	}
 	defer c.passTurn()
 	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) && !c.hasWritten() {
-		return also(ctx, profile, nil) // and no lock file is made
+		return also(nil) // and no lock file is made
 	}
 	isOwn, isTaken := false, false // by a call of change before
-	change := func(doc []byte) ([]byte, error) {
+	change := func(doc []byte, also func(pairs map[string]string) error) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, profile)
 		isOwn = profile == c.written.section
 		switch {
 		case err != nil:
 			return nil, err
 		case !exists || isLeft(doc, profile, pairs) && (isTaken || c.isParked(profile)):
-			if err := also(ctx, profile, nil); err != nil || isTaken {
+			if err := also(nil); err != nil || isTaken {
 				return doc, err
 			}
 			return c.followDefault(doc, profile, nil, nil)
@@ -243,23 +262,34 @@ func (c *Client) take(ctx context.Context, profile string, also func(ctx context
 		if err := checkOurs(profile, pairs); err != nil && !(isOwn && c.owns(pairs)) {
 			return nil, err
 		}
-		if err := also(ctx, profile, pairs); err != nil {
+		if err := also(pairs); err != nil {
 			return nil, err
 		}
 		isTaken = true
 		return c.deleteSection(doc, profile, pairs)
 	}
-	err := c.edit(ctx, change)
-	if err != nil || !isOwn {
+	erase := func() error {
+		return c.erase(ctx,
+			func(doc []byte) ([]byte, error) { return change(doc, also) },
+			func(doc []byte) ([]byte, error) { return change(doc, func(map[string]string) error { return nil }) })
+	}
+	err := erase()
+	if !isOwn || err != nil && !sharedfile.IsFull(err) {
 		return err
 	}
 	c.stopRenewing()
+	if err != nil {
+		if err = erase(); err != nil { // with what was written since, but a definition that is not written yet stays
+			c.latest.Store(nil)
+			return errors.Join(err, c.drop(false))
+		}
+	}
 	if !c.opts.Keep {
 		_, err = c.remove(ctx) // with what was written since
 		return err
 	}
 	// A kept profile that is there again may be another client's, which has brought it back.
-	if err := c.edit(ctx, change); err != nil && !errors.Is(err, ErrUnmanagedAccount) && !errors.Is(err, fs.ErrNotExist) {
+	if err := erase(); err != nil && !errors.Is(err, ErrUnmanagedAccount) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	c.latest.Store(nil)

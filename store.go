@@ -102,14 +102,23 @@ func (c *Client) processFile() []byte {
 // edit changes the credentials file, and what is written. Once ctx has ended it does neither. change must not call what
 // belongs to the program, such as its logger, as other edits wait for it.
 func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	return c.file.Edit(ctx, func(doc []byte) ([]byte, error) {
+	return c.file.Edit(ctx, c.guarded(ctx, change))
+}
+
+// erase is edit for a change that takes keys away. On a full disk those that remove takes away are overwritten.
+func (c *Client) erase(ctx context.Context, change, remove func([]byte) ([]byte, error)) error {
+	return c.file.Erase(ctx, c.guarded(ctx, change), c.guarded(ctx, inifile.Blank(remove)))
+}
+
+func (c *Client) guarded(ctx context.Context, change func([]byte) ([]byte, error)) func([]byte) ([]byte, error) {
+	return func(doc []byte) ([]byte, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return change(doc)
-	})
+	}
 }
 
 // write makes doc, and what must be there before it, show what is written.
@@ -314,7 +323,7 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 	}
 	c.latest.Store(nil)
 	var defaultErr error // does not keep the profile
-	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
+	remove := func(doc []byte) ([]byte, error) {
 		section := c.written.section
 		pairs, exists, err := inifile.ReadManaged(doc, section)
 		isOurs = !exists || c.owns(pairs)
@@ -340,8 +349,8 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 			return inifile.Delete(doc, section)
 		}
 		return c.deleteSection(doc, section, pairs)
-	})
-	err = errors.Join(err, defaultErr)
+	}
+	err = errors.Join(c.erase(ctx, remove, remove), defaultErr)
 	if err = errors.Join(err, c.drop(err == nil)); err != nil {
 		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
 	}

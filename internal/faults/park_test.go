@@ -125,7 +125,7 @@ func TestKillWhileParking(t *testing.T) {
 	}{
 		"park":   {[2]string{held}, [2]string{left, definition}, [][2]string{{held, definition}}},
 		"unpark": {[2]string{left, definition}, [2]string{renewed, ""}, [][2]string{{renewed, definition}}},
-		"delete": {[2]string{held, definition}, [2]string{left, ""}, [][2]string{{held, ""}}},
+		"delete": {[2]string{held, definition}, [2]string{left, ""}, [][2]string{{left, definition}}},
 		"renew":  {[2]string{held, definition}, [2]string{renewed, definition}, nil},
 	} {
 		t.Run(mode, func(t *testing.T) {

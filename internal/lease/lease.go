@@ -224,11 +224,12 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 	}
 
 	var gone []string
-	var left remains
+	var dead, left remains
 	var refusals error
-	err = file.Edit(ctx, func(doc []byte) (_ []byte, err error) {
+	remove := func(doc []byte) (_ []byte, err error) {
 		refusals = nil
-		for _, name := range scopes.remains(doc, true).profiles {
+		dead = scopes.remains(doc, true)
+		for _, name := range dead.profiles {
 			after, err := inifile.Delete(doc, name)
 			if err != nil {
 				refusals = errors.Join(refusals, err)
@@ -241,8 +242,12 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 		}
 		left = scopes.remains(doc, true)
 		return doc, nil
-	})
-	if err != nil {
+	}
+	err = file.Erase(ctx, remove, inifile.Blank(remove))
+	switch {
+	case sharedfile.IsFull(err): // the profiles keep their leases, by which they are known later
+		gone, left.ids, refusals = nil, nil, errors.Join(err, refusals)
+	case err != nil:
 		return nil, err
 	}
 	var swept []Swept
@@ -250,6 +255,12 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 		swept = append(swept, Swept{file.Path, name})
 	}
 	var paths []string
+	for _, id := range dead.over { // whose profiles stay, which must not give keys
+		path := scopes.Path(id, ProcessExtension)
+		if _, err := os.Lstat(path); err == nil && !slices.Contains(left.ids, id) {
+			left.temps = append(left.temps, path)
+		}
+	}
 	for _, id := range left.ids {
 		files, err := scopes.end(id)
 		paths, refusals = append(paths, files...), errors.Join(refusals, err)
@@ -270,6 +281,7 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 // remains are what the dead left.
 type remains struct {
 	profiles []string
+	over     []string // ids of the scopes that those are of
 	ids      []string // of scopes that have files, and no profile any more
 	temps    []string // paths
 }
@@ -290,7 +302,7 @@ func (f Files) remains(doc []byte, withTemps bool) remains {
 		}
 		hasProfile[s.ID] = true
 		if f.isOver(s, pairs) {
-			r.profiles = append(r.profiles, section.Name())
+			r.profiles, r.over = append(r.profiles, section.Name()), append(r.over, s.ID)
 		}
 	}
 	for _, dir := range []string{filepath.Dir(f.Folder), f.Folder} {
