@@ -132,7 +132,7 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	}
 	f.parallel = min(f.parallel, len(accounts))
 	if most := parallelFor(maxOpenFiles()); f.parallel > most {
-		a.say("%d accounts at a time, not %d: more would need more open files than 'ulimit -n' allows", most, f.parallel)
+		a.say("%d at a time, not %d: more would need more open files than 'ulimit -n' allows", most, f.parallel)
 		f.parallel = most
 	}
 	run, end := context.WithCancelCause(ctx)

@@ -140,7 +140,8 @@ func findProgram(name string) (path string, failure *programError) {
 }
 
 // parallelFor is how many accounts at a time need no more open files than that. Besides its lease a program has two for
-// its output and one for the process; while it is being started, six more. The rest is for what all share.
+// its output and one for the process. Before that and while it starts there are a connection, the null device, and both
+// ends of pipes. The rest is for what all share.
 func parallelFor(files uint64) int {
 	const each, shared = 10, 32
 	return int(max(1, min((max(files, shared)-shared)/each, maxParallel)))

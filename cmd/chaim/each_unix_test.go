@@ -306,7 +306,7 @@ func TestFewOpenFiles(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	assert.NoError(t, cmd.Run())
 	assert.Equal(t, count, strings.Count(stdout.String(), " | ran\n"))
-	assert.Regexp(t, `^chaim: 6 accounts at a time, not 40: more would need more open files than 'ulimit -n' allows\n`+
+	assert.Regexp(t, `^chaim: 6 at a time, not 40: more would need more open files than 'ulimit -n' allows\n`+
 		`chaim: 40 accounts, 0 failed, in [0-9.]+m?s\n$`, stderr.String())
 	e.nothingLeft()
 }
