@@ -62,8 +62,9 @@ func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, e
 		if err != nil {
 			return nil, err
 		}
+		written, _, err := inifile.ReadManaged(onDisk, profile)
 		account := pairs[inifile.MarkerKey]
-		if written, _, err := inifile.ReadManaged(onDisk, profile); err != nil || written[inifile.MarkerKey] != account || account == "" {
+		if err != nil || account == "" || written[inifile.MarkerKey] != account {
 			return doc, err
 		}
 		return doc, c.unpark(ctx, profile, account)

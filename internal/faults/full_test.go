@@ -119,43 +119,45 @@ func TestFullDiskAfterAProcessHasDied(t *testing.T) {
 
 // TestFullDiskWithoutAProfile deletes and parks, by the client that has the profile and by another.
 func TestFullDiskWithoutAProfile(t *testing.T) {
-	for _, isKept := range []bool{true, false} {
-		for _, mode := range []string{"delete", "park"} {
-			for _, isOwn := range []bool{true, false} {
-				if !isKept && !isOwn {
-					continue // refused, as it lives
+	for name, setUp := range map[string]func(*chaim.Options){
+		"kept, by another": func(o *chaim.Options) { o.Keep = true },
+		"kept":             func(o *chaim.Options) { o.Keep = true },
+		"scope":            func(*chaim.Options) {},
+		"process":          func(o *chaim.Options) { o.Form = chaim.Process },
+	} {
+		for mode, parked := range map[string]string{"delete": "", "park": definition} {
+			t.Run(mode+" "+name, func(t *testing.T) {
+				f := smallDisk(t)
+				opts := options(f.dir, chaim.Keys)
+				opts.TempName, opts.Default = "dev", true
+				setUp(&opts)
+				c, err := chaim.New(opts)
+				require.NoError(t, err)
+				_, err = c.RequestKeys(t.Context())
+				require.NoError(t, err)
+				by := c
+				if strings.HasSuffix(name, "another") {
+					by = newManager(t, f.dir)
 				}
-				t.Run(strings.Join([]string{mode, map[bool]string{true: "kept", false: "scope"}[isKept], map[bool]string{true: "own", false: "other"}[isOwn]}, " "), func(t *testing.T) {
-					f := smallDisk(t)
-					opts := options(f.dir, chaim.Keys)
-					opts.TempName, opts.Keep, opts.Default = "dev", isKept, true
-					c, err := chaim.New(opts)
-					require.NoError(t, err)
-					_, err = c.RequestKeys(t.Context())
-					require.NoError(t, err)
-					by := c
-					if !isOwn {
-						by = newManager(t, f.dir)
+				before := f.text(t)
+				fill(f.dir)
+				for range 2 {
+					f.overwritten(t, before, parkChanges[mode](t.Context(), by, "dev"))
+					assert.Empty(t, f.both(t)[1])
+					for _, other := range f.others(t) {
+						assert.NotEqual(t, ".json", filepath.Ext(other))
 					}
-					before := f.text(t)
-					fill(f.dir)
-					for range 2 {
-						f.overwritten(t, before, parkChanges[mode](t.Context(), by, "dev"))
-						assert.Empty(t, f.both(t)[1])
-					}
-					if isOwn {
-						assert.Zero(t, c.Creds())
-					}
-					f.empty(t)
-					require.NoError(t, parkChanges[mode](t.Context(), by, "dev"))
-					require.NoError(t, c.Close())
-					texts := f.both(t)
-					rest, isWhole := strings.CutPrefix(texts[0], f.before)
-					assert.True(t, isWhole)
-					assert.NotContains(t, rest, "=")
-					assert.Equal(t, map[string]string{"delete": "", "park": definition}[mode], texts[1])
-				})
-			}
+				}
+				f.empty(t)
+				require.NoError(t, parkChanges[mode](t.Context(), by, "dev"))
+				require.NoError(t, c.Close())
+				assert.Zero(t, c.Creds())
+				texts := f.both(t)
+				rest, isWhole := strings.CutPrefix(texts[0], f.before)
+				assert.True(t, isWhole)
+				assert.NotContains(t, rest, "=")
+				assert.Equal(t, parked, texts[1])
+			})
 		}
 	}
 }

@@ -22,7 +22,8 @@ func (f File) Erase(ctx context.Context, change, blank func([]byte) ([]byte, err
 	if blankErr := f.overwrite(ctx, blank); blankErr != nil {
 		return errors.Join(err, blankErr)
 	}
-	return errtext.Wrap(err, "the keys in %s are overwritten and of no use, but their lines stay until there is space to remove them", f.Path)
+	const what = "the keys in %s are overwritten and of no use, but their lines stay until there is space to remove them"
+	return errtext.Wrap(err, what, f.Path)
 }
 
 // IsFull reports whether something could not be written because there is no space for it.
@@ -45,7 +46,7 @@ func (f File) overwrite(ctx context.Context, change func([]byte) ([]byte, error)
 	}
 	defer unlock()
 	e := &edit{file: f, ctx: ctx, change: change, done: make(chan error, 1)}
-	c := commit{target: target, batch: []*edit{e}, record: openRecord(lockPath(target)), start: time.Now(), put: (*commit).overwrite}
+	c := commit{target: target, batch: []*edit{e}, put: (*commit).overwrite, record: openRecord(lockPath(target)), start: time.Now()}
 	defer c.abandon()
 	c.run()
 	return <-e.done
