@@ -51,10 +51,10 @@ var signalNames = map[syscall.Signal]string{
 	syscall.SIGQUIT: "QUIT", syscall.SIGUSR1: "USR1", syscall.SIGUSR2: "USR2",
 }
 
-// waiting has a script wait for signals, of which a shell's read may miss one that comes just before it. What it waits for
-// is to be killed by SIGKILL: a shell that is about to run a program may lose any other that the script has a trap for.
+// waiting has a script wait for signals, of which a shell's read may miss one that comes just before it. It says so when
+// what it waits for has become another program, which no key ends; until then a shell may lose a signal that is trapped.
 const waiting = `
-	sleep 600 & echo ready; while :; do wait $!; done`
+	sh -c 'echo ready; exec sleep 600' & while kill -0 $!; do wait $!; done`
 
 func TestSignalsGoToTheProgram(t *testing.T) {
 	unignore(t)
