@@ -107,9 +107,6 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 
 // lend is WithContext for a client that nobody has used yet.
 func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Client) error) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c.onExpired = cancel
 	defer func() {
 		if closeErr := c.Close(); closeErr != nil {
 			// On a panic the error reaches nobody else.
@@ -117,6 +114,14 @@ func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Clien
 			err = errors.Join(err, closeErr)
 		}
 	}()
+	return c.use(ctx, fn)
+}
+
+// use runs fn with keys, in a context that ends with them. It does not close the client.
+func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.onExpired = cancel
 	if _, err := c.RequestKeys(ctx); err != nil {
 		return err
 	}
@@ -350,8 +355,9 @@ func (c *Client) Environ() []string {
 }
 
 // Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. A Source that
-// does not heed its context is waited for a second. After an error, such as [ErrLocked], the profile may still be there:
-// Close may be called again, and tries again. Once it has succeeded it does nothing more.
+// does not heed its context is waited for a second. After an error, such as [ErrLocked], the profile may still be there, on
+// a full disk with keys that have been made useless: Close may be called again, and tries again. Once it has succeeded it
+// does nothing more.
 func (c *Client) Close() error {
 	c.end(ErrClosed)
 	c.turn <- struct{}{}

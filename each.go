@@ -232,7 +232,10 @@ func (e *each) work(ctx context.Context, i int, a Account) {
 	}()
 	var err error
 	if c, err = e.client(a); err == nil {
-		err = e.lend(ctx, c, outcome)
+		err = c.use(ctx, func(ctx context.Context, c *Client) error {
+			outcome.Began = true
+			return e.fn(ctx, a, c)
+		})
 	}
 	outcome.Err = err
 }
@@ -293,18 +296,6 @@ func (e *each) client(a Account) (*Client, error) {
 	}
 	c.opts.NoProfile, c.pace = !e.opts.Profiles, e.pace
 	return c, nil
-}
-
-// lend runs fn with a client that nobody has used yet.
-func (e *each) lend(ctx context.Context, c *Client, outcome *AccountError) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c.onExpired = cancel
-	if _, err := c.RequestKeys(ctx); err != nil {
-		return err
-	}
-	outcome.Began = true
-	return e.fn(ctx, outcome.Account, c)
 }
 
 // done takes in what came of an account.

@@ -22,7 +22,8 @@ type Swept struct {
 // Sweep removes what processes that ended without closing their scopes left behind: profiles, the files of scopes and
 // temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since. A profile
 // whose lease is in another folder than "chaim" beside this credentials file is removed once its keys have expired. dir is
-// as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the file.
+// as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the file. On a full disk
+// the keys are overwritten where they stand, their lines stay, and the error says so.
 //
 // [New] sweeps too, so that programs need not. Any number of processes may do so at once.
 func Sweep(ctx context.Context, dir string) ([]Swept, error) {

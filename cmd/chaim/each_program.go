@@ -134,7 +134,7 @@ func (r *result) failed(code int, text string) error {
 func findProgram(name string) (path string, failure *programError) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", &programError{cannotStart(err), fmt.Sprintf("cannot run %q: %v", name, errors.Unwrap(err))}
+		return "", failureToRun(name, err)
 	}
 	return path, nil
 }

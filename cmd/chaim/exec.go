@@ -140,8 +140,15 @@ func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
 	return err
 }
 
-// cannotRun says why a program cannot be run, without the paths that are in err, and returns the exit code for that.
+// cannotRun says why a program cannot be run, and returns the exit code for that.
 func (a *app) cannotRun(name string, err error) error {
+	failure := failureToRun(name, err)
+	a.say("%s", failure.text)
+	return silentError{failure.code}
+}
+
+// failureToRun tells why a program cannot be run, without the paths that are in err.
+func failureToRun(name string, err error) *programError {
 	cause := err
 	for next := err; next != nil; next = errors.Unwrap(next) {
 		cause = next
@@ -150,8 +157,7 @@ func (a *app) cannotRun(name string, err error) error {
 	if start := (*fs.PathError)(nil); errors.As(err, &start) && start.Op == "fork/exec" && errors.Is(err, fs.ErrNotExist) {
 		text = "its interpreter or loader is missing" // as LookPath has found the program itself
 	}
-	a.say("cannot run %q: %s", name, text)
-	return silentError{cannotStart(err)}
+	return &programError{cannotStart(err), fmt.Sprintf("cannot run %q: %s", name, text)}
 }
 
 // shell is the user's.
