@@ -160,7 +160,7 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	var broken outputError
 	if errors.As(context.Cause(run), &broken) {
 		if errors.Is(broken, syscall.EPIPE) {
-			return silentError{exitSignal + int(syscall.SIGPIPE)}
+			return silentError{exitReader}
 		}
 		return broken
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/chaim-go/chaim"
 )
@@ -22,6 +24,7 @@ const (
 	exitCannotRun   = 126
 	exitNotFound    = 127
 	exitSignal      = 128 // and the number of the signal
+	exitReader      = 141 // nobody reads the output any longer: that of SIGPIPE, on every system
 )
 
 // usageError is a command line that makes no sense. Nothing has been touched because of it.
@@ -38,6 +41,7 @@ func (e silentError) Error() string { return "" }
 func exitCode(err error) int {
 	var silent silentError
 	var caught signalError
+	var output *fs.PathError
 	switch {
 	case err == nil:
 		return exitOK
@@ -47,6 +51,8 @@ func exitCode(err error) int {
 		return caught.exitCode()
 	case errors.As(err, new(usageError)):
 		return exitUsage
+	case errors.As(err, &output) && output.Path == os.Stdout.Name() && errors.Is(output, syscall.EPIPE):
+		return exitReader
 	case errors.Is(err, chaim.ErrDenied):
 		return exitDenied
 	case errors.Is(err, chaim.ErrLocked):
@@ -70,7 +76,7 @@ var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and 
 
 // explain says on stderr what went wrong, and what may help.
 func (a *app) explain(err error, code int) {
-	if err == nil || errors.Is(err, context.Canceled) && code > exitSignal {
+	if err == nil || code == exitReader || errors.Is(err, context.Canceled) && code > exitSignal {
 		return
 	}
 	text := strings.TrimSpace(err.Error())
