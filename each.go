@@ -193,6 +193,7 @@ type unclosed struct {
 	i       int
 	client  *Client
 	outcome *AccountError
+	err     error // of the second time
 }
 
 func (e *each) check(accounts []Account) error {
@@ -223,7 +224,7 @@ func (e *each) work(ctx context.Context, i int, a Account) {
 		isClosed := c == nil || c.Close() == nil
 		if !isClosed {
 			e.mu.Lock()
-			e.unclosed = append(e.unclosed, &unclosed{i, c, outcome})
+			e.unclosed = append(e.unclosed, &unclosed{i: i, client: c, outcome: outcome})
 			e.mu.Unlock()
 		}
 		if isClosed || outcome.Err != nil {
@@ -244,20 +245,26 @@ func (e *each) work(ctx context.Context, i int, a Account) {
 func (e *each) closeAgain() {
 	again := e.unclosed
 	e.unclosed = nil
-	errs := make([]error, len(again))
 	var wg sync.WaitGroup
-	for i, u := range again {
-		wg.Go(func() { errs[i] = u.client.Close() })
+	slots := make(chan struct{}, cmp.Or(e.opts.Parallel, defaultParallel))
+	for _, u := range again {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			u.err = u.client.Close()
+		})
 	}
 	wg.Wait()
-	for i, u := range again {
-		wasDone := u.outcome.Err != nil
-		if errs[i] != nil {
-			u.client.opts.Logger.Error("chaim: profile could not be removed", "profile", u.client.Profile(), "error", errs[i])
-			u.outcome.Err = errors.Join(u.outcome.Err, errs[i])
+	for _, u := range again {
+		outcome := *u.outcome // which Progress may have been told of
+		if u.err != nil {
+			u.client.opts.Logger.Error("chaim: profile could not be removed", "profile", u.client.Profile(), "error", u.err)
+			outcome.Err = errors.Join(outcome.Err, u.err)
 		}
-		if !wasDone {
-			e.done(u.i, u.outcome)
+		if u.outcome.Err == nil {
+			e.done(u.i, &outcome)
+		} else {
+			e.failures[u.i] = &outcome
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (e *GatewayError) Error() string {
 // Is reports whether target is [ErrDenied] and the gateway refused the user rather than failed, or [ErrUnreachable] and
 // something answered in its place.
 func (e *GatewayError) Is(target error) bool {
-	return target == ErrUnreachable && remote.IsAway(e.StatusCode) || target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
+	return target == ErrUnreachable && remote.IsAway(e.StatusCode) && e.Kind == "" || target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
 }
 
 // As hands out what else is known of a refusal, which only this module can ask for. See [errors.As].

@@ -203,11 +203,12 @@ func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *gr
 
 // DeleteAccount removes a profile from the credentials file, and its copy in [default] where it is the default account; one
 // that is absent is not an error. For the client's own profile it also stops renewing, until new keys are asked for. If the
-// account is parked under that name too, its definition goes after that.
+// account is parked under that name too, its definition goes after that; after an error or a crash there the account stays
+// parked.
 //
 // A section without accountname is the user's and is [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
-// On a full disk the keys of the profile are overwritten where they stand, and the profile stays, with an error, until there
-// is space to delete it.
+// On a full disk the keys of the profile are overwritten where they stand, if the system allows that, and the profile stays,
+// with an error that tells, until there is space to delete it.
 func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 	ctx, stop := c.bound(ctx)
 	defer stop()
@@ -222,7 +223,7 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 	// First of all the keys are gone, whatever the other file is like.
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) { return doc, c.unpark(ctx, profile, account) })
 	if err != nil {
-		return errtext.Wrap(err, "profile %q is deleted, but its definition may still be in %s", profile, c.parked().Path)
+		return errtext.Wrap(err, "profile %q is deleted, but the account may still be parked, without keys, in %s", profile, c.parked().Path)
 	}
 	return nil
 }
@@ -242,7 +243,7 @@ func (c *Client) take(ctx context.Context, profile string, also func(pairs map[s
 	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) && !c.hasWritten() {
 		return also(nil) // and no lock file is made
 	}
-	isOwn, isTaken := false, false // by a call of change before
+	isOwn, isTaken, isScopes := false, false, false // by a call of change before
 	change := func(doc []byte, also func(pairs map[string]string) error) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, profile)
 		isOwn = profile == c.written.section
@@ -265,7 +266,7 @@ func (c *Client) take(ctx context.Context, profile string, also func(pairs map[s
 		if err := also(pairs); err != nil {
 			return nil, err
 		}
-		isTaken = true
+		isTaken, isScopes = true, pairs[inifile.ScopeKey] != ""
 		return c.deleteSection(doc, profile, pairs)
 	}
 	erase := func() error {
@@ -274,6 +275,11 @@ func (c *Client) take(ctx context.Context, profile string, also func(pairs map[s
 			func(doc []byte) ([]byte, error) { return change(doc, func(map[string]string) error { return nil }) })
 	}
 	err := erase()
+	if !isOwn && isScopes && (err == nil || sharedfile.IsFull(err)) {
+		if sweepErr := c.sweep(ctx); !sharedfile.IsFull(sweepErr) { // which is said already
+			err = errors.Join(err, sweepErr)
+		}
+	}
 	if !isOwn || err != nil && !sharedfile.IsFull(err) {
 		return err
 	}

@@ -23,7 +23,7 @@ type Swept struct {
 // temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since. A profile
 // whose lease is in another folder than "chaim" beside this credentials file is removed once its keys have expired. dir is
 // as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the file. On a full disk
-// the keys are overwritten where they stand, their lines stay, and the error says so.
+// the keys are overwritten where they stand, if that can be done, and their lines stay; the error says so.
 //
 // [New] sweeps too, so that programs need not. Any number of processes may do so at once.
 func Sweep(ctx context.Context, dir string) ([]Swept, error) {
@@ -47,6 +47,15 @@ func sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 		swept = append(swept, Swept(s))
 	}
 	return swept, errors.Join(err, tempErr)
+}
+
+// sweep removes what is left of a scope of others beside its profile, such as the file of a [Process].
+func (c *Client) sweep(ctx context.Context) error {
+	doc, err := c.file.Read()
+	if err == nil {
+		_, err = lease.Sweep(ctx, c.file, doc, true)
+	}
+	return err
 }
 
 // lookAtFile warns of what a user should know about the credentials file, and sweeps. It keeps what stands in the way

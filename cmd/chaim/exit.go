@@ -57,10 +57,17 @@ func exitCode(err error) int {
 		return exitDenied
 	case errors.Is(err, chaim.ErrLocked):
 		return exitLocked
-	case errors.Is(err, chaim.ErrUnreachable), errors.As(err, new(*net.OpError)): // or whoever has the keys that sign
+	case errors.Is(err, chaim.ErrUnreachable), isUnanswered(err):
 		return exitUnreachable
 	}
 	return exitFailed
+}
+
+// isUnanswered reports whether a request to somebody else than a gateway or STS got no answer, such as one to whoever has
+// the keys that sign.
+func isUnanswered(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "read" || op.Op == "write")
 }
 
 // cannotStart is the exit code for a program that err kept from being started.

@@ -76,7 +76,7 @@ func writeProcessProfile(t *testing.T, home, command string) string {
 // serveKeys runs "chaim serve" for the rest of the test and returns the variables that it prints.
 func serveKeys(t *testing.T, chaim string, env []string) (variables []string) {
 	t.Helper()
-	cmd := exec.Command(chaim, "serve", "sredev")
+	cmd := exec.Command(chaim, "serve", "sredev", "--format", "env-no-export")
 	cmd.Env, cmd.Stderr = env, os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func serveKeys(t *testing.T, chaim string, env []string) (variables []string) {
 	lines := bufio.NewScanner(stdout)
 	for range 2 {
 		require.True(t, lines.Scan(), "chaim serve has ended")
-		variables = append(variables, strings.TrimPrefix(lines.Text(), "export "))
+		variables = append(variables, lines.Text())
 	}
 	return variables
 }

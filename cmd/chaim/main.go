@@ -216,17 +216,24 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 // withClient runs fn with a client that is closed afterwards. An empty account makes one for what there is already.
 func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err error) {
 	opts.Logger = a.log
-	if a.log.Enabled(context.Background(), slog.LevelDebug) && opts.HTTPClient == nil {
-		transport, err := remote.NewTransport()
-		if err != nil {
-			return err
-		}
-		defer transport.CloseIdleConnections()
-		opts.HTTPClient = &http.Client{Transport: noting{transport, a.log}}
-	}
 	c, err := chaim.New(opts)
 	if err != nil {
 		return a.asUsage(opts, err)
+	}
+	// Other than a gateway, STS is asked in the way that the AWS SDK is configured for.
+	if _, err := c.Endpoint(context.Background()); err == nil && opts.HTTPClient == nil && a.log.Enabled(context.Background(), slog.LevelDebug) {
+		transport, err := remote.NewTransport()
+		if err != nil {
+			return errors.Join(err, c.Close())
+		}
+		defer transport.CloseIdleConnections()
+		opts.HTTPClient = &http.Client{Transport: noting{transport, a.log}}
+		if err := c.Close(); err != nil {
+			return err
+		}
+		if c, err = chaim.New(opts); err != nil {
+			return err
+		}
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return fn(c)

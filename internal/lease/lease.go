@@ -246,7 +246,7 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 	err = file.Erase(ctx, remove, inifile.Blank(remove))
 	switch {
 	case sharedfile.IsFull(err): // the profiles keep their leases, by which they are known later
-		gone, left.ids, refusals = nil, nil, errors.Join(err, refusals)
+		gone, left.ids, refusals = nil, dead.ids, errors.Join(err, refusals)
 	case err != nil:
 		return nil, err
 	}

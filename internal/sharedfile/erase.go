@@ -12,8 +12,9 @@ import (
 )
 
 // Erase is [File.Edit] for a change that takes secrets away. Where there is no space for the text that is left, what blank
-// makes of the old text, and which is as long, is written over that, and only where it differs: a reader, and a crash, find
-// each byte as it was or as it is to be. The error says so; [IsFull] holds for it.
+// makes of the old text, and which is as long, is written over that, and only where it differs: a crash leaves each byte as
+// it was or as it is to be. The error says so; [IsFull] holds for it. That is done only where all others can be kept from
+// opening the file meanwhile, which is on Linux and while nobody has it open.
 func (f File) Erase(ctx context.Context, change, blank func([]byte) ([]byte, error)) error {
 	err := f.Edit(ctx, change)
 	if !IsFull(err) {
@@ -31,6 +32,11 @@ func IsFull(err error) bool {
 	return slices.ContainsFunc(fullErrors, func(full error) bool { return errors.Is(err, full) })
 }
 
+// overwritePatience is how long whoever has the file open is given to close it.
+const overwritePatience = time.Second
+
+var errBusy = errors.New("another program has the file open")
+
 // overwrite makes one edit that keeps the length of the text, in the file as it is.
 func (f File) overwrite(ctx context.Context, change func([]byte) ([]byte, error)) error {
 	target, err := Resolve(f.Path)
@@ -40,16 +46,7 @@ func (f File) overwrite(ctx context.Context, change func([]byte) ([]byte, error)
 	if err := CheckOwner(target); err != nil {
 		return err
 	}
-	unlock, err := lock(ctx, target, lockTimeout)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	e := &edit{file: f, ctx: ctx, change: change, done: make(chan error, 1)}
-	c := commit{target: target, batch: []*edit{e}, put: (*commit).overwrite, record: openRecord(lockPath(target)), start: time.Now()}
-	defer c.abandon()
-	c.run()
-	return <-e.done
+	return f.enqueue(ctx, queueKey{target, true}, change)
 }
 
 // overwrite writes the bytes in which text differs from before, which is as long.
@@ -59,7 +56,7 @@ func (c *commit) overwrite(before *snapshot, text []byte) (err error) {
 			err = errtext.Wrap(err, "cannot overwrite the keys in %s", c.target)
 		}
 	}()
-	before.release() // or we would wait for ourselves
+	before.release() // or we would be in our own way
 	f, err := os.OpenFile(c.target, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errChanged
@@ -68,7 +65,15 @@ func (c *commit) overwrite(before *snapshot, text []byte) (err error) {
 		return err
 	}
 	defer f.Close()
-	holdOffOthers(f)
+	for start := time.Now(); ; <-time.After(settlePoll) {
+		err := holdOffOthers(f)
+		if err == nil {
+			break
+		}
+		if time.Since(start) > overwritePatience || !errors.Is(err, errBusy) {
+			return err
+		}
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -97,6 +102,9 @@ func (c *commit) overwrite(before *snapshot, text []byte) (err error) {
 	}
 	if info, err = f.Stat(); err != nil {
 		return err
+	}
+	if there, err := os.Stat(c.target); err != nil || !os.SameFile(info, there) {
+		return errChanged // another file was put in its place
 	}
 	c.record.leave(info, text)
 	return nil

@@ -21,12 +21,17 @@ func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
 	return err == nil, errors.Is(err, unix.EAGAIN)
 }
 
-// holdOffOthers takes a write lease: whoever opens the file then waits until f is closed. It cannot be had while somebody
-// else has the file open.
-func holdOffOthers(f *os.File) {
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETSIG, int(unix.SIGURG)); err == nil {
-		_, _ = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
+// holdOffOthers takes a write lease: whoever opens the file then waits until f is closed. It is errBusy while somebody else
+// has the file open.
+func holdOffOthers(f *os.File) error {
+	_, err := unix.FcntlInt(f.Fd(), unix.F_SETSIG, int(unix.SIGURG))
+	if err == nil {
+		_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
 	}
+	if errors.Is(err, unix.EAGAIN) {
+		return errBusy
+	}
+	return err
 }
 
 // knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, which only

@@ -10,7 +10,7 @@ import (
 // holdOffWriters cannot be done here: what others write is noticed by comparing.
 func holdOffWriters(*os.File) (isHeld, isBusy bool) { return false, false }
 
-func holdOffOthers(*os.File) {}
+func holdOffOthers(*os.File) error { return errors.ErrUnsupported }
 
 func knowsWriters(string) bool { return false }
 

@@ -19,27 +19,32 @@ type edit struct {
 	done   chan error    // gets the outcome
 }
 
-// queue holds the edits of one file that wait in this process. One of the callers leads: it takes the lock, commits all
-// that wait by then, and hands the lead to one that came later.
+// queue holds the edits of one file that wait in this process, and are made in the same way. One of the callers leads: it
+// takes the lock, commits all that wait by then, and hands the lead to one that came later.
 type queue struct {
-	target   string
+	queueKey
 	waiting  []*edit
 	lastLock time.Time
+}
+
+type queueKey struct {
+	target     string
+	overwrites bool // in place, rather than replacing the file
 }
 
 // queues are those with a leader. The mutex guards what is in them too.
 var queues = struct {
 	sync.Mutex
-	of map[string]*queue
-}{of: map[string]*queue{}}
+	of map[queueKey]*queue
+}{of: map[queueKey]*queue{}}
 
-func join(target string, e *edit) *queue {
+func join(key queueKey, e *edit) *queue {
 	queues.Lock()
 	defer queues.Unlock()
-	q := queues.of[target]
+	q := queues.of[key]
 	if q == nil {
-		q = &queue{target: target}
-		queues.of[target] = q
+		q = &queue{queueKey: key}
+		queues.of[key] = q
 		e.lead <- struct{}{}
 	}
 	q.waiting = append(q.waiting, e)
@@ -103,7 +108,7 @@ func (q *queue) passLead() {
 	queues.Lock()
 	defer queues.Unlock()
 	if len(q.waiting) == 0 {
-		delete(queues.of, q.target)
+		delete(queues.of, q.queueKey)
 		return
 	}
 	q.waiting[0].lead <- struct{}{}
@@ -124,6 +129,9 @@ func (q *queue) commit(leader *edit) {
 	q.waiting, q.lastLock = nil, time.Now()
 	queues.Unlock()
 	c := commit{target: q.target, batch: batch, record: openRecord(lockPath(q.target)), start: time.Now(), put: (*commit).replace}
+	if q.overwrites {
+		c.put = (*commit).overwrite
+	}
 	defer c.abandon()
 	c.run()
 }

@@ -86,7 +86,7 @@ func TestEditsThatWaitAreWrittenTogether(t *testing.T) {
 	gone, leave := context.WithCancelCause(t.Context())
 	leave(errMine)
 	err := newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
-		if len(queues.of[path].waiting) == 0 { // no lock needed: nobody has begun to wait
+		if len(queues.of[queueKey{target: path}].waiting) == 0 { // no lock needed: nobody has begun to wait
 			for i := range texts {
 				wg.Go(func() {
 					assert.NoError(t, newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
@@ -163,7 +163,7 @@ func waitFor(path string, n int) {
 		runtime.Gosched()
 		queues.Lock()
 		waiting = 0
-		if q := queues.of[path]; q != nil {
+		if q := queues.of[queueKey{target: path}]; q != nil {
 			waiting = len(q.waiting)
 		}
 		queues.Unlock()

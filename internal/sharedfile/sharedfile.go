@@ -76,8 +76,12 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	if err := MakeFolder(filepath.Dir(target)); err != nil {
 		return err
 	}
+	return f.enqueue(ctx, queueKey{target: target}, change)
+}
+
+func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]byte, error)) error {
 	e := &edit{file: f, ctx: ctx, change: change, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
-	return join(target, e).wait(e)
+	return join(key, e).wait(e)
 }
 
 // IsLocked reports whether somebody has the lock right now.

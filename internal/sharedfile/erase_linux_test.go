@@ -2,8 +2,11 @@ package sharedfile
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -107,4 +110,42 @@ func TestEraseIsMadeAgain(t *testing.T) {
 	require.True(t, IsFull(err))
 	assert.ErrorContains(t, err, "are overwritten")
 	assert.Equal(t, "xxxxxx\ntheir xxxxxx\ntheir xxxxxx\ntheir xxxxxx\n", text(t, path))
+}
+
+// TestEraseBesideAReader leaves the file alone as long as another program has it open, which could write to it.
+func TestEraseBesideAReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	require.NoError(t, os.WriteFile(path, []byte("SECRET\n"), 0o600))
+	reader, err := os.Open(path)
+	require.NoError(t, err)
+	err = newFile(path).Erase(t.Context(), onFullDisk, blankSecret)
+	assert.True(t, IsFull(err))
+	assert.ErrorContains(t, err, "another program has the file open")
+	assert.NotContains(t, err.Error(), "are overwritten")
+	assert.Equal(t, "SECRET\n", text(t, path))
+	require.NoError(t, reader.Close())
+	assert.ErrorContains(t, newFile(path).Erase(t.Context(), onFullDisk, blankSecret), "are overwritten")
+	assert.Equal(t, "xxxxxx\n", text(t, path))
+}
+
+// TestErasesOfManyAreOneEdit has many goroutines erase their secrets at once.
+func TestErasesOfManyAreOneEdit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	var before, after strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&before, "SECRET%03d\n", i)
+		after.WriteString("xxxxxxxxx\n")
+	}
+	require.NoError(t, os.WriteFile(path, []byte(before.String()), 0o600))
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			err := newFile(path).Erase(t.Context(), onFullDisk, func(doc []byte) ([]byte, error) {
+				return bytes.ReplaceAll(doc, fmt.Appendf(nil, "SECRET%03d", i), []byte("xxxxxxxxx")), nil
+			})
+			assert.ErrorContains(t, err, "are overwritten")
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, after.String(), text(t, path))
 }
