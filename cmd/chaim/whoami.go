@@ -4,12 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -185,16 +181,9 @@ func (i awsIdentity) print(w io.Writer) error {
 
 // printFields prints names and values. What a terminal could take for more than text is quoted.
 func printFields(w io.Writer, fields [][2]string) error {
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var rows [][]cell
 	for _, field := range fields {
-		value := cmp.Or(field[1], "-")
-		if quoted := strconv.QuoteToASCII(value); quoted != `"`+value+`"` {
-			value = quoted
-		}
-		fmt.Fprintf(table, "%s\t%s\n", field[0], value)
+		rows = append(rows, []cell{{text: field[0]}, {text: quoted(cmp.Or(field[1], "-"))}})
 	}
-	_ = table.Flush() // to memory
-	_, err := io.WriteString(w, b.String())
-	return err
+	return writeLines(w, drawing{}.align(rows))
 }
