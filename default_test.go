@@ -148,25 +148,6 @@ func TestEndpoint(t *testing.T) {
 	assert.ErrorIs(t, err, chaim.ErrNotConfigured, "a Source is asked, and no gateway")
 }
 
-func TestSettingsOfClient(t *testing.T) {
-	noSDKConfig(t)
-	srv := chaimtest.NewServer(t)
-	opts := optionsFor(t, srv)
-	c, err := chaim.New(opts)
-	require.NoError(t, err)
-	given := *opts.Settings
-	opts.Settings.Username = "somebody else"
-	s, err := c.Settings(t.Context())
-	require.NoError(t, err)
-	assert.True(t, s.Username == given.Username && s.UserToken == given.UserToken && s.Endpoint == given.Endpoint, "as they were when it was made")
-	require.NoError(t, c.Close())
-	_, err = c.Settings(t.Context())
-	assert.ErrorIs(t, err, chaim.ErrClosed)
-
-	_, err = assertReads(t, chaim.Options{Dir: t.TempDir()}, (*chaim.Client).Settings)
-	assert.ErrorIs(t, err, chaim.ErrNotConfigured)
-}
-
 func TestClientWithoutAccount(t *testing.T) {
 	noSDKConfig(t)
 	srv := chaimtest.NewServer(t)

@@ -142,29 +142,6 @@ func TestProfileOfDeadScope(t *testing.T) {
 	}
 }
 
-// TestFilesOfDeadScopeGoWithItsProfile deletes and parks a profile whose scope died after the client was made.
-func TestFilesOfDeadScopeGoWithItsProfile(t *testing.T) {
-	for name, take := range map[string]func(*chaim.Client, context.Context, string) error{
-		"delete": (*chaim.Client).DeleteAccount, "park": (*chaim.Client).ParkAccount,
-	} {
-		c, path := clientOf(t, "")
-		require.NoError(t, os.Remove(path))
-		opts := optionsFor(t, chaimtest.NewServer(t))
-		opts.Form = chaim.Process
-		require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
-			return os.CopyFS(filepath.Dir(path), os.DirFS(opts.Dir)) // of the copied lease nobody has the lock
-		}))
-		files := func() []string {
-			names, err := filepath.Glob(filepath.Join(filepath.Dir(path), "chaim", "*"))
-			require.NoError(t, err)
-			return names
-		}
-		require.Len(t, files(), 2, "a lease, and keys")
-		require.NoError(t, take(c, t.Context(), "tempname"), name)
-		assert.Empty(t, files(), name)
-	}
-}
-
 // TestListWithExpiresOfAnotherTool has other tools write what chaim writes as Unix seconds, hours or seconds.
 func TestListWithExpiresOfAnotherTool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

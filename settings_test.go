@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
 )
 
 func TestParseInit(t *testing.T) {
@@ -253,4 +254,23 @@ func TestSettingsSources(t *testing.T) {
 			assert.ErrorContains(t, err, key)
 		})
 	}
+}
+
+func TestSettingsOfClient(t *testing.T) {
+	noSDKConfig(t)
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	given := *opts.Settings
+	opts.Settings.Username = "somebody else"
+	s, err := c.Settings(t.Context())
+	require.NoError(t, err)
+	assert.True(t, s.Username == given.Username && s.UserToken == given.UserToken && s.Endpoint == given.Endpoint, "as they were when it was made")
+	require.NoError(t, c.Close())
+	_, err = c.Settings(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrClosed)
+
+	_, err = assertReads(t, chaim.Options{Dir: t.TempDir()}, (*chaim.Client).Settings)
+	assert.ErrorIs(t, err, chaim.ErrNotConfigured)
 }

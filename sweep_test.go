@@ -310,3 +310,26 @@ func TestTwoFilesInOneFolder(t *testing.T) {
 	assert.Empty(t, read(t, work))
 	assert.Empty(t, scopeFiles(t, work))
 }
+
+// TestFilesOfDeadScopeGoWithItsProfile deletes and parks a profile whose scope died after the client was made.
+func TestFilesOfDeadScopeGoWithItsProfile(t *testing.T) {
+	for name, take := range map[string]func(*chaim.Client, context.Context, string) error{
+		"delete": (*chaim.Client).DeleteAccount, "park": (*chaim.Client).ParkAccount,
+	} {
+		c, path := clientOf(t, "")
+		require.NoError(t, os.Remove(path))
+		opts := optionsFor(t, chaimtest.NewServer(t))
+		opts.Form = chaim.Process
+		require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+			return os.CopyFS(filepath.Dir(path), os.DirFS(opts.Dir)) // of the copied lease nobody has the lock
+		}))
+		files := func() []string {
+			names, err := filepath.Glob(filepath.Join(filepath.Dir(path), "chaim", "*"))
+			require.NoError(t, err)
+			return names
+		}
+		require.Len(t, files(), 2, "a lease, and keys")
+		require.NoError(t, take(c, t.Context(), "tempname"), name)
+		assert.Empty(t, files(), name)
+	}
+}

@@ -39,7 +39,7 @@ func TestServedKeysLiveLong(t *testing.T) {
 		h, path, token, _ := handlerFor(clientFor(t, srv))
 		least := time.Hour
 		seen := map[string]bool{}
-		for started := time.Now(); time.Since(started) < 24*time.Hour; time.Sleep(10 * time.Second) {
+		for started := time.Now(); time.Since(started) < 24*time.Hour; <-time.After(10 * time.Second) {
 			w := call(h, path, token)
 			require.Equal(t, http.StatusOK, w.Code)
 			var doc document
@@ -66,13 +66,13 @@ func TestGatewayIsNeverAsked(t *testing.T) {
 		for n := range 1_000 {
 			require.Equal(t, http.StatusOK, call(h, path, token).Code)
 			if n%10 == 9 {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 			}
 		}
 		assert.Equal(t, 100*time.Second, time.Since(started), "no request took any time")
 		assert.Len(t, srv.Requests(), asked)
 
-		time.Sleep(time.Until(end) + time.Second)
+		<-time.After(time.Until(end) + time.Second)
 		assert.Equal(t, http.StatusServiceUnavailable, call(h, path, token).Code)
 		require.NoError(t, c.Close())
 		assert.Equal(t, http.StatusServiceUnavailable, call(h, path, token).Code)

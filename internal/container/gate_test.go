@@ -92,13 +92,13 @@ func TestTheMostSilentOneGoes(t *testing.T) {
 		inUse := m.dial()
 		defer inUse.Close()
 		exchange(t, inUse, s.request())
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		for range maxConns - 1 {
 			conn := m.dial()
 			defer conn.Close()
 		}
 		synctest.Wait()
-		time.Sleep(time.Second / 2)
+		<-time.After(time.Second / 2)
 		exchange(t, inUse, s.request())
 		for range 3 {
 			conn := m.dial()
@@ -158,7 +158,7 @@ func TestTimeouts(t *testing.T) {
 		conn = m.dial()
 		_, err = io.WriteString(conn, s.request())
 		require.NoError(t, err)
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		assert.Zero(t, silentFor(conn), "the answer was not read")
 	})
 }
