@@ -109,7 +109,6 @@ otherwise CMD's.`,
 	flags.StringVar(&a.logFile, "log-file", "", "append the log to this `FILE`, made with mode 0600")
 	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	_ = root.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddGroup(
 		&cobra.Group{ID: groupWork, Title: "Run programs with credentials:"},
 		&cobra.Group{ID: groupProfiles, Title: "Profiles for the day:"},
