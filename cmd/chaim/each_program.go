@@ -156,7 +156,8 @@ func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration
 	leadGroup(cmd)
 	cmd.WaitDelay = wait + time.Second // for the output of what the program leaves running
 	if err := cmd.Start(); err != nil {
-		return r.failed(cannotStart(err), "cannot run the program: "+err.Error())
+		failure := failureToRun(cmd.Args[0], err)
+		return r.failed(failure.code, failure.text)
 	}
 	wasTold := false
 	ended := make(chan struct{})
