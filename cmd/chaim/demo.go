@@ -91,13 +91,11 @@ func (a *app) demo(ctx context.Context, program []string) (err error) {
 		a.say("The credentials file is %s; your own is not touched. Try:", filepath.Join(aws, "credentials"))
 		fmt.Fprint(a.err, "\n"+tryOut+"\n")
 	}
-	path, err := exec.LookPath(program[0])
+	cmd, err := a.command(program)
 	if err != nil {
-		return a.cannotRun(program[0], err)
+		return err
 	}
-	cmd := exec.Command(path, program[1:]...)
-	cmd.Args[0] = program[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = a.in, a.out, a.err, env
+	cmd.Env = env
 	return a.runProgram(ctx, cmd)
 }
 

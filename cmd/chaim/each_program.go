@@ -83,7 +83,7 @@ func (e *eachRun) run(_ context.Context, account chaim.Account, c *chaim.Client)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Args[0] = args[0]
 	cmd.Env = childEnvironment(append(c.Environ(),
-		"CHAIM_ACCOUNT="+nameOf(account), "CHAIM_ACCOUNT_ID="+account.ID, "CHAIM_ROLE="+cmp.Or(e.flags.role, "rro")))
+		"CHAIM_ACCOUNT="+nameOf(account), "CHAIM_ACCOUNT_ID="+account.ID, "CHAIM_ROLE="+cmp.Or(e.flags.role, defaultRole)))
 	finish, err := e.connect(cmd, account, r)
 	if err != nil {
 		return err

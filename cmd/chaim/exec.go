@@ -97,9 +97,9 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	if len(program) == 0 {
 		program = []string{shell()}
 	}
-	path, err := exec.LookPath(program[0])
+	cmd, err := a.command(program)
 	if err != nil {
-		return a.cannotRun(program[0], err)
+		return err
 	}
 	opts := l.options(account)
 	opts.TempName, opts.Terrible, opts.Default = l.alias, l.terrible, l.isDefault
@@ -110,17 +110,25 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 
 	a.signals.standForProgram()
 	run := func(variables []string) error {
-		cmd := exec.Command(path, program[1:]...)
-		cmd.Args[0] = program[0]
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
-		role := cmp.Or(l.role, "rro")
-		cmd.Env = childEnvironment(append(variables, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+role))
+		cmd.Env = childEnvironment(append(variables, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+opts.Role))
 		return a.runProgram(ctx, cmd)
 	}
 	if l.asServer {
 		return a.withServer(ctx, opts, func(s *container.Server) error { return run(s.ChildEnviron()) })
 	}
 	return a.withKeys(ctx, opts, func(c *chaim.Client) error { return run(c.Environ()) })
+}
+
+// command finds a program, which is to have the terminal and the files of this process.
+func (a *app) command(program []string) (*exec.Cmd, error) {
+	path, err := exec.LookPath(program[0])
+	if err != nil {
+		return nil, a.cannotRun(program[0], err)
+	}
+	cmd := exec.Command(path, program[1:]...)
+	cmd.Args[0] = program[0]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
+	return cmd, nil
 }
 
 // runProgram runs a program that gets the signals of this process. Its exit code becomes ours. It does not end with its

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,7 +132,7 @@ func gatewayKey(ctx context.Context, c *chaim.Client, opts chaim.Options) (strin
 	settings, err := c.Settings(ctx)
 	return credcache.Key(
 		"gateway", endpoint, settings.Username, settings.UserToken, settings.SlackID, settings.WorkspaceID, settings.Region,
-		opts.Account, cmp.Or(opts.Role, "rro"), opts.Duration.String(), opts.Region,
+		opts.Account, opts.Role, opts.Duration.String(), opts.Region,
 	), err
 }
 
@@ -148,7 +147,7 @@ func signedOptions(ctx context.Context, opts chaim.Options) (chaim.Options, stri
 	if err != nil {
 		return opts, "", errtext.Wrap(remote.Foreign(err), "no keys to ask AWS STS with")
 	}
-	role := cmp.Or(opts.Role, "rro")
+	role := opts.Role
 	if !arn.IsARN(role) {
 		role = partition.RoleARN(cfg.Region, opts.Account, role)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,10 +39,12 @@ func addInsecureFlag(cmd *cobra.Command, insecure *bool) {
 	cmd.Flags().BoolVar(insecure, "insecure", false, "accept a gateway that is plain http and not on this machine")
 }
 
+const defaultRole = "rro"
+
 // options are those of a client for an account.
 func (r *request) options(account string) chaim.Options {
 	return chaim.Options{
-		Account: account, Role: r.role, Duration: time.Duration(r.duration), Region: r.region, AllowInsecure: r.insecure,
+		Account: account, Role: cmp.Or(r.role, defaultRole), Duration: time.Duration(r.duration), Region: r.region, AllowInsecure: r.insecure,
 	}
 }
 
