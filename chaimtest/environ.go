@@ -8,7 +8,7 @@ import (
 
 // interfering are variables that could lead the code under test past the double or to somebody's real keys.
 var interfering = []string{
-	"CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION", "CHAIM_SLACKID", "CHAIM_WORKSPACEID",
+	"CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION",
 	"AWS_PROFILE", "AWS_DEFAULT_PROFILE",
 	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY",
 	"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
@@ -22,13 +22,13 @@ var interfering = []string{
 // variables point chaim and the AWS SDKs at the double, as KEY=value. It opens the socket.
 func (s *Server) variables(home string) []string {
 	url := s.URL()
-	s.mu.Lock()
-	token := s.world.users[defaultUser].token
-	s.mu.Unlock()
+	settings := s.Settings()
 	return []string{
 		"CHAIM_URL=" + url + gatewayPath,
 		"CHAIM_USER=" + defaultUser,
-		"CHAIM_TOKEN=" + token,
+		"CHAIM_TOKEN=" + settings.UserToken,
+		"CHAIM_SLACKID=" + settings.SlackID,
+		"CHAIM_WORKSPACEID=" + settings.WorkspaceID,
 		"AWS_ENDPOINT_URL_STS=" + url + stsPath,
 		"AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "credentials"),
 		"AWS_CONFIG_FILE=" + filepath.Join(home, "config"),
@@ -57,8 +57,8 @@ func (s *Server) Setenv(tb TB) (home string) {
 }
 
 // Environ returns variables as KEY=value that point chaim and the AWS SDKs at this server, to be appended to the
-// environment of a child process: the gateway's URL with the default user and token (CHAIM_URL, CHAIM_USER,
-// CHAIM_TOKEN), the STS endpoint (AWS_ENDPOINT_URL_STS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files
+// environment of a child process: the gateway's URL with the default user, token and Slack ids (CHAIM_URL,
+// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID; the last two are empty without [Server.SetOriginal]), the STS endpoint (AWS_ENDPOINT_URL_STS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files
 // "credentials" and "config" in the existing folder home, which need not exist (AWS_SHARED_CREDENTIALS_FILE,
 // AWS_CONFIG_FILE). Credentials, profiles, endpoints and proxies that are set in this process's environment are
 // blanked. As botocore takes even a blank AWS_PROFILE for a name, set it after these for a child that uses a profile.

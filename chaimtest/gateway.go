@@ -16,8 +16,9 @@ import (
 const (
 	listCommand = "--list"
 
-	// refusal is what the gateway's errors start with.
-	refusal = "doStart: Error CredentialsGenerationFail: buildCredentials error: "
+	// refusal is what the gateway's errors start with, those of the original at least with doStart.
+	doStart = "doStart: Error "
+	refusal = doStart + "CredentialsGenerationFail: buildCredentials error: "
 
 	resourceKeys = "/"
 	resourceLink = "/gui"
@@ -40,14 +41,18 @@ func gatewayResource(r *http.Request) string {
 func (x *exchange) gateway() {
 	var text string
 	var err error
-	switch gatewayResource(x.r) {
-	case resourceKeys:
-		if x.rec.Action == "List" { // Action does not change any more
-			text, err = x.list()
-		} else {
-			text, err = x.grant()
-		}
-	case resourceLink:
+	o := x.s.original()
+	resource := gatewayResource(x.r)
+	switch {
+	case resource == resourceKeys && o != nil:
+		text, err = x.originalKeys(o)
+	case resource == resourceLink && o != nil:
+		text, err = x.originalLink(o)
+	case resource == resourceKeys && x.rec.Action == "List": // Action does not change any more
+		text, err = x.list()
+	case resource == resourceKeys:
+		text, err = x.grant()
+	case resource == resourceLink:
 		text, err = x.consoleLink()
 	default:
 		const message = "Missing Authentication Token" // what API Gateway says to any wrong URL
@@ -56,7 +61,13 @@ func (x *exchange) gateway() {
 		return
 	}
 	if err != nil {
-		text = refusal + err.Error()
+		text = err.Error()
+		switch {
+		case o == nil:
+			text = refusal + text
+		case resource == resourceKeys:
+			text = doStart + text
+		}
 		x.note(func(r *Request) { r.Error = text })
 		writeEnvelope(x, "400", text)
 		return
@@ -129,19 +140,25 @@ func (x *exchange) grant() (string, error) {
 		return "", refused(fmt.Sprintf("IncorrectCredentials: user %s is not allowed to access %s at role %s",
 			user, a.name, alias))
 	}
+	return x.issue(user, a.id, a.name, role, d), nil
+}
+
+// issue returns the text with new keys. The caller holds Server.mu.
+func (x *exchange) issue(user, accountID, section, role string, d time.Duration) string {
+	s := x.s
 	d = s.granted(d)
-	k := &key{account: a.id, role: role, session: user, user: user, expires: s.now().Add(d).Truncate(time.Second)}
-	id := w.issue(k)
+	k := &key{account: accountID, role: role, session: user, user: user, expires: s.now().Add(d).Truncate(time.Second)}
+	id := s.world.issue(k)
 	return dict(
-		"accountid", pyliteral.Quote(a.id),
-		"sectionname", pyliteral.Quote(a.name),
+		"accountid", pyliteral.Quote(accountID),
+		"sectionname", pyliteral.Quote(section),
 		"accesskeyid", pyliteral.Quote(id),
 		"secretkey", pyliteral.Quote(k.secret),
 		"sessiontoken", pyliteral.Quote(k.token),
 		"expiresstr", pyliteral.Quote(fmt.Sprintf("Expires in %s at %s.", spoken(d), k.expires.UTC().Format(time.TimeOnly))),
 		"expires", strconv.FormatInt(k.expires.Unix(), 10),
 		"url", pyliteral.Quote(signInLink()),
-	), nil
+	)
 }
 
 // list names the accounts.

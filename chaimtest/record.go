@@ -186,9 +186,16 @@ func (x *exchange) describe() {
 	switch gatewayResource(x.r) {
 	case resourceKeys:
 		rec.User = x.form.Get("user_name")
-		if text := x.form.Get("text"); strings.TrimSpace(text) == listCommand {
+		text := x.form.Get("text")
+		ask, _ := parseOriginal(text)
+		isOriginal := x.s.original() != nil
+		switch {
+		case isOriginal && ask.isList || !isOriginal && strings.TrimSpace(text) == listCommand:
 			rec.Action = "List"
-		} else {
+		case isOriginal:
+			rec.Action = "Keys"
+			rec.Account, rec.Role, rec.Duration = ask.account, ask.role, ask.duration
+		default:
 			rec.Action = "Keys"
 			rec.Account, rec.Role, rec.Duration = parseAsk(text)
 		}

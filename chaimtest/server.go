@@ -3,7 +3,8 @@
 //
 // The double behaves like the real ones where a client can tell: it checks users and their tokens, grants keys that
 // expire, verifies AWS Signature Version 4, gives sign-in tokens for keys it granted and words its refusals as the
-// originals do, but for the pages of the federation endpoint. [Server.Inject] makes it fail on demand, [Server.Advance]
+// originals do, but for the pages of the federation endpoint. [Server.SetOriginal] makes it as lenient and as odd as the
+// original gateway, [Server.Inject] makes it fail on demand, [Server.Advance]
 // moves its clock, and [Server.Requests] tells what was asked.
 //
 // It works over a loopback socket, for child processes and other SDKs, or in memory through [Server.HTTPClient], also

@@ -12,10 +12,15 @@ func (s *Server) Settings() *chaim.Settings {
 	if base == "" {
 		base = "https://chaimtest.invalid" // no use without HTTPClient, and says so
 	}
-	return &chaim.Settings{
+	user := s.world.users[defaultUser]
+	settings := &chaim.Settings{
 		Endpoint:  base + gatewayPath,
 		Region:    region,
 		Username:  defaultUser,
-		UserToken: s.world.users[defaultUser].token,
+		UserToken: user.token,
 	}
+	if s.world.original != nil {
+		settings.SlackID, settings.WorkspaceID = user.slackID, user.workspaceID
+	}
+	return settings
 }

@@ -29,11 +29,13 @@ type world struct {
 	roles    map[string]string // alias to role name
 	keys     map[string]*key   // by access key id
 	denials  []denial
+	original *Original // nil without SetOriginal
 }
 
 type user struct {
-	token             string
-	expired, disabled bool
+	token                string
+	expired, disabled    bool
+	workspaceID, slackID string // empty without LinkSlack
 }
 
 type account struct {
@@ -62,7 +64,7 @@ type denial struct{ user, account, role string }
 
 func newWorld() *world {
 	return &world{
-		users: map[string]*user{defaultUser: {token: newUserToken()}},
+		users: map[string]*user{defaultUser: {token: newUserToken(), workspaceID: "T0CHAIM", slackID: "U0CHAIM"}},
 		accounts: []*account{
 			{id: "111111111111", name: "sredev"},
 			{id: "222222222222", name: "Connected Homes"},
@@ -168,7 +170,7 @@ func (s *Server) AddAccount(id, name string, roles ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.world
-	w.accounts = slices.DeleteFunc(w.accounts, func(a *account) bool { return a.id == id || a.name == name })
+	w.accounts = slices.DeleteFunc(w.accounts, func(a *account) bool { return a.id == id || a.name == name && w.original == nil })
 	w.accounts = append(w.accounts, &account{id: id, name: name, roles: slices.Clone(roles)})
 }
 
@@ -192,7 +194,11 @@ func (s *Server) AddRole(alias, role string) {
 func (s *Server) AddUser(name, token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.world.users[name] = &user{token: token}
+	u := &user{token: token}
+	if known := s.world.users[name]; known != nil {
+		u.workspaceID, u.slackID = known.workspaceID, known.slackID
+	}
+	s.world.users[name] = u
 }
 
 // ExpireUser makes the gateway refuse the user with "usertoken has expired". It panics if there is no such user.
