@@ -1,9 +1,7 @@
 package chaim
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -103,27 +101,9 @@ func (c *Client) read(ctx context.Context) ([]byte, error) {
 	return c.file.Read()
 }
 
-// releaseDefault takes the copy out of [default] after somebody has changed it, and leaves what they wrote. It returns doc as
-// it is where the copy is whole, or there is none. The caller has c.mu.
-func (c *Client) releaseDefault(doc []byte) ([]byte, error) {
-	copied, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
-	scope, isIntact := lease.Of(copied)
-	isOurs := !c.opts.Keep && (scope.ID == c.written.scope || copied[inifile.ScopeKey] == "" && copied[inifile.AliasKey] == c.written.section)
-	if err != nil || !c.opts.Default || c.written.section == "" || isIntact || !isOurs {
-		return doc, nil
-	}
-	var pairs []inifile.Pair
-	for _, g := range []*grant{&c.written.grant, c.latest.Load()} {
-		if g != nil {
-			pairs = append(pairs, copyOf(c.written.section, sectionPairs(*g, c.opts, copied[inifile.ProcessKey], ""))...)
-		}
-	}
-	return inifile.Release(doc, pairs)
-}
-
-// setDefault copies what stands in a section into [default], for the scope of an id or for good.
-func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair, id string) ([]byte, error) {
-	doc, err := c.freeDefault(doc, id)
+// setDefault copies what stands in a kept section into [default].
+func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair) ([]byte, error) {
+	doc, err := c.freeDefault(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -146,45 +126,32 @@ func copyOf(name string, pairs []inifile.Pair) (copied []inifile.Pair) {
 			copied = append(copied, p)
 		}
 	}
-	if values[inifile.ScopeKey] == "" && pairs != nil {
-		copied = append(copied, inifile.Pair{Key: inifile.CopyKey, Value: lease.CopyOf(values)})
-	}
-	return copied
+	return append(copied, inifile.Pair{Key: inifile.CopyKey, Value: lease.CopyOf(values)})
 }
 
 // tryDefault refuses what setDefault would, with keys that are none. The caller has c.mu.
 func (c *Client) tryDefault(doc []byte) error {
 	g := grant{account: c.opts.Account, creds: AwsCreds{AccessKeyID: "x", SecretAccessKey: "x", SessionToken: "x"}}
-	var process, mark string
-	if c.opts.Form == Process {
-		process = readCommand(c.scopes.Path(cmp.Or(c.written.scope, rand.Text()), lease.ProcessExtension))
-	}
-	if !c.opts.Keep {
-		mark = "x"
-	}
-	_, err := c.setDefault(doc, c.Profile(), sectionPairs(g, c.opts, process, mark), c.written.scope)
+	_, err := c.setDefault(doc, c.Profile(), sectionPairs(g, c.opts, "", ""))
 	return err
 }
 
-// freeDefault returns doc as it is when the scope of an id may write keys to [default], without those of a dead one.
-func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
+// freeDefault returns doc as it is when keys may be written to [default], without those of a dead scope of an earlier version.
+func (c *Client) freeDefault(doc []byte) ([]byte, error) {
 	pairs, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
 	if err != nil {
 		return nil, err
 	}
-	scope, isIntact := lease.Of(pairs)
+	_, isIntact := lease.Of(pairs)
 	all, _, err := inifile.ReadAll(doc, inifile.DefaultSection)
 	if err != nil {
 		return nil, err
 	}
-	isNamed := inifile.DefaultName(pairs) != ""
 	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] ||
-		inifile.HasAccess(pairs) && (!isNamed || c.opts.Keep && !lease.HasCopy(doc)) // which would be overwritten for good
+		inifile.HasAccess(pairs) && !(inifile.DefaultName(pairs) != "" && lease.HasCopy(doc)) // which would be overwritten for good
 	switch {
 	case c.defaultRival != "":
 		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
-	case isIntact && scope.ID == id:
-		return doc, nil
 	case isUsers:
 		return nil, errtext.Because(ErrInUse, fmt.Errorf("%w: [default] holds keys of yours, or a process that gives them: move them to a name of their own", ErrUnmanagedAccount))
 	case pairs[inifile.ScopeKey] == "":
@@ -194,14 +161,16 @@ func (c *Client) freeDefault(doc []byte, id string) ([]byte, error) {
 	case c.scopes.IsLive(pairs):
 		return nil, fmt.Errorf("%w: [default] is lent to a scope that may still run", ErrInUse)
 	}
-	return inifile.Delete(doc, inifile.DefaultSection)
+	if doc, err = inifile.Delete(doc, inifile.DefaultSection); err != nil {
+		return nil, err
+	}
+	return c.freeDefault(doc) // what comes back may be the user's
 }
 
-// isCopy reports whether [default] got what it has from the section of a name and its pairs, or where there is none any more,
-// from one that was kept under that name.
+// isCopy reports whether [default] got what it has from the kept section of a name and its pairs, or where there is none
+// any more, from one that was kept under that name.
 func isCopy(copied map[string]string, name string, pairs map[string]string) bool {
-	if !inifile.HasAccess(copied) || copied[inifile.ScopeKey] != pairs[inifile.ScopeKey] ||
-		inifile.DefaultName(copied) != name {
+	if !inifile.HasAccess(copied) || copied[inifile.ScopeKey]+pairs[inifile.ScopeKey] != "" || inifile.DefaultName(copied) != name {
 		return false
 	}
 	if copied[inifile.CopyKey] != "" {
@@ -210,24 +179,19 @@ func isCopy(copied map[string]string, name string, pairs map[string]string) bool
 	return pairs != nil && lease.CopyOf(copied) == lease.CopyOf(pairs)
 }
 
-// followDefault does to the copy of a section in [default], even if a scope has put it aside, what becomes of the section
-// of those pairs: it is written anew, or without written removed.
+// followDefault does to the copy of a section in [default] what becomes of the section of those pairs: it is written anew,
+// or without written removed.
 func (c *Client) followDefault(doc []byte, name string, pairs map[string]string, written []inifile.Pair) ([]byte, error) {
 	for _, s := range inifile.Scan(doc) {
-		if s.Name() != inifile.DefaultSection || !isCopy(s.Managed(doc), name, pairs) {
-			continue
-		}
-		if written == nil {
+		switch {
+		case s.Name() != inifile.DefaultSection || !isCopy(s.Managed(doc), name, pairs):
+		case written == nil:
 			return inifile.Delete(doc, inifile.DefaultSection)
+		default:
+			return c.setDefault(doc, name, written)
 		}
-		scope, _ := lease.Of(pairs)
-		return c.setDefault(doc, name, written, scope.ID)
 	}
-	aside, err := inifile.ReadAside(doc)
-	if err != nil || !isCopy(aside, name, pairs) {
-		return doc, nil // of two sections none has put anything aside
-	}
-	return inifile.SetAside(doc, copyOf(name, written))
+	return doc, nil
 }
 
 // deleteSection removes a section, and the copy of it in [default].

@@ -481,19 +481,3 @@ func ExampleClient_Endpoint() {
 	fmt.Println(c.Endpoint(context.Background()))
 	// Output: https://8xxssu8fs7.execute-api.eu-west-1.amazonaws.com/prod/ <nil>
 }
-
-// Keys for programs that name no profile.
-func ExampleOptions_default() {
-	opts, done := demo()
-	defer done()
-	opts.Default = true
-	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
-		section, err := c.DefaultSection(ctx)
-		fmt.Println(section.Value("aws_access_key_id") == c.Creds().AccessKeyID, profiles(opts))
-		return err
-	})
-	fmt.Println(err, profiles(opts))
-	// Output:
-	// true [[default] [tempname]]
-	// <nil> []
-}

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/chaimtest"
 )
 
 func initString(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
@@ -49,24 +48,6 @@ func TestStoreKeepsWhatIsNotASetting(t *testing.T) {
 	again, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.True(t, os.SameFile(info, again), "nothing to change, nothing written")
-}
-
-func TestStoreDuringAScope(t *testing.T) {
-	srv := chaimtest.NewServer(t)
-	opts := optionsFor(t, srv)
-	opts.Default = true
-	before := "[default]\nsection = old\nregion = eu-west-1\n"
-	write(t, credentialsFile(opts), before)
-	c, err := chaim.New(opts)
-	require.NoError(t, err)
-	defer c.Close()
-	_, err = c.RequestKeys(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, srv.Settings().Store(t.Context(), opts.Dir))
-	require.NoError(t, c.Close())
-	assert.Contains(t, read(t, credentialsFile(opts)), "section = old\n")
-	assert.Contains(t, read(t, credentialsFile(opts)), "username = "+srv.Settings().Username+"\n")
-	assert.NotContains(t, read(t, credentialsFile(opts)), "aws_access_key_id")
 }
 
 // TestStoreRefusesWhatCannotBeUsed also has settings by which somebody could run a command on the machine, or read along.

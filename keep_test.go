@@ -184,22 +184,6 @@ func TestKeepWithTwoDefaults(t *testing.T) {
 	assert.Equal(t, before, read(t, credentialsFile(opts)))
 }
 
-// TestDefaultWithoutItsMark removes what an error told the user to remove, while the scope lives.
-func TestDefaultWithoutItsMark(t *testing.T) {
-	opts := optionsFor(t, chaimtest.NewServer(t))
-	opts.Default = true
-	keeper(t, opts, "Connected Homes", "homes")
-	before := read(t, credentialsFile(opts))
-	c := clientFor(t, opts)
-	_, err := c.RequestKeys(t.Context())
-	require.NoError(t, err)
-	text := read(t, credentialsFile(opts))
-	i := strings.Index(text, "chaim_scope") // in [default], which stands first
-	write(t, credentialsFile(opts), text[:i]+text[i+strings.Index(text[i:], "\n")+1:])
-	require.NoError(t, c.Close())
-	assert.Equal(t, before, read(t, credentialsFile(opts)))
-}
-
 func TestStoreKeysAllAtOnce(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)

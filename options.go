@@ -49,12 +49,11 @@ type Options struct {
 	Terrible bool
 	// Form is what the profile holds: [Keys], the zero value, or [Process].
 	Form ProfileForm
-	// Default also makes the profile the default account while the scope lives: the keys, or the process, are copied into
-	// the section [default], for programs that name no profile. What stands there otherwise stays; a default account that
-	// was there before is put aside in its lines, and comes back with the end of the scope. It is [ErrInUse] when [default]
-	// holds keys of the user, or is lent to another live scope. With Keep the default account stays set, in place of any
-	// other. A Source must not take its keys from [default];
-	// an [STS] without Keys passes over what chaim has put there, unless another profile has it as its source_profile.
+	// Default also makes a profile that is kept (Keep, without which it is refused) the default account, in place of any
+	// other: the keys are copied into the section [default], for programs that name no profile, and renewed with the
+	// profile. What stands there otherwise stays. It is [ErrInUse] when [default] holds keys of the user. A Source must not
+	// take its keys from [default]; an [STS] without Keys passes over what chaim has put there, unless another profile has
+	// it as its source_profile.
 	Default bool
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
@@ -142,6 +141,9 @@ func (o *Options) complete() error {
 		return fmt.Errorf("chaim: a profile has no form %s", o.Form)
 	case o.Form == Process && (o.Keep || o.Terrible):
 		return errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
+	}
+	if o.Default && !o.Keep && !o.NoProfile {
+		return errors.New("chaim: Options.Default is for a profile that is kept, and goes with Options.Keep")
 	}
 	if o.NoProfile && (o.TempName != "" || o.Terrible || o.Form != Keys || o.Default || o.Keep) {
 		return errors.New("chaim: Options.NoProfile goes with none of TempName, Terrible, Form, Default and Keep")

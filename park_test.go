@@ -195,7 +195,7 @@ func TestParkAccountOfOwnProfile(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
 			opts := optionsFor(t, srv)
-			opts.TempName, opts.Keep, opts.Default = "dev", isKept, true
+			opts.TempName, opts.Keep, opts.Default = "dev", isKept, isKept
 			write(t, credentialsFile(opts), "[default]\nregion = x")
 			c := clientFor(t, opts)
 			_, err := c.RequestKeys(t.Context())

@@ -213,11 +213,6 @@ func (c *Client) owns(pairs map[string]string) bool {
 		isUsers := isLongLived(id) && id != c.written.grant.creds.AccessKeyID && (last == nil || id != last.creds.AccessKeyID)
 		return pairs[inifile.ScopeKey] == "" && pairs[inifile.MarkerKey] == c.written.grant.account && !isUsers
 	}
-	return c.isOfScope(pairs)
-}
-
-// isOfScope reports whether a section, or [default], is as the client's scope wrote it. The caller has c.mu.
-func (c *Client) isOfScope(pairs map[string]string) bool {
 	scope, isIntact := lease.Of(pairs)
 	return isIntact && scope.ID == c.written.scope
 }

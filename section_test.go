@@ -245,7 +245,7 @@ func TestRenewSectionOfAnotherScope(t *testing.T) {
 			srv := chaimtest.NewServer(t)
 			opts := optionsFor(t, srv)
 			scope := homes(opts)
-			scope.Terrible, scope.Form, scope.TempName, scope.Default = false, form, "homes", true
+			scope.Terrible, scope.Form, scope.TempName = false, form, "homes"
 			write(t, credentialsFile(opts), "[default]\nregion = x\n")
 			other := clientFor(t, scope)
 			old, err := other.RequestKeys(t.Context())
@@ -257,7 +257,7 @@ func TestRenewSectionOfAnotherScope(t *testing.T) {
 			assert.NotEqual(t, old.AccessKeyID, creds.AccessKeyID)
 			text := read(t, credentialsFile(opts))
 			if form == chaim.Keys {
-				assert.Equal(t, 2, strings.Count(text, "aws_access_key_id = "+creds.AccessKeyID+"\n"), "also for the default account")
+				assert.Contains(t, text, "aws_access_key_id = "+creds.AccessKeyID+"\n")
 			}
 			<-time.After(2 * time.Second)
 			assert.Equal(t, creds.AccessKeyID, other.Creds().AccessKeyID)

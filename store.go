@@ -157,21 +157,14 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := doc
 	switch {
-	case c.opts.Default && (isFirst || !c.opts.Keep):
-		after, err = c.setDefault(doc, w.section, pairs, w.scope)
-	case c.opts.Keep: // another account may have become the default since
-		after, err = c.followDefault(doc, w.section, before, pairs)
-	}
-	switch {
-	case err == nil:
-		doc = after
-	case isFirst && c.opts.Default:
-		return nil, err
-	default: // somebody else has it, and keeps it
-		if doc, err = c.releaseDefault(doc); err != nil {
+	case c.opts.Default && isFirst:
+		if doc, err = c.setDefault(doc, w.section, pairs); err != nil {
 			return nil, err
+		}
+	case c.opts.Keep: // another account may have become the default since, or [default] be the user's
+		if after, err := c.followDefault(doc, w.section, before, pairs); err == nil {
+			doc = after
 		}
 	}
 	return inifile.Set(doc, w.section, pairs)
@@ -188,25 +181,13 @@ func (c *Client) hasFiles() bool {
 	return c.hasLease() && (c.opts.Form != Process || bytes.Equal(c.processFile(), c.written.process))
 }
 
-// isAsWritten reports whether the profile is, and the default account if it is that. The caller has c.mu.
+// isAsWritten reports whether the profile still holds our keys. The caller has c.mu.
 func (c *Client) isAsWritten(doc []byte) (bool, error) {
-	names := []string{c.written.section}
-	if c.opts.Default && c.tryDefault(doc) == nil {
-		names = append(names, inifile.DefaultSection)
-	}
-	if released, err := c.releaseDefault(doc); err != nil || !bytes.Equal(doc, released) {
-		return false, err
-	}
 	w := c.written
-	for _, name := range names {
-		pairs, _, err := inifile.ReadManaged(doc, name)
-		isSame := pairs[inifile.ScopeKey] == w.mark && (c.opts.Form == Process ||
-			pairs["aws_secret_access_key"] == w.grant.creds.SecretAccessKey && pairs["aws_session_token"] == w.grant.creds.SessionToken)
-		if err != nil || !isSame {
-			return false, err
-		}
-	}
-	return true, nil
+	pairs, _, err := inifile.ReadManaged(doc, w.section)
+	isSame := pairs[inifile.ScopeKey] == w.mark && (c.opts.Form == Process ||
+		pairs["aws_secret_access_key"] == w.grant.creds.SecretAccessKey && pairs["aws_session_token"] == w.grant.creds.SessionToken)
+	return isSame && err == nil, err
 }
 
 // watch writes the profile again when another program has overwritten it.
@@ -322,35 +303,15 @@ func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
 		return true, nil
 	}
 	c.latest.Store(nil)
-	var defaultErr error // does not keep the profile
 	remove := func(doc []byte) ([]byte, error) {
-		section := c.written.section
-		pairs, exists, err := inifile.ReadManaged(doc, section)
+		pairs, exists, err := inifile.ReadManaged(doc, c.written.section)
 		isOurs = !exists || c.owns(pairs)
-		if err != nil {
-			return nil, err
+		if err != nil || !isOurs {
+			return doc, err
 		}
-		if c.opts.Default {
-			var copied map[string]string
-			copied, _, defaultErr = inifile.ReadManaged(doc, inifile.DefaultSection)
-			if c.isOfScope(copied) {
-				doc, err = inifile.Delete(doc, inifile.DefaultSection)
-			} else {
-				doc, err = c.releaseDefault(doc)
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-		switch {
-		case !exists || !isOurs:
-			return doc, nil
-		case defaultErr != nil:
-			return inifile.Delete(doc, section)
-		}
-		return c.deleteSection(doc, section, pairs)
+		return inifile.Delete(doc, c.written.section)
 	}
-	err = errors.Join(c.erase(ctx, remove, remove), defaultErr)
+	err = c.erase(ctx, remove, remove)
 	if err = errors.Join(err, c.drop(err == nil)); err != nil {
 		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
 	}

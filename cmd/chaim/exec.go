@@ -21,7 +21,6 @@ type lending struct {
 	request
 	alias     string
 	terrible  bool
-	isDefault bool
 	asProcess bool
 	asEnv     bool
 	asServer  bool
@@ -71,12 +70,11 @@ What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes 
 	f := cmd.Flags()
 	f.StringVarP(&l.alias, "alias", "a", "", "`NAME` of the profile (default tempname, or with a random suffix while that is taken)")
 	f.BoolVarP(&l.terrible, "terrible", "T", false, "also write aws_security_token, for old Ansible and Terraform")
-	f.BoolVarP(&l.isDefault, "default", "D", false, "also lend the keys to programs that name no profile, as [default]")
 	f.BoolVar(&l.asProcess, "process", false, "give the profile a credential_process, for programs that outlive a set of keys")
 	f.BoolVar(&l.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
 	f.BoolVar(&l.asServer, "serve", false, "give CMD the address of a server on this machine that has fresh keys, without a profile")
 	cmd.MarkFlagsMutuallyExclusive("env", "process", "serve")
-	for _, ofProfile := range []string{"alias", "default", "terrible"} {
+	for _, ofProfile := range []string{"alias", "terrible"} {
 		cmd.MarkFlagsMutuallyExclusive("env", ofProfile)
 		cmd.MarkFlagsMutuallyExclusive("serve", ofProfile)
 	}
@@ -102,7 +100,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 		return err
 	}
 	opts := l.options(account)
-	opts.TempName, opts.Terrible, opts.Default = l.alias, l.terrible, l.isDefault
+	opts.TempName, opts.Terrible = l.alias, l.terrible
 	if l.asProcess {
 		opts.Form = chaim.Process
 	}

@@ -17,7 +17,7 @@ import (
 // TestKilledChaim leaves a program and a profile behind.
 func TestKilledChaim(t *testing.T) {
 	srv := chaimtest.NewServer(t)
-	for _, form := range []string{"--default", "--process"} {
+	for _, form := range []string{"--terrible", "--process"} {
 		t.Run(form, func(t *testing.T) {
 			repeat(t, rounds, func(t *testing.T, _ int) {
 				home := newHome(t)

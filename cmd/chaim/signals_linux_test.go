@@ -109,7 +109,7 @@ func TestSignalBeforeTheProgram(t *testing.T) {
 		<-req.Context().Done()
 	})
 	for s := range signalNames {
-		for _, form := range []string{"--env", "--process", "--default"} {
+		for _, form := range []string{"--env", "--process", "--terrible"} {
 			r := begin(t, lend(srv, newHome(t), "echo began", form))
 			<-asked
 			r.send(t, s)

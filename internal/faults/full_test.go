@@ -62,7 +62,6 @@ func TestFullDiskAtTheEndOfAScope(t *testing.T) {
 	for name, setUp := range map[string]func(*chaim.Options){
 		"keys":     func(*chaim.Options) {},
 		"terrible": func(o *chaim.Options) { o.Terrible = true },
-		"default":  func(o *chaim.Options) { o.Default = true },
 		"process":  func(o *chaim.Options) { o.Form = chaim.Process },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,8 +128,9 @@ func TestFullDiskWithoutAProfile(t *testing.T) {
 			t.Run(mode+" "+name, func(t *testing.T) {
 				f := smallDisk(t)
 				opts := options(f.dir, chaim.Keys)
-				opts.TempName, opts.Default = "dev", true
+				opts.TempName = "dev"
 				setUp(&opts)
+				opts.Default = opts.Keep
 				c, err := chaim.New(opts)
 				require.NoError(t, err)
 				_, err = c.RequestKeys(t.Context())

@@ -2,7 +2,6 @@ package inifile
 
 import (
 	"bytes"
-	"cmp"
 	"iter"
 )
 
@@ -39,14 +38,12 @@ func blank(doc, after []byte) []byte {
 	return out
 }
 
-// secrets yields where in doc the secrets are that chaim may have written, those put aside too, with what tells one from
-// another.
+// secrets yields where in doc the secrets are that chaim may have written, with what tells one from another.
 func secrets(doc []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, s := range Scan(doc) {
 			for l := range s.Lines(doc) {
-				aside := l.asideKey()
-				if !secretKeys[cmp.Or(aside, l.Key)] || l.kind != ownLine && aside == "" {
+				if !secretKeys[l.Key] || l.kind != ownLine {
 					continue
 				}
 				value := bytes.TrimSpace(l.text[bytes.IndexAny(l.text, "=:")+1:])

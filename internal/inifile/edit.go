@@ -54,9 +54,6 @@ func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
 			return nil, s.refusal(doc, "has "+l.Key+", which SDKs use in place of its keys: remove it")
 		}
 	}
-	if name == DefaultSection {
-		return s.rewriteDefault(doc, lines, pairs)
-	}
 	return s.rewrite(doc, lines, pairs), nil
 }
 
@@ -219,13 +216,12 @@ func Delete(doc []byte, name string) ([]byte, error) {
 	}
 	var kept []byte
 	var notes string
-	isForeign, hadScope := false, false
+	isForeign := false
 	for l := range s.Lines(doc) {
 		switch {
 		case l.kind == ownLine && l.Key == ScopeKey:
 			_, note := cutNote(l.Value)
 			notes += note
-			hadScope = true
 		case l.kind == ownLine:
 		default:
 			if name == DefaultSection && l.asideKey() != "" {
@@ -236,14 +232,9 @@ func Delete(doc []byte, name string) ([]byte, error) {
 		}
 	}
 	before, after := doc[:s.start], append(kept, doc[s.end:]...)
-	stood := name == DefaultSection && strings.Contains(notes, hadHeader)
-	if stood || isForeign || name == DefaultSection && !hadScope {
+	if isForeign || name == DefaultSection {
 		header, _ := cutLine(doc[s.start:s.end])
-		out := bytes.Join([][]byte{before, header, after}, nil)
-		if stood {
-			out = endLike(out, doc)
-		}
-		return out, nil
+		return bytes.Join([][]byte{before, header, after}, nil), nil
 	}
 	hasEnded := strings.Contains(notes, endedLine)
 	if hasEnded {
@@ -260,7 +251,7 @@ func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 		return doc, true
 	}
 	s := found[0]
-	if pairs := s.Managed(doc); pairs[MarkerKey] == "" && s.Name() != DefaultSection || pairs[ScopeKey] == "" {
+	if pairs := s.Managed(doc); pairs[MarkerKey] == "" || pairs[ScopeKey] == "" {
 		return doc, true
 	}
 	header, _ := cutLine(doc[s.start:s.end])
@@ -294,14 +285,6 @@ func trimSeparator(before, after []byte, hasEnded bool) []byte {
 
 // isEnded reports whether the last line of text is complete.
 func isEnded(text []byte) bool { return bytes.HasSuffix(text, []byte("\n")) }
-
-// endLike takes the last line ending away from text if model has none.
-func endLike(text, model []byte) []byte {
-	if isEnded(text) && !isEnded(model) {
-		return cutLineEnding(text)
-	}
-	return text
-}
 
 func cutLineEnding(text []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))

@@ -73,7 +73,7 @@ var utf8BOM = []byte("\xef\xbb\xbf")
 // What may follow the scope's id in a section.
 const (
 	endedLine = "+" // an incomplete last line of the file was ended above it
-	hadHeader = "." // [default] stood there before the scope's lines did
+	hadHeader = "." // of earlier versions: [default] stood there before the scope's lines did
 )
 
 // cutNote splits what follows it off a scope's id.

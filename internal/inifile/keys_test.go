@@ -30,7 +30,7 @@ func TestSetKeys(t *testing.T) {
 		{"owned and not given", "[default]\nstage = prod\nmine = x\nUserName = me\n", "[default]\n" + settingBody + "mine = x\n"},
 		{"below the last owned line", "[default]\nmine = x\nregion = old\n# c\nyours = y\n", "[default]\nmine = x\nregion = us-east-1\napi = 8xx\nusertoken = t=1\n# c\nyours = y\n"},
 		{"nested settings", "[default]\ns3 =\n  region = x\n  stage = y", "[default]\n" + settingBody + "s3 =\n  region = x\n  stage = y"},
-		{"copy of a scope", "[default]\n" + stood + "chaim_was_section = old\n", "[default]\n" + settingBody + stood + "chaim_was_section = old\n"},
+		{"copy of a scope of an earlier version", "[default]\n" + stood + "chaim_was_section = old\n", "[default]\n" + settingBody + stood + "chaim_was_section = old\n"},
 		{"role and lines without a key", "[default]\nrole_arn = r\njunk\n= x\n[DEFAULT]\nrole_arn = r\n", "[default]\n" + settingBody + "role_arn = r\njunk\n= x\n[DEFAULT]\nrole_arn = r\n"},
 		{"other sections", "[a]\napi = x\n[default]\n[b]\nstage = y\n", "[a]\napi = x\n[default]\n" + settingBody + "[b]\nstage = y\n"},
 	} {

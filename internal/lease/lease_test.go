@@ -14,19 +14,13 @@ import (
 
 const deadID = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// writeCopy writes doc with a copy of a scope's keys in [default].
-func writeCopy(t *testing.T, path, doc string, scopes Files) {
+// writeCopy writes what a scope of an earlier version left that had a copy of its keys in [default], above rest.
+func writeCopy(t *testing.T, path, rest string, scopes Files) {
 	t.Helper()
 	const key = "ASIAEXAMPLE000000001"
 	mark := New(deadID, scopes.Folder, map[string]string{"aws_access_key_id": key}).String()
-	text, err := inifile.Set([]byte(doc), inifile.DefaultSection, []inifile.Pair{
-		{Key: "aws_access_key_id", Value: key},
-		{Key: "aws_secret_access_key", Value: "secret"},
-		{Key: inifile.SectionKey, Value: "dev"},
-		{Key: inifile.ScopeKey, Value: mark},
-	})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, text, 0o600))
+	text := "[default]\naws_access_key_id = " + key + "\naws_secret_access_key = secret\nsection = dev\nchaim_scope = " + mark + ".\n" + rest
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func sweepFile(t *testing.T, path string) []Swept {
@@ -39,19 +33,18 @@ func sweepFile(t *testing.T, path string) []Swept {
 	return swept
 }
 
-// TestSweepDefault has a scope die that had a copy of its keys in [default].
+// TestSweepDefault has a scope of an earlier version die, which had a copy of its keys in [default].
 func TestSweepDefault(t *testing.T) {
-	for name, doc := range map[string]string{
-		"missing":                    "[a]\nk = v\n",
-		"settings":                   "[default]\napi = 8xx\nregion = us-east-1\nusername = me\nusertoken = t=1\n",
-		"account that was set there": "[default]\r\nregion = us-east-1\r\nsection=old\r\naws_access_key_id = OLD\r\nexpires = 1",
-		"only a header":              "[a]\n[default]",
+	for name, tt := range map[string]struct{ rest, want string }{
+		"alone":                      {"", "[default]\n"},
+		"settings":                   {"api = 8xx\nregion = us-east-1\n[a]\nk = v", "[default]\napi = 8xx\nregion = us-east-1\n[a]\nk = v"},
+		"account that was set there": {"region = r\nchaim_was_section=old\nchaim_was_aws_access_key_id = OLD\nchaim_was_expires = 1", "[default]\nregion = r\nsection=old\naws_access_key_id = OLD\nexpires = 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "credentials")
 			scopes, err := Beside(path)
 			require.NoError(t, err)
-			writeCopy(t, path, doc, scopes)
+			writeCopy(t, path, tt.rest, scopes)
 			lock, err := scopes.Take(deadID)
 			require.NoError(t, err)
 			during := readFile(t, path)
@@ -62,7 +55,7 @@ func TestSweepDefault(t *testing.T) {
 			require.NoError(t, lock.Close())
 			want := []Swept{{path, inifile.DefaultSection}, {Path: scopes.Path(deadID, Extension)}}
 			assert.ElementsMatch(t, want, sweepFile(t, path))
-			assert.Equal(t, doc, string(readFile(t, path)))
+			assert.Equal(t, tt.want, string(readFile(t, path)))
 			assert.Empty(t, sweepFile(t, path))
 		})
 	}
