@@ -45,7 +45,7 @@ type Profile struct {
 	Account  string        // full name or 12-digit id
 	Role     string        // as asked for
 	Region   string        // of AWS
-	Expires  time.Time     // zero where the section has no time in Unix seconds
+	Expires  time.Time     // zero where the section does not tell
 	Duration time.Duration // as asked for; zero where the section does not tell
 	Form     ProfileForm   // what it holds
 	Default  bool          // it is the default account that the section [default] names
@@ -98,30 +98,14 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 			Static:  isLongLived(pairs["aws_access_key_id"]),
 		}
 		p.Dead = hasScope && !p.Live
-		if unix, ok := humantime.UnixSeconds(pairs["expires"]); ok {
-			p.Expires = time.Unix(unix, 0)
-		}
-		p.Duration, _ = parseDuration(pairs["duration"])
+		p.Expires, _ = humantime.Instant(pairs["expires"])
+		p.Duration, _ = humantime.Lifetime(pairs["duration"])
 		if pairs[inifile.ProcessKey] != "" && pairs["aws_access_key_id"] == "" {
 			p.Form = Process
 		}
 		profiles = append(profiles, p)
 	}
 	return profiles, nil
-}
-
-// parseDuration reads what durationText wrote, and the same in seconds.
-func parseDuration(text string) (time.Duration, bool) {
-	n, err := strconv.Atoi(text)
-	switch {
-	case err != nil:
-		return 0, false
-	case 1 <= n && n <= 12:
-		return time.Duration(n) * time.Hour, true
-	case int(minDuration/time.Second) <= n && n <= int(maxDuration/time.Second):
-		return time.Duration(n) * time.Second, true
-	}
-	return 0, false
 }
 
 // DisplayMyList writes [Client.MyAccountList] to w as a table for people, in one call and in the local time zone. Each

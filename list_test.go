@@ -152,7 +152,7 @@ func TestListWithExpiresOfAnotherTool(t *testing.T) {
 			percent           int
 			shows             string
 		}{
-			{expires: "2036-07-01T12:00:00+00:00", duration: "1", length: time.Hour, shows: "unknown"},
+			{expires: "2000-01-02T12:43:00.5+00:00", duration: "1", left: 43 * time.Minute, length: time.Hour, percent: 71, shows: "in 43 minutes at 12:43:00 [71%]"},
 			{expires: "2036-07-01 12:00:00", shows: "unknown"},
 			{expires: "soon", duration: "an hour", shows: "unknown"},
 			{expires: "\x1b[2J", duration: "\x00", shows: "unknown"},
@@ -162,6 +162,9 @@ func TestListWithExpiresOfAnotherTool(t *testing.T) {
 			{expires: "NaN", duration: "NaN", shows: "unknown"},
 			{expires: "99999999999999999999", duration: "99999999999999999999", shows: "unknown"},
 			{expires: "1", duration: "1", length: time.Hour, shows: "has expired"},
+			{expires: "946728000001", duration: "99999", shows: "has expired"},
+			{expires: "{+2580}000", duration: "1", left: 43 * time.Minute, length: time.Hour, percent: 71, shows: "in 43 minutes at 12:43:00 [71%]"},
+			{expires: "2000-01-02T13:43:00+01:00", duration: "36028797018967568", left: 43 * time.Minute, shows: "in 43 minutes at 12:43:00"},
 			{expires: "{+0}", duration: "12", length: 12 * time.Hour, shows: "has expired"},
 			{expires: "{+1}", duration: "1", left: time.Second, length: time.Hour, shows: "in 1 second at 12:00:01 [0%]"},
 			{expires: "{+2580}", duration: "1", left: 43 * time.Minute, length: time.Hour, percent: 71, shows: "in 43 minutes at 12:43:00 [71%]"},

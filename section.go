@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
@@ -149,7 +150,7 @@ func (c *Client) requestFor(ctx context.Context, pairs map[string]string) (*gran
 		Account: pairs[inifile.MarkerKey], Role: pairs["role"], Region: pairs["region"], Terrible: pairs["aws_security_token"] != "",
 		Settings: c.opts.Settings, Dir: c.opts.Dir, AllowInsecure: c.opts.AllowInsecure, HTTPClient: c.opts.HTTPClient, Logger: c.opts.Logger,
 	}
-	opts.Duration, _ = parseDuration(pairs["duration"])
+	opts.Duration, _ = humantime.Lifetime(pairs["duration"])
 	if pairs[inifile.ProcessKey] != "" {
 		opts.Form = Process
 	}

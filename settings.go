@@ -98,8 +98,8 @@ func settingsFromPairs(pairs map[string]string) (s Settings, rest map[string]str
 		*f.field(&s) = pairs[f.key]
 		delete(rest, f.key)
 	}
-	if unix, ok := humantime.UnixSeconds(pairs[tokenExpiresKey]); ok {
-		s.TokenExpires = time.Unix(unix, 0)
+	if end, isTime := humantime.Instant(pairs[tokenExpiresKey]); isTime {
+		s.TokenExpires = end
 		delete(rest, tokenExpiresKey)
 	}
 	return s, rest

@@ -84,9 +84,7 @@ func gatewaySettings(f awsFiles) (s *chaim.Settings, where string) {
 		Username: pairs["username"], UserToken: pairs["usertoken"],
 		SlackID: pairs["slackid"], WorkspaceID: pairs["workspaceid"],
 	}
-	if unix, isTime := humantime.UnixSeconds(pairs["tokenexpires"]); isTime {
-		s.TokenExpires = time.Unix(unix, 0)
-	}
+	s.TokenExpires, _ = humantime.Instant(pairs["tokenexpires"])
 	return s, "section [default] of " + f.path
 }
 

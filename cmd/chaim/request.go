@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
 )
 
 // request is what credentials are asked for, as flags say it.
@@ -101,14 +101,11 @@ var _ pflag.Value = (*duration)(nil)
 // Set reads what gateways and STS take: hours, seconds, or a time with units.
 func (d *duration) Set(text string) error {
 	text = strings.TrimSpace(text)
-	value, err := time.ParseDuration(text)
-	if n, isNumber := strconv.Atoi(text); isNumber == nil {
-		value, err = time.Duration(n)*time.Second, nil
-		if n >= 1 && n <= 12 {
-			value = time.Duration(n) * time.Hour
-		}
+	value, isNumber := humantime.Lifetime(text)
+	if !isNumber {
+		value, _ = time.ParseDuration(text) // zero for what is none
 	}
-	if err != nil || value < 15*time.Minute || value > 12*time.Hour || value%time.Second != 0 {
+	if value < 15*time.Minute || value > 12*time.Hour || value%time.Second != 0 {
 		return fmt.Errorf("%q is not between 15 minutes and 12 hours, such as 1h30m, 2 (hours) or 5400 (seconds)", text)
 	}
 	*d = duration(value)

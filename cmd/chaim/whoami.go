@@ -105,8 +105,8 @@ func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 		who.User = os.Getenv("CHAIM_USER") // without it the settings are not those of the environment
 		if who.User == "" {
 			who.User = section.Value("username")
-			if unix, isKnown := humantime.UnixSeconds(section.Value("tokenexpires")); isKnown {
-				who.TokenExpires = time.Unix(unix, 0).UTC()
+			if end, isKnown := humantime.Instant(section.Value("tokenexpires")); isKnown {
+				who.TokenExpires = end.UTC()
 			}
 		}
 		if who.DefaultAccount, err = c.DefaultAccount(ctx); errors.Is(err, chaim.ErrNotConfigured) {

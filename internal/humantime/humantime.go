@@ -1,4 +1,4 @@
-// Package humantime says in words when something ends.
+// Package humantime says in words when something ends, and reads the forms in which files and gateways write times.
 package humantime
 
 import (
@@ -52,9 +52,10 @@ func words(ms int64) string {
 	return fmt.Sprintf("%d %ss", n, name)
 }
 
+const maxUnix = 253402300799 // the end of the year 9999
+
 // UnixSeconds accepts the forms in which gateways send a time, between 1970 and the year 9999.
 func UnixSeconds(v any) (int64, bool) {
-	const maxUnix = 253402300799
 	var seconds float64
 	switch v := v.(type) {
 	case int64:
@@ -66,6 +67,42 @@ func UnixSeconds(v any) (int64, bool) {
 	}
 	if seconds >= 1 && seconds <= maxUnix {
 		return int64(seconds), true
+	}
+	return 0, false
+}
+
+// isoLayouts are forms of ISO 8601, with or without a fraction of a second. A time without a zone tells no instant.
+var isoLayouts = []string{
+	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700",
+}
+
+// Instant reads a time as tools write it into files: Unix seconds, with a fraction or not, milliseconds, or ISO 8601 with
+// a zone. Fractions of a second are left out. What is none of these, or not between 1970 and the year 9999, is no time.
+func Instant(text string) (time.Time, bool) {
+	if unix, isSeconds := UnixSeconds(text); isSeconds {
+		return time.Unix(unix, 0), true
+	}
+	if ms, err := strconv.ParseFloat(text, 64); err == nil && ms > maxUnix && ms <= maxUnix*1000 {
+		return time.Unix(int64(ms/1000), 0), true
+	}
+	for _, layout := range isoLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return time.Unix(t.Unix(), 0), t.Unix() > 0
+		}
+	}
+	return time.Time{}, false
+}
+
+// Lifetime reads how long keys are valid as gateways take it: 1 to 12 are hours, 900 to 43200 are seconds.
+func Lifetime(text string) (time.Duration, bool) {
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		return 0, false
+	case 1 <= n && n <= 12:
+		return time.Duration(n) * time.Hour, true
+	case 900 <= n && n <= 43200:
+		return time.Duration(n) * time.Second, true
 	}
 	return 0, false
 }

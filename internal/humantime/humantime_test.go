@@ -64,3 +64,47 @@ func TestUntilSpeaksInTheZoneOfNow(t *testing.T) {
 	assert.Equal(t, "in 15 minutes on 2026-03-29 at 00:05:00", Until(end.Add(10*time.Minute), now))
 	assert.Equal(t, "in 15 minutes at 22:05:00", Until(end.Add(10*time.Minute), now.UTC()))
 }
+
+func TestInstant(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1536139015":                1536139015,
+		"1536139015.99":             1536139015,
+		"1.536139015e9":             1536139015,
+		"253402300799":              253402300799,
+		"1536139015123":             1536139015,
+		"1536139015123.5":           1536139015,
+		"2018-09-05T09:16:55Z":      1536139015,
+		"2018-09-05T09:16:55.9Z":    1536139015,
+		"2018-09-05T11:16:55+02:00": 1536139015,
+		"2018-09-05T11:16:55+0200":  1536139015,
+		"2018-09-05 09:16:55+00:00": 1536139015,
+	} {
+		got, isTime := Instant(text)
+		assert.True(t, isTime, text)
+		assert.Equal(t, time.Unix(want, 0), got, text)
+	}
+	for _, text := range []string{
+		"", " ", "0", "-1", "-1536139015123", "NaN", "Inf", "1e400", "99999999999999999999", "9223372036854775807", "notset",
+		"2018-09-05T09:16:55", "2018-09-05 09:16:55", "2018-09-05", "1969-12-31T23:59:59Z", "2018-13-05T09:16:55Z",
+	} {
+		_, isTime := Instant(text)
+		assert.False(t, isTime, text)
+	}
+}
+
+func TestLifetime(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"1": time.Hour, "12": 12 * time.Hour, "900": 15 * time.Minute, "5400": 90 * time.Minute, "43200": 12 * time.Hour,
+	} {
+		got, isLifetime := Lifetime(text)
+		assert.True(t, isLifetime, text)
+		assert.Equal(t, want, got, text)
+	}
+	for _, text := range []string{
+		"", "0", "-1", "13", "899", "43201", "99999", "3600.0", "1h",
+		"36028797018967568", "36028797018963968", "18446744073709551617", "9223372036854775807", "-9223372036854775808",
+	} {
+		_, isLifetime := Lifetime(text)
+		assert.False(t, isLifetime, text)
+	}
+}

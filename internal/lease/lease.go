@@ -328,6 +328,6 @@ func (f Files) remains(doc []byte, withTemps bool) remains {
 
 // hasExpired reports whether the keys of a section are known to be past their end.
 func hasExpired(pairs map[string]string) bool {
-	unix, ok := humantime.UnixSeconds(pairs["expires"])
-	return ok && !time.Now().Before(time.Unix(unix, 0))
+	end, isKnown := humantime.Instant(pairs["expires"])
+	return isKnown && !time.Now().Before(end)
 }
