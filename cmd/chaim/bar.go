@@ -91,7 +91,7 @@ func (d drawing) paint(c cell) string {
 }
 
 // canDraw reports whether a person sees what is written there, and escape sequences move the cursor.
-func canDraw(f *os.File) bool { return isTerminal(f) && takesEscapes(f) }
+func canDraw(f descriptor) bool { return isTerminal(f) && takesEscapes(f) }
 
 // hasColors reports whether what is written there may have colors: https://no-color.org.
-func hasColors(f *os.File) bool { return os.Getenv("NO_COLOR") == "" && canDraw(f) }
+func hasColors(f descriptor) bool { return os.Getenv("NO_COLOR") == "" && canDraw(f) }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-func takesEscapes(*os.File) bool { return cmp.Or(os.Getenv("TERM"), "dumb") != "dumb" }
+func takesEscapes(descriptor) bool { return cmp.Or(os.Getenv("TERM"), "dumb") != "dumb" }
 
 // speaksUTF8 reports whether a terminal shows characters outside ASCII, by the locale for characters:
 // https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html

@@ -8,7 +8,7 @@ import (
 
 // takesEscapes asks the console to obey them, which it does not do by itself.
 // https://learn.microsoft.com/windows/console/console-virtual-terminal-sequences
-func takesEscapes(f *os.File) bool {
+func takesEscapes(f descriptor) bool {
 	var mode uint32
 	console := windows.Handle(f.Fd())
 	return os.Getenv("TERM") != "dumb" && windows.GetConsoleMode(console, &mode) == nil &&

@@ -112,7 +112,7 @@ func (a *app) tell(ctx context.Context, env []string, lines []storyLine) error {
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = storyPatience
-		cmd.Stdout, cmd.Stderr, cmd.Env = a.out, a.err, env
+		cmd.Stdout, cmd.Stderr, cmd.Env = a.out.file, a.err.file, env
 		err := cmd.Run()
 		switch {
 		case ctx.Err() != nil:

@@ -24,7 +24,7 @@ func talking(t *testing.T) (a *app, text func() string) {
 	out, err := os.Create(path)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, out.Close()) })
-	return &app{in: os.Stdin, out: out, err: out}, func() string {
+	return &app{in: os.Stdin, out: newOutlet(out), err: newOutlet(out)}, func() string {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		return string(b)

@@ -54,7 +54,7 @@ func (e *eachRun) progress(p chaim.EachProgress) {
 		r := cmp.Or(e.results[p.Account], &result{})
 		delete(e.results, p.Account)
 		e.mu.Unlock()
-		_, _ = e.screen.sink(e.app.out).Write(r.json(p.Account, p.Err)) // which ends it all where it fails
+		_, _ = e.screen.sink(e.app.out.file).Write(r.json(p.Account, p.Err)) // which ends it all where it fails
 	}
 }
 
@@ -104,8 +104,8 @@ func (e *eachRun) connect(cmd *exec.Cmd, account chaim.Account, r *result) (fini
 		return connectFiles(cmd, e.dir, fileName(account))
 	}
 	prefix := []byte(e.labels[account] + " | ")
-	stdout := &lineWriter{w: e.screen.sink(e.app.out), prefix: prefix}
-	stderr := &lineWriter{w: e.screen.sink(e.app.err), prefix: prefix}
+	stdout := &lineWriter{w: e.screen.sink(e.app.out.file), prefix: prefix}
+	stderr := &lineWriter{w: e.screen.sink(e.app.err.file), prefix: prefix}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return func() error { return errors.Join(stdout.flush(), stderr.flush()) }, nil
 }

@@ -125,7 +125,7 @@ func (a *app) command(program []string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(path, program[1:]...)
 	cmd.Args[0] = program[0]
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out.file, a.err.file
 	return cmd, nil
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -67,8 +66,6 @@ type outputError struct{ err error }
 
 func (e outputError) Error() string { return "chaim: writing the output: " + e.err.Error() }
 func (e outputError) Unwrap() error { return e.err }
-
-var errGivenUp = errors.New("chaim: nobody has read the output")
 
 // screen is what all accounts write to, one at a time.
 type screen struct {

@@ -169,7 +169,7 @@ func TestRenewSeveralAtATime(t *testing.T) {
 			}
 			return chaim.AwsCreds{Expires: time.Now().Add(time.Hour)}, nil
 		}
-		err = (&app{out: out}).renew(t.Context(), nil, names, false, get)
+		err = (&app{out: newOutlet(out)}).renew(t.Context(), nil, names, false, get)
 		assert.Equal(t, exitDenied, exitCode(err))
 		assert.Equal(t, 3*time.Second, time.Since(start))
 		assert.Equal(t, renewals, most)

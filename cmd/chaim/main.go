@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,14 +24,14 @@ import (
 )
 
 func main() {
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, log: slog.New(slog.DiscardHandler)}
+	a := &app{in: os.Stdin, out: newOutlet(os.Stdout), err: newOutlet(os.Stderr), log: slog.New(slog.DiscardHandler)}
 	os.Exit(a.run(os.Args[1:]))
 }
 
 // app is one run of the command.
 type app struct {
 	in       *os.File
-	out, err *os.File // data, talk
+	out, err *outlet // data, talk
 	signals  *relay
 
 	isRunning bool // flags and arguments have been found right
@@ -52,7 +53,7 @@ func (a *app) run(args []string) int {
 	}
 	ctx, signals := relaySignals(context.Background())
 	defer signals.close()
-	a.signals = signals
+	a.signals, a.out.over = signals, ctx
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -179,12 +180,12 @@ func (a *app) openLog() error {
 		a.log = slog.New(talk)
 		return nil
 	}
-	file, err := os.OpenFile(a.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(a.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // a FIFO without a reader fails
 	if err != nil {
 		return fmt.Errorf("chaim: log file: %w", err)
 	}
 	a.closeLog = file.Close
-	a.log = slog.New(slog.NewMultiHandler(talk, a.handler(file, levels[min(n+1, len(levels)-1)], false)))
+	a.log = slog.New(slog.NewMultiHandler(talk, a.handler(newOutlet(file), levels[min(n+1, len(levels)-1)], false)))
 	return nil
 }
 
@@ -209,8 +210,11 @@ func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.err, "chaim: "+format+"\n", args...)
 }
 
+// descriptor is an open file.
+type descriptor interface{ Fd() uintptr }
+
 // isTerminal reports whether a person reads or writes there.
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+func isTerminal(f descriptor) bool { return term.IsTerminal(int(f.Fd())) }
 
 // withClient runs fn with a client that is closed afterwards. An empty account makes one for what there is already.
 func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err error) {

@@ -35,7 +35,7 @@ func isEchoing(t *testing.T, f *os.File) bool {
 func asking(t *testing.T, ctx context.Context) (user, program *os.File, answer func() (string, error)) {
 	t.Helper()
 	user, program = terminal(t)
-	a := &app{in: program, err: program}
+	a := &app{in: program, err: newOutlet(program)}
 	var text string
 	var err error
 	done := make(chan struct{})

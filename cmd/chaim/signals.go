@@ -61,6 +61,13 @@ func relaySignals(ctx context.Context) (context.Context, *relay) {
 }
 
 func (r *relay) take(s os.Signal) {
+	if err := r.pass(s); err != nil {
+		r.log.Warn("chaim: cannot pass on a signal to the program", "signal", s.String(), "error", err)
+	}
+}
+
+// pass gives a signal to the program or, where there is none, ends the context.
+func (r *relay) pass(s os.Signal) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -70,10 +77,11 @@ func (r *relay) take(s os.Signal) {
 		r.end(signalError{s})
 	case isTyped(s) && isBesideUs(r.process): // programs such as Terraform take a second one for impatience
 	default:
-		if err := r.process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			r.log.Warn("chaim: cannot pass on a signal to the program", "signal", s.String(), "error", err)
+		if err := r.process.Signal(s); !errors.Is(err, os.ErrProcessDone) {
+			return err
 		}
 	}
+	return nil
 }
 
 // standForProgram has Ctrl-C end this process as it would end the program that this is about to start.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -13,10 +14,16 @@ import (
 
 const redrawInterval = time.Second
 
+// canvas is a terminal to draw on.
+type canvas interface {
+	io.Writer
+	descriptor
+}
+
 // watch draws lines on a terminal again and again, until ctx ends. Ctrl-C is how people end it, and no failure, as with
 // watch(1); other signals are one. Each drawing leaves the terminal as it was, so that nothing has to be put right at
 // the end, whatever that is.
-func watch(ctx context.Context, out *os.File, draw func() ([]string, error)) error {
+func watch(ctx context.Context, out canvas, draw func() ([]string, error)) error {
 	tick := time.NewTicker(redrawInterval)
 	defer tick.Stop()
 	drawn := 0
@@ -31,13 +38,13 @@ func watch(ctx context.Context, out *os.File, draw func() ([]string, error)) err
 		if _, height, _ := term.GetSize(int(out.Fd())); height > 0 { // which some terminals do not tell
 			lines, drawn = crop(lines, height), min(drawn, height-1)
 		}
-		if _, err := out.WriteString(redraw(lines, drawn)); err != nil {
+		if _, err := io.WriteString(out, redraw(lines, drawn)); err != nil {
 			return fmt.Errorf("chaim: %w", err)
 		}
 		drawn = len(lines)
 		select {
 		case <-ctx.Done():
-			_, _ = out.WriteString("\r" + eraseLine) // what the terminal shows of Ctrl-C
+			_, _ = io.WriteString(out, "\r"+eraseLine) // what the terminal shows of Ctrl-C
 			return endOfWatch(ctx, context.Cause(ctx))
 		case <-tick.C:
 		}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+)
+
+// readerPatience is how long chaim waits for a reader of its output when it has something better to do.
+const readerPatience = time.Second
+
+// errGivenUp is why output could not be written that was not read.
+var errGivenUp = errors.New("chaim: the output is not read")
+
+// outlet is stdout or stderr as chaim itself writes to it. A pipe that is full or a terminal that is stopped blocks a write
+// for good, but must keep chaim neither from removing keys nor from ending. So once over has ended, a Write waits for
+// readerPatience, and what is written from then on until the file takes something again is lost. An outlet may be used by
+// any number of goroutines.
+type outlet struct {
+	file *os.File
+	over context.Context
+
+	turn sync.Mutex // held while the file is written to
+
+	mu      sync.Mutex // guards what follows
+	isStuck bool
+}
+
+// newOutlet makes one that never waits longer than readerPatience.
+func newOutlet(file *os.File) *outlet {
+	over, end := context.WithCancelCause(context.Background())
+	end(errGivenUp)
+	return &outlet{file: file, over: over}
+}
+
+// Fd is the file descriptor.
+func (o *outlet) Fd() uintptr { return o.file.Fd() }
+
+// Write writes text, or returns why over has ended.
+func (o *outlet) Write(text []byte) (int, error) {
+	if o.hasGivenUp() {
+		return 0, context.Cause(o.over)
+	}
+	written := make(chan error, 1)
+	go o.write(bytes.Clone(text), written)
+	select {
+	case err := <-written:
+		return count(text, err)
+	case <-o.over.Done():
+	}
+	select {
+	case err := <-written:
+		return count(text, err)
+	case <-time.After(readerPatience):
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case err := <-written:
+		return count(text, err)
+	default:
+		o.isStuck = true
+		return 0, context.Cause(o.over)
+	}
+}
+
+func (o *outlet) hasGivenUp() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.isStuck
+}
+
+// write ends with the process at the latest.
+func (o *outlet) write(text []byte, written chan<- error) {
+	o.turn.Lock()
+	defer o.turn.Unlock()
+	_, err := o.file.Write(text)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.isStuck = false
+	written <- err
+}
+
+// count is what Write returns for a text that was written, or for an error.
+func count(text []byte, err error) (int, error) {
+	if err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
