@@ -48,7 +48,7 @@ type STS struct {
 	MFASerial string                                // serial number or ARN of the MFA device of the user whose Keys they are; needs TokenCode
 	TokenCode func(context.Context) (string, error) // asks for the device's six digits; is called for each Retrieve, so also to renew
 
-	HTTPClient *http.Client // carries the request, without following redirects and with 10 seconds for an attempt unless it has a Timeout; nil means the SDK's
+	HTTPClient *http.Client // carries the request, as [Options].HTTPClient does, with 10 seconds for an attempt unless it has a Timeout; nil means one of chaim
 	Logger     *slog.Logger // gets what is odd but no error; nil means silent
 }
 

@@ -100,7 +100,7 @@ func setUp(env *testscript.Env) error {
 //
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
 //	gateway rewrite OLD NEW [N] | latency DURATION | requests N | account ID NAME | role ALIAS NAME
-//	gateway keys ACCOUNT | signer ACCOUNT FILE | user | close
+//	gateway keys ACCOUNT | signer ACCOUNT FILE | user | twice | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gateway WHAT [ARG...]")
@@ -171,6 +171,8 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		srv.AddUser("other.user", "ca9a12e5-other")
 		ts.Setenv("CHAIM_USER", "other.user")
 		ts.Setenv("CHAIM_TOKEN", "ca9a12e5-other")
+	case "twice": // what it answers
+		sayTwice(ts, srv)
 	case "close":
 		srv.Close()
 	case "requests":

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -175,14 +174,9 @@ func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	req.Header.Set("User-Agent", userAgent)
 
 	r.sent = time.Now()
-	resp, err := g.HTTP.Do(req)
+	resp, body, err := exchange(ctx, g.HTTP, req, g.Token)
 	if err != nil {
-		return r, errtext.Wrap(networkError(ctx, err, g.Token), "asking gateway %s", g.URL)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplySize+1))
-	if err != nil {
-		return r, errtext.Wrap(networkError(ctx, err, g.Token), "asking gateway %s", g.URL)
+		return r, errtext.Wrap(err, "asking gateway %s", g.URL)
 	}
 	r.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	r.Dict, err = parseReply(resp, body, secrets)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -117,14 +116,9 @@ func (c Console) attempt(ctx context.Context, client *http.Client, keys aws.Cred
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", userAgent)
-	resp, err := client.Do(req)
+	resp, body, err := exchange(ctx, client, req, keys.SecretAccessKey, keys.SessionToken)
 	if err != nil {
-		return "", networkError(ctx, err, keys.SecretAccessKey, keys.SessionToken)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplySize+1))
-	if err != nil {
-		return "", networkError(ctx, err, keys.SecretAccessKey, keys.SessionToken)
+		return "", err
 	}
 	return c.parseToken(resp, body)
 }

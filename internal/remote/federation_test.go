@@ -87,7 +87,7 @@ func TestClientFor(t *testing.T) {
 	own, done, err := ClientFor(nil)
 	require.NoError(t, err)
 	defer done()
-	assert.IsType(t, new(http.Transport), own.Transport)
+	assert.IsType(t, new(Transport), own.Transport)
 	given := &http.Client{Timeout: 1}
 	copied, done, err := ClientFor(given)
 	require.NoError(t, err)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -27,13 +27,17 @@ const STSTimeout = 10 * time.Second
 // SDKConfig reads the SDK's configuration, without its keys if others are at hand. It touches no network. An empty region
 // means that of the SDK. Keys that were copied into [default] are lent already, and not taken to get others.
 func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, error) {
+	dialer := newDialer()
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		dialer.install(t)
+		t.DisableKeepAlives = true // each call has connections of its own, which nobody would close
+	}).WithTimeout(STSTimeout)
 	options := []func(*config.LoadOptions) error{
 		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
 		config.WithLogger(logging.Nop{}),                // or the SDK writes to the program's stderr
-		// Each call has connections of its own, which nobody would close.
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.DisableKeepAlives, t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes = true, tlsTimeout, maxHeaderSize
-		}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).WithTimeout(STSTimeout)),
+		config.WithHTTPClient(client),
+		// A container's keys come by another client, which would keep its connections.
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }),
 	}
 	if region != "" {
 		options = append(options, config.WithRegion(region))
@@ -51,6 +55,9 @@ func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, er
 	}
 	if err != nil {
 		return cfg, errtext.Wrap(Foreign(err), "reading the configuration of the AWS SDK")
+	}
+	if built, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+		dialer.tls = built.GetTransport().TLSClientConfig // trusts AWS_CA_BUNDLE, and ca_bundle of the profile
 	}
 	return cfg, nil
 }
@@ -87,8 +94,11 @@ func stsClient(base *http.Client, cfg aws.Config) *http.Client {
 	var c http.Client
 	if base != nil {
 		c = *base
+		c.Transport = unshared{base.Transport}
 	} else if sdk, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-		c.Transport = sdk.GetTransport() // trusts AWS_CA_BUNDLE
+		c.Transport = sdk.GetTransport()
+	} else {
+		c.Transport = unshared{}
 	}
 	c.Timeout = cmp.Or(c.Timeout, STSTimeout)
 	c.CheckRedirect = RefuseRedirect

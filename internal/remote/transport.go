@@ -24,16 +24,16 @@ const (
 )
 
 // NewTransport returns one with these limits, which trusts AWS_CA_BUNDLE and uses the proxy of the environment.
-func NewTransport() (*http.Transport, error) {
-	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
-		TLSHandshakeTimeout:    tlsTimeout,
-		MaxResponseHeaderBytes: maxHeaderSize,
-		IdleConnTimeout:        90 * time.Second,
-		MaxIdleConnsPerHost:    64, // as many callers may share it
-		ForceAttemptHTTP2:      true,
+func NewTransport() (*Transport, error) {
+	t := &Transport{
+		dialer: newDialer(),
+		base: &http.Transport{
+			// Networks forget connections without telling. A new one costs little where requests are seconds apart.
+			IdleConnTimeout:     5 * time.Second,
+			MaxIdleConnsPerHost: 64, // as many callers may share it
+		},
 	}
+	t.dialer.install(t.base)
 	if bundle := os.Getenv("AWS_CA_BUNDLE"); bundle != "" {
 		pem, err := os.ReadFile(bundle)
 		if err != nil {
@@ -43,7 +43,8 @@ func NewTransport() (*http.Transport, error) {
 		if !roots.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("chaim: AWS_CA_BUNDLE %s holds no PEM certificate", bundle)
 		}
-		t.TLSClientConfig = &tls.Config{RootCAs: roots}
+		t.dialer.tls = &tls.Config{RootCAs: roots}
+		t.base.TLSClientConfig = t.dialer.tls // behind a SOCKS proxy
 	}
 	return t, nil
 }
@@ -52,15 +53,11 @@ func NewTransport() (*http.Transport, error) {
 // 308 points.
 func RefuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// smallReplies cuts off replies that no STS sends. Nil stands for the default transport.
+// smallReplies cuts off replies that no STS sends.
 type smallReplies struct{ next http.RoundTripper }
 
 func (t smallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
-	next := t.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	resp, err := next.RoundTrip(req)
+	resp, err := t.next.RoundTrip(req)
 	if err == nil && resp.Body != nil {
 		resp.Body = struct {
 			io.Reader
@@ -68,6 +65,22 @@ func (t smallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
 		}{io.LimitReader(resp.Body, maxReplySize), resp.Body}
 	}
 	return resp, err
+}
+
+// exchange sends a request, once, and reads the reply, of which it may take one byte more than is allowed. Its errors are fit
+// to be shown.
+func exchange(ctx context.Context, client *http.Client, req *http.Request, secrets ...string) (*http.Response, []byte, error) {
+	resp, err := client.Do(req)
+	var body []byte
+	if err == nil {
+		defer resp.Body.Close()
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxReplySize+1))
+	}
+	if err != nil {
+		client.CloseIdleConnections() // which may be as dead: the next attempt opens one
+		return nil, nil, networkError(ctx, err, secrets...)
+	}
+	return resp, body, nil
 }
 
 // networkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
@@ -110,6 +123,7 @@ func ClientFor(given *http.Client) (client *http.Client, done func(), err error)
 	var c http.Client
 	if given != nil {
 		c, done = *given, func() {}
+		c.Transport = unshared{given.Transport}
 	} else {
 		transport, err := NewTransport()
 		if err != nil {
