@@ -345,7 +345,7 @@ func (c *Client) Environ() []string {
 		"AWS_SHARED_CREDENTIALS_FILE=" + c.file.Path,
 	}
 	for _, name := range []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ACCOUNT_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
 	} {
 		if os.Getenv(name) != "" {
 			env = append(env, name+"=")

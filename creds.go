@@ -25,6 +25,7 @@ import (
 // [atomic.Pointer]: https://pkg.go.dev/sync/atomic#Pointer
 type AwsCreds struct {
 	Region          string    // AWS region of the profile
+	AccountID       string    // 12-digit id of the account; empty where the source does not tell
 	AccessKeyID     string    // access key id; not a secret, but shown by its last four characters only
 	SecretAccessKey string    // secret access key
 	SessionToken    string    // session token
@@ -36,6 +37,7 @@ var _ aws.CredentialsProvider = AwsCreds{}
 func credsFrom(c aws.Credentials, region string) AwsCreds {
 	creds := AwsCreds{
 		Region:          region,
+		AccountID:       accountIDOf(c),
 		AccessKeyID:     c.AccessKeyID,
 		SecretAccessKey: c.SecretAccessKey,
 		SessionToken:    c.SessionToken,
@@ -46,8 +48,17 @@ func credsFrom(c aws.Credentials, region string) AwsCreds {
 	return creds
 }
 
+// accountIDOf is the account of keys; empty if what a provider says is no account id, which SDKs put into host names.
+func accountIDOf(c aws.Credentials) string {
+	if !remote.IsAccountID(c.AccountID) {
+		return ""
+	}
+	return c.AccountID
+}
+
 func (c AwsCreds) sdk() aws.Credentials {
 	return aws.Credentials{
+		AccountID:       c.AccountID,
 		AccessKeyID:     c.AccessKeyID,
 		SecretAccessKey: c.SecretAccessKey,
 		SessionToken:    c.SessionToken,
@@ -85,8 +96,8 @@ func (c AwsCreds) Expired(slack time.Duration) bool {
 }
 
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-// AWS_SESSION_TOKEN, and where they are known AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION, and an empty
-// value for what this process has of other keys. Append it to os.Environ() for an exec.Cmd; a child cannot renew keys it
+// AWS_SESSION_TOKEN, and where they are known AWS_ACCOUNT_ID, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION,
+// and an empty value for what this process has of other keys. Append it to os.Environ() for an exec.Cmd; a child cannot renew keys it
 // was given this way.
 //
 // Names: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
@@ -102,6 +113,9 @@ func (c AwsCreds) Environ() []string {
 	expires := ""
 	if !c.Expires.IsZero() {
 		expires = c.Expires.UTC().Format(time.RFC3339)
+	}
+	if c.AccountID != "" || os.Getenv("AWS_ACCOUNT_ID") != "" { // of another account
+		env = append(env, "AWS_ACCOUNT_ID="+c.AccountID)
 	}
 	if expires != "" || os.Getenv("AWS_CREDENTIAL_EXPIRATION") != "" {
 		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+expires)
@@ -120,7 +134,9 @@ func (c AwsCreds) ProcessJSON() ([]byte, error) {
 	if _, err := c.Retrieve(context.Background()); err != nil {
 		return nil, err
 	}
-	doc := processDocument{Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
+	doc := processDocument{
+		Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, AccountID: c.AccountID,
+	}
 	if !c.Expires.IsZero() {
 		doc.Expiration = c.Expires.UTC().Format(time.RFC3339)
 	}
@@ -133,6 +149,7 @@ type processDocument struct {
 	SecretAccessKey string
 	SessionToken    string `json:",omitempty"`
 	Expiration      string `json:",omitempty"`
+	AccountID       string `json:"AccountId,omitempty"`
 }
 
 // parseProcess takes over what ProcessJSON made.
@@ -152,8 +169,8 @@ func (c AwsCreds) String() string {
 	if !c.Expires.IsZero() {
 		expires = c.Expires.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("chaim.AwsCreds{Region:%q AccessKeyID:%q SecretAccessKey:%s SessionToken:%s Expires:%s}",
-		c.Region, lastFour(c.AccessKeyID), redacted(c.SecretAccessKey), redacted(c.SessionToken), expires)
+	return fmt.Sprintf("chaim.AwsCreds{Region:%q AccessKeyID:%q SecretAccessKey:%s SessionToken:%s AccountID:%q Expires:%s}",
+		c.Region, lastFour(c.AccessKeyID), redacted(c.SecretAccessKey), redacted(c.SessionToken), c.AccountID, expires)
 }
 
 // Format prints what String returns, whatever the verb: %x or %d would otherwise print the fields.

@@ -14,9 +14,13 @@ import (
 
 func TestAwsCreds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		creds := chaim.AwsCreds{Region: "eu-west-1", AccessKeyID: "ASIA", SecretAccessKey: "s", SessionToken: "t", Expires: time.Now().Add(time.Hour)}
+		creds := chaim.AwsCreds{
+			Region: "eu-west-1", AccountID: "111111111111", AccessKeyID: "ASIA", SecretAccessKey: "s", SessionToken: "t",
+			Expires: time.Now().Add(time.Hour),
+		}
 		got, err := creds.Retrieve(t.Context())
 		require.NoError(t, err)
+		assert.Equal(t, "111111111111", got.AccountID)
 		assert.Equal(t, "s", got.SecretAccessKey)
 		assert.True(t, got.CanExpire)
 		assert.False(t, creds.Expired(time.Hour-time.Second))
@@ -24,7 +28,7 @@ func TestAwsCreds(t *testing.T) {
 
 		assert.Equal(t, []string{
 			"AWS_ACCESS_KEY_ID=ASIA", "AWS_SECRET_ACCESS_KEY=s", "AWS_SESSION_TOKEN=t", "AWS_REGION=eu-west-1",
-			"AWS_DEFAULT_REGION=eu-west-1", "AWS_CREDENTIAL_EXPIRATION=2000-01-01T01:00:00Z",
+			"AWS_DEFAULT_REGION=eu-west-1", "AWS_ACCOUNT_ID=111111111111", "AWS_CREDENTIAL_EXPIRATION=2000-01-01T01:00:00Z",
 		}, creds.Environ())
 
 		doc, err := creds.ProcessJSON()
@@ -33,6 +37,7 @@ func TestAwsCreds(t *testing.T) {
 		require.NoError(t, json.Unmarshal(doc, &fields))
 		assert.Equal(t, map[string]any{
 			"Version": 1.0, "AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": "2000-01-01T01:00:00Z",
+			"AccountId": "111111111111",
 		}, fields)
 
 		<-time.After(time.Hour)

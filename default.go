@@ -119,7 +119,7 @@ func copyOf(name string, pairs []inifile.Pair) (copied []inifile.Pair) {
 	for _, p := range pairs {
 		values[p.Key] = p.Value
 		switch p.Key {
-		case "expstr", "duration", "gui_url", "role", "region": // of which the last is the gateway's there
+		case "expstr", "duration", "gui_url", "role", inifile.IDKey, "region": // of which the last is the gateway's there
 		case inifile.MarkerKey:
 			copied = append(copied, inifile.Pair{Key: inifile.SectionKey, Value: p.Value}, inifile.Pair{Key: inifile.AliasKey, Value: name})
 		default:

@@ -46,6 +46,7 @@ func ExampleClient_ParkAccount() {
 	// duration = 1
 	// role = rro
 	// accountname = sredev
+	// accountid = 111111111111
 	// region = eu-west-1
 	// <nil>
 }

@@ -272,7 +272,7 @@ func ExampleAwsCreds() {
 		Expires:         time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC),
 	}
 	fmt.Println(creds)
-	// Output: chaim.AwsCreds{Region:"eu-west-1" AccessKeyID:"...MPLE" SecretAccessKey:[secret] SessionToken:none Expires:2030-01-01T12:00:00Z}
+	// Output: chaim.AwsCreds{Region:"eu-west-1" AccessKeyID:"...MPLE" SecretAccessKey:[secret] SessionToken:none AccountID:"" Expires:2030-01-01T12:00:00Z}
 }
 
 func ExampleNewMonitor() {

@@ -41,13 +41,14 @@ func (g *gateway) keys(ctx context.Context, account, role string, d time.Duratio
 
 // grantOf is what a gateway gave to whoever asked for an account.
 func grantOf(keys remote.GatewayKeys, account string) grant {
+	creds := credsFrom(keys.Creds, "")
+	if creds.AccountID == "" && remote.IsAccountID(account) { // a reply that names another one is refused
+		creds.AccountID = account
+	}
 	if checkAccount(keys.Account) == nil {
 		account = keys.Account
 	}
-	return grant{
-		creds: credsFrom(keys.Creds, ""), account: account, accountID: keys.Creds.AccountID,
-		expiresStr: keys.ExpiresText, url: keys.ConsoleURL,
-	}
+	return grant{creds: creds, account: account, expiresStr: keys.ExpiresText, url: keys.ConsoleURL}
 }
 
 // accounts asks for the accounts that the gateway knows.

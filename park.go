@@ -132,7 +132,7 @@ func (c *Client) park(ctx context.Context, profile string, pairs map[string]stri
 // definitionOf is what of a section's keys says how to get new ones.
 func definitionOf(pairs map[string]string) []inifile.Pair {
 	var definition []inifile.Pair
-	for _, key := range []string{"duration", "role", inifile.MarkerKey, "region"} {
+	for _, key := range []string{"duration", "role", inifile.MarkerKey, inifile.IDKey, "region"} {
 		if pairs[key] != "" {
 			definition = append(definition, inifile.Pair{Key: key, Value: pairs[key]})
 		}
@@ -141,6 +141,15 @@ func definitionOf(pairs map[string]string) []inifile.Pair {
 		definition = append(definition, inifile.Pair{Key: "aws_security_token", Value: notSet})
 	}
 	return definition
+}
+
+// isSameDefinition reports whether two sections are for the same keys. An account id that one of them lacks is no
+// difference: profiles of older versions get theirs when they are renewed.
+func isSameDefinition(a, b map[string]string) bool {
+	isKnown := a[inifile.IDKey] != "" && b[inifile.IDKey] != ""
+	return slices.Equal(
+		slices.DeleteFunc(definitionOf(a), func(p inifile.Pair) bool { return p.Key == inifile.IDKey && !isKnown }),
+		slices.DeleteFunc(definitionOf(b), func(p inifile.Pair) bool { return p.Key == inifile.IDKey && !isKnown }))
 }
 
 // unpark removes the definition of an account, if there is one of that name.
@@ -255,7 +264,7 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 		switch {
 		case err != nil:
 			return nil, err
-		case pairs["aws_access_key_id"] != g.creds.AccessKeyID && !slices.Equal(definitionOf(definition), definitionOf(asked)):
+		case pairs["aws_access_key_id"] != g.creds.AccessKeyID && !isSameDefinition(definition, asked):
 			return nil, fmt.Errorf("%w: the definition of [%s] has changed meanwhile", ErrInUse, profile)
 		}
 		return c.rewrite(doc, profile, pairs, g, opts)

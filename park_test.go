@@ -74,7 +74,7 @@ func ownerOf(t *testing.T, srv *chaimtest.Server, creds chaim.AwsCreds) string {
 	return aws.ToString(id.Arn)
 }
 
-const fullDefinition = "[homes]\nduration = 2\nrole = mpu\naccountname = Connected Homes\nregion = eu-west-2\naws_security_token = notset\n"
+const fullDefinition = "[homes]\nduration = 2\nrole = mpu\naccountname = Connected Homes\naccountid = 222222222222\nregion = eu-west-2\naws_security_token = notset\n"
 
 // homes is an account of which every key of the definition is its own.
 func homes(opts chaim.Options) chaim.Options {
@@ -102,7 +102,7 @@ func TestParkAccount(t *testing.T) {
 
 	keep(t, opts, "dev")
 	require.NoError(t, c.ParkAccount(t.Context(), "dev"))
-	assert.Equal(t, fullDefinition+"\n[dev]\nduration = 1\nrole = rro\naccountname = sredev\nregion = eu-west-1\n", read(t, parkedFile(opts)))
+	assert.Equal(t, fullDefinition+"\n[dev]\nduration = 1\nrole = rro\naccountname = sredev\naccountid = 111111111111\nregion = eu-west-1\n", read(t, parkedFile(opts)))
 	assert.Equal(t, []string{"dev", "homes"}, parkedAccounts(t, c))
 }
 
@@ -111,7 +111,7 @@ func TestParkedAccountHasNoKeys(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	keys := strings.ReplaceAll("aws_access_key_id = ID\naws_secret_access_key = CANARY\naws_session_token = CANARY\naws_security_token = CANARY\n"+
 		"expires = 1536139015\nexpstr = soon\ngui_url = https://CANARY\n", "ID", "ASIAEXAMPLE000000001")
-	const definition = "duration = 2\nrole = mpu\naccountname = Connected Homes\nregion = eu-west-2\n"
+	const definition = "duration = 2\nrole = mpu\naccountname = Connected Homes\naccountid = 222222222222\nregion = eu-west-2\n"
 	c := clientFor(t, opts)
 
 	write(t, parkedFile(opts), "[homes]\n"+keys+definition)

@@ -78,7 +78,6 @@ func quoteShort(s string) string {
 type grant struct {
 	creds      AwsCreds
 	account    string // full name
-	accountID  string // 12 digits, where the source tells
 	expiresStr string // the gateway's words for the expiration, may be empty
 	url        string // signed-in console link, may be empty
 	received   time.Time
@@ -120,6 +119,12 @@ func sectionPairs(g grant, opts *Options, process, mark string) []inifile.Pair {
 	add("gui_url", link)
 	add("role", opts.Role)
 	add(inifile.MarkerKey, g.account)
+	if id := g.creds.AccountID; id != "" {
+		add(inifile.IDKey, id)
+		if process == "" { // or it is in what that prints
+			add(inifile.AccountIDKey, id)
+		}
+	}
 	add("region", g.creds.Region)
 	if mark != "" {
 		add(inifile.ScopeKey, mark)

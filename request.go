@@ -64,9 +64,7 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	c.opts.Logger.Info("chaim: new keys", "account", c.opts.Account, "role", c.opts.Role, "profile", c.Profile(), "expires", g.creds.Expires.UTC())
-	creds := g.creds.sdk()
-	creds.AccountID = g.accountID
-	return creds, nil
+	return g.creds.sdk(), nil
 }
 
 // lookup finds keys that nobody needs to be asked for: those that could not be stored the last time, and those that
@@ -120,9 +118,9 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 	} else {
 		var creds aws.Credentials
 		creds, err = retrieve(ctx, c.opts.Source, c.latest.Load() != nil)
-		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account, accountID: creds.AccountID}
-		if err == nil && remote.IsAccountID(g.account) && g.accountID != "" && g.accountID != g.account { // as of a gateway's reply
-			err = fmt.Errorf("chaim: the keys that came are for account %s", quoteShort(g.accountID))
+		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account}
+		if id := creds.AccountID; err == nil && remote.IsAccountID(g.account) && id != "" && id != g.account { // as of a gateway's reply
+			err = fmt.Errorf("chaim: the keys that came are for account %s", quoteShort(id))
 		}
 	}
 	if err != nil {

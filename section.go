@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -93,7 +92,7 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 		switch {
 		case err != nil:
 			return nil, err
-		case pairs["aws_access_key_id"] != g.creds.AccessKeyID && !slices.Equal(definitionOf(pairs), definitionOf(asked)):
+		case pairs["aws_access_key_id"] != g.creds.AccessKeyID && !isSameDefinition(pairs, asked):
 			return nil, fmt.Errorf("%w: [%s] has become one for other keys meanwhile", ErrInUse, section)
 		}
 		return c.rewrite(doc, section, pairs, g, opts)

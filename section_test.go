@@ -288,7 +288,7 @@ func TestRenewSectionOfDefaultAccount(t *testing.T) {
 	assert.NotContains(t, text, old.SecretAccessKey)
 	assert.Equal(t, 2, strings.Count(text, creds.SecretAccessKey))
 	assert.True(t, strings.HasPrefix(text, "[default]\n"))
-	assert.Regexp(t, `\nalias = dev\nchaim_copy = [0-9a-f]{16}\nregion = x\n`, text)
+	assert.Regexp(t, `\nalias = dev\naws_account_id = 111111111111\nchaim_copy = [0-9a-f]{16}\nregion = x\n`, text)
 
 	require.NoError(t, c.DeleteAccount(t.Context(), "dev"))
 	assert.Equal(t, "[default]\nregion = x\n", read(t, credentialsFile(opts)))

@@ -85,7 +85,8 @@ func (c *Client) newer(pairs map[string]string, ours *grant) *grant {
 		left <= ours.lifetime()/2 || left > c.opts.Duration+remote.LeftSlack {
 		return nil
 	}
-	return &grant{creds: theirs, account: ours.account, accountID: ours.accountID, expiresStr: pairs["expstr"], received: time.Now()}
+	theirs.AccountID = ours.creds.AccountID
+	return &grant{creds: theirs, account: ours.account, expiresStr: pairs["expstr"], received: time.Now()}
 }
 
 // processFile is the text of the scope's process file. The caller has c.mu.

@@ -30,7 +30,7 @@ func (a *app) envCommand() *cobra.Command {
   windows-cmd    set NAME=value; values that would need quotes are refused
   process        the JSON that a credential_process prints
 
-AWS_REGION and AWS_DEFAULT_REGION are set too. AWS_PROFILE, AWS_DEFAULT_PROFILE and AWS_SECURITY_TOKEN, over which some
+AWS_REGION, AWS_DEFAULT_REGION and, where the gateway tells it, AWS_ACCOUNT_ID are set too. AWS_PROFILE, AWS_DEFAULT_PROFILE and AWS_SECURITY_TOKEN, over which some
 programs forget the keys (such as those with the AWS SDK for JavaScript), are unset, but for env-no-export, which cannot.
 
 The keys are asked for at each call and written to no file. Nobody renews them: 'chaim exec' runs programs with credentials
@@ -121,7 +121,7 @@ var shellFormats = map[string]shellFormat{
 var fishEscapes = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 
 // misleading are variables that some programs prefer to keys in others, or take in their place.
-var misleading = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN"}
+var misleading = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN", "AWS_ACCOUNT_ID"}
 
 // inFormat returns credentials in one of the formats.
 func inFormat(format string, creds chaim.AwsCreds) (string, error) {
@@ -134,7 +134,7 @@ func inFormat(format string, creds chaim.AwsCreds) (string, error) {
 	}
 	env := creds.Environ()
 	for _, name := range misleading {
-		if !slices.Contains(env, name+"=") {
+		if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") }) {
 			env = append(env, name+"=")
 		}
 	}

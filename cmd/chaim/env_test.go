@@ -128,6 +128,7 @@ export AWS_CREDENTIAL_EXPIRATION='2100-01-01T00:00:00Z'
 unset AWS_SECURITY_TOKEN
 unset AWS_PROFILE
 unset AWS_DEFAULT_PROFILE
+unset AWS_ACCOUNT_ID
 `, text)
 	text, err = inFormat("process", creds)
 	require.NoError(t, err)

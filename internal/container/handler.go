@@ -106,6 +106,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		SecretAccessKey: keys.SecretAccessKey,
 		Token:           keys.SessionToken,
 		Expiration:      keys.Expires.UTC().Format(time.RFC3339),
+		AccountID:       keys.AccountID,
 	})
 }
 
@@ -160,6 +161,7 @@ type document struct {
 	SecretAccessKey string
 	Token           string
 	Expiration      string
+	AccountID       string `json:"AccountId,omitempty"`
 }
 
 type failure struct {

@@ -7,8 +7,8 @@ import (
 
 // DefaultSection belongs to the user, keeps settings, and is what programs read that name no profile. It may hold a copy
 // of the keys of a kept profile. It has no [MarkerKey], and fewer keys of it are managed than of other sections: those that
-// give access, expires, [SectionKey], [AliasKey], [CopyKey] and [ScopeKey]. Settings that chaim writes into its own
-// sections, as region, are the user's here. Nothing tells who wrote the header, so [Delete] leaves it.
+// give access, [AccountIDKey], expires, [SectionKey], [AliasKey], [CopyKey] and [ScopeKey]. Settings that chaim writes into
+// its own sections, as region, are the user's here. Nothing tells who wrote the header, so [Delete] leaves it.
 //
 // Earlier versions also lent it to scopes: the copy had [ScopeKey], and lines that stood there before got the prefix
 // chaim_was_ to their keys. Delete takes the prefix away again.
@@ -53,7 +53,7 @@ const asidePrefix = "chaim_was_"
 
 func isManagedInDefault(key, value string) bool {
 	switch key {
-	case "expires", SectionKey, AliasKey, CopyKey, ScopeKey:
+	case AccountIDKey, "expires", SectionKey, AliasKey, CopyKey, ScopeKey:
 		return true
 	}
 	return givesAccess(key, value)

@@ -308,7 +308,7 @@ func checkInherited(doc []byte, sections []Section, pairs []Pair) error {
 			continue
 		}
 		for l := range s.Lines(doc) {
-			if !hasKey(pairs, l.Key) && (accessKeys[l.Key] || isDecisive(l.Key, pairs)) {
+			if !hasKey(pairs, l.Key) && (accessKeys[l.Key] || l.Key == AccountIDKey || isDecisive(l.Key, pairs)) {
 				return fmt.Errorf("chaim: section [DEFAULT] at line %d has %s, which botocore adds to all sections: remove it", lineAt(doc, s.start), l.Key)
 			}
 		}

@@ -29,9 +29,11 @@ func (s *Section) Name() string { return string(s.name) }
 type Pair struct{ Key, Value string }
 
 const (
-	MarkerKey  = "accountname"        // marks a section as managed
-	ScopeKey   = "chaim_scope"        // tells which scope wrote it
-	ProcessKey = "credential_process" // managed only where it reads a file of a scope
+	MarkerKey    = "accountname"        // marks a section as managed
+	IDKey        = "accountid"          // the account's 12 digits, by which it is asked for again
+	AccountIDKey = "aws_account_id"     // the same for SDKs, which combine it with the keys
+	ScopeKey     = "chaim_scope"        // tells which scope wrote it
+	ProcessKey   = "credential_process" // managed only where it reads a file of a scope
 )
 
 // accessKeys are those that give access.
@@ -42,7 +44,7 @@ var accessKeys = map[string]bool{
 // managedKeys are, with accessKeys, those that chaim writes into a section, and the only ones it changes or removes there.
 var managedKeys = map[string]bool{
 	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
-	MarkerKey: true, ScopeKey: true,
+	MarkerKey: true, IDKey: true, AccountIDKey: true, ScopeKey: true,
 }
 
 // processRule is a command that prints the file of a scope, as against one of the user's.
