@@ -140,9 +140,10 @@ type Client struct {
 	scopes    lease.Files
 	onExpired func(error) // may be nil
 
-	ownsGateway bool
-	noGateway   error        // why there is none
-	pace        *remote.Pace // nil for a client that does not share it with others
+	ownsGateway  bool
+	leavesRegion bool         // see profileOptions
+	noGateway    error        // why there is none
+	pace         *remote.Pace // nil for a client that does not share it with others
 
 	life    context.Context // ends with Close
 	end     context.CancelCauseFunc
@@ -190,6 +191,9 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 		turn:      make(chan struct{}, 1),
 		noGateway: errtext.Because(ErrNotConfigured, errNoGateway),
 	}
+	if err := c.chooseRegion(); err != nil {
+		return nil, err
+	}
 	if other == nil {
 		c.lookAtFile() // before the SDK finds keys there that a dead scope was lent
 	}
@@ -198,7 +202,7 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.opts.Region = cmp.Or(c.opts.Region, defaultRegion)
+	c.opts.Region = cmp.Or(c.opts.Region, sourceRegion(c.opts.Source), defaultRegion)
 	if opts.Form == Process {
 		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(scopes.Path("", lease.ProcessExtension))); err != nil {
 			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(scopes.Folder))

@@ -302,6 +302,9 @@ func TestDefaultIsOfAKeptProfile(t *testing.T) {
 // TestDefaultBesideItsGateway has the settings of the gateway in the section that the keys are copied to.
 func TestDefaultBesideItsGateway(t *testing.T) {
 	noSDKConfig(t)
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} { // or they would win
+		require.NoError(t, os.Unsetenv(name))
+	}
 	srv := chaimtest.NewServer(t)
 	opts := defaultFor(t, srv)
 	s := opts.Settings

@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ type Profile struct {
 	Name     string        // of the section
 	Account  string        // full name or 12-digit id
 	Role     string        // as asked for
-	Region   string        // of AWS
+	Region   string        // of AWS, where the section has none that of the AWS config file for the profile
 	Expires  time.Time     // zero where the section does not tell
 	Duration time.Duration // as asked for; zero where the section does not tell
 	Form     ProfileForm   // what it holds
@@ -92,7 +93,7 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 			Name:    s.Name(),
 			Account: pairs[inifile.MarkerKey],
 			Role:    pairs["role"],
-			Region:  pairs["region"],
+			Region:  cmp.Or(pairs["region"], configRegion(s.Name())),
 			Default: s.Name() == defaultName,
 			Live:    hasScope && c.scopes.IsLive(pairs),
 			Static:  isLongLived(pairs["aws_access_key_id"]),

@@ -37,9 +37,11 @@ type Options struct {
 	// Duration is how long each set of keys is valid: whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or
 	// 15 minutes in a program built with the tag "dev".
 	Duration time.Duration
-	// Region is the AWS region of the profile, and that of the STS which is asked without a gateway. Empty means that
-	// of the gateway's settings or, without a gateway, that of the AWS SDK (AWS_REGION, the profile) or one of the role's
-	// partition, then "eu-west-1".
+	// Region is the AWS region of the profile, and that of the STS which is asked without a gateway. Empty means the first
+	// of these that there is: AWS_REGION, AWS_DEFAULT_REGION, the region of the AWS config file for the profile of that
+	// name, for AWS_PROFILE and for [default], that of the gateway's settings or the Source, one of the role's partition,
+	// "eu-west-1". A misspelt region and a zone such as "us-east-1a" are refused. A profile that is kept is written without
+	// a region where this is empty and the AWS config file has one for its name.
 	Region string
 	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
 	// name is taken. A name given here that is taken is [ErrInUse]. So is one that the AWS config file (AWS_CONFIG_FILE,
@@ -135,8 +137,10 @@ func (o *Options) complete() error {
 	if err := checkDuration(o.Duration); err != nil {
 		return err
 	}
-	if o.Region != "" && !regionRule().MatchString(o.Region) {
-		return fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(o.Region))
+	if o.Region != "" {
+		if err := checkRegion(o.Region, ""); err != nil {
+			return err
+		}
 	}
 	switch {
 	case o.Form != Keys && o.Form != Process:

@@ -255,7 +255,7 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 	if err != nil {
 		return AwsCreds{}, err
 	}
-	g, opts, err := c.requestFor(ctx, asked)
+	g, opts, err := c.requestFor(ctx, profile, asked)
 	if err != nil {
 		return AwsCreds{}, err
 	}

@@ -125,7 +125,9 @@ func sectionPairs(g grant, opts *Options, process, mark string) []inifile.Pair {
 			add(inifile.AccountIDKey, id)
 		}
 	}
-	add("region", g.creds.Region)
+	if opts.Region != "" { // see profileOptions
+		add("region", g.creds.Region)
+	}
 	if mark != "" {
 		add(inifile.ScopeKey, mark)
 	}

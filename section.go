@@ -83,7 +83,7 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	g, opts, err := c.requestFor(ctx, asked)
+	g, opts, err := c.requestFor(ctx, section, asked)
 	if err != nil {
 		return AwsCreds{}, errtext.Wrap(err, "renewing profile %q", section)
 	}
@@ -143,13 +143,19 @@ func checkOurs(name string, pairs map[string]string) error {
 	return nil
 }
 
-// requestFor gets keys by what a section tells of those it has, or had.
-func (c *Client) requestFor(ctx context.Context, pairs map[string]string) (*grant, *Options, error) {
+// requestFor gets keys for a profile by what its section tells of those it has, or had.
+func (c *Client) requestFor(ctx context.Context, profile string, pairs map[string]string) (*grant, *Options, error) {
 	opts := Options{
 		Account: pairs[inifile.MarkerKey], Role: pairs["role"], Region: pairs["region"], Terrible: pairs["aws_security_token"] != "",
 		Settings: c.opts.Settings, Dir: c.opts.Dir, AllowInsecure: c.opts.AllowInsecure, HTTPClient: c.opts.HTTPClient, Logger: c.opts.Logger,
 	}
 	opts.Duration, _ = humantime.Lifetime(pairs["duration"])
+	if opts.Region == "" {
+		var err error
+		if opts.Region, err = chosenRegion(profile); err != nil {
+			return nil, nil, err
+		}
+	}
 	if pairs[inifile.ProcessKey] != "" {
 		opts.Form = Process
 	}
@@ -172,7 +178,8 @@ func (c *Client) requestFor(ctx context.Context, pairs map[string]string) (*gran
 		return nil, nil, errtext.Wrap(err, "keys for account %q as %q", opts.Account, opts.Role)
 	}
 	g.account = opts.Account // whatever the reply calls it
-	return g, other.opts, nil
+	other.leavesRegion = pairs["region"] == "" && configRegion(profile) != ""
+	return g, other.profileOptions(), nil
 }
 
 // rewrite puts new keys into a section of those pairs, and into its copy in [default].

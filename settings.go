@@ -115,8 +115,6 @@ func settingsFromEnv() (s Settings, found bool) {
 	return s, found
 }
 
-var regionRule = lazyregexp.New(`^[a-z]{2,}(-[a-z0-9]+){1,4}$`)
-
 // endpoint returns the gateway's URL, ending in a slash, once it is safe to send the token there. where names the
 // source of the settings for the error.
 func (s *Settings) endpoint(where string, allowInsecure bool) (string, error) {
@@ -136,10 +134,10 @@ func (s *Settings) endpoint(where string, allowInsecure bool) (string, error) {
 		return "", fmt.Errorf("%w: %s lack the %s", ErrNotConfigured, where, strings.Join(missing, " and the "))
 	}
 	region := cmp.Or(s.Region, defaultRegion)
-	switch {
-	case !regionRule().MatchString(region):
-		return "", fmt.Errorf("chaim: region %q in %s is not an AWS region name", region, where)
-	case s.Endpoint != "":
+	if err := checkRegion(region, where); err != nil {
+		return "", err
+	}
+	if s.Endpoint != "" {
 		return remote.CheckGatewayURL(s.Endpoint, where, allowInsecure)
 	}
 	return remote.APIGatewayURL(s.API, s.Stage, region, where)

@@ -66,7 +66,7 @@ func (c *Client) store(ctx context.Context, g grant) error {
 // keys of which the section says all: those of a Source may differ in what it does not say. The caller has c.mu.
 func (c *Client) newer(pairs map[string]string, ours *grant) *grant {
 	if c.hasSource || !c.owns(pairs) || pairs[inifile.MarkerKey] != ours.account || pairs["role"] != c.opts.Role ||
-		pairs["region"] != c.opts.Region || pairs["duration"] != durationText(c.opts.Duration) {
+		pairs["region"] != c.profileOptions().Region || pairs["duration"] != durationText(c.opts.Duration) {
 		return nil
 	}
 	theirs := AwsCreds{
@@ -152,7 +152,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	if !c.opts.Keep {
 		w.mark = lease.New(w.scope, c.scopes.Folder, access).String()
 	}
-	pairs := sectionPairs(w.grant, c.opts, access[inifile.ProcessKey], w.mark)
+	pairs := sectionPairs(w.grant, c.profileOptions(), access[inifile.ProcessKey], w.mark)
 	isFirst := c.latest.Load() == nil
 	before, _, err := inifile.ReadManaged(doc, w.section)
 	if err != nil {

@@ -68,8 +68,6 @@ func (s *STS) check() (arn.ARN, error) {
 	case err != nil, strings.ContainsFunc(s.RoleARN, func(r rune) bool { return r <= 0x20 || r > 0x7e }),
 		isAWS && (role.Service != "iam" || !remote.IsAccountID(role.AccountID) || !roleResourceRule().MatchString(role.Resource)):
 		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", quoteShort(s.RoleARN))
-	case s.Region != "" && !regionRule().MatchString(s.Region):
-		return role, fmt.Errorf("chaim: region %s is not an AWS region name", quoteShort(s.Region))
 	case s.SessionName != "" && !sessionNameRule().MatchString(s.SessionName):
 		return role, fmt.Errorf("chaim: session name %s is not 2 to 64 letters, digits and _ + = , . @ -", quoteShort(s.SessionName))
 	case s.SourceIdentity != "" && !sessionNameRule().MatchString(s.SourceIdentity):
@@ -80,6 +78,11 @@ func (s *STS) check() (arn.ARN, error) {
 		return role, errors.New("chaim: session policy is not a JSON object")
 	case (s.MFASerial == "") != (s.TokenCode == nil):
 		return role, errors.New("chaim: MFASerial and TokenCode go together")
+	}
+	if s.Region != "" {
+		if err := checkRegion(s.Region, ""); err != nil {
+			return role, err
+		}
 	}
 	for _, key := range s.TransitiveTags {
 		if _, ok := s.Tags[key]; !ok {
@@ -136,10 +139,10 @@ func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	if cfg.Region != "" && !regionRule().MatchString(cfg.Region) {
-		return cfg, fmt.Errorf("chaim: region %s of the AWS SDK's configuration is not an AWS region name", quoteShort(cfg.Region))
+	if cfg.Region == "" {
+		return cfg, nil
 	}
-	return cfg, nil
+	return cfg, checkRegion(cfg.Region, "the configuration of the AWS SDK")
 }
 
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.

@@ -1,0 +1,53 @@
+package inifile
+
+import (
+	"iter"
+	"strings"
+)
+
+// Rival finds, in the text of an AWS config file, what SDKs would use in place of a profile's keys: the name of the
+// section and the key of the line, or nothing.
+func Rival(doc []byte, profile string) (section, key string) {
+	for s, l := range configLines(doc, profile) {
+		if IsDecisive(l.Key) {
+			return s.Name(), l.Key
+		}
+	}
+	return "", ""
+}
+
+// ConfigRegion returns the region that the text of an AWS config file gives to a profile, or "". As for SDKs,
+// [profile default] comes before [default], and of two lines the last counts.
+func ConfigRegion(doc []byte, profile string) (region string) {
+	isNamed := false
+	for s, l := range configLines(doc, profile) {
+		isProfile := s.Name() != DefaultSection
+		if l.kind == quietLine || l.indented || l.Key != "region" || isNamed && !isProfile {
+			continue
+		}
+		isNamed = isProfile
+		region, _, _ = strings.Cut(l.Value, " ") // a comment may follow
+		region, _, _ = strings.Cut(region, "\t")
+	}
+	return region
+}
+
+// configLines are the lines of a profile's sections in the text of an AWS config file.
+func configLines(doc []byte, profile string) iter.Seq2[*Section, Line] {
+	return func(yield func(*Section, Line) bool) {
+		sections := Scan(doc)
+		for i := range sections {
+			s := &sections[i]
+			fields := strings.Fields(s.Name())
+			isNamed := len(fields) >= 2 && fields[0] == "profile" && strings.Trim(strings.Join(fields[1:], " "), `"'`) == profile
+			if !isNamed && !(profile == DefaultSection && s.Name() == profile) {
+				continue
+			}
+			for l := range s.Lines(doc) {
+				if !yield(s, l) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package partition
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+	"github.com/chaim-go/chaim/internal/spelling"
+)
+
+// regions are the known ones, sorted. A region that is missing here is accepted if its name is made like theirs.
+//
+// https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html and the AWS SDKs' partitions.json
+var regions = []string{
+	"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+	"ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
+	"ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1", "eu-central-1", "eu-central-2", "eu-isoe-west-1", "eu-north-1",
+	"eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "eusc-de-east-1", "il-central-1", "me-central-1",
+	"me-south-1", "mx-central-1", "sa-east-1", "us-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-iso-east-1",
+	"us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "us-isof-east-1", "us-isof-south-1", "us-west-1", "us-west-2",
+}
+
+// Regions returns the names of the known regions, sorted.
+func Regions() []string { return slices.Clone(regions) }
+
+var (
+	regionRule = lazyregexp.New(`^[a-z]{2,}(-[a-z0-9]+){1,4}$`)
+	zoneRule   = lazyregexp.New(`^([a-z-]+-[0-9])[a-z]$`)
+	// A region's name is an area, perhaps a partition or a country in it, a direction and a digit.
+	usualRule = lazyregexp.New(`^([a-z]{2}|eusc)(-gov|-iso[a-z]?|-[a-z]{2})?-(central|(north|south)?(east|west)|north|south)-[1-9]$`)
+)
+
+// CheckRegion refuses what cannot be a region, and what is a misspelt known one or a zone of a region: with a suggestion,
+// where there is one. Regions that AWS opens later pass, also those of new partitions.
+func CheckRegion(name string) error {
+	plain := strings.TrimSuffix(strings.TrimPrefix(name, "fips-"), "-fips") // which SDKs take along with a region
+	if global, isGlobal := strings.CutSuffix(plain, "-global"); isGlobal && Region(global) != "" || slices.Contains(regions, plain) {
+		return nil
+	}
+	if len(name) > 64 {
+		name = name[:64] + "..."
+	}
+	if region := regionOfZone(plain); region != "" {
+		return fmt.Errorf("chaim: region %q is the name of a zone; did you mean %s?", name, region)
+	}
+	isRegion, isUsual := regionRule().MatchString(plain), usualRule().MatchString(plain)
+	if isUsual && !hasSwappedArea(plain) {
+		return nil
+	}
+	if similar := spelling.Nearest(strings.ToLower(plain), regions); len(similar) > 0 {
+		return fmt.Errorf("chaim: region %+q is not one of AWS; did you mean %s?", name, similar[0])
+	}
+	if !isRegion {
+		return fmt.Errorf("chaim: region %+q is not an AWS region name, such as %s", name, DefaultRegion)
+	}
+	return nil
+}
+
+// regionOfZone returns the region of what is named like a zone of one: an availability zone such as us-east-1a, or a local
+// zone such as us-west-2-lax-1a.
+func regionOfZone(name string) string {
+	if zone := zoneRule().FindStringSubmatch(name); zone != nil && CheckRegion(zone[1]) == nil {
+		return zone[1]
+	}
+	for _, region := range regions {
+		if strings.HasPrefix(name, region+"-") {
+			return region
+		}
+	}
+	return ""
+}
+
+// hasSwappedArea reports whether the two letters that name begins with are those of a known area the other way round.
+func hasSwappedArea(name string) bool {
+	swapped := string([]byte{name[1], name[0]}) + name[2:]
+	return slices.Contains(regions, swapped)
+}

@@ -1,0 +1,123 @@
+package chaim
+
+import (
+	"cmp"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// Region returns the AWS region of the client's profile and keys: [Options].Region, or what is taken where that is empty.
+// It never changes, and is empty for a zero Client.
+func (c *Client) Region() string {
+	if c.opts == nil {
+		return ""
+	}
+	return c.opts.Region
+}
+
+// checkRegion refuses what is not a region. where names its source in the error, and is empty for one that was given.
+func checkRegion(region, where string) error {
+	err := partition.CheckRegion(region)
+	if err != nil && where != "" {
+		return errtext.Wrap(err, "%s", where)
+	}
+	return err
+}
+
+// chooseRegion completes the region by what the user says of it outside of chaim, if anything: the environment, and the
+// AWS config file, of which the profile that is lent comes first.
+func (c *Client) chooseRegion() error {
+	if c.opts.Region != "" {
+		return nil
+	}
+	profile := c.Profile()
+	region, err := chosenRegion(profile)
+	switch {
+	case err != nil && c.opts.Account == "": // it lists and removes, which no region is needed for
+		return nil
+	case err != nil:
+		return err
+	}
+	c.opts.Region = region
+	c.leavesRegion = c.opts.Keep && configRegion(profile) != ""
+	return nil
+}
+
+// chosenRegion returns the region that the user has chosen for a profile, if any.
+func chosenRegion(profile string) (string, error) {
+	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if region := os.Getenv(variable); region != "" {
+			return region, checkRegion(region, variable)
+		}
+	}
+	own := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), inifile.DefaultSection)
+	for _, name := range []string{profile, own, inifile.DefaultSection} {
+		region := configRegion(name)
+		if name == own && own != inifile.DefaultSection { // of which the region is the gateway's
+			region = cmp.Or(credentialsRegion(name), region)
+		}
+		if region != "" {
+			return region, checkRegion(region, "the AWS files, profile "+quoteShort(name))
+		}
+	}
+	return "", nil
+}
+
+// credentialsRegion is the region that the credentials file of the SDKs gives to a profile, which they prefer.
+func credentialsRegion(profile string) string {
+	path, err := sharedfile.CredentialsPath("")
+	if err != nil {
+		return ""
+	}
+	doc, err := sharedfile.File{Path: path}.Read()
+	if err != nil {
+		return ""
+	}
+	pairs, _, _ := inifile.ReadAll(doc, profile)
+	return pairs["region"]
+}
+
+// configRegion is the region that the AWS config file gives to a profile.
+func configRegion(profile string) string {
+	path, err := sharedfile.ConfigPath()
+	if err != nil || profile == "" {
+		return ""
+	}
+	doc, err := sharedfile.File{Path: path}.Read()
+	if err != nil {
+		return "" // the SDKs cannot read it either
+	}
+	return inifile.ConfigRegion(doc, profile)
+}
+
+// sourceRegion is the region that a Source is for, if it has one.
+func sourceRegion(source aws.CredentialsProvider) string {
+	switch source := source.(type) {
+	case *STS:
+		role, _ := arn.Parse(source.RoleARN)
+		return cmp.Or(source.Region, partition.Region(role.Partition))
+	case *Client:
+		return source.Region()
+	case AwsCreds:
+		return source.Region
+	}
+	return ""
+}
+
+// profileOptions are those that the profile tells: without a region where the AWS config file has one for its name. SDKs
+// prefer the region of the credentials file, so a line there would hide that of the config file for good.
+func (c *Client) profileOptions() *Options {
+	if !c.leavesRegion {
+		return c.opts
+	}
+	opts := *c.opts
+	opts.Region = ""
+	return &opts
+}
