@@ -257,9 +257,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "chaim.Client{Account:%q Role:%q Profile:%q}", c.opts.Account, c.opts.Role, c.Profile())
 }
 
-// RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set. Keys
-// that another process has put into the profile since, for the same account, role, duration and region, are new keys too,
-// but not where they come from a Source.
+// RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set.
 //
 // It returns the errors of the gateway, STS or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
 // nobody gets the lock of the credentials file for 10 seconds, and [ErrClosed] after Close.

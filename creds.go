@@ -152,17 +152,6 @@ type processDocument struct {
 	AccountID       string `json:"AccountId,omitempty"`
 }
 
-// parseProcess takes over what ProcessJSON made.
-func (c *AwsCreds) parseProcess(text []byte) error {
-	var doc processDocument
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return err
-	}
-	expires, err := time.Parse(time.RFC3339, doc.Expiration)
-	c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expires = doc.AccessKeyID, doc.SecretAccessKey, doc.SessionToken, expires
-	return err
-}
-
 // String describes the set without its secrets.
 func (c AwsCreds) String() string {
 	expires := "never"

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
@@ -67,9 +66,8 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 	return g.creds.sdk(), nil
 }
 
-// lookup finds keys that nobody needs to be asked for: those that could not be stored the last time, and those that
-// another process has put into the profile. It refuses a profile name that is taken before the gateway is troubled; store
-// looks again.
+// lookup returns keys that could not be stored the last time, if there are any. It refuses a profile name that is taken
+// before the gateway is asked; store looks again.
 func (c *Client) lookup() (*grant, error) {
 	var doc []byte // stays empty without a profile
 	if !c.opts.NoProfile {
@@ -83,18 +81,13 @@ func (c *Client) lookup() (*grant, error) {
 	if c.written.section == "" && !c.opts.NoProfile {
 		c.findRivals()
 	}
-	name, err := c.claim(doc)
-	if err != nil {
+	if _, err := c.claim(doc); err != nil {
 		return nil, errtext.Wrap(err, "%s", c.file.Path)
 	}
 	if g := c.unstored; g != nil && time.Until(g.creds.Expires) > g.lifetime()/2 {
 		return g, nil
 	}
-	pairs, _, err := inifile.ReadManaged(doc, name)
-	if ours := c.latest.Load(); ours != nil && err == nil {
-		return c.newer(pairs, ours), nil
-	}
-	return nil, err
+	return nil, nil
 }
 
 // request asks for new keys.

@@ -12,7 +12,6 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -58,14 +57,13 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 }
 
 // RenewSection gets new keys for a profile of the credentials file, whoever wrote it, and stores them there. They are for
-// the account, role, duration and region that the section tells, in the form it has, whatever the client was made for;
+// the account, role, duration and region that the section tells, whatever the client was made for;
 // nothing of the client changes. The client's gateway or STS is asked; a Source can renew only what is of the client's
-// own account and role. A live scope takes the keys over, unless its own come from a Source. Where the profile is the
-// default account, its copy in [default] is renewed too.
+// own account and role. Where the profile is the default account, its copy in [default] is renewed too.
 //
 // The error wraps [fs.ErrNotExist] when there is no such section, [ErrUnmanagedAccount] when it is the user's, and
-// [ErrInUse] when it was a scope's that has ended or changes meanwhile. Otherwise the errors are those of
-// [Client.RequestKeys]; the section is then as it was.
+// [ErrInUse] when it belongs to another scope, which renews it itself, or changes meanwhile. Otherwise the errors are those
+// of [Client.RequestKeys]; the section is then as it was.
 func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
 	if err := checkProfile(section); err != nil {
 		return AwsCreds{}, err
@@ -113,19 +111,17 @@ func (c *Client) isOwn(profile string) bool {
 // renewable returns the managed keys of a section that may be given new keys.
 func (c *Client) renewable(doc []byte, name string) (map[string]string, error) {
 	pairs, exists, err := inifile.ReadManaged(doc, name)
-	scope, isIntact := lease.Of(pairs)
 	switch {
 	case err != nil:
 		return nil, err
 	case !exists:
 		return nil, notThere(name)
 	case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] == "":
-	case !isIntact || !c.scopes.IsLive(pairs):
-		return nil, fmt.Errorf("%w: [%s] belonged to a scope that has ended, or was changed since", ErrInUse, name)
-	case pairs[inifile.ProcessKey] != "" && pairs[inifile.ProcessKey] != readCommand(c.scopes.Path(scope.ID, lease.ProcessExtension)):
-		return nil, fmt.Errorf("%w: the file of [%s] is in another folder", ErrInUse, name)
+		return pairs, checkOurs(name, pairs)
+	case c.scopes.IsLive(pairs):
+		return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run, and is renewed by that alone", ErrInUse, name)
 	}
-	return pairs, checkOurs(name, pairs)
+	return nil, fmt.Errorf("%w: [%s] belonged to a scope that has ended", ErrInUse, name)
 }
 
 func notThere(name string) error {
@@ -156,9 +152,6 @@ func (c *Client) requestFor(ctx context.Context, profile string, pairs map[strin
 			return nil, nil, err
 		}
 	}
-	if pairs[inifile.ProcessKey] != "" {
-		opts.Form = Process
-	}
 	if c.hasSource {
 		if opts.Account != c.opts.Account || cmp.Or(opts.Role, defaultRole) != c.opts.Role {
 			return nil, nil, errtext.Because(ErrNotConfigured, fmt.Errorf("the client's Source gives keys for %q as %q, not for %q as %q", c.opts.Account, c.opts.Role, opts.Account, opts.Role))
@@ -184,23 +177,7 @@ func (c *Client) requestFor(ctx context.Context, profile string, pairs map[strin
 
 // rewrite puts new keys into a section of those pairs, and into its copy in [default].
 func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *grant, opts *Options) ([]byte, error) {
-	access := map[string]string{"aws_access_key_id": g.creds.AccessKeyID}
-	scope, _ := lease.Of(pairs)
-	mark, process := "", pairs[inifile.ProcessKey]
-	if process != "" {
-		access = map[string]string{inifile.ProcessKey: process}
-		text, err := g.creds.ProcessJSON()
-		if err == nil {
-			err = sharedfile.WriteFile(c.scopes.Path(scope.ID, lease.ProcessExtension), text)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if scope.ID != "" {
-		mark = scope.With(access).String()
-	}
-	written := sectionPairs(*g, opts, process, mark)
+	written := sectionPairs(*g, opts, "", "")
 	doc, err := c.followDefault(doc, name, pairs, written)
 	if err != nil {
 		return nil, err

@@ -238,39 +238,25 @@ func TestRenewSectionOfItsOwn(t *testing.T) {
 	assert.Equal(t, creds, c.Creds())
 }
 
-// TestRenewSectionOfAnotherScope: that serves the keys from then on, and takes care of them.
+// TestRenewSectionOfAnotherScope: a scope alone renews its profile.
 func TestRenewSectionOfAnotherScope(t *testing.T) {
 	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
-		synctest.Test(t, func(t *testing.T) {
+		t.Run(form.String(), func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
 			opts := optionsFor(t, srv)
 			scope := homes(opts)
 			scope.Terrible, scope.Form, scope.TempName = false, form, "homes"
-			write(t, credentialsFile(opts), "[default]\nregion = x\n")
 			other := clientFor(t, scope)
-			old, err := other.RequestKeys(t.Context())
+			creds, err := other.RequestKeys(t.Context())
 			require.NoError(t, err)
-			c := clientFor(t, opts)
-			<-time.After(20 * time.Minute)
-			creds, err := c.RenewSection(t.Context(), "homes")
-			require.NoError(t, err)
-			assert.NotEqual(t, old.AccessKeyID, creds.AccessKeyID)
-			text := read(t, credentialsFile(opts))
-			if form == chaim.Keys {
-				assert.Contains(t, text, "aws_access_key_id = "+creds.AccessKeyID+"\n")
-			}
-			<-time.After(2 * time.Second)
-			assert.Equal(t, creds.AccessKeyID, other.Creds().AccessKeyID)
-			<-time.After(59 * time.Minute)
-			assert.Equal(t, form == chaim.Keys, strings.Contains(read(t, credentialsFile(opts)), creds.AccessKeyID))
-			assert.Equal(t, creds.AccessKeyID, other.Creds().AccessKeyID)
-			assert.Len(t, srv.Requests(), 2)
-			<-time.After(25 * time.Minute)
-			assert.Len(t, srv.Requests(), 3)
-			assert.NotEqual(t, creds.AccessKeyID, other.Creds().AccessKeyID)
-			require.NoError(t, other.Close())
-			assert.Equal(t, "[default]\nregion = x\n", read(t, credentialsFile(opts)))
-			assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
+			before := read(t, credentialsFile(opts))
+			srv.Reset()
+			_, err = clientFor(t, opts).RenewSection(t.Context(), "homes")
+			require.ErrorIs(t, err, chaim.ErrInUse)
+			assert.ErrorContains(t, err, "[homes] belongs to a scope that may still run, and is renewed by that alone")
+			assert.Empty(t, srv.Requests(), "nobody is asked")
+			assert.Equal(t, before, read(t, credentialsFile(opts)))
+			assert.Equal(t, creds, other.Creds())
 		})
 	}
 }

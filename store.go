@@ -13,10 +13,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
-	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -59,34 +57,6 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	c.unstored = nil
 	c.startWatching()
 	return nil
-}
-
-// newer returns the keys of a section, or of its process file, if somebody else, such as another process that was told to
-// renew the profile, has put them there since, and they have more than half of the time left that ours had. That is for
-// keys of which the section says all: those of a Source may differ in what it does not say. The caller has c.mu.
-func (c *Client) newer(pairs map[string]string, ours *grant) *grant {
-	if c.hasSource || !c.owns(pairs) || pairs[inifile.MarkerKey] != ours.account || pairs["role"] != c.opts.Role ||
-		pairs["region"] != c.profileOptions().Region || pairs["duration"] != durationText(c.opts.Duration) {
-		return nil
-	}
-	theirs := AwsCreds{
-		Region:          c.opts.Region,
-		AccessKeyID:     pairs["aws_access_key_id"],
-		SecretAccessKey: pairs["aws_secret_access_key"],
-		SessionToken:    pairs["aws_session_token"],
-	}
-	unix, _ := humantime.UnixSeconds(pairs["expires"])
-	theirs.Expires = time.Unix(unix, 0)
-	if c.opts.Form == Process && theirs.parseProcess(c.processFile()) != nil {
-		return nil
-	}
-	left := time.Until(theirs.Expires)
-	if theirs.AccessKeyID == ours.creds.AccessKeyID || theirs.malformed() != "" || !theirs.Expires.After(ours.creds.Expires) ||
-		left <= ours.lifetime()/2 || left > c.opts.Duration+remote.LeftSlack {
-		return nil
-	}
-	theirs.AccountID = ours.creds.AccountID
-	return &grant{creds: theirs, account: ours.account, expiresStr: pairs["expstr"], received: time.Now()}
 }
 
 // processFile is the text of the scope's process file. The caller has c.mu.
@@ -221,8 +191,8 @@ func (c *Client) watch(ctx context.Context) {
 	}
 }
 
-// restore writes what is not as it was written any more, unless the section is somebody else's by now. Keys that somebody
-// else has renewed are taken over. It does not read a credentials file that is the same as before.
+// restore writes what is not as it was written any more, unless the section is somebody else's by now. It does not read a
+// credentials file that is the same as before.
 func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
 	w := c.written
 	c.mu.Lock()
@@ -243,14 +213,10 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 			return false, err
 		}
 	}
-	isNewer := false
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, w.section)
 		if err != nil || exists && !c.owns(pairs) || w.grant.creds.Expired(0) {
 			return doc, err
-		}
-		if isNewer = c.newer(pairs, &w.grant) != nil; isNewer {
-			return doc, nil
 		}
 		if w.lease != nil && !c.hasLease() {
 			_ = w.lease.Close() // of no use any more
@@ -263,9 +229,6 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		isRestored = isRestored || !bytes.Equal(doc, after)
 		return after, err
 	})
-	if m := c.monitor.Load(); m != nil && isNewer && err == nil {
-		err = m.keeper.Renew(ctx, false)
-	}
 	return isRestored && err == nil, err
 }
 

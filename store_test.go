@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,84 +76,50 @@ func renewElsewhere(t *testing.T, c *Client, lifetime time.Duration, account, re
 	require.NoError(t, err)
 }
 
-func TestRenewalByAnotherProcessIsAdopted(t *testing.T) {
-	for name, opts := range map[string]Options{"keys": {}, "process": {Form: Process}, "kept": {Keep: true}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var calls atomic.Int32
-				opts.Account, opts.Duration, opts.Source, opts.Dir = "sredev", time.Hour, countingSource(&calls), t.TempDir()
-				c, err := New(opts)
-				require.NoError(t, err)
-				defer c.Close()
-				c.hasSource = false // as if they came from a gateway
-				first, err := c.RequestKeys(t.Context())
-				require.NoError(t, err)
-				<-time.After(10 * time.Minute)
-				renewElsewhere(t, c, time.Hour, "sredev", "eu-west-1")
-
-				if opts.Keep { // nobody looks before the renewal, after 30 to 40 minutes
-					<-time.After(31 * time.Minute)
-				} else { // a second later, and so renewed again after 40 to 50
-					<-time.After(29 * time.Minute)
-				}
-				assert.NotEqual(t, first, c.Creds())
-				assert.Equal(t, "ASIATHEIRS0000000000", c.Creds().AccessKeyID)
-				assert.EqualValues(t, 1, calls.Load(), "the source was not asked")
-				doc, err := c.file.Read()
-				require.NoError(t, err)
-				assert.Contains(t, string(doc), "expires = "+strconv.FormatInt(c.Creds().Expires.Unix(), 10))
-
-				<-time.After(time.Hour)
-				assert.Greater(t, calls.Load(), int32(1))
-				assert.Contains(t, c.Creds().AccessKeyID, "ASIAOURS", "and the next renewal is our own")
-				require.NoError(t, c.Close())
-				doc, err = os.ReadFile(filepath.Join(opts.Dir, "credentials"))
-				require.NoError(t, err)
-				if !opts.Keep {
-					assert.Empty(t, string(doc))
-				}
-			})
-		})
-	}
-}
-
-func TestWhatIsNoRenewalIsNotAdopted(t *testing.T) {
+// TestKeysOfAnotherProcessAreReplaced: a client serves, and a scope's profile holds, what its own source gave.
+func TestKeysOfAnotherProcessAreReplaced(t *testing.T) {
 	for name, tt := range map[string]struct {
+		opts     Options
 		lifetime time.Duration
 		account  string
 		region   string
-		form     ProfileForm
-		source   bool
 	}{
-		"little time":         {20 * time.Minute, "sredev", "eu-west-1", Keys, false},
-		"too much time":       {2 * time.Hour, "sredev", "eu-west-1", Keys, false},
-		"no end":              {math.MaxInt64, "sredev", "eu-west-1", Process, false},
-		"another account":     {time.Hour, "prod", "eu-west-1", Keys, false},
-		"another region":      {time.Hour, "sredev", "us-east-1", Keys, false},
-		"another Source, say": {time.Hour, "sredev", "eu-west-1", Keys, true},
+		"keys":            {Options{}, time.Hour, "sredev", "eu-west-1"},
+		"process":         {Options{Form: Process}, time.Hour, "sredev", "eu-west-1"},
+		"kept":            {Options{Keep: true}, time.Hour, "sredev", "eu-west-1"},
+		"no end":          {Options{Form: Process}, math.MaxInt64, "sredev", "eu-west-1"},
+		"another account": {Options{}, time.Hour, "prod", "eu-west-1"},
+		"another region":  {Options{}, time.Hour, "sredev", "us-east-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var calls atomic.Int32
-				c, err := New(Options{Account: "sredev", Duration: time.Hour, Form: tt.form, Source: countingSource(&calls), Dir: t.TempDir()})
+				opts := tt.opts
+				opts.Account, opts.Duration, opts.Source, opts.Dir = "sredev", time.Hour, countingSource(&calls), t.TempDir()
+				c, err := New(opts)
 				require.NoError(t, err)
 				defer c.Close()
-				c.hasSource = tt.source
-				_, err = c.RequestKeys(t.Context())
+				first, err := c.RequestKeys(t.Context())
 				require.NoError(t, err)
 				<-time.After(10 * time.Minute)
 				renewElsewhere(t, c, tt.lifetime, tt.account, tt.region)
-				<-time.After(time.Second)
-				doc, err := c.file.Read()
-				require.NoError(t, err)
-				if tt.form == Process {
-					doc, err = os.ReadFile(c.scopes.Path(c.written.scope, lease.ProcessExtension))
+				inFile := func() string {
+					path := c.file.Path
+					if opts.Form == Process {
+						path = c.scopes.Path(c.written.scope, lease.ProcessExtension)
+					}
+					text, err := os.ReadFile(path)
 					require.NoError(t, err)
+					return string(text)
 				}
-				assert.Contains(t, string(doc), "ASIAOURS000000000001", "the profile has the scope's keys again")
+				<-time.After(time.Second)
+				assert.Equal(t, first, c.Creds())
+				assert.Equal(t, !opts.Keep, strings.Contains(inFile(), first.AccessKeyID), "a scope looks after its profile")
 				<-time.After(40 * time.Minute)
-				assert.Contains(t, c.Creds().AccessKeyID, "ASIAOURS")
-				assert.Greater(t, calls.Load(), int32(1))
+				assert.EqualValues(t, 2, calls.Load())
+				assert.Equal(t, "ASIAOURS000000000002", c.Creds().AccessKeyID)
+				assert.Contains(t, inFile(), "ASIAOURS000000000002")
+				assert.NotContains(t, inFile(), "ASIATHEIRS")
 			})
 		})
 	}

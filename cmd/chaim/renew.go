@@ -24,7 +24,7 @@ func (a *app) renewCommand() *cobra.Command {
 		GroupID: groupProfiles,
 		Short:   "Get new keys for profiles that are held",
 		Long: `renew gets new keys for the profiles, and stores them there: for those that are named, or for all that 'chaim list'
-shows but the dead ones, some at a time. It prints when each expires. Those that fail stay as they were, and do not stop
+shows as kept, some at a time. Those of programs that run are renewed by themselves. It prints when each expires. Those that fail stay as they were, and do not stop
 the others; the exit code is then theirs, or 1 where they differ.`,
 		Example:           "  chaim renew\n  chaim renew sredev work\n  chaim renew --json",
 		ValidArgsFunction: a.completeProfiles,
@@ -61,6 +61,8 @@ func (a *app) renewable(ctx context.Context, c *chaim.Client) (names []string, e
 		switch {
 		case p.Dead:
 			a.say("profile %s is left out: the program that it was for has died", printable(p.Name))
+		case p.Live:
+			a.say("profile %s is left out: the program that it is lent to renews it", printable(p.Name))
 		case p.Static:
 			a.say("profile %s is left out: it holds long-lived keys, which chaim did not get", printable(p.Name))
 		case profileOf(p.Name) != p.Name:

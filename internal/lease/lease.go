@@ -53,12 +53,6 @@ func New(id, folder string, pairs map[string]string) Scope {
 	return Scope{id, accessHash(id, pairs), shortHash(sharedfile.Identity(folder))}
 }
 
-// With is the scope after it has written other pairs.
-func (s Scope) With(pairs map[string]string) Scope {
-	s.access = accessHash(s.ID, pairs)
-	return s
-}
-
 // CopyOf is what tells whether keys in [default] are still the ones that were copied there for good.
 func CopyOf(pairs map[string]string) string { return accessHash("", pairs) }
 

@@ -41,10 +41,10 @@ const (
 	tellSkew = time.Minute
 	minLeft  = time.Minute // of keys that came without the server's time
 
-	// LeftSlack is how much longer than asked for keys may seem to be valid.
-	LeftSlack = 5 * time.Minute
+	// leftSlack is how much longer than asked for keys may seem to be valid.
+	leftSlack = 5 * time.Minute
 
-	maxLeft = 12*time.Hour + LeftSlack
+	maxLeft = 12*time.Hour + leftSlack
 )
 
 // ExpirationHere puts the end of keys that have just come, by the server's clock, on this machine's clock, so that a wrong
