@@ -112,7 +112,8 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 		return a.runProgram(ctx, cmd)
 	}
 	if l.asServer {
-		return a.withServer(ctx, opts, func(s *container.Server) error { return run(s.ChildEnviron()) })
+		isRoot := os.Geteuid() == 0 // whose program may become another user's, as by gosu
+		return a.withServer(ctx, opts, isRoot, func(s *container.Server) error { return run(s.ChildEnviron()) })
 	}
 	return a.withKeys(ctx, opts, func(c *chaim.Client) error { return run(c.Environ()) })
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/cli/browser"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/loopback"
 )
 
 // openLimit is how long a browser has to start and ask for the page.
@@ -104,7 +105,7 @@ func newOncePage(logger *slog.Logger, link string) (*oncePage, error) {
 	}
 	p := &oncePage{
 		link: link, host: listener.Addr().String(), path: "/" + rand.Text(),
-		log: logger, listener: listener, isForeign: isForeign, taken: make(chan struct{}),
+		log: logger, listener: listener, isForeign: loopback.IsForeign, taken: make(chan struct{}),
 	}
 	p.server = &http.Server{
 		Handler: p, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: log.New(io.Discard, "", 0),

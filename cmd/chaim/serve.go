@@ -19,9 +19,9 @@ func (a *app) serveCommand() *cobra.Command {
 		Use:     "serve ACCOUNT [ROLE]",
 		GroupID: groupPrograms,
 		Short:   "Serve credentials to AWS SDKs on this machine, for as long as it runs",
-		Long: `serve answers AWS SDKs as a container's agent does, on a port of 127.0.0.1 and to whoever has the token. It prints the
-variables that a program needs, in a format of 'chaim env', and runs until it gets a signal, which is no failure. Keys are renewed in the
-background; no file is written. With -v each request is logged.
+		Long: `serve answers AWS SDKs as a container's agent does, on a port of 127.0.0.1. It prints the variables that a program needs,
+in a format of 'chaim env', and runs until it gets a signal, which is no failure. Keys are renewed in the background; no
+file is written. With -v each request is logged. On Linux only programs of the same user and of root are served.
 
 Keys in the environment, a profile, and keys in [default] win over these variables: 'chaim exec --serve' starts a program
 without them.`,
@@ -38,7 +38,7 @@ without them.`,
 			}
 			opts := r.options(account)
 			opts.NoProfile = true
-			return a.withServer(cmd.Context(), opts, func(s *container.Server) error {
+			return a.withServer(cmd.Context(), opts, false, func(s *container.Server) error {
 				text, err := shell.render(s.Environ())
 				if err != nil {
 					return err
@@ -58,10 +58,10 @@ without them.`,
 }
 
 // withServer runs fn with a server of keys, which ends with it. Keys that have expired are no reason to end: the server says
-// so until there are new ones.
-func (a *app) withServer(ctx context.Context, opts chaim.Options, fn func(*container.Server) error) error {
+// so until there are new ones. Programs of other users are served if anyUser is set.
+func (a *app) withServer(ctx context.Context, opts chaim.Options, anyUser bool, fn func(*container.Server) error) error {
 	return a.withKeys(ctx, opts, func(c *chaim.Client) (err error) {
-		s, err := container.Listen(container.Config{Source: c, Name: opts.Account, Log: a.log})
+		s, err := container.Listen(container.Config{Source: c, Name: opts.Account, AnyUser: anyUser, Log: a.log})
 		if err != nil {
 			return err
 		}

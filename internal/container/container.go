@@ -38,6 +38,9 @@ type Config struct {
 	Source Source
 	// Name is that of the account, for the log.
 	Name string
+	// AnyUser also serves programs of other users of this machine that have the token, as root may start some. Otherwise
+	// their connections are closed where the system tells whose they are: see [loopback.IsForeign].
+	AnyUser bool
 	// Log gets a line per request. Nil means silence.
 	Log *slog.Logger
 }
@@ -74,7 +77,7 @@ func serve(listener net.Listener, cfg Config) *Server {
 	h, path, token := newHandler(cfg, port)
 	s := &Server{
 		handler: h,
-		gate:    newGate(listener),
+		gate:    newGate(listener, h.refusesPeer),
 		source:  cfg.Source,
 		url:     "http://127.0.0.1:" + port + path,
 		token:   token,

@@ -7,70 +7,54 @@ import (
 	"time"
 )
 
-const (
-	maxConns = 64
-	// patience is how long a connection may be silent while others wait for room. It is long enough for the many programs
-	// that a build starts at once on a busy machine, and SDKs wait for several times as long.
-	patience = 250 * time.Millisecond
-)
+// maxConns is more than a build starts programs at once, and far less than this process may have files open.
+const maxConns = 256
 
 // gate is a listener that keeps at most maxConns connections. Each further one takes the place of the one that has been
-// silent for longest, so that clients which send nothing keep nobody out; [net.Listener]s that merely count would.
+// silent for longest, so that clients which send nothing keep nobody out; [net.Listener]s that merely count would. A
+// program that starts slowly loses its connection only if so many others come before its request.
 type gate struct {
 	net.Listener
-	open  sync.WaitGroup // goroutines of connections
-	freed chan struct{}  // signalled when there is room
-	once  sync.Once
-	done  chan struct{} // closed by Close
+	refuses func(net.Conn) bool
+	open    sync.WaitGroup // goroutines of connections
 
 	mu    sync.Mutex             // guards what follows
-	since map[net.Conn]time.Time // when each connection was last heard of
+	heard map[net.Conn]time.Time // when each connection was last heard of
 }
 
-func newGate(l net.Listener) *gate {
-	return &gate{Listener: l, freed: make(chan struct{}, 1), done: make(chan struct{}), since: map[net.Conn]time.Time{}}
+func newGate(l net.Listener, refuses func(net.Conn) bool) *gate {
+	return &gate{Listener: l, refuses: refuses, heard: map[net.Conn]time.Time{}}
 }
 
-// Accept returns the next connection once there is room for it.
+// Accept returns the next connection that is not refused, and makes room for it.
 func (g *gate) Accept() (net.Conn, error) {
-	conn, err := g.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
 	for {
-		wait := g.admit(conn)
-		if wait <= 0 {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if !g.refuses(conn) {
+			g.admit(conn)
 			return conn, nil
 		}
-		select {
-		case <-g.freed:
-		case <-time.After(wait):
-		case <-g.done:
-			_ = conn.Close()
-			return nil, net.ErrClosed
-		}
+		_ = conn.Close()
 	}
 }
 
-// admit makes room for conn, or says how long to wait for a connection that may be closed for it.
-func (g *gate) admit(conn net.Conn) (wait time.Duration) {
+func (g *gate) admit(conn net.Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.since) >= maxConns {
+	if len(g.heard) >= maxConns {
 		var oldest net.Conn
-		for c, at := range g.since {
-			if oldest == nil || at.Before(g.since[oldest]) {
+		for c, at := range g.heard {
+			if oldest == nil || at.Before(g.heard[oldest]) {
 				oldest = c
 			}
 		}
-		if wait = patience - time.Since(g.since[oldest]); wait > 0 {
-			return wait
-		}
-		delete(g.since, oldest)
+		delete(g.heard, oldest)
 		_ = oldest.Close()
 	}
-	g.since[conn] = time.Now()
-	return 0
+	g.heard[conn] = time.Now()
 }
 
 // note is the ConnState hook of the HTTP server.
@@ -84,22 +68,12 @@ func (g *gate) note(conn net.Conn, state http.ConnState) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, isIn := g.since[conn]; !isIn {
+	if _, isIn := g.heard[conn]; !isIn {
 		return
 	}
-	if state != http.StateClosed {
-		g.since[conn] = time.Now()
+	if state == http.StateClosed {
+		delete(g.heard, conn)
 		return
 	}
-	delete(g.since, conn)
-	select {
-	case g.freed <- struct{}{}:
-	default:
-	}
-}
-
-// Close ends Accept; connections live on.
-func (g *gate) Close() error {
-	g.once.Do(func() { close(g.done) })
-	return g.Listener.Close()
+	g.heard[conn] = time.Now()
 }

@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/loopback"
 )
 
 // What the ECS agent allows a task by default.
@@ -41,6 +44,7 @@ type handler struct {
 	name        string
 	log         *slog.Logger
 	hosts       [2]string
+	isForeign   func(peer, here netip.AddrPort) bool
 	path, token digest
 
 	requests *rate.Limiter // of whoever has the token
@@ -52,15 +56,20 @@ type handler struct {
 // newHandler makes the handler of a server on that port, and what a request must know.
 func newHandler(cfg Config, port string) (h *handler, path, token string) {
 	path, token = "/"+rand.Text(), newToken()
+	isForeign := loopback.IsForeign
+	if cfg.AnyUser {
+		isForeign = func(_, _ netip.AddrPort) bool { return false }
+	}
 	return &handler{
-		source:   cfg.Source,
-		name:     cfg.Name,
-		log:      cfg.Log,
-		hosts:    [2]string{"127.0.0.1:" + port, "localhost:" + port},
-		path:     digestOf(path),
-		token:    digestOf(token),
-		requests: rate.NewLimiter(perSecond, burst),
-		lines:    rate.NewLimiter(perSecond, burst),
+		source:    cfg.Source,
+		name:      cfg.Name,
+		log:       cfg.Log,
+		hosts:     [2]string{"127.0.0.1:" + port, "localhost:" + port},
+		isForeign: isForeign,
+		path:      digestOf(path),
+		token:     digestOf(token),
+		requests:  rate.NewLimiter(perSecond, burst),
+		lines:     rate.NewLimiter(perSecond, burst),
 	}, path, token
 }
 
@@ -82,25 +91,36 @@ func (d digest) matches(guess string) bool {
 	return subtle.ConstantTimeCompare(d[:], g[:]) == 1
 }
 
+// refusesPeer reports whether a connection is of another user, who gets no answer at all.
+func (h *handler) refusesPeer(conn net.Conn) bool {
+	peer, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	here, _ := netip.ParseAddrPort(conn.LocalAddr().String())
+	if !h.isForeign(peer, here) {
+		return false
+	}
+	h.note(peer.String(), refused, "user")
+	return true
+}
+
 // ServeHTTP answers from memory, and the same whatever a request is refused for.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if why := h.refusal(r); why != "" {
-		h.note(r, refused, why)
+		h.note(r.RemoteAddr, refused, why)
 		fail(w, http.StatusForbidden, "AccessDenied", "chaim serves these keys to the program they are for, and to no other")
 		return
 	}
 	if !h.requests.Allow() {
-		h.note(r, throttled, "")
+		h.note(r.RemoteAddr, throttled, "")
 		fail(w, http.StatusTooManyRequests, "TooManyRequests", "chaim has been asked for keys too often")
 		return
 	}
 	keys, err := h.keys(r.Context())
 	if err != nil {
-		h.note(r, unavailable, errtext.Unprefixed(err))
+		h.note(r.RemoteAddr, unavailable, errtext.Unprefixed(err))
 		fail(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "chaim has no valid keys, and its log says why")
 		return
 	}
-	h.note(r, served, "")
+	h.note(r.RemoteAddr, served, "")
 	answer(w, http.StatusOK, document{
 		AccessKeyID:     keys.AccessKeyID,
 		SecretAccessKey: keys.SecretAccessKey,
@@ -183,7 +203,7 @@ func answer(w http.ResponseWriter, status int, body any) {
 }
 
 // note writes a request down. Beyond a measure those that got nothing are only counted, in the next line.
-func (h *handler) note(r *http.Request, result, why string) {
+func (h *handler) note(peer, result, why string) {
 	level := slog.LevelInfo
 	if result != served {
 		level = slog.LevelWarn
@@ -193,14 +213,14 @@ func (h *handler) note(r *http.Request, result, why string) {
 		}
 	}
 	attrs := append(make([]slog.Attr, 0, 5),
-		slog.String("account", h.name), slog.String("result", result), slog.String("peer", r.RemoteAddr))
+		slog.String("account", h.name), slog.String("result", result), slog.String("peer", peer))
 	if why != "" {
 		attrs = append(attrs, slog.String("why", why))
 	}
 	if n := h.unlogged.Swap(0); n > 0 {
 		attrs = append(attrs, slog.Int64("unlogged", n))
 	}
-	h.log.LogAttrs(r.Context(), level, "chaim: request for keys", attrs...)
+	h.log.LogAttrs(context.Background(), level, "chaim: request for keys", attrs...)
 }
 
 // noteUnlogged writes down how many requests have no line.

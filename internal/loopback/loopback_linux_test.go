@@ -1,4 +1,4 @@
-package main
+package loopback
 
 import (
 	"net"
@@ -44,7 +44,7 @@ func TestOwnSocketIsNotForeign(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	peer, here := netip.MustParseAddrPort(conn.LocalAddr().String()), netip.MustParseAddrPort(listener.Addr().String())
-	assert.False(t, isForeign(peer, here))
+	assert.False(t, IsForeign(peer, here))
 	table, err := os.Open("/proc/self/net/tcp")
 	require.NoError(t, err)
 	defer table.Close()

@@ -1,4 +1,4 @@
-package main
+package loopback
 
 import (
 	"bufio"
@@ -10,8 +10,6 @@ import (
 	"strings"
 )
 
-// isForeign reports whether the other end of a connection within this machine is known to be another user's. Root's is not
-// foreign: it can read our memory anyway, and the relay that connects the browsers of Windows to WSL runs as root.
 func isForeign(peer, here netip.AddrPort) bool {
 	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
 		f, err := os.Open(table)
