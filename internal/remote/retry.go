@@ -9,9 +9,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 const (
@@ -117,14 +120,32 @@ func PauseAskedFor(err error) time.Duration {
 	return 0
 }
 
-// retryAfter reads the header of that name, in seconds or as a date (RFC 9110 section 10.2.3).
+// maxPause is longer than any pause that is waited for.
+const maxPause = 1 << 20 * time.Second
+
+var secondsRule = lazyregexp.New(`^([0-9]+)(\.[0-9]*)?$`)
+
+// retryAfter reads the header of that name, in seconds or as a date by the server's clock (RFC 9110 section 10.2.3). Parts
+// of a second, which some servers send, count as a whole one. What is neither, or past, is no pause.
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
+	if parts := secondsRule().FindStringSubmatch(value); parts != nil {
+		seconds, err := strconv.ParseInt(parts[1], 10, 64)
+		if err != nil || seconds >= int64(maxPause/time.Second) { // more than fits is long too
+			return maxPause
+		}
+		if strings.Trim(parts[2], ".0") != "" {
+			seconds++
+		}
+		return time.Duration(seconds) * time.Second
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(at))
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
 	}
-	return 0
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return min(max(0, at.Sub(now)), maxPause)
 }
