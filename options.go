@@ -54,8 +54,8 @@ type Options struct {
 	// Default also makes a profile that is kept (Keep, without which it is refused) the default account, in place of any
 	// other: the keys are copied into the section [default], for programs that name no profile, and renewed with the
 	// profile. What stands there otherwise stays. It is [ErrInUse] when [default] holds keys of the user. A Source must not
-	// take its keys from [default]; an [STS] without Keys passes over what chaim has put there, unless another profile has
-	// it as its source_profile.
+	// take its keys from [default]; an [STS] without Keys passes over what chaim has put there, and refuses it where another
+	// profile has it as its source_profile.
 	Default bool
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.

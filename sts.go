@@ -31,7 +31,7 @@ import (
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 type STS struct {
 	RoleARN       string                  // the role, such as "arn:aws:iam::111111111111:role/CrossAccountReadOnly"
-	Keys          aws.CredentialsProvider // sign the request; nil means the SDK's default chain: environment, profiles, SSO, web identity, container, EC2
+	Keys          aws.CredentialsProvider // sign the request; nil means the SDK's default chain: environment, profiles, SSO, web identity, container, EC2, but no keys that chaim has lent
 	Region        string                  // whose STS is asked; empty means the SDK's region, then one of the role's partition
 	Endpoint      string                  // URL of another STS, such as MinIO's: https, or http on a literal loopback address; empty means AWS
 	AllowInsecure bool                    // accept plain http elsewhere: whoever is on the way then has the keys
@@ -135,7 +135,9 @@ func (s *STS) assumeRole(ctx context.Context) (creds aws.Credentials, err error)
 
 // config reads the SDK's configuration, without its keys if others are at hand. It touches no network.
 func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
-	cfg, err := remote.SDKConfig(ctx, s.Region, hasKeys)
+	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{
+		Region: s.Region, HasKeys: hasKeys, AllowInsecure: s.AllowInsecure, Log: cmp.Or(s.Logger, silent),
+	})
 	if err != nil {
 		return cfg, err
 	}

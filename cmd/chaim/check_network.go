@@ -164,7 +164,7 @@ func networkHint(err error) string {
 // checkSTS asks AWS whose the keys are that chaim would ask for others with.
 func (c *checkup) checkSTS(ctx context.Context, w *witness, log *slog.Logger) {
 	const name, do = "AWS STS", "run 'chaim init' for a gateway, or log in, or name a profile with keys in AWS_PROFILE"
-	cfg, err := remote.SDKConfig(ctx, "", false)
+	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Log: log})
 	if err != nil {
 		c.fail(name, errtext.Unprefixed(err), do)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -74,7 +75,7 @@ func (a *app) cachedCreds(ctx context.Context, r request, account string, isUnca
 		}
 		key, err := gatewayKey(ctx, c, opts)
 		if errors.Is(err, chaim.ErrNotConfigured) {
-			if opts, key, err = signedOptions(ctx, opts); err != nil {
+			if opts, key, err = signedOptions(ctx, opts, a.log); err != nil {
 				return err
 			}
 			return a.withClient(opts, func(c *chaim.Client) error {
@@ -138,8 +139,8 @@ func gatewayKey(ctx context.Context, c *chaim.Client, opts chaim.Options) (strin
 
 // signedOptions are those of a client that asks STS, with keys that sign for it. The key is made of these, as of everything
 // that shapes what it gets: a provider of the SDK may give the keys of somebody else each time.
-func signedOptions(ctx context.Context, opts chaim.Options) (chaim.Options, string, error) {
-	cfg, err := remote.SDKConfig(ctx, opts.Region, false)
+func signedOptions(ctx context.Context, opts chaim.Options, log *slog.Logger) (chaim.Options, string, error) {
+	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: opts.Region, AllowInsecure: opts.AllowInsecure, Log: log})
 	if err != nil {
 		return opts, "", err
 	}

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
@@ -117,7 +115,7 @@ func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 	if !errors.Is(err, chaim.ErrNotConfigured) {
 		return who, err
 	}
-	cfg, err := remote.SDKConfig(ctx, r.region, false)
+	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: r.region, AllowInsecure: r.insecure, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +127,9 @@ func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 
 // holder is whose keys stand in a profile.
 func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (someone, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(held.Name),
-		config.WithDefaultsMode(aws.DefaultsModeLegacy), config.WithLogger(logging.Nop{}))
+	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Profile: held.Name, AllowInsecure: r.insecure, Log: a.log})
 	if err != nil {
-		return nil, errtext.Wrap(remote.Foreign(err), "profile %+q", held.Name)
+		return nil, errtext.Wrap(err, "profile %+q", held.Name)
 	}
 	return a.identity(ctx, r, cmp.Or(r.region, held.Region), cfg.Credentials)
 }
@@ -146,7 +143,7 @@ func (a *app) identity(ctx context.Context, r *request, region string, provider 
 	case err != nil:
 		return nil, errtext.Wrap(remote.Foreign(err), "no keys to ask AWS STS with")
 	}
-	cfg, err := remote.SDKConfig(ctx, region, true)
+	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: region, HasKeys: true, Log: a.log})
 	if err != nil {
 		return nil, err
 	}

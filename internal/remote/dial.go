@@ -24,6 +24,8 @@ type dialer struct {
 	tlsToThem sync.Map                              // addresses of proxies that are spoken to by TLS
 }
 
+var errRedirect = errors.New("the server redirects elsewhere, which would take keys or tokens there")
+
 // newDialer returns one that uses the proxy of the environment.
 func newDialer() *dialer {
 	return &dialer{Dialer: net.Dialer{Timeout: connectTimeout}, proxyOf: http.ProxyFromEnvironment}
@@ -38,8 +40,12 @@ func (d *dialer) install(t *http.Transport) {
 	t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes, t.ReadBufferSize = tlsTimeout, maxHeaderSize, readBufferSize
 }
 
-// proxy returns the proxy that the transport is to use itself. Those for https are used by secure, but for SOCKS.
+// proxy returns the proxy that the transport is to use itself. Those for https are used by secure, but for SOCKS. As it is
+// asked before each request it also refuses to follow a redirect, as some clients of the SDK would: with what they send.
 func (d *dialer) proxy(req *http.Request) (*url.URL, error) {
+	if req.Response != nil {
+		return nil, errRedirect
+	}
 	proxy, err := d.proxyOf(req)
 	switch {
 	case err != nil || proxy == nil:

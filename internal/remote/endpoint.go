@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -47,20 +46,21 @@ func CheckGatewayURL(endpoint, where string, allowInsecure bool) (string, error)
 	return strings.TrimRight(u.String(), "/") + "/", nil
 }
 
-// checkSTSEndpoint refuses to have keys sent in clear text. base is where the SDK was pointed, if anywhere.
-func checkSTSEndpoint(base *string, allowInsecure bool, log *slog.Logger) error {
+// checkEndpoint refuses to have keys and tokens sent in clear text. base is where the SDK was pointed for a service, if
+// anywhere.
+func checkEndpoint(service string, base *string, allowInsecure bool, log *slog.Logger) error {
 	if base == nil {
 		return nil
 	}
 	u, err := url.Parse(*base)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("chaim: endpoint of STS is not an https URL")
+		return fmt.Errorf("chaim: endpoint of %s is not an https URL", service)
 	case u.Scheme == "https" || isLoopback(u):
 	case allowInsecure:
-		log.Warn("chaim: STS is plain http, so anyone on the way can read the keys", "host", u.Host)
+		log.Warn("chaim: "+service+" is plain http, so anyone on the way can read the keys", "host", u.Host)
 	default:
-		return fmt.Errorf("chaim: endpoint of STS is plain http to %q: the keys would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", u.Host)
+		return fmt.Errorf("chaim: endpoint of %s is plain http to %q: the keys would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure", service, u.Host)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -479,7 +480,7 @@ func TestSurplusOfTheSDKReachesNoLogger(t *testing.T) {
 	s := &talker{reply: reply(identity) + reply(canary)}
 	s.start(t, nil)
 	t.Setenv("AWS_ENDPOINT_URL_STS", "http://"+s.address)
-	cfg, err := SDKConfig(t.Context(), "eu-west-1", true)
+	cfg, err := SDKConfig(t.Context(), SDKOptions{Region: "eu-west-1", HasKeys: true})
 	require.NoError(t, err)
 	_, err = Identify(t.Context(), cfg, keys, false, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -489,7 +490,7 @@ func TestSurplusOfTheSDKReachesNoLogger(t *testing.T) {
 	s = &talker{reply: reply(keysOfContainer) + reply(keysOfContainer)}
 	s.start(t, nil)
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://"+s.address)
-	cfg, err = SDKConfig(t.Context(), "eu-west-1", false)
+	cfg, err = SDKConfig(t.Context(), SDKOptions{Region: "eu-west-1"})
 	require.NoError(t, err)
 	found, err := cfg.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
@@ -502,8 +503,12 @@ func TestSurplusOfTheSDKReachesNoLogger(t *testing.T) {
 func noFiles(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"} {
-		t.Setenv(name, "")
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "CHAIM_") {
+			t.Setenv(name, "") // has it restored
+			require.NoError(t, os.Unsetenv(name))
+		}
 	}
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", dir+"/credentials")
 	t.Setenv("AWS_CONFIG_FILE", dir+"/config")

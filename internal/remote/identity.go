@@ -23,7 +23,7 @@ func Identify(ctx context.Context, cfg aws.Config, keys aws.Credentials, allowIn
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.HTTPClient, o.Credentials = stsClient(nil, cfg), fixed(keys)
 	})
-	if err := checkSTSEndpoint(client.Options().BaseEndpoint, allowInsecure, log); err != nil {
+	if err := checkEndpoint("STS", client.Options().BaseEndpoint, allowInsecure, log); err != nil {
 		return Identity{}, err
 	}
 	out, err := client.GetCallerIdentity(ctx, nil)

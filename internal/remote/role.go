@@ -73,7 +73,7 @@ func (r *RoleRequest) Send(ctx context.Context, cfg aws.Config, role arn.ARN) (c
 			})
 		}
 	})
-	if err := checkSTSEndpoint(client.Options().BaseEndpoint, r.AllowInsecure, r.Logger); err != nil {
+	if err := checkEndpoint("STS", client.Options().BaseEndpoint, r.AllowInsecure, r.Logger); err != nil {
 		return creds, err
 	}
 	keys, err := r.Keys.Retrieve(ctx)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -16,17 +17,24 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/lease"
-	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // STSTimeout is how long STS has for one attempt.
 const STSTimeout = 10 * time.Second
 
-// SDKConfig reads the SDK's configuration, without its keys if others are at hand. It touches no network. An empty region
-// means that of the SDK. Keys that were copied into [default] are lent already, and not taken to get others.
-func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, error) {
+// SDKOptions say what configuration of the AWS SDK is read.
+type SDKOptions struct {
+	Region        string // empty means that of the SDK
+	Profile       string // whose keys are wanted, also lent ones; empty means the SDK's default chain
+	HasKeys       bool   // other keys are at hand
+	AllowInsecure bool   // accept plain http where keys or tokens are sent
+	Log           *slog.Logger
+}
+
+// SDKConfig reads the configuration of the AWS SDK. It touches no network. The keys that it finds are the user's: ones that
+// chaim has lent are an error, or passed over where they were copied into [default]. So is an endpoint to which the SDK
+// would send keys or tokens in clear text to get others.
+func SDKConfig(ctx context.Context, o SDKOptions) (aws.Config, error) {
 	dialer := newDialer()
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		dialer.install(t)
@@ -38,55 +46,44 @@ func SDKConfig(ctx context.Context, region string, hasKeys bool) (aws.Config, er
 		config.WithHTTPClient(client),
 		// A container's keys come by another client, which would keep its connections.
 		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }),
+		config.WithRegion(o.Region),
+		config.WithSharedConfigProfile(o.Profile),
 	}
-	if region != "" {
-		options = append(options, config.WithRegion(region))
-	}
-	if hasKeys {
+	if o.HasKeys {
 		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
-	if err == nil && !hasKeys && isLent(ctx) {
-		var others aws.Config
-		if others, err = config.LoadDefaultConfig(ctx, append(options, config.WithSharedCredentialsFiles([]string{}))...); err != nil {
-			return cfg, errors.New("chaim: the AWS SDK finds no keys but those that chaim has put into [default]: name the profile that signs in AWS_PROFILE")
-		}
-		cfg.Credentials = others.Credentials
-	}
 	if err != nil {
 		return cfg, errtext.Wrap(Foreign(err), "reading the configuration of the AWS SDK")
+	}
+	if !o.HasKeys && o.Profile == "" {
+		if cfg, err = withoutLentKeys(ctx, cfg, options); err != nil {
+			return cfg, err
+		}
 	}
 	if built, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 		dialer.tls = built.GetTransport().TLSClientConfig // trusts AWS_CA_BUNDLE, and ca_bundle of the profile
 	}
-	return cfg, nil
+	if o.HasKeys {
+		return cfg, nil
+	}
+	return cfg, checkChain(cfg, o)
 }
 
-// isLent reports whether the SDK takes keys that chaim has put into [default].
-func isLent(ctx context.Context) bool {
-	if os.Getenv("AWS_ACCESS_KEY_ID")+os.Getenv("AWS_ACCESS_KEY")+os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "" {
-		return false
-	}
-	path, err := sharedfile.CredentialsPath("")
-	if err != nil {
-		return false
-	}
-	doc, err := sharedfile.File{Path: path}.Read()
-	if err != nil || !lease.HasCopy(doc) {
-		return false
-	}
-	lent, _, _ := inifile.ReadManaged(doc, inifile.DefaultSection) // or there would be no copy
-	profile := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), inifile.DefaultSection)
-	found, err := config.LoadSharedConfigProfile(ctx, profile, func(o *config.LoadSharedConfigOptions) {
-		o.CredentialsFiles = []string{path}
-		if file, err := sharedfile.ConfigPath(); err == nil {
-			o.ConfigFiles = []string{file}
+// withoutLentKeys refuses keys that chaim has lent, or looks for others where they are a copy in [default].
+func withoutLentKeys(ctx context.Context, cfg aws.Config, options []func(*config.LoadOptions) error) (aws.Config, error) {
+	where, isCopy := lentKeys(cfg)
+	if isCopy {
+		others, err := config.LoadDefaultConfig(ctx, append(options, config.WithSharedCredentialsFiles([]string{}))...)
+		if err == nil {
+			cfg.Credentials = others.Credentials
+			return cfg, nil
 		}
-	})
-	if err != nil || found.RoleARN != "" || found.Credentials.AccessKeyID != lent["aws_access_key_id"] {
-		return false
 	}
-	return found.Credentials.AccessKeyID != "" || found.CredentialProcess == lent[inifile.ProcessKey]
+	if where != "" {
+		return cfg, errors.New("chaim: the AWS SDK finds no keys but those that chaim has " + where)
+	}
+	return cfg, nil
 }
 
 // stsClient carries requests to STS, as base does, or as cfg says where that is nil.

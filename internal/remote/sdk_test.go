@@ -43,7 +43,7 @@ func TestSDKConfigBesideACopy(t *testing.T) {
 				require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 				t.Setenv(variable, path)
 			}
-			cfg, err := SDKConfig(t.Context(), "", false)
+			cfg, err := SDKConfig(t.Context(), SDKOptions{})
 			require.NoError(t, err)
 			if name == "a copy" || name == "a copy, environment" {
 				assert.Equal(t, "us-west-2", cfg.Region)
