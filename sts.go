@@ -46,7 +46,7 @@ type STS struct {
 	TransitiveTags []string          // keys of the Tags that stay through role chaining
 
 	MFASerial string                                // serial number or ARN of the MFA device of the user whose Keys they are; needs TokenCode
-	TokenCode func(context.Context) (string, error) // asks for the device's six digits; is called for each Retrieve, so also to renew
+	TokenCode func(context.Context) (string, error) // asks for the device's six digits, of which each is sent once: for each Retrieve, so also to renew
 
 	HTTPClient *http.Client // carries the request, as [Options].HTTPClient does, with 10 seconds for an attempt unless it has a Timeout; nil means one of chaim
 	Logger     *slog.Logger // gets what is odd but no error; nil means silent
@@ -99,7 +99,7 @@ func (s *STS) duration() time.Duration { return cmp.Or(s.Duration, defaultDurati
 //
 // A refusal is a [smithy.APIError] with STS's code, and wraps [ErrDenied] when the role or the keys are the reason. Keys
 // that are too late wrap [ErrExpired]. What passes by itself is tried again, up to three times unless the SDK is
-// configured otherwise.
+// configured otherwise, but not with a code of an MFA device, which works once.
 //
 // [smithy.APIError]: https://pkg.go.dev/github.com/aws/smithy-go#APIError
 func (s *STS) Retrieve(ctx context.Context) (aws.Credentials, error) {

@@ -67,7 +67,7 @@ func (r *RoleRequest) Send(ctx context.Context, cfg aws.Config, role arn.ARN) (c
 		if r.Endpoint != "" {
 			o.BaseEndpoint = &r.Endpoint
 		}
-		if IsSingleAttempt(ctx) {
+		if IsSingleAttempt(ctx) || r.TokenCode != nil { // a code works once, also where the reply is lost
 			o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(isClockSkew)}
 			})
@@ -93,6 +93,9 @@ func (r *RoleRequest) Send(ctx context.Context, cfg aws.Config, role arn.ARN) (c
 	out, err := client.AssumeRole(ctx, input, withKeys)
 	if r.Duration > maxChained && isChainingLimit(err) {
 		r.Logger.Warn("chaim: role chaining allows keys of one hour only", "role", r.RoleARN, "asked", r.Duration)
+		if input, err = r.input(ctx); err != nil { // with another code
+			return creds, err
+		}
 		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
 		sent = time.Now()
 		out, err = client.AssumeRole(ctx, input, withKeys)
