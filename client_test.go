@@ -16,12 +16,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func TestKeep(t *testing.T) {
@@ -194,15 +194,15 @@ func TestLockedFile(t *testing.T) {
 		_, err = c.RequestKeys(t.Context())
 		require.NoError(t, err)
 
-		held := flock.New(credentialsFile(opts) + ".lock")
-		require.NoError(t, held.Lock())
+		held, err := sharedfile.LockSide(credentialsFile(opts)+".lock", os.O_CREATE|os.O_RDONLY, false)
+		require.NoError(t, err)
 		started := time.Now()
 		assert.ErrorIs(t, c.Close(), chaim.ErrLocked)
 		assert.Equal(t, 10*time.Second, time.Since(started))
 		err = chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { t.Error("fn was called"); return nil })
 		assert.ErrorIs(t, err, chaim.ErrLocked)
 
-		require.NoError(t, held.Unlock())
+		require.NoError(t, held.Close())
 		assert.NoError(t, c.Close(), "Close tries again")
 		assert.NoError(t, c.Close())
 		assert.Equal(t, userFile, read(t, credentialsFile(opts)))
@@ -215,24 +215,30 @@ func TestRemovalThatFailsIsReported(t *testing.T) {
 		opts := optionsFor(t, srv)
 		var log bytes.Buffer
 		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
-		held := flock.New(credentialsFile(opts) + ".lock")
+		hold := func() *sharedfile.Side {
+			l, err := sharedfile.LockSide(credentialsFile(opts)+".lock", os.O_RDONLY, false)
+			require.NoError(t, err)
+			require.NotNil(t, l)
+			return l
+		}
+		var held *sharedfile.Side
 		mine := errors.New("mine")
 		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
-			require.NoError(t, held.Lock())
+			held = hold()
 			return mine
 		})
 		assert.ErrorIs(t, err, mine)
 		assert.ErrorIs(t, err, chaim.ErrLocked)
 		assert.ErrorContains(t, err, "tempname")
 
-		require.NoError(t, held.Unlock())
+		require.NoError(t, held.Close())
 		assert.Panics(t, func() {
 			_ = chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
-				require.NoError(t, held.Lock())
+				held = hold()
 				panic("mine")
 			})
 		})
-		require.NoError(t, held.Unlock())
+		require.NoError(t, held.Close())
 		assert.Equal(t, 2, strings.Count(log.String(), "profile could not be removed"))
 	})
 }

@@ -10,8 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
@@ -22,14 +20,17 @@ import (
 // it away for that long.
 const watchInterval = 500 * time.Millisecond
 
+// maxProcessSize is that of a process file, which holds keys and an expiry.
+const maxProcessSize = 1 << 20
+
 // written is what may stand in the credentials file and beside it.
 type written struct {
-	section string       // empty for nothing
-	grant   grant        // the newest there may be
-	scope   string       // id; empty without a lease so far
-	mark    string       // of the scope in the section
-	lease   *flock.Flock // nil without one
-	process []byte       // text of the process file; empty if that is not known, nil without one
+	section string           // empty for nothing
+	grant   grant            // the newest there may be
+	scope   string           // id; empty without a lease so far
+	mark    string           // of the scope in the section
+	lease   *sharedfile.Side // nil without one
+	process []byte           // text of the process file; empty if that is not known, nil without one
 }
 
 // store writes keys into the profile.
@@ -61,13 +62,8 @@ func (c *Client) store(ctx context.Context, g grant) error {
 
 // processFile is the text of the scope's process file. The caller has c.mu.
 func (c *Client) processFile() []byte {
-	path := c.scopes.Path(c.written.scope, lease.ProcessExtension)
-	info, err := os.Lstat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil // as if it were empty
-	}
-	text, _ := os.ReadFile(path)
-	return text
+	text, _ := sharedfile.ReadSide(c.scopes.Path(c.written.scope, lease.ProcessExtension), maxProcessSize)
+	return text // what cannot be read is as if it were empty
 }
 
 // edit changes the credentials file, and what is written. Once ctx has ended it does neither. change must not call what
@@ -143,8 +139,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 
 // hasLease reports whether the lease is where others look for it.
 func (c *Client) hasLease() bool {
-	_, err := os.Stat(c.scopes.Path(c.written.scope, lease.Extension))
-	return !errors.Is(err, fs.ErrNotExist)
+	return c.written.lease != nil && c.written.lease.IsThere()
 }
 
 // hasFiles reports whether what stands beside the credentials file is as it was written. The caller has c.mu.

@@ -41,12 +41,15 @@ func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 
 func sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough bool) ([]Swept, error) {
 	gone, err := lease.Sweep(ctx, file, doc, isThorough)
-	temps, tempErr := lease.Sweep(ctx, parkedBeside(file), nil, isThorough) // of a file that no scope writes to
+	if !errors.Is(err, sharedfile.ErrUnsafe) {
+		temps, tempErr := lease.Sweep(ctx, parkedBeside(file), nil, isThorough) // of a file that no scope writes to
+		gone, err = append(gone, temps...), errors.Join(err, tempErr)
+	}
 	var swept []Swept
-	for _, s := range append(gone, temps...) {
+	for _, s := range gone {
 		swept = append(swept, Swept(s))
 	}
-	return swept, errors.Join(err, tempErr)
+	return swept, err
 }
 
 // sweep removes what is left of a scope of others beside its profile, such as the file of a [Process].
@@ -58,9 +61,9 @@ func (c *Client) sweep(ctx context.Context) error {
 	return err
 }
 
-// lookAtFile warns of what a user should know about the credentials file, and sweeps. It keeps what stands in the way
-// of that from whoever did not ask for it.
-func (c *Client) lookAtFile() {
+// lookAtFile warns of what a user should know about the credentials file, and sweeps. What stands in the way of that is
+// only logged, but for an unsafe file, with which no edit would work.
+func (c *Client) lookAtFile() error {
 	path, log := c.file.Path, c.opts.Logger
 	if info, err := os.Stat(path); err == nil && sharedfile.IsOpen(info) {
 		log.Warn("chaim: credentials file is open to other users, until chaim next writes it", "path", path)
@@ -77,8 +80,15 @@ func (c *Client) lookAtFile() {
 		for _, s := range swept {
 			log.Info("chaim: removed what a dead process left", "path", s.Path, "profile", s.Profile)
 		}
+		if errors.Is(err, context.DeadlineExceeded) && len(swept) > 0 {
+			err = nil // the next client goes on from there
+		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, sharedfile.ErrUnsafe):
+		return err
+	case err != nil:
 		log.Warn("chaim: what dead processes left cannot be removed", "path", path, "error", err)
 	}
+	return nil
 }

@@ -98,12 +98,15 @@ func (c *checkup) checkAccess(f awsFiles, info fs.FileInfo) {
 		c.fail(name, errtext.Unprefixed(err), "chaim edits no such file: change that, or set AWS_SHARED_CREDENTIALS_FILE")
 		return
 	}
+	isInterrupted, err := sharedfile.File{Path: f.path}.IsInterrupted()
 	switch {
+	case err != nil:
+		c.fail(name, errtext.Unprefixed(err), "until then no command that changes the credentials file works")
 	case isOpen:
 		c.warn(name, f.target+" is open to other users", "chmod 600 "+f.target)
 	case isShared:
 		c.warn(name, fmt.Sprintf("the group of folder %s may replace the credentials file", dir), "chmod g-w "+dir)
-	case sharedfile.File{Path: f.path}.IsInterrupted():
+	case isInterrupted:
 		c.warn(name, "a program died while it wrote the credentials file", "run 'chaim sweep', which puts it right")
 	default:
 		c.ok(name, "only you may write the file and its folder")

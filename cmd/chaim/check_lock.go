@@ -1,18 +1,18 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 const (
@@ -27,35 +27,39 @@ func (c *checkup) checkLock(f awsFiles) {
 		return
 	}
 	path := f.target + ".lock"
-	_, err := os.Stat(path)
-	isMissing := err != nil
-	if isMissing {
-		path = filepath.Dir(f.target) // most systems lock that as well, and nobody else does
-	}
-	one := flock.New(path, flock.SetFlag(os.O_RDONLY))
-	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
-	defer cancel()
-	isFree, err := one.TryLockContext(ctx, lockPoll)
+	held, err := waitForLock(path)
 	switch {
-	case err != nil && isMissing:
+	case errors.Is(err, fs.ErrNotExist):
 		c.ok(name, "there is no lock file yet on which locks could be tried")
 		return
-	case ctx.Err() != nil:
-		c.fail(name, fmt.Sprintf("%s holds %s for more than %s", holder(path), path, lockPatience),
-			"wait for that program, or end it; one that is stopped goes on with 'kill -CONT'")
+	case errors.Is(err, sharedfile.ErrUnsafe):
+		c.fail(name, errtext.Unprefixed(err), "until then no command that changes the credentials file works")
 		return
-	case err != nil || !isFree:
+	case err != nil:
 		c.warn(name, fmt.Sprintf("whether locks work cannot be tried on %s: %v", path, err),
 			"make it yours, or remove it while nothing uses chaim")
 		return
+	case held == nil:
+		c.fail(name, fmt.Sprintf("%s holds %s for more than %s", holder(path), path, lockPatience),
+			"wait for that program, or end it; one that is stopped goes on with 'kill -CONT'")
+		return
 	}
-	defer one.Close()
-	excludes, err := areExclusive(one, flock.New(path, flock.SetFlag(os.O_RDONLY)))
+	defer held.Close()
+	second, err := sharedfile.LockSide(path, os.O_RDONLY, false)
+	if second != nil {
+		err = second.Close()
+	}
+	c.checkExclusion(path, second == nil, err)
+}
+
+// checkExclusion tells what came of locking a file that is locked. Some network file systems let two have the lock.
+func (c *checkup) checkExclusion(path string, isExclusive bool, err error) {
+	const name = "lock"
 	switch {
 	case err != nil:
 		c.warn(name, fmt.Sprintf("whether %s keeps others out cannot be told: %v", path, err),
 			"keep the credentials file on a local file system")
-	case !excludes:
+	case !isExclusive:
 		c.fail(name, fmt.Sprintf("two programs can lock %s at the same time", path),
 			"the file system has no working locks: keep the credentials file on another, with AWS_SHARED_CREDENTIALS_FILE")
 	default:
@@ -63,28 +67,22 @@ func (c *checkup) checkLock(f awsFiles) {
 	}
 }
 
-// locker is an open file that can be locked.
-type locker interface {
-	TryLock() (bool, error)
-	Close() error
-}
-
-// areExclusive reports whether a lock that is held keeps another open description of the same file from having it. Some
-// network file systems let both have it.
-func areExclusive(held, other locker) (bool, error) {
-	if isHeld, err := held.TryLock(); err != nil || !isHeld {
-		return false, errors.Join(err, errors.New("the lock was lost"))
+// waitForLock returns nil where another process has the lock for all of lockPatience.
+func waitForLock(path string) (*sharedfile.Side, error) {
+	for start := time.Now(); ; <-time.After(lockPoll) {
+		l, err := sharedfile.LockSide(path, os.O_RDONLY, false)
+		if l != nil || err != nil || time.Since(start) >= lockPatience {
+			return l, err
+		}
 	}
-	isFree, err := other.TryLock()
-	return !isFree, errors.Join(err, other.Close())
 }
 
-// holder is whoever has put itself into the lock file.
+// holder is the process that has put itself into the lock file.
 func holder(path string) string {
-	text, _ := os.ReadFile(path) // a folder has none
+	text, _ := sharedfile.ReadSide(path, 1<<10) // what is no lock file names none
 	line, _, _ := strings.Cut(string(text), "\n")
 	if !strings.HasPrefix(line, "process ") {
-		return "somebody"
+		return "another process"
 	}
 	return line
 }
@@ -122,9 +120,8 @@ func (c *checkup) checkLeftovers(f awsFiles) {
 	c.warn(name, "programs that died left "+left, "run 'chaim sweep'")
 }
 
-// isAbandoned reports whether nobody holds a lease any more.
+// isAbandoned reports whether no process holds a lease any more.
 func isAbandoned(path string) bool {
-	l := flock.New(path, flock.SetFlag(os.O_RDONLY))
-	isFree, err := l.TryRLock()
-	return err == nil && isFree && l.Close() == nil
+	l, err := sharedfile.LockSide(path, os.O_RDONLY, true)
+	return l != nil && err == nil && l.Close() == nil
 }

@@ -10,12 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func TestCheckLock(t *testing.T) {
@@ -34,38 +34,33 @@ func TestCheckLock(t *testing.T) {
 	assert.Equal(t, stateOK, got.State)
 	assert.Contains(t, got.Found, "keeps others out")
 
-	held := flock.New(target + ".lock")
-	require.NoError(t, held.Lock())
+	held, err := sharedfile.LockSide(target+".lock", os.O_RDONLY, false)
+	require.NoError(t, err)
 	synctest.Test(t, func(*testing.T) { got = lock() })
 	assert.Equal(t, stateFail, got.State)
 	assert.Contains(t, got.Found, "process 77 on moon holds")
 	require.NoError(t, os.WriteFile(target+".lock", nil, 0o600))
 	synctest.Test(t, func(*testing.T) { got = lock() })
-	assert.Contains(t, got.Found, "somebody holds")
+	assert.Contains(t, got.Found, "another process holds")
 	require.NoError(t, held.Close())
 	assert.Equal(t, stateOK, lock().State)
 }
 
-// fakeLock is one of a file system that says what it likes.
-type fakeLock struct {
-	isLocked bool
-	err      error
-}
-
-func (l fakeLock) TryLock() (bool, error) { return l.isLocked, l.err }
-func (l fakeLock) Close() error           { return nil }
-
-func TestAreExclusive(t *testing.T) {
-	excludes, err := areExclusive(fakeLock{true, nil}, fakeLock{false, nil})
-	require.NoError(t, err)
-	assert.True(t, excludes)
-	excludes, err = areExclusive(fakeLock{true, nil}, fakeLock{true, nil})
-	require.NoError(t, err)
-	assert.False(t, excludes, "a lock that two can have")
-	_, err = areExclusive(fakeLock{true, nil}, fakeLock{false, errors.New("no locks available")})
-	require.ErrorContains(t, err, "no locks available")
-	_, err = areExclusive(fakeLock{false, nil}, fakeLock{true, nil})
-	require.Error(t, err)
+// TestCheckExclusion has a file system say what it likes of its locks.
+func TestCheckExclusion(t *testing.T) {
+	for want, tt := range map[string]struct {
+		isExclusive bool
+		err         error
+	}{
+		stateOK:   {true, nil},
+		stateFail: {false, nil},
+		stateWarn: {true, errors.New("not here")},
+	} {
+		var c checkup
+		c.checkExclusion("credentials.lock", tt.isExclusive, tt.err)
+		require.Len(t, c.Checks, 1)
+		assert.Equal(t, want, c.Checks[0].State)
+	}
 }
 
 func TestCheckToken(t *testing.T) {

@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // foreign is what the user has in the credentials file.
@@ -196,8 +196,9 @@ func TestRemovalThatFails(t *testing.T) {
 		"open folder":                      {"exit 0", exitFailed, letAnybodyWrite, "chmod o-w"},
 		"open folder, program that failed": {"exit 7", 7, letAnybodyWrite, "chmod o-w"},
 		"lock": {"exit 0", exitLocked, func(t *testing.T, home string) {
-			lock := flock.New(filepath.Join(home, "credentials.lock"))
-			require.NoError(t, lock.Lock())
+			lock, err := sharedfile.LockSide(filepath.Join(home, "credentials.lock"), os.O_RDONLY, false)
+			require.NoError(t, err)
+			require.NotNil(t, lock)
 			t.Cleanup(func() { assert.NoError(t, lock.Close()) })
 		}, "is locked"},
 	} {

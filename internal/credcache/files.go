@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -42,6 +40,9 @@ func (c Cache) prepare() error {
 	if err := sharedfile.CheckOwner(c.path("", dataExtension)); err != nil {
 		return errtext.Because(ErrUnsafe, err)
 	}
+	if err := sharedfile.CheckFolder(filepath.Dir(c.Folder)); err != nil {
+		return errtext.Because(ErrUnsafe, err)
+	}
 	info, err := os.Lstat(c.Folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = makeFolder(c.Folder); err == nil {
@@ -52,14 +53,12 @@ func (c Cache) prepare() error {
 	case err != nil:
 		return errtext.Wrap(err, "cannot use the cache of credentials")
 	case !info.IsDir():
-		return unsafe(c.Folder, "is no folder")
-	case isWriteable(info):
-		return unsafe(c.Folder, "can be written to by other users")
+		return fmt.Errorf("%w: %s is no folder: remove it", ErrUnsafe, c.Folder)
 	}
-	switch above, err := os.Stat(filepath.Dir(c.Folder)); {
-	case err == nil && isWriteable(above):
-		return fmt.Errorf("%w: other users may write to %s: chmod go-w it", ErrUnsafe, filepath.Dir(c.Folder))
-	case sharedfile.IsOpen(info) || info.Mode().Perm()&0o700 != 0o700:
+	if err := sharedfile.CheckFolder(c.Folder); err != nil {
+		return errtext.Because(ErrUnsafe, err)
+	}
+	if sharedfile.IsOpen(info) || info.Mode().Perm()&0o700 != 0o700 {
 		if err := os.Chmod(c.Folder, 0o700); err != nil {
 			return errtext.Because(ErrUnsafe, err)
 		}
@@ -79,44 +78,24 @@ func makeFolder(dir string) error {
 	return sharedfile.MakeFolder(dir)
 }
 
-// isWriteable reports whether other users may write.
-func isWriteable(info fs.FileInfo) bool {
-	return sharedfile.IsOpen(info) && info.Mode().Perm()&0o022 != 0
-}
-
-func unsafe(path, why string) error { return fmt.Errorf("%w: %s %s: remove it", ErrUnsafe, path, why) }
-
 // read returns what is known of a key. What others could have read is not used any more, and what they could have written
 // is refused.
 func (c Cache) read(key string) (entry, error) {
-	path := c.path(key, dataExtension)
-	info, err := os.Lstat(path)
+	f, err := sharedfile.OpenSide(c.path(key, dataExtension), os.O_RDONLY, maxSize)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EFBIG): // the latter is none of ours, and gets replaced
 		return entry{}, nil
-	case err != nil:
-		return entry{}, errtext.Wrap(err, "cannot read cached credentials")
-	case !info.Mode().IsRegular():
-		return entry{}, unsafe(path, "is no regular file")
-	case isWriteable(info):
-		return entry{}, unsafe(path, "can be written to by other users")
-	}
-	if err := sharedfile.CheckOwner(path); err != nil {
+	case errors.Is(err, sharedfile.ErrUnsafe):
 		return entry{}, errtext.Because(ErrUnsafe, err)
-	}
-	if sharedfile.IsOpen(info) {
-		c.log().Warn("chaim: cached credentials were open to other users, and are not used any more", "path", path)
-		return entry{}, nil
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
-	if errors.Is(err, fs.ErrNotExist) { // removed a moment ago
-		return entry{}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return entry{}, errtext.Wrap(err, "cannot read cached credentials")
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSize))
+	if sharedfile.IsOpen(f.Info()) {
+		c.log().Warn("chaim: cached credentials were open to other users, and are not used any more", "path", f.Path())
+		return entry{}, nil
+	}
+	text, err := f.Read()
 	if err != nil {
 		return entry{}, errtext.Wrap(err, "cannot read cached credentials")
 	}
@@ -124,7 +103,7 @@ func (c Cache) read(key string) (entry, error) {
 }
 
 // lock takes the lock of a key. Without waiting, nil means that somebody else has it.
-func (c Cache) lock(ctx context.Context, key string, isWaiting bool) (*flock.Flock, error) {
+func (c Cache) lock(ctx context.Context, key string, isWaiting bool) (*sharedfile.Side, error) {
 	path := c.path(key, lockExtension)
 	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
@@ -145,33 +124,16 @@ func (c Cache) lock(ctx context.Context, key string, isWaiting bool) (*flock.Flo
 	}
 }
 
-// tryLock returns nil where somebody else has the lock, or has just removed it.
-func tryLock(path string) (*flock.Flock, error) {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, unsafe(path, "is no regular file")
-	}
-	l := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|noFollow), flock.SetPermissions(0o600))
-	isFree, err := l.TryLock()
-	if err != nil {
-		if repairMode(path) {
-			return nil, nil
-		}
+// tryLock returns nil where another process has the lock, or has just removed it.
+func tryLock(path string) (*sharedfile.Side, error) {
+	l, err := sharedfile.LockSide(path, os.O_CREATE|os.O_RDWR, false)
+	switch {
+	case errors.Is(err, sharedfile.ErrUnsafe):
+		return nil, errtext.Because(ErrUnsafe, err)
+	case err != nil:
 		return nil, errtext.Wrap(err, "cannot lock cached credentials")
 	}
-	if isFree {
-		repairMode(path)
-		held, err := l.Stat()
-		if there, statErr := os.Lstat(path); errors.Join(err, statErr) == nil && os.SameFile(held, there) {
-			return l, nil
-		}
-	}
-	return nil, l.Close()
-}
-
-// repairMode gives back what the umask of whoever made the file took away, and reports whether it did.
-func repairMode(path string) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o600 != 0o600 && os.Chmod(path, 0o600) == nil
+	return l, nil
 }
 
 // Sweep removes the files of credentials that have expired, torn ones, and what killed processes left. It passes over what
@@ -225,7 +187,7 @@ func (c Cache) removeFile(ctx context.Context, path, key string, isAll, isTemp b
 	case isUsed && !isAll && !isTemp:
 		return false, nil
 	case path == l.Path():
-		err = sharedfile.RemoveLocked(l)
+		err = l.Remove()
 	default:
 		err = sharedfile.Remove(path)
 	}

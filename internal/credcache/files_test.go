@@ -22,7 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func never(context.Context) (chaim.AwsCreds, error) { panic("the source was asked") }
@@ -214,7 +213,7 @@ func TestLockIsTheOneAtItsPath(t *testing.T) {
 				assert.Equal(t, int32(1), holders.Add(1))
 				runtime.Gosched()
 				holders.Add(-1)
-				assert.NoError(t, sharedfile.RemoveLocked(l))
+				assert.NoError(t, l.Remove())
 			}
 		})
 	}

@@ -7,18 +7,15 @@
 package lease
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
@@ -121,72 +118,80 @@ func (f Files) idIn(name string) string {
 	return match[1]
 }
 
-// Take makes the lease of a scope and locks it. The caller has the lock of the credentials file, and so nobody
-// sweeps between the two.
-func (f Files) Take(id string) (*flock.Flock, error) {
+// Take makes the lease of a scope and locks it. A sweep of another process may remove the file before it is locked: then
+// it is made again.
+func (f Files) Take(id string) (*sharedfile.Side, error) {
 	path := f.Path(id, Extension)
 	if err := sharedfile.MakeFolder(f.Folder); err != nil {
 		return nil, err
 	}
-	if err := sharedfile.CheckOwner(path); err != nil {
+	if err := errors.Join(sharedfile.CheckFolder(f.Folder), sharedfile.CheckOwner(path)); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	l := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
-	// Somebody may be looking whether it is locked.
-	_, err := l.TryLockContext(ctx, poll)
-	if err == nil {
-		err = os.Chmod(path, 0o600) // whatever the umask
+	for start := time.Now(); ; <-time.After(poll) {
+		l, err := sharedfile.LockSide(path, os.O_CREATE|os.O_RDWR, false)
+		switch {
+		case l == nil && err == nil && time.Since(start) < timeout: // another process looks whether it is locked
+			continue
+		case l == nil && err == nil:
+			err = fmt.Errorf("another process has held it for %s", timeout)
+		case err == nil:
+			// After a power cut, a profile without a lease would stay until it expires.
+			if err = sharedfile.SyncDir(f.Folder); err == nil {
+				return l, nil
+			}
+			err = errors.Join(err, l.Remove())
+		}
+		return nil, errtext.Wrap(err, "cannot make lease %s", path)
 	}
-	if err == nil {
-		// After a power cut, a profile without a lease would stay until it expires.
-		err = sharedfile.SyncDir(f.Folder)
-	}
-	if err != nil {
-		return nil, errors.Join(errtext.Wrap(err, "cannot make lease %s", path), l.Close(), sharedfile.Remove(path))
-	}
-	return l, nil
 }
 
 // end removes the files of a scope that has ended, and returns those there were.
 func (f Files) end(id string) (gone []string, err error) {
-	lease, process := f.Path(id, Extension), f.Path(id, ProcessExtension)
-	l := flock.New(lease, flock.SetFlag(os.O_RDWR))
-	isFree, err := l.TryLock()
+	path := f.Path(id, Extension)
+	l, err := sharedfile.LockSide(path, os.O_RDWR, false)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, errtext.Wrap(err, "cannot lock lease %s", lease)
-	case !isFree:
-		return nil, nil // somebody else is ending it
+		return nil, err
+	case l == nil:
+		return nil, nil // it lives, or another process is ending it
+	default:
+		defer func() {
+			removeErr := l.Remove()
+			if err = errors.Join(err, removeErr); removeErr == nil {
+				gone = append(gone, path)
+			}
+		}()
 	}
-	for _, path := range []string{process, lease} {
-		if _, err := os.Lstat(path); err == nil {
-			gone = append(gone, path)
-		}
+	process := f.Path(id, ProcessExtension)
+	if _, err := os.Lstat(process); err != nil {
+		return nil, nil
 	}
-	if err := errors.Join(sharedfile.Remove(process), sharedfile.RemoveLocked(l)); err != nil {
+	if err := sharedfile.Remove(process); err != nil {
 		return nil, errtext.Wrap(err, "cannot remove what a dead process left")
 	}
-	return gone, nil
+	return []string{process}, nil
 }
 
-// isDead reports whether the scope of an id has ended. A lease that is not there has ended, if it ever was.
-func (f Files) isDead(id string) (isDead, isThere bool) {
-	l := flock.New(f.Path(id, Extension), flock.SetFlag(os.O_RDWR))
-	isFree, err := l.TryRLock()
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, false
+// isDead reports whether the scope of an id has ended. A lease that is not there has ended, if it ever was. One that is
+// not chaim's is an error, and may be live.
+func (f Files) isDead(id string) (isDead, isThere bool, err error) {
+	l, err := sharedfile.LockSide(f.Path(id, Extension), os.O_RDONLY, true)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, false, nil
+	case err != nil, l == nil:
+		return false, true, err
 	}
-	return errors.Join(err, l.Close()) == nil && isFree, true
+	return true, true, l.Close()
 }
 
 // isOver reports whether the scope that wrote a section has ended. In doubt it has not: its lease may be in another
 // folder, where a container or another machine has mounted the credentials file, and then only the end of the keys tells.
-func (f Files) isOver(s Scope, pairs map[string]string) bool {
-	isDead, isThere := f.isDead(s.ID)
-	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.Folder)) || hasExpired(pairs))
+func (f Files) isOver(s Scope, pairs map[string]string) (bool, error) {
+	isDead, isThere, err := f.isDead(s.ID)
+	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.Folder)) || hasExpired(pairs)), err
 }
 
 // IsLive reports whether the section belongs to a scope that may still run.
@@ -195,129 +200,8 @@ func (f Files) IsLive(pairs map[string]string) bool {
 	if s.ID == "" {
 		return !hasExpired(pairs) // written by something else
 	}
-	return !f.isOver(s, pairs)
-}
-
-// Swept is one thing that is gone.
-type Swept struct {
-	Path    string // the file that was removed, or the credentials file
-	Profile string // the profile that was removed from it; empty for a file
-}
-
-// Sweep removes what the dead left in and beside file, and returns that. It looks without the lock first, into doc. Then it
-// cannot tell temporary files of the dead from those of whoever has the lock, and without isThorough it leaves them to
-// that.
-func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough bool) ([]Swept, error) {
-	scopes, err := Beside(file.Path)
-	if err != nil {
-		return nil, err
-	}
-	withTemps := isThorough || !file.IsLocked()
-	if scopes.remains(doc, withTemps).isEmpty() && !file.IsInterrupted() {
-		return nil, nil
-	}
-
-	var gone []string
-	var dead, left remains
-	var refusals error
-	remove := func(doc []byte) (_ []byte, err error) {
-		refusals = nil
-		dead = scopes.remains(doc, true)
-		for _, name := range dead.profiles {
-			after, err := inifile.Delete(doc, name)
-			if err != nil {
-				refusals = errors.Join(refusals, err)
-				continue
-			}
-			doc = after
-			if !slices.Contains(gone, name) {
-				gone = append(gone, name)
-			}
-		}
-		left = scopes.remains(doc, true)
-		return doc, nil
-	}
-	err = file.Erase(ctx, remove, inifile.Blank(remove))
-	switch {
-	case sharedfile.IsFull(err): // the profiles keep their leases, by which they are known later
-		gone, left.ids, refusals = nil, dead.ids, errors.Join(err, refusals)
-	case err != nil:
-		return nil, err
-	}
-	var swept []Swept
-	for _, name := range gone {
-		swept = append(swept, Swept{file.Path, name})
-	}
-	var paths []string
-	for _, id := range dead.over { // whose profiles stay, which must not give keys
-		path := scopes.Path(id, ProcessExtension)
-		if _, err := os.Lstat(path); err == nil && !slices.Contains(left.ids, id) {
-			left.temps = append(left.temps, path)
-		}
-	}
-	for _, id := range left.ids {
-		files, err := scopes.end(id)
-		paths, refusals = append(paths, files...), errors.Join(refusals, err)
-	}
-	for _, path := range left.temps { // of which nobody makes another of the same name
-		if err := sharedfile.Remove(path); err != nil {
-			refusals = errors.Join(refusals, errtext.Wrap(err, "cannot remove what a dead process left"))
-			continue
-		}
-		paths = append(paths, path)
-	}
-	for _, path := range paths {
-		swept = append(swept, Swept{Path: path})
-	}
-	return swept, refusals
-}
-
-// remains are what the dead left.
-type remains struct {
-	profiles []string
-	over     []string // ids of the scopes that those are of
-	ids      []string // of scopes that have files, and no profile any more
-	temps    []string // paths
-}
-
-func (r remains) isEmpty() bool { return len(r.profiles)+len(r.ids)+len(r.temps) == 0 }
-
-func (f Files) remains(doc []byte, withTemps bool) remains {
-	var r remains
-	hasProfile := map[string]bool{}
-	for _, section := range inifile.Scan(doc) {
-		if !section.HasScope(doc) {
-			continue
-		}
-		pairs := section.Managed(doc)
-		s, isIntact := Of(pairs)
-		if !isIntact {
-			continue
-		}
-		hasProfile[s.ID] = true
-		if f.isOver(s, pairs) {
-			r.profiles, r.over = append(r.profiles, section.Name()), append(r.over, s.ID)
-		}
-	}
-	for _, dir := range []string{filepath.Dir(f.Folder), f.Folder} {
-		entries, _ := os.ReadDir(dir) // what cannot be listed holds nothing of ours
-		for _, e := range entries {
-			name, isTemp := sharedfile.TempFor(e.Name())
-			if !isTemp {
-				name = e.Name()
-			}
-			id := f.idIn(name)
-			switch isOurs := dir == f.Folder && id != "" || dir != f.Folder && isTemp && name == f.base; {
-			case isOurs && isTemp && withTemps:
-				r.temps = append(r.temps, filepath.Join(dir, e.Name()))
-			case isOurs && !isTemp && !hasProfile[id] && !slices.Contains(r.ids, id):
-				if isDead, _ := f.isDead(id); isDead {
-					r.ids = append(r.ids, id)
-				}
-			}
-		}
-	}
-	return r
+	isOver, _ := f.isOver(s, pairs)
+	return !isOver
 }
 
 // hasExpired reports whether the keys of a section are known to be past their end.

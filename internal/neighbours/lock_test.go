@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // borrowUntilTold opens scopes until its input ends.
@@ -67,8 +67,6 @@ func TestStoppedHolder(t *testing.T) {
 }
 
 func stopWithLock(t *testing.T, holder *exec.Cmd, path string) {
-	lock := flock.New(path)
-	defer lock.Close()
 	for {
 		<-time.After(20 * time.Millisecond)
 		require.NoError(t, holder.Process.Signal(unix.SIGSTOP))
@@ -76,12 +74,12 @@ func stopWithLock(t *testing.T, holder *exec.Cmd, path string) {
 		_, err := unix.Wait4(holder.Process.Pid, &status, unix.WUNTRACED, nil)
 		require.NoError(t, err)
 		require.True(t, status.Stopped(), "ended: %d", status)
-		isFree, err := lock.TryLock()
+		lock, err := sharedfile.LockSide(path, os.O_RDONLY, false)
 		require.NoError(t, err)
-		if !isFree {
+		if lock == nil {
 			return
 		}
-		require.NoError(t, lock.Unlock())
+		require.NoError(t, lock.Close())
 		require.NoError(t, holder.Process.Signal(unix.SIGCONT))
 	}
 }

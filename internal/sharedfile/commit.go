@@ -31,6 +31,7 @@ var errChanged = errors.New("chaim: the file has changed")
 // commit makes a batch of edits, with the lock held.
 type commit struct {
 	target string
+	isOwn  bool // see File
 	batch  []*edit
 	record record
 	start  time.Time
@@ -101,8 +102,8 @@ func (c *commit) apply(text []byte) []byte {
 		switch {
 		case err != nil:
 			return errtext.Wrap(err, "%s", e.file.Path)
-		case len(after) > maxFileSize:
-			return tooLarge(e.file.Path)
+		case len(after) > maxFileSize && len(after) > len(text):
+			return tooLarge(e.file.Path, maxFileSize)
 		}
 		text = after
 		return nil
@@ -157,7 +158,7 @@ func (c *commit) settle() (snapshot, error) {
 	start := time.Now()
 	var last snapshot
 	for since := start; ; {
-		s, err := holdSnapshot(c.target)
+		s, err := holdSnapshot(c.target, c.isOwn)
 		if err != nil {
 			return s, err
 		}

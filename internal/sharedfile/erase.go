@@ -39,14 +39,11 @@ var errBusy = errors.New("another program has the file open")
 
 // overwrite makes one edit that keeps the length of the text, in the file as it is.
 func (f File) overwrite(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	target, err := Resolve(f.Path)
+	target, err := f.editable()
 	if err != nil {
 		return err
 	}
-	if err := CheckOwner(target); err != nil {
-		return err
-	}
-	return f.enqueue(ctx, queueKey{target, true}, change)
+	return f.enqueue(ctx, queueKey{target, f.IsOwn, true}, change)
 }
 
 // overwrite writes the bytes in which text differs from before, which is as long.
@@ -57,7 +54,7 @@ func (c *commit) overwrite(before *snapshot, text []byte) (err error) {
 		}
 	}()
 	before.release() // or we would be in our own way
-	f, err := os.OpenFile(c.target, os.O_RDWR, 0)
+	f, err := openSeen(c.target, os.O_RDWR, before.info)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errChanged
 	}

@@ -79,7 +79,7 @@ func TestOverwriteOfWhatHasChanged(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "credentials")
 			require.NoError(t, os.WriteFile(path, []byte(theirs), 0o600))
 			require.NoError(t, os.WriteFile(path+".new", []byte(theirs), 0o600))
-			before, err := holdSnapshot(path)
+			before, err := holdSnapshot(path, false)
 			require.NoError(t, err)
 			before.release() // a writer would wait
 			require.NoError(t, write(path))

@@ -37,12 +37,12 @@ func holdOffOthers(f *os.File) error {
 // knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, which only
 // whoever has the lock ever writes to. NFS calls all files busy that it has no delegation for.
 func knowsWriters(path string) bool {
-	f, err := os.Open(path)
+	s, err := OpenSide(path, os.O_RDONLY, maxLockSize)
 	if err != nil {
 		return true // as on most file systems
 	}
-	defer f.Close()
-	isHeld, _ := holdOffWriters(f)
+	defer s.Close()
+	isHeld, _ := holdOffWriters(s.file)
 	return isHeld
 }
 

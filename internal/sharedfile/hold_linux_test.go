@@ -33,7 +33,7 @@ func TestLastMomentWritesAreNotLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "credentials")
 			require.NoError(t, os.WriteFile(path, []byte("[user]\n"), 0o600))
-			before, err := holdSnapshot(path)
+			before, err := holdSnapshot(path, false)
 			require.NoError(t, err)
 			require.NotNil(t, before.held)
 			tmp, info, err := writeTemp(path, []byte("[user]\n[ours]\n"))
@@ -56,7 +56,7 @@ func TestReadWaitsForAWriter(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("[user]\n"), 0o600))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 	require.NoError(t, err)
-	s, err := holdSnapshot(path)
+	s, err := holdSnapshot(path, false)
 	require.NoError(t, err)
 	assert.True(t, s.busy)
 	read := make(chan []byte)

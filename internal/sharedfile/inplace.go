@@ -17,6 +17,8 @@ import (
 const (
 	backupExtension = ".chaim-backup"
 	backupHeader    = "chaim-backup %d %d\n"
+	maxHeaderSize   = 64
+	maxBackupSize   = maxHeaderSize + 2*maxReadSize
 )
 
 func backupPath(target string) string { return target + backupExtension }
@@ -37,15 +39,16 @@ func writeInPlace(target string, before *snapshot, text []byte) (fs.FileInfo, er
 	if !before.equal(now) {
 		return nil, errors.Join(errChanged, os.Remove(backupPath(target)))
 	}
-	info, err := overwrite(target, text)
+	info, err := overwrite(target, now.info, text)
 	if err != nil {
 		return nil, errors.Join(err, recoverInPlace(target)) // which needs no space, or is left to the next edit
 	}
 	return info, os.Remove(backupPath(target))
 }
 
-func overwrite(target string, text []byte) (fs.FileInfo, error) {
-	f, err := os.OpenFile(target, os.O_WRONLY, 0)
+// overwrite writes text over the file at target, if that still is the one that was looked at.
+func overwrite(target string, seen fs.FileInfo, text []byte) (fs.FileInfo, error) {
+	f, err := openSeen(target, os.O_WRONLY, seen)
 	if err != nil {
 		return nil, err
 	}
@@ -66,30 +69,52 @@ func overwrite(target string, text []byte) (fs.FileInfo, error) {
 	return f.Stat()
 }
 
+// readBackup returns what a file held, and what was to be written over it. Both are nil without a backup.
+func readBackup(path string) (oldText, newText []byte, err error) {
+	backup, err := OpenSide(path, os.O_RDONLY, maxBackupSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer backup.Close()
+	// A large file of something else is not read whole.
+	start := make([]byte, maxHeaderSize)
+	n, _ := backup.file.ReadAt(start, 0) // an error shows below, as a wrong header
+	header, _, _ := bytes.Cut(start[:n], []byte("\n"))
+	var oldSize, newSize int64
+	_, err = fmt.Sscanf(string(header)+"\n", backupHeader, &oldSize, &newSize)
+	textSize := backup.info.Size() - int64(len(header)+1)
+	if err != nil || oldSize < 0 || newSize < 0 || oldSize > textSize || newSize != textSize-oldSize {
+		return nil, nil, refusal(path, path+" is not a backup of chaim's: move it elsewhere", fs.ErrExist)
+	}
+	text, err := backup.Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	texts := text[len(header)+1:]
+	if int64(len(texts)) != textSize {
+		return nil, nil, refusal(path, path+" changes while it is read: try again", fs.ErrExist)
+	}
+	return texts[:oldSize:oldSize], texts[oldSize:], nil
+}
+
 // recoverInPlace takes back what a process that died left half-written.
 func recoverInPlace(target string) error {
 	path := backupPath(target)
-	backup, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return errtext.Wrap(err, "cannot recover %s", target)
-	}
-	header, texts, _ := bytes.Cut(backup, []byte("\n"))
-	var oldSize, newSize int
-	if _, err := fmt.Sscanf(string(header)+"\n", backupHeader, &oldSize, &newSize); err != nil || oldSize < 0 || newSize < 0 || oldSize+newSize != len(texts) {
-		return refusal(path, fmt.Sprintf("%s is not a backup of chaim's: move it elsewhere", path), fs.ErrExist)
+	oldText, newText, err := readBackup(path)
+	if oldText == nil || err != nil {
+		return err
 	}
 	now, err := takeSnapshot(target)
 	if err != nil {
 		return err
 	}
-	oldText, newText := texts[:oldSize], texts[oldSize:]
 	switch {
 	case bytes.Equal(now.text, oldText), bytes.Equal(now.text, newText):
 	case isPart(now.text, oldText, newText):
-		if _, err := overwrite(target, oldText); err != nil {
+		if _, err := overwrite(target, now.info, oldText); err != nil {
 			return errtext.Wrap(err, "cannot recover %s", target)
 		}
 	default:

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
@@ -22,26 +20,34 @@ const lockPoll = time.Millisecond // to twice that
 // lockPath is the file that is locked instead of the target, of which the next rename would replace the inode.
 func lockPath(target string) string { return target + ".lock" }
 
-func lock(ctx context.Context, target string, patience time.Duration) (unlock func(), err error) {
+// lock waits for the lock of the target, for as long as patience lasts.
+func lock(ctx context.Context, target string, patience time.Duration) (*Side, error) {
 	path := lockPath(target)
 	polling, cancel := context.WithTimeout(ctx, max(patience, lockPoll))
 	defer cancel()
-	l := flock.New(path, flock.SetPermissions(0o600))
-	if _, err := l.TryLockContext(polling, lockPoll+rand.N(lockPoll)); err != nil {
+	for {
+		// Not open for writing, as then knowsWriters would find a writer.
+		l, err := LockSide(path, os.O_CREATE|os.O_RDONLY, false)
 		switch {
-		case ctx.Err() != nil:
-			return nil, errtext.Wrap(context.Cause(ctx), "waiting for %s", path)
-		case polling.Err() != nil:
+		case err != nil:
+			return nil, errtext.Wrap(err, "cannot lock %s", target)
+		case l != nil:
+			return l, nil
+		}
+		select {
+		case <-time.After(lockPoll + rand.N(lockPoll)):
+		case <-polling.Done():
+			if ctx.Err() != nil {
+				return nil, errtext.Wrap(context.Cause(ctx), "waiting for %s", path)
+			}
 			return nil, lockedError(target)
 		}
-		return nil, errtext.Wrap(err, "cannot lock %s", path)
 	}
-	return func() { _ = l.Close() }, nil
 }
 
 func lockedError(target string) error {
-	holder := "somebody"
-	if text, err := os.ReadFile(lockPath(target)); err == nil && recordRule().Match(text) {
+	holder := "another process"
+	if text, err := ReadSide(lockPath(target), maxLockSize); err == nil && recordRule().Match(text) {
 		holder, _, _ = strings.Cut(string(text), "\n")
 	}
 	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
@@ -59,7 +65,7 @@ var thisProcess = sync.OnceValue(func() string {
 // record is what the lock file holds: who took the lock last, and what the last edit under it left. A file that still
 // looks like that was touched by nobody else since.
 type record struct {
-	path        string
+	lock        *Side
 	modTime     int64 // nanoseconds since 1970
 	size        int64
 	headers     int       // see countHeaders
@@ -75,18 +81,11 @@ var (
 	ownRule = lazyregexp.New(`^(\x00*$|process )`)
 )
 
-// openRecord puts this process into the lock file, if that is ours and not, by a link or a name that others use too,
-// some other file. Without a record an edit only takes longer.
-func openRecord(path string) record {
-	r := record{path: path}
-	info, err := os.Lstat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return r
-	}
-	if info.Mode().Perm() != 0o600 {
-		_ = os.Chmod(path, 0o600) // the umask may have left too little
-	}
-	text, err := os.ReadFile(path)
+// openRecord puts this process into the lock file, unless that is a text of the user's. Without a record an edit only takes
+// longer.
+func openRecord(lock *Side) record {
+	r := record{lock: lock}
+	text, err := lock.Read()
 	if err != nil {
 		return r
 	}
@@ -101,7 +100,7 @@ func openRecord(path string) record {
 		r.isKnown = errs == [3]error{}
 	}
 	r.write()
-	if info, err := os.Lstat(path); err == nil && r.isWriteable {
+	if info, err := lock.file.Stat(); err == nil && r.isWriteable {
 		r.opened = info.ModTime()
 	}
 	return r
@@ -115,14 +114,17 @@ func (r *record) write() {
 	if r.isKnown {
 		text += fmt.Sprintf("%d %d %d\n", r.modTime, r.size, r.headers)
 	}
-	f, err := os.OpenFile(r.path, os.O_WRONLY, 0)
+	w, err := OpenSide(r.lock.path, os.O_WRONLY, maxLockSize)
 	if err != nil {
 		return
 	}
-	defer f.Close()
+	defer w.Close()
+	if !os.SameFile(w.info, r.lock.info) {
+		return
+	}
 	// Not emptied first, which would make ext4 start writing at once.
-	if n, err := f.WriteString(text); err == nil && int64(n) < r.length {
-		_ = f.Truncate(int64(n))
+	if n, err := w.file.WriteString(text); err == nil && int64(n) < r.length {
+		_ = w.file.Truncate(int64(n))
 	}
 	r.length = int64(len(text))
 }

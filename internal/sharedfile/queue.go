@@ -29,6 +29,7 @@ type queue struct {
 
 type queueKey struct {
 	target     string
+	isOwn      bool // see File
 	overwrites bool // in place, rather than replacing the file
 }
 
@@ -117,18 +118,18 @@ func (q *queue) passLead() {
 // commit makes the edits that wait by the time it has the lock, of which leader is one.
 func (q *queue) commit(leader *edit) {
 	defer q.passLead()
-	unlock, err := lock(leader.ctx, q.target, q.patience(leader))
+	l, err := lock(leader.ctx, q.target, q.patience(leader))
 	if err != nil {
 		q.leave(leader)
 		leader.done <- err
 		return
 	}
-	defer unlock()
+	defer l.Close()
 	queues.Lock()
 	batch := q.waiting
 	q.waiting, q.lastLock = nil, time.Now()
 	queues.Unlock()
-	c := commit{target: q.target, batch: batch, record: openRecord(lockPath(q.target)), start: time.Now(), put: (*commit).replace}
+	c := commit{target: q.target, isOwn: q.isOwn, batch: batch, record: openRecord(l), start: time.Now(), put: (*commit).replace}
 	if q.overwrites {
 		c.put = (*commit).overwrite
 	}

@@ -14,26 +14,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestRecordOverwritesNothing(t *testing.T) {
-	for _, link := range []bool{true, false} {
-		dir := t.TempDir()
-		path, precious := filepath.Join(dir, "credentials"), filepath.Join(dir, "precious")
-		if link {
-			require.NoError(t, os.WriteFile(precious, []byte("process 1 on h\n0 0 0\n"), 0o600))
-			require.NoError(t, os.Symlink(precious, lockPath(path)))
-		} else {
-			precious = lockPath(path)
-			require.NoError(t, os.WriteFile(precious, []byte("pid 1\n"), 0o600))
-		}
-		before := text(t, precious)
-		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
-		assert.Equal(t, before, text(t, precious))
-	}
+	path := filepath.Join(t.TempDir(), "credentials")
+	require.NoError(t, os.WriteFile(lockPath(path), []byte("pid 1\n"), 0o600))
+	require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
+	assert.Equal(t, "pid 1\n", text(t, lockPath(path)))
 }
 
 func TestRecord(t *testing.T) {
@@ -41,7 +30,9 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, newFile(path).Edit(t.Context(), addLine("[x]")))
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	r := openRecord(lockPath(path))
+	held := hold(t, path)
+	defer held.Close()
+	r := openRecord(held)
 	assert.True(t, r.matches(info))
 	assert.Equal(t, 1, r.headers)
 	assert.Contains(t, text(t, lockPath(path)), thisProcess()+"\n")
@@ -53,10 +44,10 @@ func TestRecord(t *testing.T) {
 
 	for _, damaged := range []string{"", "\x00\x00", "process 1 on h\n12", "process 1 on h\n1 2 3\n3\n", "process 1 on h\n99999999999999999999 1 1\n"} {
 		require.NoError(t, os.WriteFile(lockPath(path), []byte(damaged), 0o600))
-		r := openRecord(lockPath(path))
+		r := openRecord(held)
 		assert.False(t, r.isKnown, damaged)
 		r.leave(info, nil)
-		assert.True(t, openRecord(lockPath(path)).isKnown, damaged)
+		assert.True(t, openRecord(held).isKnown, damaged)
 	}
 }
 
@@ -110,13 +101,21 @@ func TestEditsThatWaitAreWrittenTogether(t *testing.T) {
 	assert.NotContains(t, text(t, path), "gone")
 }
 
+// hold takes the lock of a file, as another process would.
+func hold(t *testing.T, path string) *Side {
+	t.Helper()
+	l, err := LockSide(lockPath(path), os.O_CREATE|os.O_RDONLY, false)
+	require.NoError(t, err)
+	require.NotNil(t, l)
+	return l
+}
+
 func TestLockEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
-		held := flock.New(lockPath(path))
-		require.NoError(t, held.Lock())
-		defer held.Unlock()
-		openRecord(lockPath(path))
+		held := hold(t, path)
+		defer held.Close()
+		openRecord(held)
 
 		started := time.Now()
 		err := newFile(path).Edit(t.Context(), addLine("x"))
@@ -138,8 +137,7 @@ func TestLockEndsWithItsContext(t *testing.T) {
 // A panic in an edit is its caller's, but those whose edits were to be made along with it hear of it too.
 func TestPanicLeavesNobodyWaiting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
-	held := flock.New(lockPath(path))
-	require.NoError(t, held.Lock())
+	held := hold(t, path)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		assert.PanicsWithValue(t, "mine", func() {
@@ -151,7 +149,7 @@ func TestPanicLeavesNobodyWaiting(t *testing.T) {
 		assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("other")), syscall.ECANCELED)
 	})
 	waitFor(path, 2)
-	require.NoError(t, held.Unlock())
+	require.NoError(t, held.Close())
 	wg.Wait()
 	require.NoError(t, newFile(path).Edit(t.Context(), addLine("next")))
 	assert.Equal(t, "next\n", text(t, path))
@@ -189,9 +187,8 @@ func TestLockTimeoutDoesNotCountOwnProcess(t *testing.T) {
 		wg.Wait()
 		assert.Greater(t, time.Since(started), 2*lockTimeout)
 
-		held := flock.New(lockPath(path))
-		require.NoError(t, held.Lock())
-		defer held.Unlock()
+		held := hold(t, path)
+		defer held.Close()
 		started = time.Now()
 		for range 5 {
 			wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("x")), ErrLocked) })
@@ -205,8 +202,7 @@ func TestLockTimeoutDoesNotCountOwnProcess(t *testing.T) {
 func TestLeadIsPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
-		held := flock.New(lockPath(path))
-		require.NoError(t, held.Lock())
+		held := hold(t, path)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(ctx, addLine("first")), errMine) })
@@ -215,7 +211,7 @@ func TestLeadIsPassedOn(t *testing.T) {
 		synctest.Wait()
 		cancel(errMine)
 		synctest.Wait()
-		require.NoError(t, held.Unlock())
+		require.NoError(t, held.Close())
 		wg.Wait()
 		assert.Equal(t, "second\n", text(t, path))
 	})

@@ -3,14 +3,11 @@
 package sharedfile
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/gofrs/flock"
 )
 
 // fullErrors are those of a disk without space, and of a user without any left to use.
@@ -19,9 +16,6 @@ var fullErrors = []error{syscall.ENOSPC, syscall.EDQUOT}
 func rename(from, to string) error { return os.Rename(from, to) }
 
 func remove(path string) error { return os.Remove(path) }
-
-// RemoveLocked removes a file that is locked, so that nobody can lock it in between, and ends the lock.
-func RemoveLocked(l *flock.Flock) error { return errors.Join(Remove(l.Path()), l.Close()) }
 
 // IsOpen reports whether users other than the owner may read or write a file.
 func IsOpen(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
@@ -49,7 +43,13 @@ func CheckOwner(path string) error {
 			return wrongOwner(path, uid)
 		}
 	}
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+	return checkFolders(path, filepath.Dir(path))
+}
+
+// checkFolders refuses the folder of a path, or where that is to be made the one above it, for the owner or the mode it has.
+// The group of a folder is let write to it, as it is private where users have groups of their own.
+func checkFolders(path, dir string) error {
+	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
 			if dir == filepath.Dir(dir) {

@@ -16,23 +16,26 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
 const (
-	maxFileSize = 16 << 20
+	maxFileSize = 16 << 20  // that an edit may make a file grow to
+	maxReadSize = 256 << 20 // of a file that another program made that large, so that keys can still be removed from it
 	lockTimeout = 10 * time.Second
 )
 
-// ErrLocked means that somebody else has held the lock for the whole time-out.
+// ErrLocked means that another process has held the lock for the whole time-out.
 var ErrLocked = errors.New("chaim: credentials file is locked")
 
 // File is a file that other programs read and write too. Its methods may be called from many goroutines and processes
 // at once. Their errors wrap those of the system; what the system would have allowed is refused with an [*fs.PathError]
 // that wraps [fs.ErrPermission] or a [syscall.Errno] too.
-type File struct{ Path string }
+type File struct {
+	Path string
+	// IsOwn says that only chaim writes the file: one that another user could have put there or written is [ErrUnsafe].
+	IsOwn bool
+}
 
 // Read returns the text of the file, empty for a missing one. Where the system tells that another program is writing it
 // in place, Read waits a moment for that; elsewhere the text may be a part of what is written.
@@ -42,7 +45,7 @@ func (f File) Read() ([]byte, error) {
 		return nil, err
 	}
 	for start := time.Now(); ; {
-		s, err := holdSnapshot(target)
+		s, err := holdSnapshot(target, f.IsOwn)
 		s.release()
 		if err != nil || !s.busy || time.Since(start) > doubtTime || !knowsWriters(lockPath(target)) {
 			return s.text, err
@@ -52,12 +55,19 @@ func (f File) Read() ([]byte, error) {
 }
 
 // IsInterrupted reports whether a process died while it wrote the file in place, which the next Edit puts right.
-func (f File) IsInterrupted() bool {
+func (f File) IsInterrupted() (bool, error) {
 	target, err := Resolve(f.Path)
-	if err == nil {
-		_, err = os.Lstat(backupPath(target))
+	if err != nil {
+		return false, err
 	}
-	return err == nil
+	backup, err := OpenSide(backupPath(target), os.O_RDONLY, maxBackupSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, backup.Close()
 }
 
 // Edit replaces the text of the file by what change makes of it, in one step: readers see the old text or the new. It
@@ -66,17 +76,28 @@ func (f File) IsInterrupted() bool {
 // change is called while the lock is held, with an empty text for a missing file. It may be called again, with a text
 // in which what it does is done already, and must not do it twice. Nothing is written where it returns what it got.
 func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	target, err := Resolve(f.Path)
+	target, err := f.editable()
 	if err != nil {
-		return err
-	}
-	if err := CheckOwner(target); err != nil {
 		return err
 	}
 	if err := MakeFolder(filepath.Dir(target)); err != nil {
 		return err
 	}
-	return f.enqueue(ctx, queueKey{target: target}, change)
+	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn}, change)
+}
+
+// editable returns where the links of the file lead, if this user may write there and no other has set a link on the way.
+func (f File) editable() (target string, err error) {
+	target, links, err := follow(f.Path)
+	if err != nil {
+		return "", err
+	}
+	for _, link := range links {
+		if err := checkFolders(link, filepath.Dir(link)); err != nil {
+			return "", err
+		}
+	}
+	return target, CheckOwner(target)
 }
 
 func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]byte, error)) error {
@@ -84,15 +105,22 @@ func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]
 	return join(key, e).wait(e)
 }
 
-// IsLocked reports whether somebody has the lock right now.
-func (f File) IsLocked() bool {
+// IsLocked reports whether another process has the lock right now.
+func (f File) IsLocked() (bool, error) {
 	target, err := Resolve(f.Path)
 	if err != nil {
-		return false
+		return false, err
 	}
-	l := flock.New(lockPath(target), flock.SetFlag(os.O_RDONLY))
-	isFree, err := l.TryRLock()
-	return err == nil && (!isFree || l.Close() != nil)
+	l, err := LockSide(lockPath(target), os.O_RDONLY, true)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case l == nil:
+		return true, nil
+	}
+	return false, l.Close()
 }
 
 // MakeFolder makes a private folder where there is none, whatever the umask.
@@ -115,6 +143,6 @@ func refusal(path, why string, kind error) error {
 	return errtext.Wrap(&fs.PathError{Op: "write", Path: path, Err: kind}, "%s", why)
 }
 
-func tooLarge(path string) error {
-	return refusal(path, fmt.Sprintf("%s is larger than %d MiB", path, maxFileSize>>20), syscall.EFBIG)
+func tooLarge(path string, limit int) error {
+	return refusal(path, fmt.Sprintf("%s is larger than %d MiB", path, limit>>20), syscall.EFBIG)
 }

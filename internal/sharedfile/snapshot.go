@@ -44,35 +44,31 @@ func SameVersion(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
-func takeSnapshot(path string) (snapshot, error) { return readFile(path, false) }
+func takeSnapshot(path string) (snapshot, error) { return readFile(path, false, false) }
 
 // holdSnapshot also makes programs that would write the file wait, where the system can do that, until release.
-func holdSnapshot(path string) (snapshot, error) { return readFile(path, true) }
+func holdSnapshot(path string, isOwn bool) (snapshot, error) { return readFile(path, true, isOwn) }
 
-func readFile(path string, holding bool) (s snapshot, err error) {
+func readFile(path string, holding, isOwn bool) (s snapshot, err error) {
 	defer func() {
 		if err != nil {
 			s.release()
-			s, err = snapshot{}, errtext.Wrap(err, "cannot read %s", path)
+			if s = (snapshot{}); !errors.Is(err, ErrUnsafe) {
+				err = errtext.Wrap(err, "cannot read %s", path)
+			}
 		}
 	}()
-	// Looked at first, because opening a named pipe would wait for a writer.
-	info, err := os.Stat(path)
+	f, err := OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
 	if err != nil {
 		return s, err
 	}
-	if !info.Mode().IsRegular() {
-		return s, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err != nil {
-		return s, err
+	if isOwn {
+		if err := checkOwn(f, path); err != nil {
+			return s, errors.Join(err, f.Close())
+		}
 	}
 	if holding {
 		var isHeld bool
@@ -86,15 +82,64 @@ func readFile(path string, holding bool) (s snapshot, err error) {
 	if s.info, err = f.Stat(); err != nil {
 		return s, err
 	}
-	text := bytes.NewBuffer(make([]byte, 0, min(s.info.Size(), maxFileSize)+bytes.MinRead))
-	if _, err := text.ReadFrom(io.LimitReader(f, maxFileSize+1)); err != nil {
+	if s.info.Size() > maxReadSize {
+		return s, tooLarge(path, maxReadSize)
+	}
+	text := bytes.NewBuffer(make([]byte, 0, s.info.Size()+bytes.MinRead))
+	if _, err := text.ReadFrom(io.LimitReader(f, maxReadSize+1)); err != nil {
 		return s, err
 	}
 	s.text = text.Bytes()
-	if len(s.text) > maxFileSize {
-		return s, tooLarge(path)
+	if len(s.text) > maxReadSize {
+		return s, tooLarge(path, maxReadSize)
 	}
 	return s, nil
+}
+
+// OpenRegular opens a file of the user's for reading, by whatever links. It waits for nothing: what is not a regular file is
+// refused.
+func OpenRegular(path string) (*os.File, error) {
+	// Looked at first, because opening a device may do something.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRegular(path, info); err != nil {
+		return nil, err
+	}
+	f, err := openAtOnce(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = checkRegular(path, info)
+	}
+	if err != nil {
+		_ = f.Close() // only read from
+		return nil, err
+	}
+	return f, nil
+}
+
+// openSeen opens a file whose path has no link at its end, and that was looked at before. It is errChanged where another one
+// has taken its place.
+func openSeen(path string, flag int, seen fs.FileInfo) (*os.File, error) {
+	f, err := openAtOnce(path, flag|noFollow)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || seen == nil || !os.SameFile(info, seen) {
+		_ = f.Close() // nothing was written
+		return nil, errors.Join(errChanged, err)
+	}
+	return f, nil
+}
+
+func checkRegular(path string, info fs.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 }
 
 // countHeaders is about how many sections a text has.
@@ -114,32 +159,42 @@ func countHeaders(text []byte) int {
 // Resolve follows symbolic links by hand: the file is replaced where it is, the link stays, and a link to a file that
 // does not exist yet is followed too.
 func Resolve(path string) (string, error) {
+	target, _, err := follow(path)
+	return target, err
+}
+
+// follow also returns the links.
+func follow(path string) (target string, links []string, err error) {
 	start := path
 	for range maxLinks {
 		// Not cleaned: "a/../b" is elsewhere than "b" if a is a link.
 		dir, base := filepath.Split(path)
 		dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
 		if errors.Is(err, fs.ErrNotExist) {
-			return path, nil
+			return path, links, nil
 		}
 		if err != nil {
-			return "", errtext.Wrap(err, "cannot resolve %s", path)
+			return "", nil, errtext.Wrap(err, "cannot resolve %s", path)
 		}
 		path = filepath.Join(dir, base)
 		info, err := os.Lstat(path)
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			return path, nil
+			return path, links, nil
+		}
+		if err := checkLink(path, info); err != nil {
+			return "", nil, err
 		}
 		link, err := os.Readlink(path)
 		if err != nil {
-			return "", errtext.Wrap(err, "cannot resolve %s", path)
+			return "", nil, errtext.Wrap(err, "cannot resolve %s", path)
 		}
+		links = append(links, path)
 		if !filepath.IsAbs(link) {
 			link = dir + string(filepath.Separator) + link
 		}
 		path = link
 	}
-	return "", refusal(start, fmt.Sprintf("cannot resolve %s: more than %d symbolic links", start, maxLinks), syscall.ELOOP)
+	return "", nil, refusal(start, fmt.Sprintf("cannot resolve %s: more than %d symbolic links", start, maxLinks), syscall.ELOOP)
 }
 
 // CredentialsPath is the file that the AWS SDKs read, unless a folder is given.

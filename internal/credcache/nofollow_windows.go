@@ -1,3 +1,0 @@
-package credcache
-
-const noFollow = 0 // a link needs a privilege there

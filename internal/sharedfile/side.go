@@ -1,0 +1,186 @@
+package sharedfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+)
+
+// maxLockSize is that of a lock or a lease, which hold a line or nothing.
+const maxLockSize = 64 << 10
+
+// ErrUnsafe means that something else stands under the name of a side file. The error says what, and what to do about it.
+var ErrUnsafe = errors.New("chaim: unsafe file")
+
+// Side is an open side file: one that only chaim writes, beside a shared file or in a folder beside it, such as a lock, a
+// lease, a backup, or keys. Other users may be able to put something else under its name, so that every side file is opened
+// by [OpenSide] or [LockSide].
+type Side struct {
+	file  *os.File
+	path  string
+	limit int64
+	info  fs.FileInfo
+}
+
+// OpenSide opens a side file with flags of [os.OpenFile]. It follows no link and does not wait. Nothing is done with the
+// file before it is known to be a regular file of this user, of at most limit bytes, that has no second name and that no
+// other user may write; anything else is [ErrUnsafe]. A file that is made gets mode 0600 whatever the umask.
+func OpenSide(path string, flag int, limit int64) (*Side, error) {
+	f, err := openAtOnce(path, flag|noFollow)
+	if errors.Is(err, fs.ErrPermission) && flag&os.O_CREATE != 0 && repairMode(path) {
+		f, err = openAtOnce(path, flag|noFollow)
+	}
+	if err != nil {
+		if info, statErr := os.Lstat(path); statErr == nil {
+			if unsafe := checkSide(path, info, limit); unsafe != nil {
+				return nil, unsafe
+			}
+		}
+		return nil, err
+	}
+	s := &Side{file: f, path: path, limit: limit}
+	if s.info, err = f.Stat(); err == nil {
+		err = checkSide(path, s.info, limit)
+	}
+	if err == nil && hasOtherName(f, s.info) {
+		err = otherName(path)
+	}
+	if err == nil && flag&os.O_CREATE != 0 {
+		err = makePrivate(f, s.info)
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return s, nil
+}
+
+// openAtOnce opens a file without waiting for the other end of a named pipe. It does wait for another chaim that keeps the
+// file from being opened, which is for moments.
+func openAtOnce(path string, flag int) (*os.File, error) {
+	for start := time.Now(); ; <-time.After(settlePoll) {
+		f, err := os.OpenFile(path, flag|noWait, 0o600)
+		if !isHeldOff(err) || time.Since(start) > lockTimeout {
+			return f, err
+		}
+	}
+}
+
+// checkSide refuses what is no side file of this user.
+func checkSide(path string, info fs.FileInfo, limit int64) error {
+	if !info.Mode().IsRegular() {
+		return unsafeFile(path, "is "+kindOf(info), "remove it", fs.ErrInvalid)
+	}
+	if err := checkPrivate(path, info); err != nil {
+		return err
+	}
+	if info.Size() > limit {
+		return unsafeFile(path, fmt.Sprintf("has %d bytes, more than chaim ever writes there", info.Size()), "remove it", errTooLarge)
+	}
+	return nil
+}
+
+// CheckFolder refuses a folder of side files that is not one of this user, or into which other users may write. A missing
+// one is fine, and so is a file under its name, as no side file can be opened in that.
+func CheckFolder(dir string) error {
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().IsRegular():
+		return nil
+	case !info.IsDir():
+		return unsafeFile(dir, "is "+kindOf(info)+" and no folder", "remove it", fs.ErrInvalid)
+	}
+	return checkPrivate(dir, info)
+}
+
+func kindOf(info fs.FileInfo) string {
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return "a file"
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "not a regular file"
+}
+
+func unsafeFile(path, why, remedy string, kind error) error {
+	text := fmt.Sprintf("chaim: %s %s, but chaim keeps something of its own under that name: %s", path, why, remedy)
+	return errtext.Chain(text, ErrUnsafe, &fs.PathError{Op: "open", Path: path, Err: kind})
+}
+
+func otherName(path string) error {
+	return unsafeFile(path, "has a second name, a hard link", "remove it", syscall.EMLINK)
+}
+
+// LockSide opens a side file and locks it, against all others or only against those that do not share. It does not wait:
+// nil means that another process has the lock, or has just removed the file.
+func LockSide(path string, flag int, isShared bool) (*Side, error) {
+	s, err := OpenSide(path, flag, maxLockSize)
+	if err != nil {
+		return nil, err
+	}
+	isFree, err := tryLock(s.file, isShared)
+	if err == nil && isFree && s.IsThere() {
+		return s, nil
+	}
+	_ = s.Close() // nothing was written
+	switch {
+	case err != nil && flag&os.O_RDWR == 0 && needsWriting(err):
+		return LockSide(path, flag|os.O_RDWR, isShared)
+	case err != nil:
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+	}
+	return nil, nil
+}
+
+// Path is where the file was opened.
+func (s *Side) Path() string { return s.path }
+
+// Info describes the file as it was when it was opened.
+func (s *Side) Info() fs.FileInfo { return s.info }
+
+// IsThere reports whether the file is still the one under its name.
+func (s *Side) IsThere() bool {
+	there, err := os.Lstat(s.path)
+	return err == nil && os.SameFile(s.info, there)
+}
+
+// Read returns all of the file. Only as much as the limit is read, even if the file has grown.
+func (s *Side) Read() ([]byte, error) {
+	text, err := io.ReadAll(io.NewSectionReader(s.file, 0, s.limit+1))
+	if err == nil && int64(len(text)) > s.limit {
+		err = &fs.PathError{Op: "read", Path: s.path, Err: errTooLarge}
+	}
+	return text, err
+}
+
+// Close closes the file, and with that ends its lock.
+func (s *Side) Close() error { return s.file.Close() }
+
+// ReadSide returns the text of a side file.
+func ReadSide(path string, limit int64) ([]byte, error) {
+	s, err := OpenSide(path, os.O_RDONLY, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return s.Read()
+}
