@@ -86,7 +86,6 @@ func TestTraps(t *testing.T) {
 				srv := chaimtest.NewServer(t)
 				for _, command := range append([]string{"sweep", "credential-process"}, target.commands...) {
 					home, elsewhere := newHome(t), t.TempDir()
-					require.NoError(t, os.Chmod(home, 0o755))
 					precious, missing := filepath.Join(elsewhere, "precious"), filepath.Join(elsewhere, "missing")
 					require.NoError(t, os.WriteFile(precious, []byte("mine\n"), 0o600))
 					require.NoError(t, os.Chmod(precious, 0o640))

@@ -44,8 +44,7 @@ func writeable(path string) error {
 }
 
 // checkOwn refuses a shared file that only chaim writes, where another user could have put it there or written it. As other
-// tools may have made it, its group may write it, and it may be the folder's owner's. The mode is of no matter in a folder
-// that others cannot enter.
+// tools may have made it, its group may write it, and it may be the folder's owner's.
 func checkOwn(f *os.File, path string) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -60,7 +59,7 @@ func checkOwn(f *os.File, path string) error {
 	switch {
 	case ok && uid != os.Geteuid() && uid != above:
 		return otherOwner(path, uid)
-	case info.Mode().Perm()&0o002 != 0 && folder.Mode().Perm()&0o001 != 0:
+	case info.Mode().Perm()&0o002 != 0:
 		return writeable(path)
 	case hasOtherName(f, info):
 		return otherName(path)
