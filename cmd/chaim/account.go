@@ -36,7 +36,7 @@ renews them but 'chaim renew'. It prints the name of the profile, and on stderr 
 
 The profile has the name of the account, where each run of characters that are not letters, digits or one of _./%@:+-
 becomes a hyphen, or the name given by --alias. It replaces a kept profile of that name; a profile that is held for
-another account only where --alias names it. Where the profile is the default account, it stays so.`,
+another account only where --alias names it. Where the profile is the default account, it stays so.` + aboutNames,
 		Example: `  chaim account sredev
   chaim account "Connected Homes" mpu -d 8h
   chaim account sredev -a work -D
@@ -68,8 +68,12 @@ func profileOf(account string) string { return outsideProfile().ReplaceAllString
 
 // keep gets keys and leaves them in a profile.
 func (a *app) keep(ctx context.Context, k keeping, account string) error {
+	account, held, err := a.named(ctx, &k.request, account, k.alias != "")
+	if err != nil {
+		return err
+	}
 	opts := k.options(account)
-	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, profileOf(account)), k.terrible, k.isDefault
+	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, held.Name, profileOf(account)), k.terrible, k.isDefault
 	opts.Keep, opts.NoRenew = true, true
 	return a.withClient(opts, func(c *chaim.Client) error {
 		if k.alias == "" {

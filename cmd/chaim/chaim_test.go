@@ -100,6 +100,7 @@ func setUp(env *testscript.Env) error {
 //
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
 //	gateway rewrite OLD NEW [N] | latency DURATION | requests N | account ID NAME | role ALIAS NAME
+//	gateway asked ACCOUNT ROLE DURATION (by the last request for keys)
 //	gateway keys ACCOUNT | signer ACCOUNT FILE | user | twice | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
@@ -178,6 +179,16 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	case "requests":
 		if got := len(srv.Requests()); got != number(1) {
 			ts.Fatalf("%d requests, want %s: %v", got, args[1], srv.Requests())
+		}
+	case "asked":
+		var asked chaimtest.Request
+		for _, r := range srv.Requests() {
+			if r.Action == "Keys" {
+				asked = r
+			}
+		}
+		if asked.Account != arg(1) || asked.Role != arg(2) || asked.Duration != span(3) {
+			ts.Fatalf("asked for %q as %q for %s, want %q", asked.Account, asked.Role, asked.Duration, args[1:])
 		}
 	default:
 		ts.Fatalf("gateway does not know %q", args[0])

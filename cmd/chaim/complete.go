@@ -10,13 +10,14 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// completeAccountAndRole completes "ACCOUNT [ROLE]" by the accounts and roles that are held or parked. Nobody is asked.
+// completeAccountAndRole completes "ACCOUNT [ROLE]" by the profiles that are held, their accounts and roles. Nobody is asked.
 func (a *app) completeAccountAndRole(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	switch {
 	case slices.Contains(os.Args, "--"): // cobra adds one of its own, so that ArgsLenAtDash tells nothing here
 		return nil, cobra.ShellCompDirectiveDefault
 	case len(args) == 0:
-		return a.complete(cmd, nil, func(p chaim.Profile) string { return p.Account })
+		names, _ := a.completeProfiles(cmd, nil, "")
+		return a.complete(cmd, names, func(p chaim.Profile) string { return p.Account })
 	case len(args) == 1:
 		return a.completeRoles(cmd, args, "")
 	}

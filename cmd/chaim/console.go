@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/atotto/clipboard"
@@ -17,7 +15,6 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
-	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // consolePage is a page of the AWS console, and who is to see it.
@@ -42,10 +39,9 @@ func (a *app) urlCommand() *cobra.Command {
 		a.say("the link is in the clipboard, and can be used for 15 minutes")
 		return nil
 	})
-	cmd.Use = "url ACCOUNT|PROFILE [ROLE]"
+	cmd.Use = "url ACCOUNT [ROLE]"
 	cmd.Short = "Print a link that opens the AWS console, or copy it"
-	cmd.Long = `url prints a link that opens the AWS console with credentials of an account, or with those for the account, role and region
-of a profile that is held. Whoever has the link has the credentials, so it is a secret. It can be used for 15 minutes.
+	cmd.Long = `url prints a link that opens the AWS console with credentials of an account. Whoever has the link has the credentials, so it is a secret. It can be used for 15 minutes.
 
 The keys behind it are asked for at each call, stay in memory, and are written to no file.` + aboutPages
 	cmd.Example = "  chaim url sredev\n  chaim url sredev mpu --copy\n  chaim url sredev --service s3 --region us-east-1"
@@ -55,11 +51,10 @@ The keys behind it are asked for at each call, stay in memory, and are written t
 
 func (a *app) guiCommand() *cobra.Command {
 	cmd := a.consoleCommand(func(ctx context.Context, link, _ string) error { return a.open(ctx, link) })
-	cmd.Use = "gui ACCOUNT|PROFILE [ROLE]"
+	cmd.Use = "gui ACCOUNT [ROLE]"
 	cmd.Aliases = []string{"console"}
 	cmd.Short = "Open the AWS console in the browser"
-	cmd.Long = `gui opens the AWS console in the browser with credentials of an account, or with those for the account, role and region of
-a profile that is held. The keys stay in memory and are written to no file.` + aboutPages + aboutBrowsers
+	cmd.Long = `gui opens the AWS console in the browser with credentials of an account. The keys stay in memory and are written to no file.` + aboutPages + aboutBrowsers
 	cmd.Example = "  chaim gui sredev\n  chaim gui sredev mpu -d 4h --service ec2\n  BROWSER=firefox chaim gui sredev"
 	return cmd
 }
@@ -72,7 +67,7 @@ func (a *app) gsoCommand() *cobra.Command {
 		}
 		return a.open(ctx, link)
 	})
-	cmd.Use = "gso ACCOUNT|PROFILE [ROLE]"
+	cmd.Use = "gso ACCOUNT [ROLE]"
 	cmd.Short = "Sign out of the AWS console, then open it in the browser"
 	cmd.Long = `gso signs the browser out of the AWS console, which keeps to the account it is signed in to, and then does what gui does. AWS
 documents no way to do both; the one that is taken is known to work for the partition aws. Where the browser stays at the
@@ -84,7 +79,7 @@ page of the sign-out, 'chaim gui' opens the console after it.` + aboutPages + ab
 const (
 	aboutPages = `
 
-With a gateway the link opens the page that the gateway has chosen, unless --service or --region is given.`
+With a gateway the link opens the page that the gateway has chosen, unless --service or --region is given.` + aboutNames
 	aboutBrowsers = `
 
 The browser is that of BROWSER, a list of commands of which the first that works is taken, with %s for the address; else it
@@ -97,7 +92,7 @@ func (a *app) consoleCommand(deliver func(ctx context.Context, link, region stri
 	var page consolePage
 	cmd := &cobra.Command{
 		GroupID:           groupPrograms,
-		ValidArgsFunction: a.completeProfileOrAccount,
+		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			link, region, err := a.consoleLink(cmd, &page, args)
 			if err != nil {
@@ -143,77 +138,6 @@ func (p *consolePage) destination(region string) string {
 		return ""
 	}
 	return "/" + cmp.Or(p.service, "console") + "/home?region=" + url.QueryEscape(region)
-}
-
-// inMemory returns the options of a client for the account that the arguments name, or for that of a held profile. It keeps
-// keys in memory only, and does not renew them.
-func (a *app) inMemory(cmd *cobra.Command, r *request, args []string) (chaim.Options, error) {
-	name, err := r.takeArgs(cmd, args)
-	if err != nil {
-		return chaim.Options{}, err
-	}
-	held, err := a.heldProfile(cmd.Context(), r, name)
-	if err != nil {
-		return chaim.Options{}, err
-	}
-	opts := r.options(cmp.Or(held.Account, name))
-	opts.Role, opts.Region = cmp.Or(r.role, held.Role), cmp.Or(r.region, held.Region)
-	opts.NoProfile, opts.NoRenew = true, true
-	return opts, nil
-}
-
-// heldProfile finds the profile that a name stands for. It has no account where the name is that of an account. A name that
-// stands for both, and not for the same account, is refused.
-func (a *app) heldProfile(ctx context.Context, r *request, name string) (held chaim.Profile, err error) {
-	quiet := *a // whoever is asked next logs what is to be said of the file
-	quiet.log = slog.New(slog.DiscardHandler)
-	err = quiet.withFiles(func(c *chaim.Client) error {
-		held, err = find(ctx, c, name)
-		return err
-	})
-	if err != nil || held.Account == "" || held.Account == name {
-		return held, err
-	}
-	isOther := remote.IsAccountID(name)
-	err = quiet.withClient(chaim.Options{AllowInsecure: r.insecure}, func(c *chaim.Client) error {
-		accounts, err := c.RequestList(ctx)
-		if errors.Is(err, chaim.ErrNotConfigured) {
-			return nil // only ids are accounts then
-		}
-		isOther = isKnown(accounts, name) && !isSame(accounts, name, held.Account)
-		return err
-	})
-	switch {
-	case err != nil:
-		return held, err
-	case isOther:
-		return held, usageError{fmt.Sprintf("%q is an account, and the name of a profile for account %q: name that account, or delete the profile", name, held.Account)}
-	}
-	a.say("profile %q: account %q", name, held.Account)
-	return held, nil
-}
-
-// isKnown reports whether a text is the name or id of one of the accounts.
-func isKnown(accounts []chaim.Account, text string) bool { return isSame(accounts, text, text) }
-
-// isSame reports whether two texts are names or ids of one and the same account.
-func isSame(accounts []chaim.Account, one, other string) bool {
-	return slices.ContainsFunc(accounts, func(known chaim.Account) bool {
-		names := []string{known.ID, known.Name}
-		return slices.Contains(names, one) && slices.Contains(names, other)
-	})
-}
-
-// completeProfileOrAccount completes "ACCOUNT|PROFILE [ROLE]" by what is held. Nobody is asked.
-func (a *app) completeProfileOrAccount(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
-	switch len(args) {
-	case 0:
-		names, _ := a.completeProfiles(cmd, nil, text)
-		return a.complete(cmd, names, func(p chaim.Profile) string { return p.Account })
-	case 1:
-		return a.completeRoles(cmd, args, text)
-	}
-	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
 // redirectingRegion has the only sign-in page that is known to lead on to a link of its own host after a sign-out. Links that

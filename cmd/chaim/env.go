@@ -17,11 +17,10 @@ func (a *app) envCommand() *cobra.Command {
 	var r request
 	var format string
 	cmd := &cobra.Command{
-		Use:     "env ACCOUNT|PROFILE [ROLE]",
+		Use:     "env ACCOUNT [ROLE]",
 		GroupID: groupPrograms,
 		Short:   "Print credentials as commands of a shell, or as JSON",
-		Long: `env prints credentials of an account, or those for the account, role and region of a profile that is held, in a format of
-"aws configure export-credentials":
+		Long: `env prints credentials of an account, in a format of "aws configure export-credentials":
 
   env            export NAME='value', for sh, bash and zsh
   env-no-export  NAME=value, for docker --env-file and the like; values that would need quotes are refused
@@ -34,13 +33,13 @@ AWS_REGION, AWS_DEFAULT_REGION and, where the gateway tells it, AWS_ACCOUNT_ID a
 programs forget the keys (such as those with the AWS SDK for JavaScript), are unset, but for env-no-export, which cannot.
 
 The keys are asked for at each call and written to no file. Nobody renews them: 'chaim exec' runs programs with credentials
-that are, and leaves none in your shell.`,
+that are, and leaves none in your shell.` + aboutNames,
 		Example: `  eval "$(chaim env sredev)"
   chaim env sredev mpu --format fish | source
   chaim env sredev --format powershell | Invoke-Expression
   for /f "delims=" %i in ('chaim env sredev --format windows-cmd') do @%i
   docker run --env-file <(chaim env sredev --format env-no-export) IMAGE`,
-		ValidArgsFunction: a.completeProfileOrAccount,
+		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(envFormats(), format) {
 				return usageError{fmt.Sprintf("--format is %s, not %q", strings.Join(envFormats(), ", "), format)}

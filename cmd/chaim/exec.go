@@ -45,7 +45,7 @@ foreground of a terminal, which sends them to CMD itself. The exit code is that 
 signal that ended it; 126 where CMD cannot be run and 127 where it is not found. Where Ctrl-C ended CMD it ends chaim too,
 so that a shell script around it stops.
 
-What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.`,
+What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.` + aboutNames,
 		Example: `  chaim exec sredev -- aws s3 ls
   chaim exec sredev mpu -d 4h -- terraform apply
   chaim exec 111111111111 -r CrossAccountReadOnly -- python3 report.py
@@ -97,6 +97,9 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	}
 	cmd, err := a.command(program)
 	if err != nil {
+		return err
+	}
+	if account, _, err = a.named(ctx, &l.request, account, false); err != nil {
 		return err
 	}
 	opts := l.options(account)

@@ -38,13 +38,18 @@ profile of ~/.aws/config:
 Keys are kept in private files beside the credentials file, so that programs share them and the gateway is asked once,
 however many want them at the same time. Without a gateway, programs share what was signed for by the same access key, so
 not where a login or a process gives new ones each time. They are renewed after 50 to 67 % of their lifetime, and removed by
-'chaim sweep' and by later calls once they have expired. 'chaim sweep --cache' removes valid ones too.`,
-		Example: `  chaim credential-process sredev
+'chaim sweep' and by later calls once they have expired. 'chaim sweep --cache' removes valid ones too.
+
+Give the role: a config file is to mean the same whatever profiles are kept.` + aboutNames,
+		Example: `  chaim credential-process sredev mpu
   chaim credential-process 111111111111 CrossAccountReadOnly -d 4h`,
 		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			account, err := r.takeArgs(cmd, args)
 			if err != nil {
+				return err
+			}
+			if account, _, err = a.named(cmd.Context(), &r, account, false); err != nil {
 				return err
 			}
 			creds, err := a.cachedCreds(cmd.Context(), r, account, isUncached)

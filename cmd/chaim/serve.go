@@ -24,7 +24,7 @@ in a format of 'chaim env', and runs until it gets a signal, which is no failure
 file is written. With -v each request is logged. On Linux only programs of the same user and of root are served.
 
 Keys in the environment, a profile, and keys in [default] win over these variables: 'chaim exec --serve' starts a program
-without them.`,
+without them.` + aboutNames,
 		Example:           `  chaim exec sredev --serve -- ./daemon`,
 		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,6 +34,9 @@ without them.`,
 			}
 			account, err := r.takeArgs(cmd, args)
 			if err != nil {
+				return err
+			}
+			if account, _, err = a.named(cmd.Context(), &r, account, false); err != nil {
 				return err
 			}
 			opts := r.options(account)

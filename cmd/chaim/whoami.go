@@ -21,20 +21,20 @@ func (a *app) whoamiCommand() *cobra.Command {
 	var r request
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "whoami [PROFILE|ACCOUNT [ROLE]]",
+		Use:     "whoami [ACCOUNT [ROLE]]",
 		GroupID: groupSetUp,
 		Short:   "Tell who asks for credentials, or whose credentials they are",
 		Long: `whoami tells who asks for credentials: the gateway, your user name there, when your user token ends, and the default
 account. Nobody is asked for that. Without a gateway it is the identity by which AWS STS knows the keys that the AWS SDK
 finds, with which roles are asked for.
 
-With a profile that is held it has AWS STS say whose keys stand in it, and so whether they are valid. With an account, or
-with a role, it does so for keys that it asks for and writes to no file.`,
+With an account, or with a role, it has AWS STS say whose keys it gets for them, which it writes to no file. Where a
+profile has the name and no role is given, it has AWS STS say whose keys stand in that, and so whether they are valid.` + aboutNames,
 		Example: `  chaim whoami
   chaim whoami --json
   chaim whoami tempname
   chaim whoami sredev mpu`,
-		ValidArgsFunction: a.completeProfileOrAccount,
+		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			who, err := a.whoami(cmd, &r, args)
 			if err != nil {
@@ -64,19 +64,16 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 	if err != nil {
 		return nil, err
 	}
-	if r.role == "" {
-		held, err := a.heldProfile(ctx, r, name)
-		if err != nil {
-			return nil, err
-		}
-		if held.Account != "" {
-			return a.holder(ctx, r, held)
-		}
-	}
-	opts, err := a.inMemory(cmd, r, args)
-	if err != nil {
+	hasRole := r.role != ""
+	account, held, err := a.named(ctx, r, name, false)
+	switch {
+	case err != nil:
 		return nil, err
+	case held.Account != "" && !hasRole:
+		return a.holder(ctx, r, held)
 	}
+	opts := r.options(account)
+	opts.NoProfile, opts.NoRenew = true, true
 	var who someone
 	err = a.withClient(opts, func(c *chaim.Client) error {
 		creds, err := c.RequestKeys(ctx)
