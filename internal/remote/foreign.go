@@ -27,8 +27,8 @@ func Foreign(err error) error {
 	if before, _, isQuoting := strings.Cut(text, "output:"); isQuoting { // of a credential_process
 		text = before + "[output]"
 	}
-	text = userInfo().ReplaceAllLiteralString(namedSecret().ReplaceAllString(text, "${1}"+hidden), "://"+hidden+"@")
-	return &foreign{"chaim: " + scrubSDK(text), err}
+	text = redaction{limit: maxSDKText, local: localNames(err, text), isQuoted: true}.of(text)
+	return &foreign{"chaim: " + text, err}
 }
 
 // scrubSDK is [scrub] for texts of the AWS SDK, which name with ARNs who asked for what.

@@ -2,8 +2,10 @@
 package remote
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/chaim-go/chaim/internal/lazyregexp"
@@ -13,7 +15,13 @@ const (
 	maxText       = 200 // characters of a remote text that go into an error
 	maxSDKText    = 600 // of a text with the ARNs of who asked for what
 	minSecretSize = 3   // anything shorter stands in every text
+
+	hidden = "[secret]"
+	cut    = "..." // ends a text that was too long
 )
+
+// secretLetters are those of looksSecret.
+const secretLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_%\\-"
 
 const secretName = `(?:secret|token|passw|key|credential|authorization)`
 
@@ -24,7 +32,7 @@ var (
 	arnRule = lazyregexp.New(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
 	// What a provider read, when it quotes that: a value after the name of a secret, in JSON, Python, XML, INI files,
 	// headers, URLs and arguments. A colon and a space may also stand before a sentence, unless the name leaves no doubt.
-	namedSecret = lazyregexp.New(`(?i)(` + strings.Join([]string{
+	namedSecret = lazyregexp.New(`(?i)(?:` + strings.Join([]string{
 		`\\*["'][\w-]*` + secretName + `[\w-]*\\*["']\s*[:=]\s*`,
 		`[\w-]*` + secretName + `[\w-]*(?:\s*=\s*|:)`,
 		`[\w-]*(?:secret[\w-]*|passw\w*|session[_-]?token|security[_-]token|authorization):\s+(?:bearer\s+|basic\s+)?`,
@@ -32,63 +40,183 @@ var (
 		`--[\w-]*` + secretName + `[\w-]*\s+`,
 		`\b(?:bearer|basic)\s+`,
 	}, "|") + `)(\\*["'](?:[^"'\\]|\\.)*["']?|[^\s<>]+)`)
-	userInfo = lazyregexp.New(`://[^/\s@]+@`)
+	userInfo = lazyregexp.New(`://([^/\s@]+)@`)
 )
 
-// scrub makes a remote text fit for errors and logs: one line, printable, of that many characters at most, without
-// anything that could be a secret, and without the given ones in any case, URL encoding or hex.
+// redaction makes a text that others wrote fit for errors and logs: one line, printable, without anything that could be a
+// secret. Doing it again changes nothing.
+type redaction struct {
+	limit    int
+	secrets  []string // are in no case left, whatever the case of their letters, in any usual form
+	local    []string // names that this machine's user gave, which only look like secrets
+	isQuoted bool     // the text may quote files, requests and replies
+}
+
+// scrub is the redaction of a text that a server sent.
 func scrub(text string, limit int, secrets ...string) string {
-	for _, secret := range secrets {
-		if len(secret) < minSecretSize {
-			continue
+	return redaction{limit: limit, secrets: secrets}.of(text)
+}
+
+// of returns the text without secrets. What is left of it may only then be a secret, or look like one.
+func (r redaction) of(text string) string {
+	const maxRounds = 16
+	for range maxRounds { // what is hidden first may be part of something that is found then
+		next := r.once(text)
+		if next == text {
+			return text
 		}
-		for _, form := range []string{
-			secret, url.QueryEscape(secret), url.PathEscape(secret), fmt.Sprintf("%x", secret),
-			strings.ToValidUTF8(secret, "\ufffd"), // as XML and JSON have it
-		} {
-			text = removeFold(text, form)
+		text = next
+	}
+	return hidden
+}
+
+func (r redaction) once(text string) string {
+	found := marksFor(text)
+	found.all(text, hidden)
+	for _, secret := range r.secrets {
+		if len(secret) >= minSecretSize {
+			for _, form := range formsOf(secret) {
+				found.all(lowerASCII(text), lowerASCII(form))
+			}
 		}
 	}
+	text = printable(found.hide(text))
+	return shorten(r.guess(text).hide(text), r.limit)
+}
+
+// guess marks what may be a secret, but for names that this machine's user gave.
+func (r redaction) guess(text string) marks {
+	found, local := marksFor(text), marksFor(text)
+	for _, name := range r.local {
+		local.words(text, name)
+	}
+	if r.isQuoted {
+		for _, rule := range []func() *regexp.Regexp{namedSecret, userInfo} {
+			for _, at := range rule().FindAllStringSubmatchIndex(text, -1) {
+				found.set(at[2], at[3])
+			}
+		}
+		found.remove(local)
+	}
+	for _, at := range arnRule().FindAllStringIndex(text, -1) {
+		local.set(at[0], at[1])
+	}
+	found.all(text, hidden)
+	for from := 0; from < len(text); {
+		to := from
+		for to < len(text) && !local[to] && !found[to] {
+			to++
+		}
+		for _, at := range looksSecret().FindAllStringIndex(text[from:to], -1) {
+			found.set(from+at[0], from+at[1])
+		}
+		from = to + 1
+	}
+	return found
+}
+
+// formsOf is how a secret may stand in a text.
+func formsOf(secret string) []string {
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), fmt.Sprintf("%x", secret),
+		base64.StdEncoding.EncodeToString([]byte(secret)),
+		strings.ToValidUTF8(secret, "\ufffd"), // as XML and JSON have it
+	}
+}
+
+// marks tells for each byte of a text whether it is meant.
+type marks []bool
+
+func marksFor(text string) marks { return make(marks, len(text)) }
+
+func (m marks) set(from, to int) {
+	for i := from; i < to; i++ {
+		m[i] = true
+	}
+}
+
+// all marks each place where a part stands, also where two of them overlap.
+func (m marks) all(text, part string) {
+	if part == "" {
+		return
+	}
+	done := 0 // all before are marked
+	for from := 0; ; {
+		i := strings.Index(text[from:], part)
+		if i < 0 {
+			return
+		}
+		from += i
+		m.set(max(from, done), from+len(part))
+		done = from + len(part)
+		from++
+	}
+}
+
+// words marks each place where a part stands that is not the middle of something longer, or its end.
+func (m marks) words(text, part string) {
+	for from := 0; part != ""; {
+		i := strings.Index(text[from:], part)
+		if i < 0 {
+			return
+		}
+		from += i
+		to := from + len(part)
+		if (from == 0 || !strings.ContainsRune(secretLetters, rune(text[from-1]))) &&
+			(to == len(text) || strings.HasSuffix(part, "/") || !strings.ContainsRune(secretLetters, rune(text[to]))) {
+			m.set(from, to)
+		}
+		from++
+	}
+}
+
+func (m marks) remove(other marks) {
+	for i, isMarked := range other {
+		m[i] = m[i] && !isMarked
+	}
+}
+
+// hide puts one word in the place of each run of marked bytes.
+func (m marks) hide(text string) string {
 	var b strings.Builder
 	for from := 0; from < len(text); {
-		arn := arnRule().FindStringIndex(text[from:])
-		if arn == nil {
-			arn = []int{len(text) - from, len(text) - from}
+		to := from
+		for to < len(text) && m[to] == m[from] {
+			to++
 		}
-		b.WriteString(looksSecret().ReplaceAllLiteralString(text[from:from+arn[0]], hidden))
-		b.WriteString(text[from+arn[0] : from+arn[1]])
-		from += arn[1]
+		if m[from] {
+			b.WriteString(hidden)
+		} else {
+			b.WriteString(text[from:to])
+		}
+		from = to
 	}
-	text = strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e {
+	return b.String()
+}
+
+// printable makes a text one line of ASCII.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\r', r == '\t':
+			return ' '
+		case r < 0x20, r > 0x7e:
 			return '?'
 		}
 		return r
-	}, b.String())
-	if len(text) > limit {
-		text = text[:limit] + "..."
-	}
-	return text
+	}, text)
 }
 
-const hidden = "[secret]"
-
-// removeFold hides a secret, whatever the case of its letters. A regular expression would refuse what is not UTF-8, and
-// quote it.
-func removeFold(text, secret string) string {
-	if len(secret) > len(text) {
+// shorten cuts a text off, but not within a word that hides a secret.
+func shorten(text string, limit int) string {
+	if len(text) <= limit || len(text) <= limit+len(cut) && strings.HasSuffix(text, cut) {
 		return text
 	}
-	lower, want := lowerASCII(text), lowerASCII(secret)
-	var b strings.Builder
-	for {
-		i := strings.Index(lower, want)
-		if i < 0 {
-			return b.String() + text
-		}
-		b.WriteString(text[:i] + hidden)
-		text, lower = text[i+len(want):], lower[i+len(want):]
+	end := limit
+	if i := strings.LastIndex(text[:min(len(text), limit+len(hidden)-1)], hidden); i >= 0 && i < limit && i+len(hidden) > limit {
+		end = i
 	}
+	return text[:end] + cut
 }
 
 // lowerASCII keeps the length of what is not UTF-8 too.

@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 )
@@ -35,7 +41,7 @@ func TestScrub(t *testing.T) {
 		"query a%2Fb%3D, path a%2Fb=":                      "query [secret], path [secret]",
 		"TOKEN=ABC, 612f623d":                              "TOKEN=[secret], [secret]",
 		`"x":"wJalrXUtnFEMI\/K7MDENG\/bPxRfiCYEXAMPLEKEY"`: `"x":"[secret]"`,
-		"a\nb\x1b[31m\u202e\u00e9":                         "a?b?[31m??",
+		"a\nb\x1b[31m\u202e\u00e9":                         "a b?[31m??",
 		strings.Repeat("word ", 60):                        strings.Repeat("word ", 40) + "...",
 		"role arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/asia-release-1795312345-hgfedqwe, or": "role arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/asia-release-1795312345-hgfedqwe, or",
 		"no ARN role/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY":                                                  "no ARN [secret]",
@@ -49,6 +55,59 @@ func TestScrubOddSecrets(t *testing.T) {
 	for _, secret := range []string{"CANARY-caf\xe9-12345", "(CANARY[", "\xff\xfeCANARY", strings.Repeat("CANARY", 1<<20)} {
 		assert.NotContains(t, scrub("it was "+secret+", "+strings.ToLower(secret)+"!", maxText, secret), "CANARY")
 	}
+}
+
+func TestScrubSecretsInSecrets(t *testing.T) {
+	for _, tt := range []struct {
+		text    string
+		secrets []string
+		want    string
+	}{
+		{"it is abcdef.", []string{"abc", "abcdef"}, "it is [secret]."},
+		{"it is abcdef.", []string{"abcdef", "abc"}, "it is [secret]."},
+		{"it is abcdef.", []string{"abcd", "cdef"}, "it is [secret]."},
+		{"abcabcabc", []string{"abcabc"}, "[secret]"},
+		{"my secret is out", []string{"secret", "ret", "sec"}, "my [secret] is out"},
+		{"[secret] and sec", []string{"secret", "sec"}, "[secret] and [secret]"},
+		{"aXYZb", []string{"XYZ", "a[secret]b"}, "[secret]"},
+		{"caf\x01 au lait", []string{"caf?"}, "[secret] au lait"},
+		{"Basic Y2hyaXM6cGFzc3dk!", []string{"chris:passwd"}, "Basic [secret]!"},
+		{strings.Repeat("x ", 97) + "abc abcdef", []string{"abcdef"}, strings.Repeat("x ", 97) + "abc ..."},
+	} {
+		got := scrub(tt.text, maxText, tt.secrets...)
+		assert.Equal(t, tt.want, got)
+		assert.Equal(t, got, scrub(got, maxText, tt.secrets...), "again")
+	}
+}
+
+// FuzzScrub has secrets, in a usual form, in what somebody wrote.
+func FuzzScrub(f *testing.F) {
+	f.Add("token=", "abcdef", "abc", " and more")
+	f.Add("[secret", "secret", "ret]", "]")
+	f.Add("arn:aws:iam::111111111111:role/", "Role/Name", "Name", "...")
+	f.Add("\xff\n", "caf\xe9?", "a[secret]b", "aab")
+	f.Fuzz(func(t *testing.T, before, one, other, after string) {
+		secrets := []string{one, other}
+		for _, form := range append(formsOf(one), strings.ToUpper(one), one+other) {
+			for _, r := range []redaction{
+				{limit: maxText, secrets: secrets},
+				{limit: 20, secrets: secrets},
+				{limit: maxSDKText, secrets: secrets, isQuoted: true, local: []string{before, other}},
+			} {
+				got := r.of(before + form + after)
+				assert.Equal(t, got, r.of(got), "again")
+				assert.LessOrEqual(t, len(got), r.limit+len(cut))
+				assert.NotContains(t, got, hidden+hidden)
+				visible := strings.ToLower(strings.ReplaceAll(got, hidden, "\n"))
+				for _, secret := range secrets {
+					isPart := strings.Contains(cut, secret) // is what a long text ends with
+					if len(secret) >= minSecretSize && !isPart {
+						assert.NotContains(t, visible, lowerASCII(secret))
+					}
+				}
+			}
+		}
+	})
 }
 
 // dump is an error that is not a pointer, as some providers have.
@@ -83,6 +142,56 @@ func TestForeign(t *testing.T) {
 	err := Foreign(&smithy.DeserializationError{Err: context.Canceled, Snapshot: []byte("CANARY")})
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.False(t, errors.As(err, new(*smithy.DeserializationError)))
+}
+
+func TestForeignKeepsLocalNames(t *testing.T) {
+	const profile = "acme-production-AdministratorAccess-123456789012"
+	home := filepath.Join(t.TempDir(), strings.Repeat("home", 12))
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	token := filepath.Join(home, ".aws", "sso", "cache", strings.Repeat("0123456789", 4)+".json")
+	const imds = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
+	for _, err := range []error{
+		fmt.Errorf("loading: %w", config.SharedConfigProfileNotExistError{Profile: profile}),
+		errors.Join(errors.New("x"), config.SharedConfigAssumeRoleError{Profile: profile, RoleARN: "arn:aws:iam::111111111111:role/R"}),
+		fmt.Errorf("failed to open: %w", &fs.PathError{Op: "open", Path: "/srv/" + strings.Repeat("folder/", 10) + "x", Err: fs.ErrNotExist}),
+		fmt.Errorf("no token in %s: refresh it", token),
+		&url.Error{Op: "Get", URL: imds, Err: errors.New("dial tcp 169.254.169.254:80: connect: connection refused")},
+	} {
+		assert.EqualError(t, Foreign(err), "chaim: "+strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	noFiles(t)
+	t.Setenv("AWS_PROFILE", profile)
+	_, err := SDKConfig(t.Context(), SDKOptions{})
+	require.ErrorContains(t, err, "failed to get shared config profile, "+profile)
+
+	for _, text := range []string{
+		"read " + profile + "wJalrXUtnFEMI",
+		"https://chris:CANARYpassword@" + profile + "/",
+	} {
+		assert.Contains(t, Foreign(errors.New(text)).Error(), hidden)
+	}
+	secretPath := &url.Error{Op: "Get", URL: "http://127.0.0.1:1/" + strings.Repeat("CANARY", 8), Err: errors.New("refused")}
+	assert.NotContains(t, Foreign(secretPath).Error(), "CANARY")
+	t.Setenv("AWS_PROFILE", "a")
+	assert.NotContains(t, Foreign(errors.New("read "+strings.Repeat("CaNARY", 8))).Error(), "NARY")
+}
+
+func TestNetworkErrorKeepsHosts(t *testing.T) {
+	host := strings.Repeat("gateway-", 6) + "0.example"
+	err := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, Server: "10.0.0.53:53"}}
+	assert.EqualError(t, networkError(t.Context(), err, "abcdef"), "dial tcp: lookup "+host+" on 10.0.0.53:53: no such host")
+	err.Err = errors.New("got abcdef and " + strings.Repeat("CANARY", 8))
+	assert.EqualError(t, networkError(t.Context(), err, "abcdef"), "dial tcp: got [secret] and [secret]")
+}
+
+func TestForeignAgain(t *testing.T) {
+	for _, text := range []string{
+		"token=abc\nfoo", `{"SecretAccessKey": "x", "b": 1}`, "Authorization: Bearer abc, def", "https://a:b@c", strings.Repeat("key=x ", 200),
+	} {
+		once := Foreign(errors.New(text))
+		assert.EqualError(t, Foreign(once), once.Error())
+	}
 }
 
 func TestForeignKeepsWhatHelps(t *testing.T) {

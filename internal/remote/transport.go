@@ -106,7 +106,7 @@ func networkError(ctx context.Context, err error, secrets ...string) error {
 	default:
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	text := scrub(errtext.Unprefixed(err), maxText, secrets...)
+	text := redaction{limit: maxText, secrets: secrets, local: namesIn(err)}.of(errtext.Unprefixed(err))
 	if ctx.Err() != nil && !errors.Is(err, errAttemptTimeout) { // it was not given the time to answer
 		return errtext.Chain(text, err)
 	}

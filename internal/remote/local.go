@@ -1,0 +1,89 @@
+package remote
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+)
+
+// localVariables hold names and paths that the user chose, and nothing secret.
+var localVariables = []string{
+	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE",
+	"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_SESSION_NAME",
+}
+
+// localNames are those in the text of an error that come from this machine: of profiles and files, and what was asked of
+// whom. Long ones look like secrets.
+func localNames(err error, text string) []string {
+	var names []string
+	for _, variable := range localVariables {
+		names = append(names, os.Getenv(variable))
+	}
+	// The place of a file tells that it is one. The folder / tells nothing.
+	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) && filepath.Dir(home) != home {
+		names = append(names, regexp.MustCompile(regexp.QuoteMeta(home)+`[^\s"',;:]*`).FindAllString(text, -1)...)
+	}
+	return append(names, namesIn(err)...)
+}
+
+// namesIn walks through an error and its causes.
+func namesIn(err error) []string {
+	var names []string
+	switch err := err.(type) {
+	case nil:
+		return nil
+	case *fs.PathError:
+		names = append(names, err.Path)
+	case *os.LinkError:
+		names = append(names, err.Old, err.New)
+	case *net.DNSError:
+		names = append(names, err.Name, err.Server)
+	case *net.OpError:
+		if err.Addr != nil {
+			names = append(names, err.Addr.String())
+		}
+	case *url.Error:
+		names = append(names, addressIn(err.URL))
+	case config.SharedConfigProfileNotExistError:
+		names = append(names, err.Profile)
+	case config.SharedConfigAssumeRoleError:
+		names = append(names, err.Profile)
+	case config.CredentialRequiresARNError:
+		names = append(names, err.Profile)
+	case config.SharedConfigLoadError:
+		names = append(names, err.Filename)
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, cause := range many.Unwrap() {
+			names = append(names, namesIn(cause)...)
+		}
+		return names
+	}
+	return append(names, namesIn(errors.Unwrap(err))...)
+}
+
+var plainPath = lazyregexp.New(`^[a-z0-9./_-]*/`)
+
+// addressIn is the part of a URL that holds no secret: not the user, and of the path only words.
+func addressIn(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil {
+		return ""
+	}
+	path := plainPath().FindString(u.EscapedPath())
+	for _, word := range strings.Split(path, "/") {
+		if len(word) > 24 {
+			path = ""
+		}
+	}
+	return u.Scheme + "://" + u.Host + path
+}
