@@ -31,6 +31,9 @@ const notSet = "notset"
 // in both files, as it is after its profile was stored again by [Options].Keep. It then counts as not parked until it is
 // parked, which replaces the definition, unparked or deleted.
 func (c *Client) ParkAccount(ctx context.Context, profile string) error {
+	if err := checkHeld(profile); err != nil {
+		return err
+	}
 	return c.take(ctx, profile, func(pairs map[string]string) error { return c.park(ctx, profile, pairs) })
 }
 
@@ -41,7 +44,7 @@ func (c *Client) ParkAccount(ctx context.Context, profile string) error {
 // The error wraps [fs.ErrNotExist] when no such account is parked, [ErrInUse] when the name is taken by now, and otherwise
 // what RenewSection says. Unless it says something else, the account is parked as before.
 func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, error) {
-	if err := checkProfile(profile); err != nil {
+	if err := checkHeld(profile); err != nil {
 		return AwsCreds{}, err
 	}
 	ctx, stop := c.bound(ctx)

@@ -3,10 +3,13 @@ package chaim
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
@@ -38,6 +41,31 @@ func checkProfile(name string) error {
 	}
 	return nil
 }
+
+// checkSection refuses what is not a section of its own.
+func checkSection(name string) error {
+	switch name {
+	case "":
+		return errors.New("chaim: the profile name is empty")
+	case "default", "DEFAULT":
+		return fmt.Errorf("chaim: [%s] is no profile of its own: name the profile that its keys come from", name)
+	}
+	return nil
+}
+
+// checkHeld refuses the name of a section that is there already, where new keys would not stay under it for all readers:
+// they would go to the profile above. Other tools use names that chaim does not, such as those with a space.
+func checkHeld(name string) error {
+	if err := checkSection(name); err != nil {
+		return err
+	}
+	if len(name) > 256 || strings.ContainsAny(name, "[]#;") || !utf8.ValidString(name) || strings.ContainsFunc(name, isUnprintable) {
+		return fmt.Errorf("chaim: profile name %s has characters that some SDK takes for a comment or for its end: delete the profile, and keep the account under another name", quoteShort(name))
+	}
+	return nil
+}
+
+func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 var roleRule = lazyregexp.New(`^[A-Za-z0-9_+=.@/:-]+$`)
 

@@ -65,7 +65,7 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 // [ErrInUse] when it belongs to another scope, which renews it itself, or changes meanwhile. Otherwise the errors are those
 // of [Client.RequestKeys]; the section is then as it was.
 func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
-	if err := checkProfile(section); err != nil {
+	if err := checkHeld(section); err != nil {
 		return AwsCreds{}, err
 	}
 	if c.isOwn(section) {
@@ -215,7 +215,7 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 // take removes a profile. In the same edit, but before, it calls also with the managed keys of the section, or with nil
 // where there is none or only what was left of it; but not where the disk is full and the keys are only overwritten.
 func (c *Client) take(ctx context.Context, profile string, also func(pairs map[string]string) error) error {
-	if err := checkProfile(profile); err != nil {
+	if err := checkSection(profile); err != nil {
 		return err
 	}
 	ctx, stop := c.bound(ctx)

@@ -73,7 +73,11 @@ func (a *app) keep(ctx context.Context, k keeping, account string) error {
 		return err
 	}
 	opts := k.options(account)
-	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, held.Name, profileOf(account)), k.terrible, k.isDefault
+	name := profileOf(account)
+	if profileOf(held.Name) == held.Name { // other tools give names that chaim does not
+		name = cmp.Or(held.Name, name)
+	}
+	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, name), k.terrible, k.isDefault
 	opts.Keep, opts.NoRenew = true, true
 	return a.withClient(opts, func(c *chaim.Client) error {
 		if k.alias == "" {

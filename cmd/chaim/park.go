@@ -25,11 +25,11 @@ without the keys. 'chaim unpark' brings them back. A profile that fails stays as
 		ValidArgsFunction: a.completeProfiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.forEach(cmd.Context(), args, "parking", func(c *chaim.Client, name string) error {
-				err := c.ParkAccount(cmd.Context(), name)
-				if err == nil {
-					a.say("profile %q is parked", name)
+				if err := c.ParkAccount(cmd.Context(), name); err != nil {
+					return suggestProfile(err, name, heldNames(cmd.Context(), c))
 				}
-				return err
+				a.say("profile %q is parked", name)
+				return nil
 			})
 		},
 	}
@@ -53,10 +53,7 @@ some at a time. It prints when each expires. Those that fail stay parked, and do
 					if errors.Is(err, fs.ErrNotExist) {
 						err = errtext.Chain(fmt.Sprintf("chaim: there is no parked profile %q", name), err)
 					}
-					return creds, meantProfile(err, name, func(profile string) bool {
-						parked, _ := c.ListParkAccounts(ctx)
-						return slices.Contains(parked, profile)
-					})
+					return creds, suggestProfile(err, name, parkedNames(ctx, c))
 				})
 			})
 		},
@@ -73,7 +70,7 @@ func (a *app) deleteCommand() *cobra.Command {
 		GroupID: groupProfiles,
 		Short:   "Remove profiles",
 		Long: `delete removes profiles from the credentials file. Sections that chaim did not write are refused, and so are profiles
-of programs that may still run. One that is not there is no failure. One that fails does not stop the others.`,
+of programs that may still run. One that fails, also because it is not there, does not stop the others.`,
 		Example:           "  chaim delete sredev\n  chaim rm sredev work",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
@@ -97,28 +94,31 @@ func (a *app) delete(ctx context.Context, c *chaim.Client, name string) error {
 		a.say("profile %q is deleted", name)
 		return nil
 	}
-	parked, err := c.ListParkAccounts(ctx)
-	if slices.Contains(parked, name) {
+	parked := parkedNames(ctx, c)
+	if slices.Contains(parked(), name) {
 		a.say("profile %q is not held, and stays parked", name)
-	} else {
-		a.say("there is no profile %q", name)
+		return nil
 	}
-	return err
+	none := errtext.Chain(fmt.Sprintf("chaim: there is no profile %q", name), fs.ErrNotExist)
+	return suggestProfile(none, name, func() []string { return append(heldNames(ctx, c)(), parked()...) })
 }
 
-// meantProfile adds to an error with a name, which may be that of an account, the profile that there is for it.
-func meantProfile(err error, name string, isThere func(profile string) bool) error {
-	if profile := profileOf(name); err != nil && profile != name && isThere(profile) {
-		return fmt.Errorf("%w; did you mean the profile %s?", err, profile)
+// heldNames returns a function that lists the profiles that are held, none where they cannot be read.
+func heldNames(ctx context.Context, c *chaim.Client) func() []string {
+	return func() (names []string) {
+		profiles, _ := c.MyAccountList(ctx)
+		for _, p := range profiles {
+			names = append(names, p.Name)
+		}
+		return names
 	}
-	return err
 }
 
-// isHeld tells of a name whether there is a profile for an account under it.
-func isHeld(ctx context.Context, c *chaim.Client) func(profile string) bool {
-	return func(profile string) bool {
-		p, _ := find(ctx, c, profile)
-		return p.Account != ""
+// parkedNames is heldNames for what is parked.
+func parkedNames(ctx context.Context, c *chaim.Client) func() []string {
+	return func() []string {
+		names, _ := c.ListParkAccounts(ctx)
+		return names
 	}
 }
 
@@ -129,7 +129,7 @@ func (a *app) forEach(ctx context.Context, names []string, doing string, fn func
 		for _, name := range names {
 			err := context.Cause(ctx)
 			if err == nil {
-				err = meantProfile(fn(c, name), name, isHeld(ctx, c))
+				err = fn(c, name)
 			}
 			if err != nil {
 				errs = append(errs, errtext.Wrap(err, "%s profile %q", doing, name))

@@ -24,8 +24,8 @@ func (a *app) renewCommand() *cobra.Command {
 		GroupID: groupProfiles,
 		Short:   "Get new keys for profiles that are held",
 		Long: `renew gets new keys for the profiles, and stores them there: for those that are named, or for all that 'chaim list'
-shows as kept, some at a time. Those of programs that run are renewed by themselves. It prints when each expires. Those that fail stay as they were, and do not stop
-the others; the exit code is then theirs, or 1 where they differ.`,
+shows but those of programs that run, which are renewed by themselves. It gets some at a time, and prints when each expires.
+Those that fail stay as they were, and do not stop the others; the exit code is then theirs, or 1 where they differ.`,
 		Example:           "  chaim renew\n  chaim renew sredev work\n  chaim renew --json",
 		ValidArgsFunction: a.completeProfiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,7 +41,7 @@ the others; the exit code is then theirs, or 1 where they differ.`,
 				}
 				return a.renew(cmd.Context(), c, args, asJSON, func(ctx context.Context, name string) (chaim.AwsCreds, error) {
 					creds, err := c.RenewSection(ctx, name)
-					return creds, meantProfile(err, name, isHeld(ctx, c))
+					return creds, suggestProfile(err, name, heldNames(ctx, c))
 				})
 			})
 		},
@@ -51,25 +51,18 @@ the others; the exit code is then theirs, or 1 where they differ.`,
 	return cmd
 }
 
-// renewable returns the names of the profiles that can get new keys. It tells people of the others.
+// renewable returns the names of the profiles that no program renews.
 func (a *app) renewable(ctx context.Context, c *chaim.Client) (names []string, err error) {
 	profiles, err := c.MyAccountList(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range profiles {
-		switch {
-		case p.Dead:
-			a.say("profile %s is left out: the program that it was for has died", printable(p.Name))
-		case p.Live:
+		if p.Live {
 			a.say("profile %s is left out: the program that it is lent to renews it", printable(p.Name))
-		case p.Static:
-			a.say("profile %s is left out: it holds long-lived keys, which chaim did not get", printable(p.Name))
-		case profileOf(p.Name) != p.Name:
-			a.say("profile %s is left out: chaim writes none of such a name", printable(p.Name))
-		default:
-			names = append(names, p.Name)
+			continue
 		}
+		names = append(names, p.Name)
 	}
 	return names, nil
 }

@@ -3,6 +3,8 @@
 package readers
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,5 +54,36 @@ func TestNames(t *testing.T) {
 	for _, name := range badNames {
 		_, err := chaim.New(chaim.Options{Account: "sredev", TempName: name, Dir: t.TempDir(), Source: source(firstKeys)})
 		assert.ErrorContains(t, err, "profile name", "%q", name)
+	}
+}
+
+// heldNames are names that other tools give to profiles, which chaim renews where they stand.
+var heldNames = []string{
+	"Connected Homes", "O'Brien", "R&D (dev), EU", "a b c", `say "hi"`, "caf\u00e9", "Q=A", "profile", "a|b", "~x!",
+}
+
+// TestHeldNames demands that new keys under such a name change nothing for the profiles around it.
+func TestHeldNames(t *testing.T) {
+	for _, name := range heldNames {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "credentials")
+		user := "aws_access_key_id = A\naws_secret_access_key = B\n"
+		managed := "aws_access_key_id = ASIAOLD\naws_secret_access_key = OLD\naws_session_token = OLD\naccountname = sredev\nrole = rro\n"
+		doc := []byte("[above]\n" + user + "\n[" + name + "]\n" + managed + "\n[below]\n" + user)
+		require.NoError(t, os.WriteFile(path, doc, 0o600))
+		names := []string{"above", name, "below"}
+		before := readAll(t, doc, names, "botocore", "JS v3", "Go v2")
+
+		c, err := chaim.New(chaim.Options{Account: "sredev", Dir: dir, Source: source(firstKeys)})
+		require.NoError(t, err)
+		_, err = c.RenewSection(t.Context(), name)
+		require.NoError(t, err, "%q", name)
+		require.NoError(t, c.Close())
+
+		renewed, err := os.ReadFile(path)
+		require.NoError(t, err)
+		after := readAll(t, renewed, names, "botocore", "JS v3", "Go v2")
+		requireUnbroken(t, before, after, []string{name}, map[string]keys{"above": {"A", "B"}, "below": {"A", "B"}})
+		require.Equal(t, firstKeys, after["botocore"].Profiles[name].Keys, "%q", name)
 	}
 }
