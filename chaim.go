@@ -205,6 +205,11 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 			return nil, err
 		}
 	}
+	if c.gateway == nil && opts.Account != "" { // a gateway tells the id
+		if err := checkMarker(opts.Account); err != nil {
+			return nil, err
+		}
+	}
 	c.opts.Region = cmp.Or(c.opts.Region, sourceRegion(c.opts.Source), defaultRegion)
 	if opts.Form == Process {
 		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(scopes.Path("", lease.ProcessExtension))); err != nil {

@@ -161,11 +161,11 @@ func TestBadInputIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	good := chaim.Options{Account: "sredev", Settings: srv.Settings(), HTTPClient: srv.HTTPClient(), Dir: filepath.Join(t.TempDir(), "new")}
 	cases := map[string]func(*chaim.Options){
 		"no account":                 func(o *chaim.Options) { o.Account = "" },
-		"comma in the account":       func(o *chaim.Options) { o.Account = "a,apu" },
 		"newline in the account":     func(o *chaim.Options) { o.Account = "a\n[default]\ncredential_process = x" },
-		"space before the account":   func(o *chaim.Options) { o.Account = " a" },
-		"account beyond ASCII":       func(o *chaim.Options) { o.Account = "\u00e9" },
-		"account looks like comment": func(o *chaim.Options) { o.Account = "#a" },
+		"space before the account":   func(o *chaim.Options) { o.Account, o.Source = " a", aws.AnonymousCredentials{} },
+		"account beyond ASCII":       func(o *chaim.Options) { o.Account, o.Source = "\u00e9", aws.AnonymousCredentials{} },
+		"account looks like comment": func(o *chaim.Options) { o.Account, o.Source = "#a", aws.AnonymousCredentials{} },
+		"account is not text":        func(o *chaim.Options) { o.Account = "a\xff" },
 		"long account":               func(o *chaim.Options) { o.Account = strings.Repeat("a", 129) },
 		"comma in the role":          func(o *chaim.Options) { o.Role = "rro,12" },
 		"control in the role":        func(o *chaim.Options) { o.Role = "rro\x00" },

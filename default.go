@@ -131,7 +131,7 @@ func copyOf(name string, pairs []inifile.Pair) (copied []inifile.Pair) {
 
 // tryDefault refuses what setDefault would, with keys that are none. The caller has c.mu.
 func (c *Client) tryDefault(doc []byte) error {
-	g := grant{account: c.opts.Account, creds: AwsCreds{AccessKeyID: "x", SecretAccessKey: "x", SessionToken: "x"}}
+	g := grant{account: "x", creds: AwsCreds{AccessKeyID: "x", SecretAccessKey: "x", SessionToken: "x"}}
 	_, err := c.setDefault(doc, c.Profile(), sectionPairs(g, c.opts, "", ""))
 	return err
 }

@@ -121,7 +121,7 @@ func (e *AccountError) Unwrap() error { return e.Err }
 // all others have ended. Only then is its account done, unless it has failed anyhow.
 func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx context.Context, a Account, c *Client) error) error {
 	e := &each{opts: opts, fn: fn, failures: make([]*AccountError, len(accounts)), pace: remote.NewPace()}
-	if err := e.check(accounts); err != nil || len(accounts) == 0 {
+	if err := e.check(); err != nil || len(accounts) == 0 {
 		return err
 	}
 	shared := opts.Options
@@ -196,7 +196,7 @@ type unclosed struct {
 	err     error // of the second time
 }
 
-func (e *each) check(accounts []Account) error {
+func (e *each) check() error {
 	o := &e.opts.Options
 	switch {
 	case e.fn == nil:
@@ -207,11 +207,6 @@ func (e *each) check(accounts []Account) error {
 		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, TempName, Default, Keep and Source empty")
 	case o.NoProfile && e.opts.Profiles:
 		return errors.New("chaim: EachOptions.Profiles asks for what Options.NoProfile excludes")
-	}
-	for _, a := range accounts {
-		if err := checkAccount(asked(a)); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -292,6 +287,9 @@ func asked(a Account) string {
 func (e *each) client(a Account) (*Client, error) {
 	opts := e.opts.Options
 	opts.Account = asked(a)
+	if err := checkAccount(opts.Account); err != nil {
+		return nil, err
+	}
 	if e.opts.Sources != nil {
 		if opts.Source = e.opts.Sources(a); opts.Source == nil {
 			return nil, errors.New("chaim: EachOptions.Sources returned nil")

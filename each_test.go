@@ -159,11 +159,38 @@ func TestEachRefusesArguments(t *testing.T) {
 		assert.NotErrorAs(t, err, new(*chaim.EachError))
 	}
 	assert.ErrorContains(t, chaim.Each(t.Context(), good, opts, nil), "no function")
-	for _, a := range []chaim.Account{{}, {Name: "a,b"}, {ID: "a\nb"}, {ID: " a", Name: "a,b"}} {
-		assert.Error(t, chaim.Each(t.Context(), append(slices.Clone(good), a), opts, doNothing), "%q", a)
-	}
 	assert.Empty(t, srv.Requests())
 	assert.NoDirExists(t, opts.Options.Dir)
+}
+
+// TestEachOddAccount has names and ids that a gateway's list may have by mistake. Each is the failure of that account alone.
+func TestEachOddAccount(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	good, opts := eachOf(t, srv, 2)
+	long := strings.Repeat("x", 129)
+	odd := []chaim.Account{
+		{}, {Name: "a,b"}, {ID: "a\nb"}, {ID: " a", Name: "a,b"}, {Name: "\x1b[31m"}, {Name: long}, {ID: "12", Name: "list"},
+	}
+	byID := []chaim.Account{{ID: "444444444441", Name: "a,b c"}, {ID: "444444444442", Name: "\x1b[31m"}, {ID: "444444444443", Name: long}, {ID: "444444444444", Name: "Zo\u00eb"}}
+	for _, a := range byID {
+		srv.AddAccount(a.ID, a.Name)
+	}
+	for _, withProfiles := range []bool{false, true} {
+		opts.Profiles = withProfiles
+		all := slices.Concat(odd, byID, good)
+		var mu sync.Mutex
+		var ran []chaim.Account
+		err := chaim.Each(t.Context(), all, opts, func(_ context.Context, a chaim.Account, c *chaim.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			ran = append(ran, a)
+			assert.Contains(t, ownerOf(t, srv, c.Creds()), "::"+a.ID+":")
+			return nil
+		})
+		assert.Equal(t, odd, failedOf(t, err))
+		assert.ElementsMatch(t, slices.Concat(byID, good), ran)
+		assert.NotContains(t, err.Error(), "\x1b")
+	}
 }
 
 func TestEachAsksByIDElseByName(t *testing.T) {

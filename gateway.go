@@ -3,7 +3,6 @@ package chaim
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/chaim-go/chaim/internal/remote"
 )
@@ -34,21 +33,27 @@ func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
 }
 
 // keys asks for credentials.
-func (g *gateway) keys(ctx context.Context, account, role string, d time.Duration) (grant, error) {
-	keys, err := g.Keys(ctx, account, role, durationText(d), d)
-	return grantOf(keys, account), asGatewayError(err)
+func (g *gateway) keys(ctx context.Context, o *Options, accountID string) (grant, error) {
+	keys, err := g.Keys(ctx, remote.KeyRequest{
+		Account: o.Account, AccountID: accountID, Role: o.Role, Duration: durationText(o.Duration), Lifetime: o.Duration,
+	})
+	if err != nil {
+		return grant{}, asGatewayError(err)
+	}
+	return grantOf(keys, o.Account)
 }
 
-// grantOf is what a gateway gave to whoever asked for an account.
-func grantOf(keys remote.GatewayKeys, account string) grant {
-	creds := credsFrom(keys.Creds, "")
-	if creds.AccountID == "" && remote.IsAccountID(account) { // a reply that names another one is refused
-		creds.AccountID = account
+// grantOf is what a gateway gave for an account. A profile says whose keys it holds by the gateway's name for the account, as
+// it was asked for, or by its id, whichever of them can stand in the file.
+func grantOf(keys remote.GatewayKeys, account string) (grant, error) {
+	g := grant{creds: credsFrom(keys.Creds, ""), expiresStr: keys.ExpiresText, url: keys.ConsoleURL}
+	for _, name := range []string{keys.Account, account, g.creds.AccountID} {
+		if checkMarker(name) == nil {
+			g.account = name
+			return g, nil
+		}
 	}
-	if checkAccount(keys.Account) == nil {
-		account = keys.Account
-	}
-	return grant{creds: creds, account: account, expiresStr: keys.ExpiresText, url: keys.ConsoleURL}
+	return grant{}, checkMarker(account)
 }
 
 // accounts asks for the accounts that the gateway knows.

@@ -93,7 +93,7 @@ func TestGatewayReplies(t *testing.T) {
 		{name: "as the original", fault: chaimtest.Reply(keysText(nil)), requests: 1},
 		{name: "JSON in the text", fault: chaimtest.Reply(jsonText()), requests: 1},
 		{name: "JSON in place of the text", fault: chaimtest.Body(`{"statusCode": 200, "text": ` + jsonText() + `}`), requests: 1},
-		{name: "apostrophe in the account", fault: chaimtest.Reply(keysText(map[string]string{"sectionname": `"O'Brien"`})), requests: 1},
+		{name: "apostrophe", fault: chaimtest.Reply(keysText(map[string]string{"expiresstr": `"O'Clock"`})), requests: 1},
 		{name: "None and True", fault: chaimtest.Reply(keysText(map[string]string{"url": "None", "new": "True", "sectionname": "None"})), requests: 1},
 		{name: "tuples", fault: chaimtest.Reply(keysText(map[string]string{"new": "(1, ('a',), ())"})), requests: 1},
 		{name: "no url", fault: chaimtest.Reply(keysText(map[string]string{"url": ""})), requests: 1},

@@ -27,7 +27,8 @@ const (
 
 // Options say which credentials a [Client] is for and how it keeps them. Only Account is required.
 type Options struct {
-	// Account is the full name or the 12-digit id of the account. Only a gateway knows names. Empty is for a Client
+	// Account is the full name or the 12-digit id of the account. Only a gateway knows names: one that it could misread, such
+	// as one with a space, is looked up in its list of accounts, and asked for by the id. Empty is for a Client
 	// that gets no keys of its own but lists, renews, parks or deletes what there is.
 	Account string
 	// Role is what to be in that account: a role name, a role ARN, or an alias that the gateway knows, such as "rro"
@@ -90,6 +91,8 @@ type Options struct {
 	// Logger gets what happens in the background, and what is wrong with the credentials file, without secrets. Its
 	// handler must not call the same Client, which may be waiting for it. Nil means silence.
 	Logger *slog.Logger
+
+	accountID string // of the Account that is named, where a profile tells; else empty
 }
 
 // ProfileForm is what a profile holds.

@@ -255,7 +255,7 @@ func TestUnparkAccount(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, srv.Requests(), 1)
 	r := srv.Requests()[0]
-	assert.Equal(t, []any{"Connected Homes", "mpu", 2 * time.Hour}, []any{r.Account, r.Role, r.Duration})
+	assert.Equal(t, []any{"222222222222", "mpu", 2 * time.Hour}, []any{r.Account, r.Role, r.Duration})
 	assert.Contains(t, ownerOf(t, srv, unparked), "::222222222222:assumed-role/CrossAccountPowerUser/")
 	assert.Equal(t, "eu-west-2", unparked.Region)
 	after := read(t, credentialsFile(opts))
@@ -350,7 +350,7 @@ func TestUnparkAccountOfNameThatIsTaken(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
 	write(t, parkedFile(opts), fullDefinition+"[noted]\nk = v\n[role]\naccountname = a\nrole = x,y\n[region]\naccountname = a\nregion = x\n"+
-		"[comma]\naccountname = a,b\n[twice]\naccountname = a\n[twice]\naccountname = a\n")
+		"[long]\naccountname = "+strings.Repeat("a", 129)+"\n[twice]\naccountname = a\n[twice]\naccountname = a\n")
 	const longLived = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\n"
 	c := clientFor(t, opts)
 	refused := func(profile string, want error) {
@@ -389,7 +389,7 @@ func TestUnparkAccountOfNameThatIsTaken(t *testing.T) {
 	_, err := c.UnparkAccount(t.Context(), "absent")
 	assert.NotContains(t, err.Error(), "stays parked")
 	refused("noted", chaim.ErrUnmanagedAccount)
-	for _, profile := range []string{"role", "region", "comma", "twice", "default", "", "a b"} {
+	for _, profile := range []string{"role", "region", "long", "twice", "default", "", "a b"} {
 		refused(profile, nil)
 	}
 	require.NoError(t, c.Close())

@@ -69,8 +69,7 @@ func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 var roleRule = lazyregexp.New(`^[A-Za-z0-9_+=.@/:-]+$`)
 
-// checkAccount accepts what AWS allows as an account name, less what would change the meaning of the gateway's
-// comma-separated request or of the credentials file.
+// checkAccount accepts what could be the name of an account, of which a gateway may know more than AWS allows.
 //
 // https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
 func checkAccount(account string) error {
@@ -79,11 +78,19 @@ func checkAccount(account string) error {
 		return fmt.Errorf("chaim: no account given")
 	case len(account) > 128:
 		return fmt.Errorf("chaim: account %s is longer than 128 characters", quoteShort(account))
-	case strings.Contains(account, ","):
-		return fmt.Errorf("chaim: account %s has a comma, which the gateway takes for the end of the name", quoteShort(account))
+	case !utf8.ValidString(account) || strings.ContainsFunc(account, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("chaim: account %s has characters that are not printable", quoteShort(account))
+	}
+	return nil
+}
+
+// checkMarker accepts what can stand in the credentials file as the account of a profile.
+func checkMarker(account string) error {
+	if err := checkAccount(account); err != nil {
+		return err
 	}
 	if err := inifile.CheckValue(inifile.MarkerKey, account); err != nil {
-		return fmt.Errorf("chaim: account %s must be printable ASCII without quotes at its start, comments or spaces around it", quoteShort(account))
+		return fmt.Errorf("chaim: account %s cannot be named in a credentials file: that takes printable ASCII without quotes at its start, comments or spaces around it; give its 12-digit id", quoteShort(account))
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 	var g grant
 	var err error
 	if c.gateway != nil {
-		g, err = c.gateway.keys(ctx, c.opts.Account, c.opts.Role, c.opts.Duration)
+		g, err = c.askGateway(ctx)
 	} else {
 		var creds aws.Credentials
 		creds, err = retrieve(ctx, c.opts.Source, c.latest.Load() != nil)
@@ -121,6 +121,28 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
 	return &g, nil
+}
+
+// shortSlack is how much sooner than asked for keys may end without a word: clocks differ, and a gateway takes its time.
+const shortSlack = 5 * time.Minute
+
+// askGateway asks by the id of the account, once that is known: the name may become another account's.
+func (c *Client) askGateway(ctx context.Context) (grant, error) {
+	id := c.opts.accountID
+	last := c.latest.Load()
+	if last != nil && id == "" {
+		id = last.creds.AccountID
+	}
+	g, err := c.gateway.keys(ctx, c.opts, id)
+	if err != nil {
+		return g, err
+	}
+	isShort := func(lifetime time.Duration) bool { return c.opts.Duration-lifetime > shortSlack }
+	if left := time.Until(g.creds.Expires); isShort(left) && (last == nil || !isShort(last.lifetime())) { // said once
+		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", c.opts.Account, "role", c.opts.Role,
+			"asked", c.opts.Duration, "given", left.Round(time.Second))
+	}
+	return g, nil
 }
 
 // checkBetter refuses what the monitor would, while it is not in the profile yet.

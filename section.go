@@ -26,11 +26,14 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	if c.gateway != nil {
 		userToken = c.gateway.Token
 	}
-	keys, err := remote.ReadKeys(text, c.opts.Account, userToken, c.opts.Logger)
+	var g grant
+	keys, err := remote.ReadKeys(text, c.opts.Account, c.opts.Role, userToken, c.opts.Logger)
+	if err == nil {
+		g, err = grantOf(keys, c.opts.Account)
+	}
 	if err != nil {
 		return AwsCreds{}, errtext.Wrap(asGatewayError(err), "storing keys for account %q", c.opts.Account)
 	}
-	g := grantOf(keys, c.opts.Account)
 	g.creds.Region, g.received = c.opts.Region, time.Now()
 	ctx, stop := c.bound(ctx)
 	defer stop()
@@ -146,6 +149,12 @@ func (c *Client) requestFor(ctx context.Context, profile string, pairs map[strin
 		Settings: c.opts.Settings, Dir: c.opts.Dir, AllowInsecure: c.opts.AllowInsecure, HTTPClient: c.opts.HTTPClient, Logger: c.opts.Logger,
 	}
 	opts.Duration, _ = humantime.Lifetime(pairs["duration"])
+	if id := pairs[inifile.IDKey]; remote.IsAccountID(id) {
+		if remote.IsAccountID(opts.Account) && opts.Account != id {
+			return nil, nil, fmt.Errorf("%w: it says that it is for account %s, and for %s: delete it, and keep the one that is meant", ErrInUse, opts.Account, id)
+		}
+		opts.accountID = id
+	}
 	if opts.Region == "" {
 		var err error
 		if opts.Region, err = chosenRegion(profile); err != nil {

@@ -196,7 +196,7 @@ func TestRenewSection(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, srv.Requests(), 1)
 	r := srv.Requests()[0]
-	assert.Equal(t, []any{"Connected Homes", "mpu", 2 * time.Hour}, []any{r.Account, r.Role, r.Duration})
+	assert.Equal(t, []any{"222222222222", "mpu", 2 * time.Hour}, []any{r.Account, r.Role, r.Duration})
 	assert.Contains(t, ownerOf(t, srv, creds), "::222222222222:assumed-role/CrossAccountPowerUser/")
 	text := read(t, credentialsFile(opts))
 	for line := range strings.Lines(kept) {

@@ -101,7 +101,7 @@ func setUp(env *testscript.Env) error {
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
 //	gateway rewrite OLD NEW [N] | latency DURATION | requests N | account ID NAME | role ALIAS NAME
 //	gateway asked ACCOUNT ROLE DURATION (by the last request for keys)
-//	gateway keys ACCOUNT | signer ACCOUNT FILE | user | twice | close
+//	gateway original | keys ACCOUNT | signer ACCOUNT FILE | user | twice | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gateway WHAT [ARG...]")
@@ -154,6 +154,10 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		srv.AddAccount(arg(1), arg(2))
 	case "role":
 		srv.AddRole(arg(1), arg(2))
+	case "original": // one that behaves as the original does
+		srv.SetOriginal(chaimtest.Original{})
+		ts.Setenv("CHAIM_SLACKID", srv.Settings().SlackID)
+		ts.Setenv("CHAIM_WORKSPACEID", srv.Settings().WorkspaceID)
 	case "advance":
 		srv.Advance(span(1))
 	case "keys": // of a user, that sign what STS is asked, in place of the gateway

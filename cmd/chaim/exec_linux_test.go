@@ -168,6 +168,7 @@ func TestKeysThatEnd(t *testing.T) {
 	srv.SetLifetime(2 * time.Second)
 	cmd := inHome(srv, newHome(t), "sh", "-c", `chaim exec sredev -- sh -c 'echo ready; read line; exit 4' 2>&1`)
 	r := begin(t, cmd)
+	require.Contains(t, r.line(t), "keys end sooner than was asked for")
 	require.Equal(t, "ready", r.line(t))
 	srv.Inject(-1, chaimtest.Refuse("DataNotFound: nothing more"))
 	said := ""

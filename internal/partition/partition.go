@@ -77,7 +77,20 @@ var roleAliases = map[string]string{
 	"apu": "CrossAccountAdminUser",
 }
 
+// RoleName is the name of a role that may be given by an alias.
+func RoleName(role string) string { return cmp.Or(roleAliases[role], role) }
+
+// IsCommonRole reports whether a name is one that an alias stands for.
+func IsCommonRole(name string) bool {
+	for _, common := range roleAliases {
+		if strings.EqualFold(name, common) {
+			return true
+		}
+	}
+	return false
+}
+
 // RoleARN is that of a role, given by its name or a gateway's alias, of an account, as it is called in that region.
 func RoleARN(region, account, role string) string {
-	return fmt.Sprintf("arn:%s:iam::%s:role/%s", Of(region), account, cmp.Or(roleAliases[role], role))
+	return fmt.Sprintf("arn:%s:iam::%s:role/%s", Of(region), account, RoleName(role))
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -40,23 +41,41 @@ type GatewayKeys struct {
 // GatewayAccount is an AWS account that a gateway knows.
 type GatewayAccount struct{ ID, Name string }
 
-// Keys asks for credentials. duration is d in the form that gateways take.
-func (g *Gateway) Keys(ctx context.Context, account, role, duration string, d time.Duration) (GatewayKeys, error) {
-	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, role, duration}, ",")))
+// KeyRequest is what keys are asked for.
+type KeyRequest struct {
+	Account   string        // full name or 12-digit id
+	AccountID string        // the id, where it is known of a name; else empty
+	Role      string        // name or alias
+	Duration  string        // in the form that gateways take
+	Lifetime  time.Duration // the same
+}
+
+// Keys asks for credentials, by the id of the account where that is known, or where its name could be misread.
+func (g *Gateway) Keys(ctx context.Context, r KeyRequest) (keys GatewayKeys, err error) {
+	account := cmp.Or(r.AccountID, r.Account)
+	if r.AccountID == "" && !IsAccountID(account) && !canAskByName(account) {
+		if account, err = g.findAccount(ctx, account); err != nil {
+			return GatewayKeys{}, err
+		}
+		r.AccountID = account
+	}
+	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, r.Role, r.Duration}, ",")))
 	if err != nil {
 		return GatewayKeys{}, err
 	}
-	keys, err := parseKeys(reply.Dict, account)
+	if keys, err = parseKeys(reply.Dict, account, r.Role); err == nil {
+		err = g.checkName(ctx, r, keys)
+	}
 	if err != nil {
 		return GatewayKeys{}, err
 	}
-	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, reply.date, reply.sent, d, g.Log)
+	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, reply.date, reply.sent, r.Lifetime, g.Log)
 	return keys, err
 }
 
 // ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which somebody else has asked for. The
 // error does not hold the secret.
-func ReadKeys(text []byte, account, secret string, log *slog.Logger) (GatewayKeys, error) {
+func ReadKeys(text []byte, account, role, secret string, log *slog.Logger) (GatewayKeys, error) {
 	if len(text) > maxReplySize {
 		return GatewayKeys{}, badReply(fmt.Sprintf("reply is larger than %d bytes", maxReplySize))
 	}
@@ -66,7 +85,7 @@ func ReadKeys(text []byte, account, secret string, log *slog.Logger) (GatewayKey
 			return GatewayKeys{}, err
 		}
 	}
-	keys, err := parseKeys(dict, account)
+	keys, err := parseKeys(dict, account, role)
 	switch {
 	case err != nil:
 		return GatewayKeys{}, err
@@ -189,7 +208,7 @@ var accountIDRule = lazyregexp.New(`^[0-9]{12}$`)
 func IsAccountID(text string) bool { return accountIDRule().MatchString(text) }
 
 // parseKeys takes all of a set of keys out of a reply, or none of it.
-func parseKeys(reply pyliteral.Dict, account string) (GatewayKeys, error) {
+func parseKeys(reply pyliteral.Dict, account, role string) (GatewayKeys, error) {
 	keys := GatewayKeys{
 		Creds: aws.Credentials{
 			AccessKeyID:     stringAt(reply, "accesskeyid"),
@@ -217,6 +236,11 @@ func parseKeys(reply pyliteral.Dict, account string) (GatewayKeys, error) {
 	}
 	if text, _ := id.(string); IsAccountID(text) {
 		keys.Creds.AccountID = text
+	} else if IsAccountID(account) {
+		keys.Creds.AccountID = account
+	}
+	if err := checkRole(role, stringAt(reply, "role"), keys.Creds.AccountID); err != nil {
+		return GatewayKeys{}, err
 	}
 	if link := stringAt(reply, "url"); isConsoleURL(link) {
 		keys.ConsoleURL = link
