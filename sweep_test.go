@@ -2,6 +2,7 @@ package chaim_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -276,6 +277,37 @@ func TestNoPlaceForLeases(t *testing.T) {
 	assert.NoError(t, c.Close())
 	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
 	assert.Equal(t, "mine", read(t, filepath.Join(opts.Dir, "chaim")))
+}
+
+// TestFileThatGrew beyond what chaim would write, by another program, still loses the keys: at the end of the scope, or by a
+// sweep after its process died.
+func TestFileThatGrew(t *testing.T) {
+	grow := func(path string) (foreign string) {
+		foreign = strings.Repeat("# "+strings.Repeat("x", 77)+"\n", 20<<20/80)
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = f.WriteString(foreign)
+		require.NoError(t, errors.Join(err, f.Close()))
+		return foreign
+	}
+	opts := optionsFor(t, chaimtest.NewServer(t))
+	path := credentialsFile(opts)
+	write(t, path, userFile)
+	var foreign string
+	require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+		foreign = grow(path)
+		return nil
+	}))
+	assert.True(t, strings.HasSuffix(read(t, path), foreign))
+	assert.NotContains(t, read(t, path), "aws_session_token")
+
+	path = scopeOfTheDead(t, chaim.Keys)
+	foreign = grow(path)
+	swept, err := chaim.Sweep(t.Context(), filepath.Dir(path))
+	require.NoError(t, err)
+	assert.NotEmpty(t, swept)
+	assert.True(t, strings.HasSuffix(read(t, path), foreign))
+	assert.NotContains(t, read(t, path), "aws_session_token")
 }
 
 // TestTwoFilesInOneFolder sweeps one file while scopes of the other come and go.
