@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +42,7 @@ func TestStoreKeepsWhatIsNotASetting(t *testing.T) {
 	write(t, path, before)
 	s := chaim.Settings{Endpoint: "https://gateway.example/prod", Username: "chris", UserToken: "CANARY", TokenExpires: time.Unix(1536139015, 0)}
 	require.NoError(t, s.Store(t.Context(), filepath.Dir(path)))
-	const after = "# mine\r\n[other]\r\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\r\n\r\n[default]\r\nendpoint = https://gateway.example/prod\r\nusername = chris\r\nusertoken = CANARY\r\ntokenexpires = 1536139015\r\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\r\nregion = us-east-1\r\noutput=json\r\n# end"
+	const after = "# mine\r\n[other]\r\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\r\n\r\n[default]\r\nendpoint = https://gateway.example/prod\r\nusername = chris\r\nusertoken = CANARY\r\ntokenexpires = 1536139015\r\nAPI: old\r\nslackid = U0 ; kept by Slack\r\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\r\nregion = us-east-1\r\noutput=json\r\n# end"
 	assert.Equal(t, after, read(t, path))
 	info, err := os.Stat(path)
 	require.NoError(t, err)
@@ -85,6 +87,52 @@ func TestStoreRefusesWhatCannotBeUsed(t *testing.T) {
 				assert.NotContains(t, err.Error(), "CANARY")
 			}
 			assert.NoDirExists(t, dir)
+		})
+	}
+}
+
+// TestInitStringInItsMessage has what people copy from Slack: a command, or all of the message.
+func TestInitStringInItsMessage(t *testing.T) {
+	const pairs = "api=abc123&slackid=U1&workspaceid=W1&username=chris&usertoken=ca9a12e5-0000-4000-8000-000000000000&expires=1536139015&stage=prod&region=eu-west-1"
+	plain := base64.URLEncoding.EncodeToString([]byte(pairs)) // padded, as the original's
+	want, err := chaim.ParseInit(plain)
+	require.NoError(t, err)
+	message := "New Chaim Credentials Expire Wed Sep  5 09:10:15 2018\n```\napi: abc123\nslackid: U1\nworkspaceid: W1\nusername: chris\n" +
+		"usertoken: ca9a12e5-0000-4000-8000-000000000000\nexpires: 1536139015\nstage: prod\nregion: eu-west-1\n```\n" +
+		"\n```chaim -j " + plain + "```\n```cca init " + plain + "```"
+	for _, text := range []string{"cca init " + plain, " `cca init " + plain + "` ", "$ cca init '" + plain + "'\r\n", "chaim init\t" + plain, "\u00ab" + plain + "\u00bb", message} {
+		got, err := chaim.ParseInit(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got)
+	}
+	other := initString(strings.Replace(pairs, "chris", "anna", 1))
+	for _, text := range []string{"", "cca init", "cca init ", "cca init " + plain[:60], message + other, strings.ReplaceAll(message, plain, plain[1:])} {
+		_, err := chaim.ParseInit(text)
+		require.Error(t, err, text)
+		assert.NotContains(t, err.Error(), "ca9a12e5")
+		assert.NotContains(t, err.Error(), plain[:20])
+	}
+}
+
+// TestStoreKeepsWhatFits has settings of before, and new ones that say less.
+func TestStoreKeepsWhatFits(t *testing.T) {
+	const before = "[default]\nendpoint = https://old.example/\napi = abc123\nstage = prod\nregion = us-east-1\nusername = chris\nusertoken = CANARY\nslackid = U1\nworkspaceid = W1\ntokenexpires = 1536139015\nteam = blue\n"
+	for name, tt := range map[string]struct {
+		s             chaim.Settings
+		gone, changed string // lines, of which the latter are new
+	}{
+		"new token":    {chaim.Settings{Endpoint: "https://old.example/", Username: "chris", UserToken: "NEW"}, "usertoken = CANARY\ntokenexpires = 1536139015\n", "usertoken = NEW\n"},
+		"same":         {chaim.Settings{Endpoint: "https://old.example/", Username: "chris", UserToken: "CANARY"}, "", ""},
+		"other user":   {chaim.Settings{Endpoint: "https://old.example/", Username: "anna", UserToken: "CANARY"}, "username = chris\nslackid = U1\nworkspaceid = W1\n", "username = anna\n"},
+		"by API":       {chaim.Settings{API: "new123", Stage: "dev", Username: "chris", UserToken: "CANARY"}, "endpoint = https://old.example/\napi = abc123\nstage = prod\n", "api = new123\nstage = dev\n"},
+		"new endpoint": {chaim.Settings{Endpoint: "https://new.example/", Username: "chris", UserToken: "CANARY"}, "endpoint = https://old.example/\n", "endpoint = https://new.example/\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "credentials")
+			write(t, path, before)
+			require.NoError(t, tt.s.Store(t.Context(), filepath.Dir(path)))
+			want := slices.DeleteFunc(strings.SplitAfter(before+tt.changed, "\n"), func(line string) bool { return line != "" && strings.Contains(tt.gone, line) })
+			assert.ElementsMatch(t, want, strings.SplitAfter(read(t, path), "\n"))
 		})
 	}
 }

@@ -147,8 +147,35 @@ func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 // ParseInit reads the string that a gateway hands out to set up a client: base64url, padded or not, of
 // key=value pairs joined by "&" and percent-encoded. It checks that the pairs name a gateway, a user and a token; pairs
-// it does not know are kept in Extra. The error never holds a part of the string.
+// it does not know are kept in Extra. The string may stand in a command such as "cca init STRING", or in the whole message
+// that it came in. The error never holds a part of the string.
 func ParseInit(init string) (Settings, error) {
+	words := strings.FieldsFunc(init, func(r rune) bool { return !strings.ContainsRune(initAlphabet, r) })
+	found, err := Settings{}, errors.New("chaim: there is no init string in that; copy it again in full")
+	for i, word := range words {
+		if len(words) > 1 && (len(word) < minInit || slices.Contains(words[:i], word)) {
+			continue
+		}
+		s, wordErr := parseInit(word)
+		switch {
+		case wordErr == nil && err == nil:
+			return Settings{}, errors.New("chaim: there are two init strings in that; give one of them")
+		case wordErr == nil, err != nil:
+			found, err = s, wordErr
+		}
+	}
+	return found, err
+}
+
+const (
+	// initAlphabet is what init strings are made of.
+	initAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_="
+	// minInit is shorter than any, and longer than the words around it.
+	minInit = 40
+)
+
+// parseInit reads an init string with nothing around it.
+func parseInit(init string) (Settings, error) {
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(init), "="))
 	if err != nil {
 		return Settings{}, errors.New("chaim: init string is not base64url; copy it again in full")
@@ -186,8 +213,9 @@ func ParseInit(init string) (Settings, error) {
 var sdkKeys = lazyregexp.New(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|cli_|credential|defaults_|disable_|duration|ec2_|endpoint|expire|external_id|ignore_|login_|max_attempts|metadata_|mfa_|output|parameter_|region|request_|response_|retry_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
 
 // Store writes the settings into the section [default] of the credentials file, where each client finds them that is given
-// no others, with Extra under its own names. dir is as in [Options].Dir. Settings that are empty in s are removed there,
-// except for the region; every other byte stays.
+// no others, with Extra under its own names. dir is as in [Options].Dir. Settings that are empty in s stay as they are
+// there, unless they would not fit the others: an endpoint, where s has API and Stage; the Slack ids of another user; when
+// another token ends. Every other byte stays.
 //
 // Settings that cannot be used, and an Extra that an AWS SDK would take for its own, are refused before the file is touched.
 // Otherwise errors are those of [Client.RequestKeys] that concern the file. Any number of goroutines and processes may call
@@ -199,7 +227,7 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 	own := map[string]bool{tokenExpiresKey: true}
 	var pairs []inifile.Pair
 	add := func(key, value string) {
-		if own[key] = key != "region"; value != "" {
+		if own[key] = true; value != "" {
 			pairs = append(pairs, inifile.Pair{Key: key, Value: value})
 		}
 	}
@@ -211,15 +239,14 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Extra)) {
 		key := strings.ToLower(name)
-		if _, isField := own[key]; isField || sdkKeys().MatchString(key) {
+		if own[key] || sdkKeys().MatchString(key) {
 			return fmt.Errorf("chaim: %s would mean something else to chaim or an AWS SDK: leave it out of Settings.Extra", quoteShort(name))
 		}
 		if value := s.Extra[name]; value != "" {
 			pairs = append(pairs, inifile.Pair{Key: key, Value: value})
 		}
 	}
-	isOwn := func(key string) bool { return own[key] }
-	if _, err := inifile.SetKeys(nil, inifile.DefaultSection, pairs, isOwn); err != nil {
+	if _, err := inifile.SetKeys(nil, inifile.DefaultSection, pairs, s.misfits(nil)); err != nil {
 		return err
 	}
 	path, err := sharedfile.CredentialsPath(dir)
@@ -227,6 +254,25 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 		return err
 	}
 	return sharedfile.File{Path: path}.Edit(ctx, func(doc []byte) ([]byte, error) {
-		return inifile.SetKeys(doc, inifile.DefaultSection, pairs, isOwn)
+		before, _, err := inifile.ReadAll(doc, inifile.DefaultSection)
+		if err != nil {
+			return nil, err
+		}
+		return inifile.SetKeys(doc, inifile.DefaultSection, pairs, s.misfits(before))
 	})
+}
+
+// misfits tells which of the settings that are stored and empty in s do not go with those of s.
+func (s Settings) misfits(stored map[string]string) func(key string) bool {
+	return func(key string) bool {
+		switch key {
+		case "endpoint":
+			return true // it would win over API and Stage
+		case "slackid", "workspaceid":
+			return stored["username"] != "" && stored["username"] != s.Username
+		case tokenExpiresKey:
+			return stored["usertoken"] != s.UserToken
+		}
+		return false
+	}
 }
