@@ -129,7 +129,7 @@ func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client
 }
 
 // Client holds the credentials of one account and role, and their profile. It is made by [New], as its zero value is of
-// no use, and must be closed.
+// no use, and must be closed. To delete or park its own profile closes it too.
 //
 // All methods may be called by any number of goroutines.
 type Client struct {
@@ -147,16 +147,15 @@ type Client struct {
 
 	life    context.Context // ends with Close
 	end     context.CancelCauseFunc
-	turn    chan struct{} // holds a token while the monitor or the end of the profile is being changed
-	monitor atomic.Pointer[Monitor]
+	monitor atomic.Pointer[Monitor] // set once
 	latest  atomic.Pointer[grant]
 	profile atomic.Pointer[string] // set once it is written
 
 	mu                  sync.Mutex // guards what follows
 	written             *written
-	unstored            *grant             // could not be written to the profile so far
-	rival, defaultRival string             // see findRivals
-	watcher             context.CancelFunc // waits for its end too; nil without one
+	unstored            *grant          // could not be written to the profile so far
+	rival, defaultRival string          // see findRivals
+	watched             <-chan struct{} // closed when the watcher has ended; nil without one
 }
 
 var _ aws.CredentialsProvider = (*Client)(nil)
@@ -189,7 +188,6 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 		hasSource: opts.Source != nil,
 		file:      sharedfile.File{Path: path},
 		scopes:    scopes,
-		turn:      make(chan struct{}, 1),
 		noGateway: errtext.Because(ErrNotConfigured, errNoGateway),
 	}
 	if err := c.chooseRegion(); err != nil {
@@ -272,21 +270,17 @@ func (c *Client) Format(f fmt.State, _ rune) {
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	for {
-		m, err := c.obtain(ctx)
-		if err == nil {
-			err = m.keeper.Renew(ctx, false)
-		}
-		if m != nil && err == nil {
-			if h := m.keeper.Held(); h != nil {
-				return credsFrom(h.Creds, c.opts.Region), nil
-			}
-			err = ErrClosed
-		}
-		if !c.isReplaced(m, err) {
-			return AwsCreds{}, err
-		}
+	m, err := c.obtain(ctx)
+	if err == nil {
+		err = m.keeper.Renew(ctx, false)
 	}
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	if h := m.keeper.Held(); h != nil {
+		return credsFrom(h.Creds, c.opts.Region), nil
+	}
+	return AwsCreds{}, ErrClosed
 }
 
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is
@@ -315,24 +309,17 @@ func (c *Client) Creds() AwsCreds {
 // Retrieve returns keys that are valid now, so that a Client can be the provider of any AWS SDK client: it obtains the
 // first set if there is none, and else returns what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if m := c.monitor.Load(); m != nil {
-		if h := m.keeper.Held(); h != nil {
-			if creds, err := m.Retrieve(ctx); !c.isReplaced(m, err) {
-				return creds, err
-			}
-		}
-	}
-	ctx, stop := c.bound(ctx)
-	defer stop()
-	for {
-		m, err := c.obtain(ctx)
-		if err != nil {
+	m := c.monitor.Load()
+	if m == nil || m.keeper.Held() == nil {
+		var stop func()
+		ctx, stop = c.bound(ctx)
+		defer stop()
+		var err error
+		if m, err = c.obtain(ctx); err != nil {
 			return aws.Credentials{Source: "chaim"}, err
 		}
-		if creds, err := m.Retrieve(ctx); !c.isReplaced(m, err) {
-			return creds, err
-		}
 	}
+	return m.Retrieve(ctx)
 }
 
 // Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_DEFAULT_PROFILE (which
@@ -363,61 +350,3 @@ func (c *Client) Environ() []string {
 	}
 	return env
 }
-
-// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. A Source that
-// does not heed its context is waited for a second. After an error, such as [ErrLocked], the profile may still be there, on
-// a full disk with keys that have been made useless: Close may be called again, and tries again. Once it has succeeded it
-// does nothing more.
-func (c *Client) Close() error {
-	c.end(ErrClosed)
-	c.turn <- struct{}{}
-	defer c.passTurn()
-	c.stopRenewing()
-	if c.ownsGateway {
-		c.gateway.close()
-	}
-	if c.opts.Keep {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-	defer cancel()
-	hasWritten := c.hasWritten()
-	isOurs, err := c.remove(ctx)
-	switch {
-	case err != nil:
-	case isOurs && hasWritten:
-		c.opts.Logger.Info("chaim: profile removed", "profile", c.Profile())
-	case !isOurs:
-		c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.Profile(), "path", c.file.Path)
-	}
-	return err
-}
-
-// bound ends ctx with the client.
-func (c *Client) bound(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
-	if c.life.Err() != nil {
-		cancel(ErrClosed) // AfterFunc would, but only in a while
-	}
-	return ctx, func() { stop(); cancel(nil) }
-}
-
-// takeTurn waits for the right to change what the client is doing.
-func (c *Client) takeTurn(ctx context.Context) error {
-	if c.life.Err() != nil {
-		return ErrClosed
-	}
-	select {
-	case c.turn <- struct{}{}:
-	case <-ctx.Done():
-		return errtext.Wrap(context.Cause(ctx), "waiting for another call of this client")
-	}
-	if c.life.Err() != nil {
-		c.passTurn()
-		return ErrClosed
-	}
-	return nil
-}
-
-func (c *Client) passTurn() { <-c.turn }

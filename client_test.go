@@ -88,7 +88,10 @@ func TestDeleteAccount(t *testing.T) {
 	assert.Zero(t, other.Creds().AccessKeyID)
 
 	_, err = other.RequestKeys(t.Context())
-	assert.NoError(t, err, "new keys can be asked for after that")
+	assert.ErrorIs(t, err, chaim.ErrClosed, "that closed it")
+	_, err = other.Retrieve(t.Context())
+	assert.ErrorIs(t, err, chaim.ErrClosed)
+	assert.ErrorIs(t, other.DeleteAccount(t.Context(), other.Profile()), chaim.ErrClosed)
 	assert.NoError(t, other.Close())
 	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
 }

@@ -11,18 +11,22 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// kept is a client that has put the profile "dev" into the credentials file, to stay there.
-func kept() (c *chaim.Client, opts chaim.Options, done func()) {
+// kept is a client for none of its own, beside the profile "dev" that another has put into the credentials file to stay
+// there, with those keys.
+func kept() (c *chaim.Client, keys chaim.AwsCreds, opts chaim.Options, done func()) {
 	opts, end := demo()
 	opts.TempName, opts.Keep = "dev", true
-	c, err := chaim.New(opts)
+	err := chaim.WithContext(context.Background(), opts, func(_ context.Context, first *chaim.Client) error {
+		keys = first.Creds()
+		return nil
+	})
 	if err == nil {
-		_, err = c.RequestKeys(context.Background())
+		c, err = chaim.New(chaim.Options{Settings: opts.Settings, HTTPClient: opts.HTTPClient, Dir: opts.Dir})
 	}
 	if err != nil {
 		panic(err)
 	}
-	return c, opts, func() {
+	return c, keys, opts, func() {
 		_ = c.Close()
 		end()
 	}
@@ -30,7 +34,7 @@ func kept() (c *chaim.Client, opts chaim.Options, done func()) {
 
 // A parked account has no keys. What tells how to get new ones stands in a file beside the credentials file.
 func ExampleClient_ParkAccount() {
-	c, opts, done := kept()
+	c, _, opts, done := kept()
 	defer done()
 	fmt.Println(profiles(opts))
 	fmt.Println(c.ParkAccount(context.Background(), "dev"))
@@ -52,9 +56,8 @@ func ExampleClient_ParkAccount() {
 }
 
 func ExampleClient_UnparkAccount() {
-	c, opts, done := kept()
+	c, old, opts, done := kept()
 	defer done()
-	old := c.Creds()
 	fmt.Println(c.ParkAccount(context.Background(), "dev"))
 	creds, err := c.UnparkAccount(context.Background(), "dev")
 	fmt.Println(profiles(opts), creds.AccessKeyID != old.AccessKeyID, err)
@@ -64,7 +67,7 @@ func ExampleClient_UnparkAccount() {
 }
 
 func ExampleClient_ListParkAccounts() {
-	c, _, done := kept()
+	c, _, _, done := kept()
 	defer done()
 	fmt.Println(c.ListParkAccounts(context.Background()))
 	fmt.Println(c.ParkAccount(context.Background(), "dev"))
@@ -99,23 +102,16 @@ func ExampleClient_StoreKeys() {
 
 // Any client can renew what another program has left: the section itself tells of which account and role it is.
 func ExampleClient_RenewSection() {
-	first, opts, done := kept()
+	c, old, _, done := kept()
 	defer done()
-	opts.Account = "" // for none of its own
-	c, err := chaim.New(opts)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer c.Close()
 	creds, err := c.RenewSection(context.Background(), "dev")
-	fmt.Println(creds.AccessKeyID != first.Creds().AccessKeyID, err)
+	fmt.Println(creds.AccessKeyID != old.AccessKeyID, err)
 	// Output:
 	// true <nil>
 }
 
 func ExampleClient_DeleteAccount() {
-	c, opts, done := kept()
+	c, _, opts, done := kept()
 	defer done()
 	fmt.Println(profiles(opts))
 	fmt.Println(c.DeleteAccount(context.Background(), "dev"))

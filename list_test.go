@@ -82,8 +82,9 @@ func TestMyAccountList(t *testing.T) {
 		c, err := chaim.New(opts)
 		require.NoError(t, err)
 		defer c.Close()
+		looker := clientFor(t, chaim.Options{Dir: opts.Dir, Settings: opts.Settings})
 		list := func() []chaim.Profile {
-			profiles, err := c.MyAccountList(t.Context())
+			profiles, err := looker.MyAccountList(t.Context())
 			require.NoError(t, err)
 			assert.NotContains(t, fmt.Sprintf("%#v", profiles), "CANARY")
 			return profiles

@@ -24,7 +24,8 @@ import (
 
 // account is what a model knows of a profile.
 type account struct {
-	client   *chaim.Client // that has it as its own
+	opts     chaim.Options
+	client   *chaim.Client // that may have it as its own
 	isHeld   bool
 	isParked bool
 	isUsers  bool     // in place of one that is held
@@ -59,7 +60,7 @@ func newModel(t *testing.T) *model {
 		opts.Duration = time.Duration(i+1) * time.Hour
 		opts.TempName, opts.Keep, opts.NoRenew = fmt.Sprintf("p%d", i), true, true
 		m.names = append(m.names, opts.TempName)
-		m.accounts[opts.TempName] = &account{client: clientFor(t, opts), role: opts.Role}
+		m.accounts[opts.TempName] = &account{opts: opts, client: clientFor(t, opts), role: opts.Role}
 	}
 	return m
 }
@@ -69,6 +70,11 @@ func (m *model) step(t *testing.T, r *rand.Rand) (what string, want, err error) 
 	name := m.names[r.IntN(len(m.names))]
 	a := m.accounts[name]
 	client := []*chaim.Client{m.manager, a.client}[r.IntN(2)]
+	defer func() {
+		if client == a.client { // which was closed if the profile was its own and is gone
+			a.client = clientFor(t, a.opts)
+		}
+	}()
 	isLeft := !a.isHeld && !a.isUsers && len(a.lines) > 0
 	switch n := r.IntN(12); n {
 	case 0, 1:
@@ -288,10 +294,14 @@ func TestParkingAtOnce(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(i), 0))
 			for range 10 {
 				c, name := clients[r.IntN(2)], names[r.IntN(len(names))]
+				var err error
 				if r.IntN(2) == 0 {
-					assert.NoError(t, c.ParkAccount(t.Context(), name))
-				} else if _, err := c.UnparkAccount(t.Context(), name); err != nil {
-					assert.ErrorIs(t, err, fs.ErrNotExist)
+					err = c.ParkAccount(t.Context(), name)
+				} else if _, err = c.UnparkAccount(t.Context(), name); errors.Is(err, fs.ErrNotExist) {
+					err = nil
+				}
+				if c != clients[0] || !errors.Is(err, chaim.ErrClosed) { // once its own is parked
+					assert.NoError(t, err)
 				}
 				assert.NoError(t, sharedfile.File{Path: credentialsFile(opts)}.Edit(t.Context(), look))
 			}

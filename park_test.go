@@ -206,15 +206,18 @@ func TestParkAccountOfOwnProfile(t *testing.T) {
 			assert.Len(t, srv.Requests(), 1, "nothing is renewed")
 			text := read(t, credentialsFile(opts))
 			assert.Equal(t, "[default]\nregion = x", strings.TrimSuffix(text, "\n"), "also not what the default account had")
-			assert.Equal(t, []string{"dev"}, parkedAccounts(t, c))
 			assert.Empty(t, scopeFiles(t, credentialsFile(opts)))
-
 			_, err = c.RequestKeys(t.Context())
-			require.NoError(t, err, "new keys can be asked for after that")
+			require.ErrorIs(t, err, chaim.ErrClosed)
+
+			c = clientFor(t, opts)
+			assert.Equal(t, []string{"dev"}, parkedAccounts(t, c))
+			_, err = c.RequestKeys(t.Context())
+			require.NoError(t, err)
 			assert.Empty(t, parkedAccounts(t, c))
 			assert.Equal(t, []string{"dev"}, heldAccounts(t, c))
 			require.NoError(t, c.ParkAccount(t.Context(), "dev"))
-			assert.Equal(t, []string{"dev"}, parkedAccounts(t, c))
+			assert.Equal(t, []string{"dev"}, parkedAccounts(t, clientFor(t, opts)))
 		})
 	}
 }

@@ -2,7 +2,6 @@ package chaim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,33 +12,27 @@ import (
 	"github.com/chaim-go/chaim/internal/renewal"
 )
 
-// obtain returns the client's monitor, which may have no keys yet.
+// obtain returns the client's monitor, which may have no keys yet. It is made by the first call.
 func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
-	if m := c.monitor.Load(); m != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.monitor.Load()
+	switch {
+	case c.life.Err() != nil:
+		return nil, ErrClosed
+	case m != nil:
 		return m, nil
 	}
 	if err := checkAccount(c.opts.Account); err != nil {
 		return nil, err
 	}
-	if err := c.takeTurn(ctx); err != nil {
-		return nil, err
+	cfg := renewal.Config{Source: c.renew, Log: c.opts.Logger, Lazy: c.opts.NoRenew, OnExpired: c.onExpired}
+	if c.pace != nil {
+		cfg.Timeout = eachTimeout
 	}
-	defer c.passTurn()
-	m := c.monitor.Load()
-	if m == nil {
-		cfg := renewal.Config{Source: c.renew, Log: c.opts.Logger, Lazy: c.opts.NoRenew, OnExpired: c.onExpired}
-		if c.pace != nil {
-			cfg.Timeout = eachTimeout
-		}
-		m = &Monitor{renewal.NewKeeper(ctx, cfg)}
-		c.monitor.Store(m)
-	}
+	m = &Monitor{renewal.NewKeeper(ctx, cfg)}
+	c.monitor.Store(m)
 	return m, nil
-}
-
-// isReplaced reports whether a call failed because DeleteAccount ended the monitor under it.
-func (c *Client) isReplaced(m *Monitor, err error) bool {
-	return m != nil && errors.Is(err, ErrClosed) && c.life.Err() == nil && c.monitor.Load() != m
 }
 
 // renew is the source of the monitor: a new set of keys, in the profile before anybody sees it.

@@ -3,17 +3,14 @@ package chaim
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/remote"
-	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // StoreKeys stores the keys in text, which is a gateway's reply or the text in it, as if RequestKeys had just been given
@@ -37,26 +34,22 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	g.creds.Region, g.received = c.opts.Region, time.Now()
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	for {
-		if err := c.checkBetter(&g); err != nil { // before the monitor takes that for a failed renewal
-			return AwsCreds{}, errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
-		}
-		m, err := c.obtain(ctx)
-		if err == nil {
-			err = m.keeper.RenewBy(ctx, func() {
-				c.mu.Lock()
-				defer c.mu.Unlock()
-				c.unstored = &g
-			})
-		}
-		switch {
-		case c.isReplaced(m, err):
-		case err != nil:
-			return AwsCreds{}, err
-		default:
-			return g.creds, nil
-		}
+	err = c.checkBetter(&g) // before the monitor takes that for a failed renewal
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
 	}
+	m, err := c.obtain(ctx)
+	if err == nil {
+		err = m.keeper.RenewBy(ctx, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.unstored = &g
+		})
+	}
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	return g.creds, nil
 }
 
 // RenewSection gets new keys for a profile of the credentials file, whoever wrote it, and stores them there. They are for
@@ -192,105 +185,4 @@ func (c *Client) rewrite(doc []byte, name string, pairs map[string]string, g *gr
 		return nil, err
 	}
 	return inifile.Set(doc, name, written)
-}
-
-// DeleteAccount removes a profile from the credentials file, and its copy in [default] where it is the default account; one
-// that is absent is not an error. For the client's own profile it also stops renewing, until new keys are asked for. If the
-// account is parked under that name too, its definition goes after that; after an error or a crash there the account stays
-// parked.
-//
-// A section without accountname is the user's and is [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
-// On a full disk the keys of the profile are overwritten where they stand, if the system allows that, and the profile stays,
-// with an error that tells, until there is space to delete it.
-func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
-	ctx, stop := c.bound(ctx)
-	defer stop()
-	var account string
-	err := c.take(ctx, profile, func(pairs map[string]string) error {
-		account = cmp.Or(pairs[inifile.MarkerKey], account)
-		return nil
-	})
-	if err != nil || account == "" {
-		return err
-	}
-	// First of all the keys are gone, whatever the other file is like.
-	err = c.edit(ctx, func(doc []byte) ([]byte, error) { return doc, c.unpark(ctx, profile, account) })
-	if err != nil {
-		return errtext.Wrap(err, "profile %q is deleted, but the account may still be parked, without keys, in %s", profile, c.parked().Path)
-	}
-	return nil
-}
-
-// take removes a profile. In the same edit, but before, it calls also with the managed keys of the section, or with nil
-// where there is none or only what was left of it; but not where the disk is full and the keys are only overwritten.
-func (c *Client) take(ctx context.Context, profile string, also func(pairs map[string]string) error) error {
-	if err := checkSection(profile); err != nil {
-		return err
-	}
-	ctx, stop := c.bound(ctx)
-	defer stop()
-	if err := c.takeTurn(ctx); err != nil {
-		return err
-	}
-	defer c.passTurn()
-	if _, err := os.Stat(c.file.Path); errors.Is(err, fs.ErrNotExist) && !c.hasWritten() {
-		return also(nil) // and no lock file is made
-	}
-	isOwn, isTaken, isScopes := false, false, false // by a call of change before
-	change := func(doc []byte, also func(pairs map[string]string) error) ([]byte, error) {
-		pairs, exists, err := inifile.ReadManaged(doc, profile)
-		isOwn = profile == c.written.section
-		switch {
-		case err != nil:
-			return nil, err
-		case !exists || isLeft(doc, profile, pairs) && (isTaken || c.isParked(profile)):
-			if err := also(nil); err != nil || isTaken {
-				return doc, err
-			}
-			return c.followDefault(doc, profile, nil, nil)
-		case isOwn && !c.owns(pairs) && !(c.opts.Keep && pairs[inifile.ScopeKey] == ""):
-			return nil, fmt.Errorf("%w: [%s] was changed by somebody else and stays", ErrUnmanagedAccount, profile)
-		case !isOwn && pairs[inifile.MarkerKey] != "" && pairs[inifile.ScopeKey] != "" && c.scopes.IsLive(pairs):
-			return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, profile)
-		}
-		if err := checkOurs(profile, pairs); err != nil && !(isOwn && c.owns(pairs)) {
-			return nil, err
-		}
-		if err := also(pairs); err != nil {
-			return nil, err
-		}
-		isTaken, isScopes = true, pairs[inifile.ScopeKey] != ""
-		return c.deleteSection(doc, profile, pairs)
-	}
-	erase := func() error {
-		return c.erase(ctx,
-			func(doc []byte) ([]byte, error) { return change(doc, also) },
-			func(doc []byte) ([]byte, error) { return change(doc, func(map[string]string) error { return nil }) })
-	}
-	err := erase()
-	if !isOwn && isScopes && (err == nil || sharedfile.IsFull(err)) {
-		if sweepErr := c.sweep(ctx); !sharedfile.IsFull(sweepErr) { // which is said already
-			err = errors.Join(err, sweepErr)
-		}
-	}
-	if !isOwn || err != nil && !sharedfile.IsFull(err) {
-		return err
-	}
-	c.stopRenewing()
-	if err != nil {
-		if err = erase(); err != nil { // with what was written since, but a definition that is not written yet stays
-			c.latest.Store(nil)
-			return errors.Join(err, c.drop(false))
-		}
-	}
-	if !c.opts.Keep {
-		_, err = c.remove(ctx) // with what was written since
-		return err
-	}
-	// A kept profile that is there again may be another client's, which has brought it back.
-	if err := erase(); err != nil && !errors.Is(err, ErrUnmanagedAccount) && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	c.latest.Store(nil)
-	return c.drop(true)
 }

@@ -5,12 +5,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"io/fs"
 	"os"
 	"time"
 
-	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -37,7 +35,7 @@ type written struct {
 func (c *Client) store(ctx context.Context, g grant) error {
 	var name string
 	if !c.opts.NoProfile {
-		err := c.edit(ctx, func(doc []byte) (_ []byte, err error) {
+		err := c.put(ctx, func(doc []byte) (_ []byte, err error) {
 			if name, err = c.claim(doc); err != nil {
 				return nil, err
 			}
@@ -50,8 +48,11 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.life.Err() != nil {
+		return ErrClosed // what was written is removed
+	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx) // whoever ended it removes what was written
+		return context.Cause(ctx)
 	}
 	c.latest.Store(&g)
 	c.profile.Store(&name)
@@ -70,6 +71,16 @@ func (c *Client) processFile() []byte {
 // belongs to the program, such as its logger, as other edits wait for it.
 func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
 	return c.file.Edit(ctx, c.guarded(ctx, change))
+}
+
+// put is edit for the client's own profile. It writes nothing any more once the client has ended.
+func (c *Client) put(ctx context.Context, change func([]byte) ([]byte, error)) error {
+	return c.edit(ctx, func(doc []byte) ([]byte, error) {
+		if c.life.Err() != nil {
+			return nil, ErrClosed
+		}
+		return change(doc)
+	})
 }
 
 // erase is edit for a change that takes keys away. On a full disk those that remove takes away are overwritten.
@@ -208,7 +219,7 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 			return false, err
 		}
 	}
-	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
+	err = c.put(ctx, func(doc []byte) ([]byte, error) {
 		pairs, exists, err := inifile.ReadManaged(doc, w.section)
 		if err != nil || exists && !c.owns(pairs) || w.grant.creds.Expired(0) {
 			return doc, err
@@ -229,80 +240,13 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 
 // startWatching has a scope's profile looked after. The caller has c.mu.
 func (c *Client) startWatching() {
-	if c.opts.Keep || c.opts.NoProfile || c.watcher != nil {
+	if c.opts.Keep || c.opts.NoProfile || c.watched != nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(c.life)
-	done := make(chan struct{})
+	watched := make(chan struct{})
 	go func() {
-		defer close(done)
-		c.watch(ctx)
+		defer close(watched)
+		c.watch(c.life)
 	}()
-	c.watcher = func() { cancel(); <-done }
-}
-
-// stopRenewing waits until nothing writes the profile any more. The caller has the turn.
-func (c *Client) stopRenewing() {
-	if m := c.monitor.Swap(nil); m != nil {
-		_ = m.Close() // always nil
-	}
-	c.mu.Lock()
-	stop := c.watcher
-	c.watcher, c.unstored = nil, nil
-	c.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-}
-
-// remove takes the profile out of the file, if it is still the one this client wrote, and then what is beside it. The
-// caller has the turn and has stopped the renewals.
-func (c *Client) remove(ctx context.Context) (isOurs bool, err error) {
-	if !c.hasWritten() {
-		return true, nil
-	}
-	c.latest.Store(nil)
-	remove := func(doc []byte) ([]byte, error) {
-		pairs, exists, err := inifile.ReadManaged(doc, c.written.section)
-		isOurs = !exists || c.owns(pairs)
-		if err != nil || !isOurs {
-			return doc, err
-		}
-		return inifile.Delete(doc, c.written.section)
-	}
-	err = c.erase(ctx, remove, remove)
-	if err = errors.Join(err, c.drop(err == nil)); err != nil {
-		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
-	}
-	return isOurs, nil
-}
-
-// drop ends the lease and removes what is beside the credentials file. While the profile is still there the lease stays
-// too, without its lock, so that a sweep removes first the one and then the other.
-func (c *Client) drop(isRemoved bool) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	w := c.written
-	var err error
-	if w.process != nil {
-		err = sharedfile.Remove(c.scopes.Path(w.scope, lease.ProcessExtension))
-	}
-	if w.lease != nil {
-		err = errors.Join(err, w.lease.Close())
-		w.lease = nil
-	}
-	if w.scope != "" && isRemoved {
-		err = errors.Join(err, sharedfile.Remove(c.scopes.Path(w.scope, lease.Extension)))
-	}
-	if isRemoved && err == nil {
-		*w = written{}
-	}
-	return err
-}
-
-// hasWritten reports whether something of this client may stand in the file.
-func (c *Client) hasWritten() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.written.section != ""
+	c.watched = watched
 }

@@ -226,25 +226,33 @@ func TestKeysThatCannotBeStored(t *testing.T) {
 	}
 }
 
-// TestDeleteAccountBesideCalls: only the end of the client itself closes it.
+// TestDeleteAccountBesideCalls: a call gets keys, or is told that the client is closed.
 func TestDeleteAccountBesideCalls(t *testing.T) {
 	c := newClient(t, &fakeSource{})
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				_, err := c.Retrieve(t.Context())
-				assert.NoError(t, err)
+				if _, err := c.Retrieve(t.Context()); err != nil {
+					assert.ErrorIs(t, err, ErrClosed)
+				}
 				creds, err := c.RequestKeys(t.Context())
-				assert.NoError(t, err)
-				assert.NotEmpty(t, creds.AccessKeyID)
+				if err != nil {
+					assert.ErrorIs(t, err, ErrClosed)
+				}
+				assert.Equal(t, err == nil, creds.AccessKeyID != "")
 			}
 		})
 	}
-	for range 50 {
-		assert.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
-	}
+	_, err := c.RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.NoError(t, c.DeleteAccount(t.Context(), c.Profile()))
 	wg.Wait()
+	_, err = c.RequestKeys(t.Context())
+	assert.ErrorIs(t, err, ErrClosed)
+	doc, err := c.file.Read()
+	require.NoError(t, err)
+	assert.Empty(t, string(doc))
 }
 
 // TestDeleteAccountThatIsRefused leaves the scope as it is.

@@ -1,5 +1,5 @@
-// Command client holds the keys of two accounts at once, by hand: RequestKeys when they are needed, DeleteAccount when
-// they are not.
+// Command client holds the keys of two accounts at once, by hand: RequestKeys when they are needed, DeleteAccount, which
+// closes the client, when they are not.
 package main
 
 import (

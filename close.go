@@ -1,0 +1,130 @@
+package chaim
+
+import (
+	"context"
+	"errors"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. A Source that
+// does not heed its context is waited for a second. After an error, such as [ErrLocked], the profile may still be there, on
+// a full disk with keys that have been made useless: Close may be called again, and tries again. Once it has succeeded it
+// does nothing more.
+func (c *Client) Close() error {
+	s := c.stop()
+	s.wait()
+	if c.ownsGateway {
+		c.gateway.close()
+	}
+	if c.opts.Keep {
+		return s.drop(true) // there is nothing beside the profile
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	hasWritten := c.hasWritten()
+	isOurs, err := s.remove(ctx)
+	switch {
+	case err != nil:
+	case isOurs && hasWritten:
+		c.opts.Logger.Info("chaim: profile removed", "profile", c.Profile())
+	case !isOurs:
+		c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.Profile(), "path", c.file.Path)
+	}
+	return err
+}
+
+// bound ends ctx with the client.
+func (c *Client) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
+	if c.life.Err() != nil {
+		cancel(ErrClosed) // AfterFunc would, but only in a while
+	}
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// stopped is a client whose monitor and watcher cannot write the profile any more. Only it can remove the profile for good.
+type stopped struct{ *Client }
+
+// stop ends the client. It may be called again.
+func (c *Client) stop() stopped {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(ErrClosed)
+	c.unstored = nil
+	return stopped{c}
+}
+
+// wait returns when the client's goroutines have ended.
+func (s stopped) wait() {
+	if m := s.monitor.Load(); m != nil {
+		_ = m.Close() // always nil
+	}
+	s.mu.Lock()
+	watched := s.watched
+	s.mu.Unlock()
+	if watched != nil {
+		<-watched
+	}
+}
+
+// remove takes the profile out of the file, if it is still the one this client wrote, and then what is beside it.
+func (s stopped) remove(ctx context.Context) (isOurs bool, err error) {
+	c := s.Client
+	if !c.hasWritten() {
+		return true, nil
+	}
+	remove := func(doc []byte) ([]byte, error) {
+		if c.written.section == "" { // removed by another call meanwhile
+			isOurs = true
+			return doc, nil
+		}
+		pairs, exists, err := inifile.ReadManaged(doc, c.written.section)
+		isOurs = !exists || c.owns(pairs)
+		if err != nil || !isOurs {
+			return doc, err
+		}
+		return inifile.Delete(doc, c.written.section)
+	}
+	err = c.erase(ctx, remove, remove)
+	if err = errors.Join(err, s.drop(err == nil)); err != nil {
+		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
+	}
+	return isOurs, nil
+}
+
+// drop ends the lease and removes what is beside the credentials file. While the profile is still there the lease stays
+// too, without its lock, so that a sweep removes first the one and then the other.
+func (s stopped) drop(isRemoved bool) error {
+	c := s.Client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.latest.Store(nil)
+	w := c.written
+	var err error
+	if w.process != nil {
+		err = sharedfile.Remove(c.scopes.Path(w.scope, lease.ProcessExtension))
+	}
+	if w.lease != nil {
+		err = errors.Join(err, w.lease.Close())
+		w.lease = nil
+	}
+	if w.scope != "" && isRemoved {
+		err = errors.Join(err, sharedfile.Remove(c.scopes.Path(w.scope, lease.Extension)))
+	}
+	if isRemoved && err == nil {
+		*w = written{}
+	}
+	return err
+}
+
+// hasWritten reports whether something of this client may stand in the file.
+func (c *Client) hasWritten() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.written.section != ""
+}
