@@ -147,8 +147,8 @@ func (c *Client) freeDefault(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	isUsers := isLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] ||
-		inifile.HasAccess(pairs) && !(inifile.DefaultName(pairs) != "" && lease.HasCopy(doc)) // which would be overwritten for good
+	isUsers := lease.IsLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] ||
+		inifile.HasAccess(pairs) && !lease.HasCopy(doc) // which would be overwritten for good
 	switch {
 	case c.defaultRival != "":
 		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
@@ -167,16 +167,14 @@ func (c *Client) freeDefault(doc []byte) ([]byte, error) {
 	return c.freeDefault(doc) // what comes back may be the user's
 }
 
-// isCopy reports whether [default] got what it has from the kept section of a name and its pairs, or where there is none
-// any more, from one that was kept under that name.
+// isCopy reports whether [default] has the keys of the kept section of a name and its pairs, or where there is none any
+// more, of one that was kept under that name.
 func isCopy(copied map[string]string, name string, pairs map[string]string) bool {
-	if !inifile.HasAccess(copied) || copied[inifile.ScopeKey]+pairs[inifile.ScopeKey] != "" || inifile.DefaultName(copied) != name {
+	if copied[inifile.ScopeKey]+pairs[inifile.ScopeKey] != "" || !lease.IsCopy(copied, pairs) {
 		return false
 	}
-	if copied[inifile.CopyKey] != "" {
-		return copied[inifile.CopyKey] == lease.CopyOf(copied)
-	}
-	return pairs != nil && lease.CopyOf(copied) == lease.CopyOf(pairs)
+	id := pairs["aws_access_key_id"]
+	return inifile.DefaultName(copied) == name || id != "" && id == copied["aws_access_key_id"]
 }
 
 // followDefault does to the copy of a section in [default] what becomes of the section of those pairs: it is written anew,

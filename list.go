@@ -13,6 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 )
 
 // Account is an AWS account that a gateway knows.
@@ -96,7 +97,7 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 			Region:  cmp.Or(pairs["region"], configRegion(s.Name())),
 			Default: s.Name() == defaultName,
 			Live:    hasScope && c.scopes.IsLive(pairs),
-			Static:  isLongLived(pairs["aws_access_key_id"]),
+			Static:  lease.IsLongLived(pairs["aws_access_key_id"]),
 		}
 		p.Dead = hasScope && !p.Live
 		p.Expires, _ = humantime.Instant(pairs["expires"])

@@ -54,7 +54,8 @@ type Options struct {
 	Form ProfileForm
 	// Default also makes a profile that is kept (Keep, without which it is refused) the default account, in place of any
 	// other: the keys are copied into the section [default], for programs that name no profile, and renewed with the
-	// profile. What stands there otherwise stays. It is [ErrInUse] when [default] holds keys of the user. A Source must not
+	// profile. What stands there otherwise stays. It is [ErrInUse] when [default] holds keys of the user;
+	// temporary keys with an expiry beside the name of a profile, as cca writes them, are not the user's. A Source must not
 	// take its keys from [default]; an [STS] without Keys passes over what chaim has put there, and refuses it where another
 	// profile has it as its source_profile.
 	Default bool

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -239,7 +240,7 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 		switch {
 		case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "":
 			err = fmt.Errorf("%w: [%s] belongs to a scope", ErrInUse, profile)
-		case isLongLived(pairs["aws_access_key_id"]):
+		case lease.IsLongLived(pairs["aws_access_key_id"]):
 			err = errtext.Because(ErrInUse, checkOurs(profile, pairs))
 		case unusable != nil && exists:
 			err = errtext.Because(ErrInUse, unusable)

@@ -177,10 +177,6 @@ func durationText(d time.Duration) string {
 	return strconv.Itoa(int(d / time.Second))
 }
 
-// isLongLived reports whether an access key id is that of an IAM user.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
-func isLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
-
 // claim tells which section of doc a client may write its keys to. The caller has c.mu.
 func (c *Client) claim(doc []byte) (string, error) {
 	if c.opts.Default && c.latest.Load() == nil {
@@ -206,7 +202,7 @@ func (c *Client) claim(doc []byte) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[inifile.ScopeKey] == "" && !isLongLived(pairs["aws_access_key_id"])):
+	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[inifile.ScopeKey] == "" && !lease.IsLongLived(pairs["aws_access_key_id"])):
 		return name, nil
 	case !explicit:
 		// 12 characters of base32 are 60 random bits.
@@ -252,7 +248,7 @@ func (c *Client) owns(pairs map[string]string) bool {
 	if c.opts.Keep { // others may have renewed or replaced it
 		id := pairs["aws_access_key_id"]
 		last := c.latest.Load() // what is written may be newer than what stands there
-		isUsers := isLongLived(id) && id != c.written.grant.creds.AccessKeyID && (last == nil || id != last.creds.AccessKeyID)
+		isUsers := lease.IsLongLived(id) && id != c.written.grant.creds.AccessKeyID && (last == nil || id != last.creds.AccessKeyID)
 		return pairs[inifile.ScopeKey] == "" && pairs[inifile.MarkerKey] == c.written.grant.account && !isUsers
 	}
 	scope, isIntact := lease.Of(pairs)

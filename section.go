@@ -10,6 +10,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
 )
 
@@ -129,7 +130,7 @@ func checkOurs(name string, pairs map[string]string) error {
 	switch {
 	case pairs[inifile.MarkerKey] == "":
 		return fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanagedAccount, name)
-	case isLongLived(pairs["aws_access_key_id"]):
+	case lease.IsLongLived(pairs["aws_access_key_id"]):
 		return fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanagedAccount, name)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ without the keys. 'chaim unpark' brings them back. A profile that fails stays as
 				if err := c.ParkAccount(cmd.Context(), name); err != nil {
 					return suggestProfile(err, name, heldNames(cmd.Context(), c))
 				}
-				a.say("profile %q is parked", name)
+				a.say("profile %q is parked%s", name, keysInDefault(cmd.Context(), c, name))
 				return nil
 			})
 		},
@@ -87,11 +88,16 @@ func (a *app) delete(ctx context.Context, c *chaim.Client, name string) error {
 	if err != nil {
 		return err
 	}
+	before, _ := c.DefaultAccount(ctx)
 	if err := c.DeleteAccount(ctx, name); err != nil {
 		return err
 	}
 	if p.Account != "" {
-		a.say("profile %q is deleted", name)
+		a.say("profile %q is deleted%s", name, keysInDefault(ctx, c, name))
+		return nil
+	}
+	if after, _ := c.DefaultAccount(ctx); before == name && after != name { // the profile itself had gone before
+		a.say("the default account %q is deleted", name)
 		return nil
 	}
 	parked := parkedNames(ctx, c)
@@ -101,6 +107,15 @@ func (a *app) delete(ctx context.Context, c *chaim.Client, name string) error {
 	}
 	none := errtext.Chain(fmt.Sprintf("chaim: there is no profile %q", name), fs.ErrNotExist)
 	return suggestProfile(none, name, func() []string { return append(heldNames(ctx, c)(), parked()...) })
+}
+
+// keysInDefault says where keys have stayed in [default] for a profile that is gone.
+func keysInDefault(ctx context.Context, c *chaim.Client, name string) string {
+	section, err := c.DefaultSection(ctx)
+	if err != nil || cmp.Or(section.Value("alias"), section.Value("section")) != name || section.Value("aws_access_key_id") == "" {
+		return ""
+	}
+	return ", but the keys in [default], which names it, are not chaim's and stay: remove them by hand if they are of that account"
 }
 
 // heldNames returns a function that lists the profiles that are held, none where they cannot be read.

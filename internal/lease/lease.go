@@ -56,17 +56,47 @@ func CopyOf(pairs map[string]string) string { return accessHash("", pairs) }
 // HasCopy reports whether what gives access in [default] is a copy of a profile's.
 func HasCopy(doc []byte) bool {
 	pairs, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
-	if err != nil || !inifile.HasAccess(pairs) {
+	if err != nil {
 		return false
 	}
-	_, isIntact := Of(pairs)
-	if isIntact || pairs[inifile.CopyKey] != "" {
-		return isIntact || pairs[inifile.CopyKey] == CopyOf(pairs)
+	var held map[string]string
+	for _, s := range inifile.Scan(doc) {
+		p := s.Managed(doc)
+		isSame := p[inifile.MarkerKey] != "" && p["aws_access_key_id"] == pairs["aws_access_key_id"]
+		if isSame || held == nil && s.Name() == inifile.DefaultName(pairs) {
+			held = p
+		}
+		if isSame {
+			break
+		}
 	}
-	// Other tools leave no mark.
-	held, _, err := inifile.ReadManaged(doc, inifile.DefaultName(pairs))
-	return err == nil && held[inifile.MarkerKey] != "" && held["aws_access_key_id"] == pairs["aws_access_key_id"]
+	return IsCopy(pairs, held)
 }
+
+// IsCopy reports whether what gives access in [default] is a copy of a profile's: chaim's own, the keys that stand in that
+// profile, or what cca writes there: temporary keys and their expiry beside the name of a profile, which may be gone. Over
+// a copy of chaim's, keys that are not the profile's are the user's.
+func IsCopy(copied, held map[string]string) bool {
+	_, isIntact := Of(copied)
+	id := copied["aws_access_key_id"]
+	switch {
+	case !inifile.HasAccess(copied):
+		return false
+	case isIntact || copied[inifile.CopyKey] != "" && copied[inifile.CopyKey] == CopyOf(copied):
+		return true
+	case id == "" || IsLongLived(id):
+		return false
+	case held[inifile.MarkerKey] != "" && held["aws_access_key_id"] == id:
+		return true
+	}
+	_, hasExpiry := copied["expires"]
+	isOver := copied[inifile.CopyKey] != "" && held[inifile.MarkerKey] != ""
+	return inifile.DefaultName(copied) != "" && copied["aws_session_token"] != "" && hasExpiry && !isOver
+}
+
+// IsLongLived reports whether an access key id is that of an IAM user.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+func IsLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
 
 func accessHash(id string, pairs map[string]string) string {
 	return shortHash(id + "\n" + pairs["aws_access_key_id"] + "\n" + pairs[inifile.ProcessKey])
