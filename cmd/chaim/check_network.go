@@ -125,6 +125,27 @@ func (c *checkup) checkGateway(ctx context.Context, where string, opts chaim.Opt
 	default:
 		c.fail(answer, errtext.Unprefixed(err), networkHint(err))
 	}
+	if err == nil { // which needs no token at some gateways
+		c.checkAccepted(ctx, client)
+	}
+}
+
+// checkAccepted asks the gateway whether it accepts the user token.
+func (c *checkup) checkAccepted(ctx context.Context, client *chaim.Client) {
+	const name = "token accepted"
+	err := client.CheckToken(ctx)
+	switch {
+	case err == nil:
+		c.ok(name, "the gateway knows the user and the token")
+	case ctx.Err() != nil:
+		c.fail(name, fmt.Sprintf("not within %s", networkTimeout), networkHint(err))
+	case lacksSlackIDs(err):
+		c.fail(name, errtext.Unprefixed(err), "run 'chaim init', which asks for your Slack and workspace ids")
+	case errors.As(err, new(*chaim.GatewayError)) && !errors.Is(err, chaim.ErrUnreachable):
+		c.fail(name, errtext.Unprefixed(err), "your token may be wrong or have ended: "+newToken)
+	default:
+		c.fail(name, errtext.Unprefixed(err), networkHint(err))
+	}
 }
 
 // newToken is how one is got.

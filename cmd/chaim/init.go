@@ -18,6 +18,7 @@ import (
 // initFlags are what settings are made of.
 type initFlags struct {
 	endpoint, user, tokenFile, region string
+	slackID, workspaceID              string
 	isUntested                        bool
 }
 
@@ -31,35 +32,73 @@ func (a *app) initCommand() *cobra.Command {
 your user token, which is a secret. Everything else there stays as it is.
 
 They come from the init string that the gateway hands out, from --endpoint, --user and --token-file, or, on a terminal, from
-questions; what you type of secrets is not shown. An argument is seen by every user of the machine while chaim runs, and
+questions, which come again until the answers will do; what you type of secrets is not shown. The init string may stand in a
+command such as "cca init STRING", or in the whole message that it came in. An argument is seen by every user of the machine while chaim runs, and
 stays in the shell's history, so give the init string as an answer or, for -, on the standard input. A token file must be a
 regular file of yours that others can neither read nor write (on Windows that is not checked).
 
-The gateway is asked for its accounts before anything is stored: settings that it does not take change nothing.`,
+Before anything is stored the gateway is asked for keys of an account that does not exist, which tells whether it accepts the
+token: settings that it refuses change nothing. Some gateways know their users by Slack ids. These are in the init string, are
+asked for, or come from --slack-id and --workspace-id; those that are stored for the same user stay.`,
 		Example: `  chaim init
   chaim init - <init-string.txt
   chaim init --endpoint https://chaim.example.com/prod/ --user alice --token-file ~/.chaim-token`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			settings, err := a.readSettings(cmd.Context(), s, args)
-			if err != nil {
-				return err
-			}
-			return a.storeSettings(cmd.Context(), settings, s.isUntested)
+			return a.init(cmd.Context(), s, args)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.endpoint, "endpoint", "", "`URL` of the gateway: https, or http on a loopback address such as 127.0.0.1")
 	f.StringVar(&s.user, "user", "", "chaim user `NAME`")
 	f.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the user token")
+	f.StringVar(&s.slackID, "slack-id", "", "`ID` of you in Slack, where the gateway knows its users by that")
+	f.StringVar(&s.workspaceID, "workspace-id", "", "`ID` of the Slack workspace")
 	f.StringVarP(&s.region, "region", "R", "", "default AWS `REGION` of profiles (default that of the init string, then eu-west-1)")
 	f.BoolVar(&s.isUntested, "no-test", false, "store the settings without asking the gateway")
+	cmd.MarkFlagsRequiredTogether("slack-id", "workspace-id")
 	cmd.MarkFlagsRequiredTogether("endpoint", "user", "token-file")
 	return cmd
 }
 
-// readSettings gets the settings from wherever they are.
+// init gets the settings, tests them and stores them.
+func (a *app) init(ctx context.Context, s initFlags, args []string) error {
+	if s.endpoint == "" && (len(args) == 0 || args[0] == "-") && isTerminal(a.in) {
+		settings, err := a.askUntilGood(ctx, s, len(args) == 1)
+		if err != nil {
+			return err
+		}
+		return a.storeSettings(ctx, settings)
+	}
+	settings, err := a.readSettings(ctx, s, args)
+	if err != nil {
+		return err
+	}
+	stored, _ := a.storedSettings(ctx)
+	settings.Region = cmp.Or(s.region, settings.Region)
+	settings.SlackID, settings.WorkspaceID = cmp.Or(s.slackID, settings.SlackID), cmp.Or(s.workspaceID, settings.WorkspaceID)
+	settings = withStored(settings, stored)
+	if !s.isUntested {
+		if err := a.testSettings(ctx, settings); lacksSlackIDs(err) {
+			return fmt.Errorf("%w: give your ids there with --slack-id and --workspace-id", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return a.storeSettings(ctx, settings)
+}
+
+// testSettings asks the gateway whether it accepts the user and the token.
+func (a *app) testSettings(ctx context.Context, settings chaim.Settings) error {
+	err := a.withClient(chaim.Options{Settings: &settings}, func(c *chaim.Client) error { return c.CheckToken(ctx) })
+	if err != nil {
+		return errtext.Wrap(err, "nothing was stored, as the settings failed their test")
+	}
+	return nil
+}
+
+// readSettings gets the settings from where there is nobody to ask.
 func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (settings chaim.Settings, err error) {
 	switch {
 	case len(args) == 1 && s.endpoint != "":
@@ -71,11 +110,9 @@ func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (set
 		a.say("the init string holds your token; as an argument it is in the shell's history, and all users of this machine could see it")
 		a.say("'chaim init -' reads it from the standard input")
 		settings, err = chaim.ParseInit(args[0])
-	case isTerminal(a.in):
-		settings, err = a.askSettings(ctx, len(args) == 1)
 	case len(args) == 1:
 		var text string
-		if text, err = await(ctx, func() (string, error) { return readSecret(a.in) }); err != nil {
+		if text, err = await(ctx, func() (string, error) { return readAll(a.in) }); err != nil {
 			return settings, errtext.Wrap(err, "init string on the standard input")
 		}
 		settings, err = chaim.ParseInit(text)
@@ -83,38 +120,7 @@ func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (set
 		return settings, usageError{"there is no terminal to ask you on: give - and the init string on the standard input, " +
 			"or --endpoint, --user and --token-file"}
 	}
-	settings.Region = cmp.Or(s.region, settings.Region)
 	return settings, err
-}
-
-// askSettings asks for the init string or, unless that must be it, for what would be in one.
-func (a *app) askSettings(ctx context.Context, mustBeString bool) (settings chaim.Settings, err error) {
-	question := "Init string (not shown; empty to answer one by one)"
-	if mustBeString {
-		question = "Init string (not shown)"
-	}
-	text, err := a.ask(ctx, question, true)
-	if err != nil {
-		return settings, err
-	}
-	if text != "" || mustBeString {
-		return chaim.ParseInit(text)
-	}
-	for _, q := range []struct {
-		question string
-		isSecret bool
-		field    *string
-	}{
-		{"Gateway URL", false, &settings.Endpoint},
-		{"User name", false, &settings.Username},
-		{"User token (not shown)", true, &settings.UserToken},
-		{"Region (empty for eu-west-1)", false, &settings.Region},
-	} {
-		if *q.field, err = a.ask(ctx, q.question, q.isSecret); err != nil {
-			return settings, err
-		}
-	}
-	return settings, nil
 }
 
 // readTokenFile reads a secret that is for its owner only.
@@ -145,17 +151,8 @@ func readTokenFile(path string) (token string, err error) {
 	return token, nil
 }
 
-// storeSettings stores settings that the gateway takes.
-func (a *app) storeSettings(ctx context.Context, settings chaim.Settings, isUntested bool) error {
-	if !isUntested {
-		err := a.withClient(chaim.Options{Settings: &settings}, func(c *chaim.Client) error {
-			_, err := c.RequestList(ctx)
-			return err
-		})
-		if err != nil {
-			return errtext.Wrap(err, "nothing was stored, as the settings failed their test")
-		}
-	}
+// storeSettings stores settings, and says so.
+func (a *app) storeSettings(ctx context.Context, settings chaim.Settings) error {
 	if err := settings.Store(ctx, ""); err != nil {
 		return errtext.Wrap(err, "storing the settings")
 	}

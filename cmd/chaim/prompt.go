@@ -18,7 +18,9 @@ const maxInput = 64 << 10
 
 // ask asks the user a question on the terminal that is the standard input. The answer to a secret one is not shown.
 func (a *app) ask(ctx context.Context, question string, isSecret bool) (string, error) {
-	fmt.Fprintf(a.err, "%s: ", question)
+	if question != "" { // else it is asked already
+		fmt.Fprintf(a.err, "%s: ", question)
+	}
 	fd := int(a.in.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -29,7 +31,9 @@ func (a *app) ask(ctx context.Context, question string, isSecret bool) (string, 
 			return readLine(a.in)
 		}
 		text, err := term.ReadPassword(fd)
-		fmt.Fprintln(a.err)
+		if question != "" {
+			fmt.Fprintln(a.err)
+		}
 		return string(text), err
 	})
 	switch {
@@ -82,8 +86,8 @@ func readLine(in *os.File) (string, error) {
 	return "", errors.New("chaim: the answer is too long")
 }
 
-// readSecret reads what was handed in, which is of one line.
-func readSecret(in io.Reader) (string, error) {
+// readAll reads what was handed in.
+func readAll(in io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err != nil {
 		return "", err
@@ -92,8 +96,17 @@ func readSecret(in io.Reader) (string, error) {
 	switch {
 	case secret == "":
 		return "", errors.New("chaim: it is empty")
-	case len(text) > maxInput || strings.ContainsAny(secret, "\r\n"):
-		return "", errors.New("chaim: it is more than one line")
+	case len(text) > maxInput:
+		return "", fmt.Errorf("chaim: it is longer than %d bytes", maxInput)
 	}
 	return secret, nil
+}
+
+// readSecret reads what was handed in, which is of one line.
+func readSecret(in io.Reader) (string, error) {
+	secret, err := readAll(in)
+	if err == nil && strings.ContainsAny(secret, "\r\n") {
+		return "", errors.New("chaim: it is more than one line")
+	}
+	return secret, err
 }
