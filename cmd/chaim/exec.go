@@ -143,7 +143,9 @@ func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
 	case err != nil:
 		return a.cannotRun(cmd.Args[0], err)
 	}
+	unfollow := followStops(cmd.Process)
 	err = a.signals.wait(cmd)
+	unfollow()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return silentError{endOf(exit)}
 	}

@@ -189,6 +189,56 @@ func TestTerminalStopsAndContinues(t *testing.T) {
 	isClean(t, x.home)
 }
 
+// TestProgramStopsItself has a shell with jobs of its own, in a process group of its own, and a program in that of chaim.
+func TestProgramStopsItself(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	t.Run("shell", func(t *testing.T) {
+		cmd := inHome(srv, newHome(t), "bash", "--norc", "--noprofile", "-i")
+		cmd.Env = append(cmd.Env, "TERM=dumb") // for which readline writes no escape sequences
+		x := onTerminal(t, cmd)
+		x.shows("> ")
+		x.types("chaim exec sredev -- bash --norc --noprofile -i\n")
+		x.shows("> ")
+		for range 3 {
+			x.types("suspend\n")
+			x.shows("Stopped")
+			x.shows("> ")
+			x.types("echo outer $CHAIM_ACCOUNT.\n")
+			x.shows("outer .\n> ")
+			x.types("fg\n")
+			x.types("echo inner $CHAIM_ACCOUNT.\n")
+			x.shows("inner sredev.\n> ")
+		}
+		x.types("exit 5\n")
+		x.shows("> ")
+		x.types("echo code $?.; exit 0\n")
+		x.shows("code 5.\n")
+		assert.Zero(t, x.end().ExitStatus())
+		isClean(t, x.home)
+	})
+	t.Run("program", func(t *testing.T) {
+		x := onTerminal(t, inHome(srv, newHome(t), "sh", "-m", "-c",
+			`chaim exec sredev -- sh -c 'kill -STOP $$; echo goes on; exit 3'; echo stopped $?; fg; echo code $?`))
+		x.shows("stopped ")
+		x.shows("goes on\n")
+		x.shows("code 3\n")
+		assert.Zero(t, x.end().ExitStatus())
+		isClean(t, x.home)
+	})
+	t.Run("where nothing could continue it", func(t *testing.T) {
+		cmd := inHome(srv, newHome(t), "chaim", "exec", "sredev", "--", "bash", "--norc", "--noprofile", "-i")
+		cmd.Env = append(cmd.Env, "TERM=dumb")
+		x := onTerminal(t, cmd)
+		x.shows("> ")
+		x.types("suspend\n")
+		x.types("echo on $CHAIM_ACCOUNT.; exit 3\n")
+		x.shows("on sredev.\n")
+		assert.Equal(t, 3, x.end().ExitStatus())
+		isClean(t, x.home)
+	})
+}
+
 func TestTerminalGoesAway(t *testing.T) {
 	unignore(t)
 	srv := chaimtest.NewServer(t)
