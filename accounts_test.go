@@ -1,8 +1,11 @@
 package chaim_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -37,6 +40,22 @@ func TestRequestList(t *testing.T) {
 	accounts, err = c.RequestList(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []chaim.Account{{ID: "444444444444", Name: "billing"}}, accounts)
+
+	for text, want := range map[string][]chaim.Account{
+		`[('111111111111', 'a', 'active'), ('b', '222222222222', None, 3)]`:                      {{ID: "111111111111", Name: "a"}, {ID: "222222222222", Name: "b"}},
+		`[(1, 2), 'row', None, ('c',), (), ('1', '2', '3'), {'id': '1'}, ('333333333333', 'd')]`: {{ID: "333333333333", Name: "d"}},
+		`[('111111111111', '222222222222'), ('0', 'e')]`:                                         {{ID: "111111111111", Name: "222222222222"}, {ID: "0", Name: "e"}},
+		`[]`: {},
+	} {
+		opts := optionsFor(t, srv)
+		var log bytes.Buffer
+		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		srv.Inject(1, chaimtest.Reply("{'accountlist': "+text+"}"))
+		accounts, err = clientFor(t, opts).RequestList(t.Context())
+		require.NoError(t, err, text)
+		assert.Equal(t, want, accounts)
+		assert.Equal(t, strings.Contains(text, "row"), strings.Contains(log.String(), "a row without an id and a name"), log.String())
+	}
 
 	for _, text := range []string{"{}", "{'accountlist': 1}", "{'accountlist': ((1, 2),)}", "{'accountlist': (('1', '2', '3'),)}"} {
 		srv.Inject(1, chaimtest.Reply(text))

@@ -29,7 +29,7 @@ func (c *Client) ConsoleURL(ctx context.Context) (string, error) { return c.Cons
 //
 // The error wraps [ErrNoURL] when there can be no link: there are no keys yet, they have expired (then it wraps
 // [ErrExpired] too), they have no session token, AWS refuses them, or a gateway's link cannot be given another
-// destination. It wraps [ErrClosed] after Close. Otherwise it is that of the gateway or the network.
+// destination, or it could make none. It wraps [ErrClosed] after Close. Otherwise it is that of the gateway or the network.
 func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, error) {
 	console := remote.ConsoleOf(c.opts.Region)
 	page, err := console.Destination(destination)

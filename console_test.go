@@ -384,3 +384,23 @@ func TestConsoleURLToWithGateway(t *testing.T) {
 		}
 	})
 }
+
+// TestGatewayWithoutLink has a sign-in page that fails behind the gateway.
+func TestGatewayWithoutLink(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	srv.SetOriginal(chaimtest.Original{})
+	srv.Inject(1, chaimtest.Rewrite(func(body string) string { return strings.Replace(body, "https://signin", "nothing", 1) }))
+	c := clientWithKeys(t, srv, optionsFor(t, srv))
+	srv.SetOriginal(chaimtest.Original{NoSignIn: true})
+	for _, text := range []string{"", "{'url': None}", "{'url': 'notset'}", "{'url': ''}"} {
+		if text != "" {
+			srv.Inject(1, chaimtest.Reply(text))
+		}
+		_, err := c.ConsoleURL(t.Context())
+		require.ErrorIs(t, err, chaim.ErrNoURL, text)
+		assert.ErrorContains(t, err, "could not make one")
+	}
+	srv.Inject(1, chaimtest.Reply("{'url': 'http://x.example/'}"))
+	_, err := c.ConsoleURL(t.Context())
+	assert.ErrorAs(t, err, new(*chaim.GatewayError))
+}

@@ -42,7 +42,7 @@ var (
 	ErrUnmanagedAccount = errors.New("chaim: profile is not managed by chaim")
 
 	// ErrNoURL: there is no console link for these credentials.
-	ErrNoURL = errors.New("chaim: no console link")
+	ErrNoURL = remote.ErrNoURL
 )
 
 // GatewayError is a gateway's refusal, or an answer that is not one of a chaim gateway.

@@ -96,7 +96,8 @@ func ReadKeys(text []byte, account, role, secret string, log *slog.Logger) (Gate
 	return keys, err
 }
 
-// Accounts asks for the accounts that the gateway knows.
+// Accounts asks for the accounts that the gateway knows. Rows may have further columns, in any order: 12 digits are the id, and
+// the first other text is the name. A row without both is passed over.
 func (g *Gateway) Accounts(ctx context.Context) ([]GatewayAccount, error) {
 	reply, err := g.call(ctx, "", g.form("--list"))
 	if err != nil {
@@ -108,19 +109,40 @@ func (g *Gateway) Accounts(ctx context.Context) ([]GatewayAccount, error) {
 		return nil, badReply("reply has no account list")
 	}
 	accounts := make([]GatewayAccount, 0, len(items))
-	for _, item := range items {
-		fields, _ := sequence(item)
-		if len(fields) != 2 {
-			return nil, badReply("account list has an entry that is not a pair")
+	for i, item := range items {
+		account, isAccount := accountOf(item)
+		if !isAccount {
+			g.Log.Warn("chaim: the gateway's list of accounts has a row without an id and a name, which is passed over", "row", i+1)
+			continue
 		}
-		id, isID := fields[0].(string)
-		name, isName := fields[1].(string)
-		if !isID || !isName {
-			return nil, badReply("account list has an entry that is not an id and a name")
-		}
-		accounts = append(accounts, GatewayAccount{id, name})
+		accounts = append(accounts, account)
+	}
+	if len(accounts) == 0 && len(items) > 0 {
+		return nil, badReply("account list has no row with an id and a name")
 	}
 	return accounts, nil
+}
+
+// accountOf reads a row of the account list.
+func accountOf(row any) (a GatewayAccount, isAccount bool) {
+	fields, _ := sequence(row)
+	hasName := false
+	for _, field := range fields {
+		text, isText := field.(string)
+		switch {
+		case !isText:
+		case a.ID == "" && IsAccountID(text):
+			a.ID = text
+		case !hasName:
+			a.Name, hasName = text, true
+		}
+	}
+	if len(fields) == 2 && a.ID == "" { // whatever the gateway takes for ids
+		id, isID := fields[0].(string)
+		name, isName := fields[1].(string)
+		return GatewayAccount{id, name}, isID && isName
+	}
+	return a, hasName && a.ID != ""
 }
 
 // ConsoleURL asks for a signed-in console link.
@@ -139,6 +161,9 @@ func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account
 		return "", err
 	}
 	link := stringAt(reply.Dict, "url")
+	if value, isThere := reply.Get("url"); isThere && (value == false || value == nil || value == "" || value == "notset") {
+		return "", fmt.Errorf("%w: gateway %s could not make one", ErrNoURL, g.URL)
+	}
 	if !isConsoleURL(link) {
 		return "", badReply("reply has no https link")
 	}

@@ -17,6 +17,8 @@ var (
 	// ErrUnreachable: nobody answered, or something in between did.
 	ErrUnreachable = errors.New("chaim: unreachable")
 	ErrExpired     = errors.New("chaim: credentials expired")
+	// ErrNoURL: there is no console link.
+	ErrNoURL = errors.New("chaim: no console link")
 )
 
 var keyIDRule = lazyregexp.New(`^[A-Za-z0-9_]+$`)
