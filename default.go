@@ -129,10 +129,15 @@ func copyOf(name string, pairs []inifile.Pair) (copied []inifile.Pair) {
 	return append(copied, inifile.Pair{Key: inifile.CopyKey, Value: lease.CopyOf(values)})
 }
 
+// probe is a section with keys that are none, to try what a section would be refused for.
+func (c *Client) probe() []inifile.Pair {
+	creds := AwsCreds{Region: c.opts.Region, AccessKeyID: "x", SecretAccessKey: "x", SessionToken: "x"}
+	return sectionPairs(grant{account: "x", creds: creds}, c.opts, "", "")
+}
+
 // tryDefault refuses what setDefault would, with keys that are none. The caller has c.mu.
 func (c *Client) tryDefault(doc []byte) error {
-	g := grant{account: "x", creds: AwsCreds{AccessKeyID: "x", SecretAccessKey: "x", SessionToken: "x"}}
-	_, err := c.setDefault(doc, c.Profile(), sectionPairs(g, c.opts, "", ""))
+	_, err := c.setDefault(doc, c.Profile(), c.probe())
 	return err
 }
 

@@ -45,8 +45,9 @@ type Options struct {
 	// a region where this is empty and the AWS config file has one for its name.
 	Region string
 	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
-	// name is taken. A name given here that is taken is [ErrInUse]. So is one that the AWS config file (AWS_CONFIG_FILE,
-	// or ~/.aws/config) gives a role, SSO login or process, which SDKs would use in place of the keys.
+	// name is taken. A name given here that is taken is [ErrInUse]; a profile of another tool whose keys have expired is
+	// replaced. A name is taken also where the AWS config file (AWS_CONFIG_FILE, or ~/.aws/config) gives it a role, SSO
+	// login or process, which SDKs would use in place of the keys.
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool

@@ -202,7 +202,7 @@ func (c *Client) claim(doc []byte) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case c.rival == "" && (!exists || c.opts.Keep && marker != "" && pairs[inifile.ScopeKey] == "" && !lease.IsLongLived(pairs["aws_access_key_id"])):
+	case c.rival == "" && (!exists || c.isFree(doc, name, pairs)):
 		return name, nil
 	case !explicit:
 		// 12 characters of base32 are 60 random bits.
@@ -213,6 +213,19 @@ func (c *Client) claim(doc []byte) (string, error) {
 		return "", errtext.Because(ErrInUse, fmt.Errorf("%w: [%s] is yours: choose another profile name", ErrUnmanagedAccount, name))
 	}
 	return "", fmt.Errorf("%w: [%s] holds keys for %q: choose another profile name", ErrInUse, name, marker)
+}
+
+// isFree reports whether the profile of a name and its managed keys may be replaced: one that is kept by another that is
+// kept, and by a scope one whose keys have expired, as a killed program of the originals leaves.
+func (c *Client) isFree(doc []byte, name string, pairs map[string]string) bool {
+	switch {
+	case pairs[inifile.MarkerKey] == "", pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "", lease.IsLongLived(pairs["aws_access_key_id"]):
+		return false
+	case c.opts.Keep:
+		return true
+	}
+	_, err := inifile.Set(doc, name, c.probe()) // for what else stands there
+	return err == nil && lease.HasExpired(pairs)
 }
 
 // findRivals finds what would be used in place of the profile, whatever is written to it.
@@ -240,17 +253,19 @@ func configRival(name string) string {
 	return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", section, path, key)
 }
 
-// owns reports whether a section is still the one this client wrote. The caller has c.mu.
+// owns reports whether a section is still this client's: as it wrote it, or with other keys of its account, as another tool
+// that renews profiles leaves them. That may have dropped the mark of a scope or kept it. The caller has c.mu.
 func (c *Client) owns(pairs map[string]string) bool {
 	if pairs[inifile.MarkerKey] == "" {
 		return false
 	}
-	if c.opts.Keep { // others may have renewed or replaced it
-		id := pairs["aws_access_key_id"]
-		last := c.latest.Load() // what is written may be newer than what stands there
-		isUsers := lease.IsLongLived(id) && id != c.written.grant.creds.AccessKeyID && (last == nil || id != last.creds.AccessKeyID)
-		return pairs[inifile.ScopeKey] == "" && pairs[inifile.MarkerKey] == c.written.grant.account && !isUsers
-	}
 	scope, isIntact := lease.Of(pairs)
-	return isIntact && scope.ID == c.written.scope
+	isOwnScope := !c.opts.Keep && c.written.scope != "" && scope.ID == c.written.scope
+	if isIntact && isOwnScope {
+		return true
+	}
+	id := pairs["aws_access_key_id"]
+	last := c.latest.Load() // what is written may be newer than what stands there
+	isUsers := lease.IsLongLived(id) && id != c.written.grant.creds.AccessKeyID && (last == nil || id != last.creds.AccessKeyID)
+	return (isOwnScope || pairs[inifile.ScopeKey] == "") && pairs[inifile.MarkerKey] == c.written.grant.account && !isUsers
 }

@@ -162,7 +162,8 @@ func (c *Client) hasFiles() bool {
 func (c *Client) isAsWritten(doc []byte) (bool, error) {
 	w := c.written
 	pairs, _, err := inifile.ReadManaged(doc, w.section)
-	isSame := pairs[inifile.ScopeKey] == w.mark && (c.opts.Form == Process ||
+	_, isIntact := lease.Of(pairs)
+	isSame := pairs[inifile.ScopeKey] == w.mark && isIntact && (c.opts.Form == Process ||
 		pairs["aws_secret_access_key"] == w.grant.creds.SecretAccessKey && pairs["aws_session_token"] == w.grant.creds.SessionToken)
 	return isSame && err == nil, err
 }

@@ -221,21 +221,21 @@ func (f Files) isDead(id string) (isDead, isThere bool, err error) {
 // folder, where a container or another machine has mounted the credentials file, and then only the end of the keys tells.
 func (f Files) isOver(s Scope, pairs map[string]string) (bool, error) {
 	isDead, isThere, err := f.isDead(s.ID)
-	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.Folder)) || hasExpired(pairs)), err
+	return isDead && (isThere || s.place == shortHash(sharedfile.Identity(f.Folder)) || HasExpired(pairs)), err
 }
 
 // IsLive reports whether the section belongs to a scope that may still run.
 func (f Files) IsLive(pairs map[string]string) bool {
 	s, _ := Of(pairs)
 	if s.ID == "" {
-		return !hasExpired(pairs) // written by something else
+		return !HasExpired(pairs) // written by something else
 	}
 	isOver, _ := f.isOver(s, pairs)
 	return !isOver
 }
 
-// hasExpired reports whether the keys of a section are known to be past their end.
-func hasExpired(pairs map[string]string) bool {
+// HasExpired reports whether the keys of a section are known to be past their end.
+func HasExpired(pairs map[string]string) bool {
 	end, isKnown := humantime.Instant(pairs["expires"])
 	return isKnown && !time.Now().Before(end)
 }
