@@ -85,20 +85,21 @@ func TestSlowStarts(t *testing.T) {
 }
 
 func TestOtherUsersAreNotServed(t *testing.T) {
-	s, log := listenFor(t, hourKeys)
-	s.handler.isForeign = func(peer, here netip.AddrPort) bool { return peer.IsValid() && here.String() == s.address() }
-	conn := dial(t, s)
-	defer conn.Close()
-	n, err := conn.Read(make([]byte, 1))
-	assert.Zero(t, n)
-	assert.ErrorIs(t, err, io.EOF)
-	require.NoError(t, s.Close())
-	lines := log.lines(t)
-	require.Len(t, lines, 1)
-	assert.Equal(t, line{
-		Time: lines[0].Time, Level: "WARN", Msg: "chaim: request for keys", Account: "sredev", Result: refused, Why: "user",
-		Peer: conn.LocalAddr().String(),
-	}, lines[0])
+	synctest.Test(t, func(t *testing.T) {
+		s, m := serveInMemory(t, hourKeys)
+		log := &logbook{}
+		s.handler.log = log.logger()
+		s.handler.isForeign = func(_, _ netip.AddrPort) bool { return true }
+		n, err := m.dial().Read(make([]byte, 1))
+		assert.Zero(t, n)
+		assert.ErrorIs(t, err, io.EOF)
+		require.NoError(t, s.Close())
+		lines := log.lines(t)
+		require.Len(t, lines, 1)
+		assert.Equal(t, "WARN", lines[0].Level)
+		assert.Equal(t, refused, lines[0].Result)
+		assert.Equal(t, "user", lines[0].Why)
+	})
 }
 
 func TestRoomIsTakenAtOnce(t *testing.T) {
