@@ -128,8 +128,8 @@ func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client
 	return fn(ctx, c)
 }
 
-// Client holds the credentials of one account and role, and their profile. It is made by [New], as its zero value is of
-// no use, and must be closed. To delete or park its own profile closes it too.
+// Client holds the credentials of one account and role, and their profile. It is made by [New]; the zero value only
+// returns errors. It must be closed. To delete or park its own profile closes it too.
 //
 // All methods may be called by any number of goroutines.
 type Client struct {
@@ -260,6 +260,10 @@ func (c *Client) findSource(other *Client) error {
 
 // Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.
 func (c *Client) Format(f fmt.State, _ rune) {
+	if c.opts == nil {
+		fmt.Fprint(f, "chaim.Client{}")
+		return
+	}
 	fmt.Fprintf(f, "chaim.Client{Account:%q Role:%q Profile:%q}", c.opts.Account, c.opts.Role, c.Profile())
 }
 
@@ -286,7 +290,7 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is
 // empty with [Options].NoProfile.
 func (c *Client) Profile() string {
-	if c.opts.NoProfile {
+	if c.opts == nil || c.opts.NoProfile {
 		return ""
 	}
 	if name := c.profile.Load(); name != nil {
@@ -322,15 +326,21 @@ func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return m.Retrieve(ctx)
 }
 
+// noProfile is the name of a profile that is not there, or a child would act on whatever account has the name of ours.
+const noProfile = "no-profile-of-chaim"
+
 // Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_DEFAULT_PROFILE (which
 // boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE, and an empty value for each variable
 // of this process that would win over them. It holds no keys, except with [Options].NoProfile, where it is
 // [AwsCreds.Environ] of the current set. Append it to os.Environ() for an exec.Cmd.
 func (c *Client) Environ() []string {
+	if c.opts == nil {
+		return []string{"AWS_PROFILE=" + noProfile, "AWS_DEFAULT_PROFILE=" + noProfile}
+	}
 	if c.opts.NoProfile {
 		return c.Creds().Environ()
 	}
-	profile := "no-profile-of-chaim" // or a child would act on whatever account has the name
+	profile := noProfile
 	if c.latest.Load() != nil {
 		profile = c.Profile()
 	}

@@ -40,13 +40,9 @@ const userFile = "# keys of the company\r\n\n[prod]\naws_access_key_id=AKIAIOSFO
 // optionsFor reaches srv in memory, with a credentials file of its own.
 func optionsFor(t *testing.T, srv *chaimtest.Server) chaim.Options {
 	t.Helper()
-	return chaim.Options{
-		Account:    "sredev",
-		Duration:   time.Hour,
-		Settings:   srv.Settings(),
-		HTTPClient: srv.HTTPClient(),
-		Dir:        t.TempDir(),
-	}
+	opts := srv.Options(t, "sredev")
+	opts.Duration = time.Hour
+	return opts
 }
 
 func credentialsFile(opts chaim.Options) string { return filepath.Join(opts.Dir, "credentials") }

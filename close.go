@@ -15,6 +15,9 @@ import (
 // a full disk with keys that have been made useless: Close may be called again, and tries again. Once it has succeeded it
 // does nothing more.
 func (c *Client) Close() error {
+	if c.opts == nil {
+		return errZeroClient
+	}
 	s := c.stop()
 	s.wait()
 	if c.ownsGateway {
@@ -37,9 +40,26 @@ func (c *Client) Close() error {
 	return err
 }
 
+var errZeroClient = errors.New("chaim: this Client is a zero value: make one with chaim.New")
+
+// checkOpen returns why the client can do nothing: it was closed, or not made by New.
+func (c *Client) checkOpen() error {
+	switch {
+	case c.opts == nil:
+		return errZeroClient
+	case c.life.Err() != nil:
+		return ErrClosed
+	}
+	return nil
+}
+
 // bound ends ctx with the client.
 func (c *Client) bound(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	if c.opts == nil {
+		cancel(errZeroClient)
+		return ctx, func() {}
+	}
 	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
 	if c.life.Err() != nil {
 		cancel(ErrClosed) // AfterFunc would, but only in a while

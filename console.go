@@ -31,16 +31,16 @@ func (c *Client) ConsoleURL(ctx context.Context) (string, error) { return c.Cons
 // [ErrExpired] too), they have no session token, AWS refuses them, or a gateway's link cannot be given another
 // destination, or it could make none. It wraps [ErrClosed] after Close. Otherwise it is that of the gateway or the network.
 func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, error) {
+	if err := c.checkOpen(); err != nil {
+		return "", err
+	}
 	console := remote.ConsoleOf(c.opts.Region)
 	page, err := console.Destination(destination)
 	if err != nil {
 		return "", err
 	}
 	g := c.latest.Load()
-	switch {
-	case c.life.Err() != nil:
-		return "", ErrClosed
-	case g == nil:
+	if g == nil {
 		return "", errtext.Because(ErrNoURL, errNoKeys)
 	}
 	if _, err := g.creds.Retrieve(ctx); err != nil {

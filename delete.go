@@ -57,12 +57,16 @@ func (c *Client) take(ctx context.Context, profile string, also func(pairs map[s
 	if err := checkSection(profile); err != nil {
 		return err
 	}
+	closed := c.checkOpen()
+	if closed != nil && !errors.Is(closed, ErrClosed) {
+		return closed
+	}
 	t := &taking{Client: c, profile: profile, also: also}
 	switch _, err := os.Stat(c.file.Path); {
-	case c.life.Err() != nil && c.isOwn(profile):
+	case closed != nil && c.isOwn(profile):
 		return t.finish(ctx)
-	case c.life.Err() != nil:
-		return ErrClosed
+	case closed != nil:
+		return closed
 	case errors.Is(err, fs.ErrNotExist) && !c.hasWritten():
 		return also(nil) // and no lock file is made
 	}

@@ -29,20 +29,20 @@ var errStopped = errors.New("chaim: another account failed")
 // EachOptions say how [Each] goes about it. The zero value lends keys in memory for the role "rro", to eight accounts at a
 // time.
 type EachOptions struct {
-	// Options are those of the scopes. Account, TempName, Default, Keep and Source must be empty in them. Without Profiles,
+	// Options are the options of each scope. Account, TempName, Default, Keep and Source must be empty in them. Without Profiles,
 	// Form and Terrible mean nothing.
 	Options Options
-	// Sources gives what [Options].Source is to a single client, once for each account; it must not return nil, and is
-	// called by many goroutines. Nil means the gateway or, where none is configured, AWS STS.
+	// Sources returns the Source of an account, as in [Options]. It is called once for each account, by many goroutines, and
+	// must not return nil. Nil means the gateway or, where none is configured, AWS STS.
 	Sources func(Account) aws.CredentialsProvider
 	// Parallel is how many accounts are worked on at a time. Zero means 8.
 	Parallel int
 	// Profiles gives every scope a profile in the credentials file. Without it the client that fn gets is only a provider
 	// of keys, and no file is written, but for what [Sweep] would remove.
 	Profiles bool
-	// StopOnError ends it all with the first account that fails, as the end of the context does.
+	// StopOnError ends the whole call when the first account fails, as the end of the context does.
 	StopOnError bool
-	// Progress is told when an account is done, in the order in which they are, by one call at a time. Nil means nobody is.
+	// Progress is called each time an account is done. The calls come one at a time. Nil means that there are none.
 	Progress func(EachProgress)
 }
 

@@ -25,10 +25,10 @@ type Account struct {
 // RequestList asks the gateway for the accounts it knows, in the gateway's order. It returns an error wrapping
 // [ErrNotConfigured] without a gateway, [ErrClosed] after Close, and a [*GatewayError] when the gateway refuses.
 func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
-	switch {
-	case c.life.Err() != nil:
-		return nil, ErrClosed
-	case c.gateway == nil:
+	if err := c.checkOpen(); err != nil {
+		return nil, err
+	}
+	if c.gateway == nil {
 		return nil, c.noGateway
 	}
 	ctx, stop := c.bound(ctx)

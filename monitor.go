@@ -40,12 +40,14 @@ type MonitorOptions struct {
 // Monitor keeps the credentials of a provider fresh: it renews them after 50 to 67 % of their lifetime, retries
 // with growing pauses when that fails, and serves what it has until that expires. Retrieve is then a memory read.
 //
-// It is made by [NewMonitor]; the zero value is of no use. All methods may be called by any number of goroutines; the provider is called by one at a time. Of an
+// It is made by [NewMonitor]; the zero value only returns errors. All methods may be called by any number of goroutines; the provider is called by one at a time. Of an
 // [aws.CredentialsCache], such as the Credentials of an [aws.Config], it drops the keys to renew them before they expire. A
 // Monitor owns a goroutine, so it must be closed.
 type Monitor struct{ keeper *renewal.Keeper }
 
 var _ aws.CredentialsProvider = (*Monitor)(nil)
+
+var errZeroMonitor = errors.New("chaim: this Monitor is a zero value: make one with chaim.NewMonitor")
 
 // NewMonitor waits for the first set of credentials of src and keeps them fresh until Close. ctx bounds only that
 // wait; its values are passed to src, its end is not. The error is that of src, or of ctx.
@@ -68,7 +70,9 @@ func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOp
 // Format prints when the keys expire, whatever the verb: the fields of a Monitor lead to secrets.
 func (m *Monitor) Format(f fmt.State, _ rune) {
 	text := "closed"
-	if h := m.keeper.Held(); h != nil {
+	if m.keeper == nil {
+		text = "zero"
+	} else if h := m.keeper.Held(); h != nil {
 		text = credsFrom(h.Creds, "").String()
 	}
 	fmt.Fprintf(f, "chaim.Monitor{%s}", text)
@@ -80,6 +84,9 @@ func (m *Monitor) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m))
 // Retrieve returns the current set. When it has expired, Retrieve waits for one attempt to renew it, unless the last
 // one has only just failed; then the error wraps [ErrExpired] and the reason. After Close it is [ErrClosed].
 func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if m.keeper == nil {
+		return aws.Credentials{Source: "chaim"}, errZeroMonitor
+	}
 	if h := m.keeper.Held(); h != nil && h.IsFresh() { // saves the call of Get
 		return h.Creds, nil
 	}
@@ -91,15 +98,28 @@ func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // State tells how it stands with the keys. After Close it is [StateExpired].
-func (m *Monitor) State() State { return State(m.keeper.State()) }
+func (m *Monitor) State() State {
+	if m.keeper == nil {
+		return StateExpired
+	}
+	return State(m.keeper.State())
+}
 
 // Updated is signalled after each renewal and each change of [Monitor.State]. Signals that nobody has received merge
 // into one. The channel is never closed, and silent after Close.
-func (m *Monitor) Updated() <-chan struct{} { return m.keeper.Updated() }
+func (m *Monitor) Updated() <-chan struct{} {
+	if m.keeper == nil {
+		return nil
+	}
+	return m.keeper.Updated()
+}
 
 // Close stops renewing, cancels a call under way and waits for it, for a second if src does not heed its context. It
-// may be called more than once; its error is always nil.
+// may be called more than once; its error is nil but for a zero Monitor.
 func (m *Monitor) Close() error {
+	if m.keeper == nil {
+		return errZeroMonitor
+	}
 	m.keeper.Close()
 	return nil
 }

@@ -31,14 +31,14 @@ type Options struct {
 	// as one with a space, is looked up in its list of accounts, and asked for by the id. Empty is for a Client
 	// that gets no keys of its own but lists, renews, parks or deletes what there is.
 	Account string
-	// Role is what to be in that account: a role name, a role ARN, or an alias that the gateway knows, such as "rro"
-	// or "mpu". Empty means "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly,
+	// Role is the role to assume in that account. It is a role name, a role ARN, or an alias that the gateway knows, such
+	// as "rro" or "mpu". Empty means "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly,
 	// CrossAccountPowerUser, CrossAccountSysAdmin and CrossAccountAdminUser.
 	Role string
-	// Duration is how long each set of keys is valid: whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or
+	// Duration is how long each set of keys is valid. It is whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or
 	// 15 minutes in a program built with the tag "dev".
 	Duration time.Duration
-	// Region is the AWS region of the profile, and that of the STS which is asked without a gateway. Empty means the first
+	// Region is the AWS region of the profile and its keys. Without a gateway it is also that of the STS to ask. Empty means the first
 	// of these that there is: AWS_REGION, AWS_DEFAULT_REGION, the region of the AWS config file for the profile of that
 	// name, for AWS_PROFILE and for [default], that of the gateway's settings or the Source, one of the role's partition,
 	// "eu-west-1". A misspelt region and a zone such as "us-east-1a" are refused. A profile that is kept is written without
@@ -51,11 +51,11 @@ type Options struct {
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool
-	// Form is what the profile holds: [Keys], the zero value, or [Process].
+	// Form is what the profile holds. It is [Keys], the zero value, or [Process].
 	Form ProfileForm
-	// Default also makes a profile that is kept (Keep, without which it is refused) the default account, in place of any
-	// other: the keys are copied into the section [default], for programs that name no profile, and renewed with the
-	// profile. What stands there otherwise stays. It is [ErrInUse] when [default] holds keys of the user;
+	// Default also makes the profile the default account. It needs Keep, and takes the place of any other default: the keys
+	// are copied into the section [default], for programs that name no profile, and renewed with the profile. What stands
+	// there otherwise stays. It is [ErrInUse] when [default] holds keys of the user;
 	// temporary keys with an expiry beside the name of a profile, as cca writes them, are not the user's. A Source must not
 	// take its keys from [default]; an [STS] without Keys passes over what chaim has put there, and refuses it where another
 	// profile has it as its source_profile.
@@ -63,13 +63,14 @@ type Options struct {
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
 	Keep bool
-	// NoProfile keeps the keys in memory only: the client is a provider of them, and no file is written but for what [Sweep]
+	// NoProfile keeps the keys in memory only. The client is a provider of them, and no file is written but for what [Sweep]
 	// would remove. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
 	NoProfile bool
-	// NoRenew leaves keys alone until somebody asks for new ones, or for any after their end. A context made by
+	// NoRenew switches off the renewal in the background. New keys come only with a call that asks for them, or for any
+	// after their end. A context made by
 	// [WithContext] ends when a set does.
 	NoRenew bool
-	// Source gives the keys in place of a gateway: an [STS], or any provider of the AWS SDK. Nil means the gateway; where
+	// Source gives the keys in place of a gateway. It is an [STS], or any provider of the AWS SDK. Nil means the gateway; where
 	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain
 	// in the environment that New finds, other than keys that chaim has put into [default]. That reads its own files, wherever
 	// Dir is. As in a [Monitor], what an [aws.CredentialsCache] has is dropped to renew it. With a Source, Account, Role and Duration
@@ -84,13 +85,14 @@ type Options struct {
 	Dir string
 	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address, with a warning in the log.
 	AllowInsecure bool
-	// HTTPClient carries the requests to the gateway, STS or the sign-in page of the AWS console. Whatever it says of them, redirects are refused, an attempt
-	// at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB. Each request has a connection of its
+	// HTTPClient sends the requests to the gateway, STS or the sign-in page of the AWS console. Whatever it says of them,
+	// redirects are refused, an attempt at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB. Each request has a connection of its
 	// own, as net/http prints what a server sends after a reply on one that stays open. Nil means one that shares connections
 	// among the accounts of [Each], allows 3 seconds to connect and 5 for TLS, speaks HTTP/1.1, uses the proxy of the
 	// environment and trusts AWS_CA_BUNDLE.
 	HTTPClient *http.Client
-	// Logger gets what happens in the background, and what is wrong with the credentials file, without secrets. Its
+	// Logger gets events and warnings, without secrets. They tell what happens in the background, and what is wrong with the
+	// credentials file. Its
 	// handler must not call the same Client, which may be waiting for it. Nil means silence.
 	Logger *slog.Logger
 

@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func (c *Client) ParkAccount(ctx context.Context, profile string) error {
 // The error wraps [fs.ErrNotExist] when no such account is parked, [ErrInUse] when the name is taken by now, and otherwise
 // what RenewSection says. Unless it says something else, the account is parked as before.
 func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, error) {
-	if err := checkHeld(profile); err != nil {
+	if err := cmp.Or(c.checkOpen(), checkHeld(profile)); err != nil {
 		return AwsCreds{}, err
 	}
 	ctx, stop := c.bound(ctx)

@@ -16,11 +16,11 @@ import (
 func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.checkOpen(); err != nil {
+		return nil, err
+	}
 	m := c.monitor.Load()
-	switch {
-	case c.life.Err() != nil:
-		return nil, ErrClosed
-	case m != nil:
+	if m != nil {
 		return m, nil
 	}
 	if err := checkAccount(c.opts.Account); err != nil {

@@ -20,6 +20,9 @@ import (
 // Keys for another account than the client's, and keys that end sooner than those at hand, are refused. Otherwise the
 // errors are those of [Client.RequestKeys]; for a reply that is a refusal or none of a gateway's it is a [*GatewayError].
 func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
+	if err := c.checkOpen(); err != nil {
+		return AwsCreds{}, err
+	}
 	var userToken string
 	if c.gateway != nil {
 		userToken = c.gateway.Token
@@ -62,7 +65,7 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 // [ErrInUse] when it belongs to another scope, which renews it itself, or changes meanwhile. Otherwise the errors are those
 // of [Client.RequestKeys]; the section is then as it was.
 func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
-	if err := checkHeld(section); err != nil {
+	if err := cmp.Or(c.checkOpen(), checkHeld(section)); err != nil {
 		return AwsCreds{}, err
 	}
 	if c.isOwn(section) {

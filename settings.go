@@ -31,15 +31,24 @@ const defaultRegion = partition.DefaultRegion
 //
 // The user token is a secret: a Settings prints and marshals without it.
 type Settings struct {
-	Endpoint     string    // URL of the gateway; empty means the API Gateway named by API, Stage and Region
-	API          string    // API Gateway id
-	Stage        string    // API Gateway stage
-	Region       string    // region of the gateway and default region of its profiles; empty means "eu-west-1"
-	Username     string    // chaim user name
-	UserToken    string    // the user's token, a secret
-	TokenExpires time.Time // when the user token ends; zero means unknown
-	SlackID      string    // Slack user id, optional
-	WorkspaceID  string    // Slack workspace id, optional
+	// Endpoint is the URL of the gateway. Empty means the API Gateway named by API, Stage and Region.
+	Endpoint string
+	// API is the id of the API Gateway. It is not needed with an Endpoint.
+	API string
+	// Stage is the stage of the API Gateway. It is not needed with an Endpoint.
+	Stage string
+	// Region is the AWS region of the gateway, and a default for that of its profiles. Empty means "eu-west-1".
+	Region string
+	// Username is the chaim user name. It must be given.
+	Username string
+	// UserToken is the user's token, a secret. It must be given.
+	UserToken string
+	// TokenExpires is when the user token ends. Zero means unknown.
+	TokenExpires time.Time
+	// SlackID is the Slack user id. Empty means none.
+	SlackID string
+	// WorkspaceID is the Slack workspace id. Empty means none.
+	WorkspaceID string
 
 	// Extra holds the pairs of an init string that have no field here, under their own names.
 	Extra map[string]string

@@ -30,26 +30,48 @@ import (
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 type STS struct {
-	RoleARN       string                  // the role, such as "arn:aws:iam::111111111111:role/CrossAccountReadOnly"
-	Keys          aws.CredentialsProvider // sign the request; nil means the SDK's default chain: environment, profiles, SSO, web identity, container, EC2, but no keys that chaim has lent
-	Region        string                  // whose STS is asked; empty means the SDK's region, then one of the role's partition
-	Endpoint      string                  // URL of another STS, such as MinIO's: https, or http on a literal loopback address; empty means AWS
-	AllowInsecure bool                    // accept plain http elsewhere: whoever is on the way then has the keys
+	// RoleARN is the ARN of the role, such as "arn:aws:iam::111111111111:role/CrossAccountReadOnly". It must be given.
+	RoleARN string
+	// Keys sign the request. Nil means the SDK's default chain: environment, profiles, SSO, web identity, container, EC2,
+	// but no keys that chaim has lent.
+	Keys aws.CredentialsProvider
+	// Region is the region of the STS to ask. Empty means the SDK's region, then one of the role's partition.
+	Region string
+	// Endpoint is the URL of another STS, such as MinIO's. It is https, or http on a literal loopback address. Empty means AWS.
+	Endpoint string
+	// AllowInsecure accepts plain http elsewhere. Everyone on the way can then read the keys.
+	AllowInsecure bool
 
-	Duration       time.Duration     // how long the keys are valid: whole seconds, 15 minutes to 12 hours; zero means 1 hour, or 15 minutes with build tag "dev"
-	SessionName    string            // 2 to 64 letters, digits and _ + = , . @ -; empty means "asia-release-" (with tag "dev" "asia-dev-"), the Unix time, and a random part
-	SourceIdentity string            // who is behind the session, in the same alphabet; stays through role chaining
-	ExternalID     string            // what a third party's role asks for
-	Policy         string            // session policy, a JSON object: the keys allow only what it and the role allow
-	PolicyARNs     []string          // managed policies that do the same
-	Tags           map[string]string // session tags
-	TransitiveTags []string          // keys of the Tags that stay through role chaining
+	// Duration is how long the keys are valid. It is whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or 15
+	// minutes in a program built with the tag "dev".
+	Duration time.Duration
+	// SessionName names the session in CloudTrail. It is 2 to 64 letters, digits and _ + = , . @ -. Empty means
+	// "asia-release-" (with the tag "dev" "asia-dev-"), the Unix time, and a random part.
+	SessionName string
+	// SourceIdentity names the person behind the session, in the same alphabet. It stays through role chaining. Empty means
+	// none.
+	SourceIdentity string
+	// ExternalID is the external id that a third party's role asks for. Empty means none.
+	ExternalID string
+	// Policy is a session policy, a JSON object. The keys allow only what it and the role allow. Empty means none.
+	Policy string
+	// PolicyARNs are the ARNs of managed policies that limit the keys in the same way.
+	PolicyARNs []string
+	// Tags are the session tags.
+	Tags map[string]string
+	// TransitiveTags are the keys of the Tags that stay through role chaining.
+	TransitiveTags []string
 
-	MFASerial string                                // serial number or ARN of the MFA device of the user whose Keys they are; needs TokenCode
-	TokenCode func(context.Context) (string, error) // asks for the device's six digits, of which each is sent once: for each Retrieve, so also to renew
+	// MFASerial is the serial number or ARN of the MFA device of the user whose Keys they are. It needs TokenCode.
+	MFASerial string
+	// TokenCode returns the device's six digits, of which each is sent once. It is called for each Retrieve, so also to renew.
+	TokenCode func(context.Context) (string, error)
 
-	HTTPClient *http.Client // carries the request, as [Options].HTTPClient does, with 10 seconds for an attempt unless it has a Timeout; nil means one of chaim
-	Logger     *slog.Logger // gets what is odd but no error; nil means silent
+	// HTTPClient sends the request, as [Options].HTTPClient does. An attempt has 10 seconds unless it has a Timeout. Nil
+	// means one of chaim.
+	HTTPClient *http.Client
+	// Logger gets warnings, without secrets. Nil means silence.
+	Logger *slog.Logger
 }
 
 var _ aws.CredentialsProvider = (*STS)(nil)

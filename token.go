@@ -25,10 +25,10 @@ var acceptances = []string{
 // Where the gateway refuses the user or the token, the error is a [*GatewayError] that wraps [ErrDenied], or one that says
 // that the gateway knows no user of these Slack ids. Otherwise errors are those of [Client.RequestList].
 func (c *Client) CheckToken(ctx context.Context) error {
-	switch {
-	case c.life.Err() != nil:
-		return ErrClosed
-	case c.gateway == nil:
+	if err := c.checkOpen(); err != nil {
+		return err
+	}
+	if c.gateway == nil {
 		return c.noGateway
 	}
 	ctx, stop := c.bound(ctx)

@@ -11,11 +11,7 @@
 // inside a [testing/synctest] bubble, where hours pass at once:
 //
 //	srv := chaimtest.NewServer(t)
-//	client, err := chaim.New(chaim.Options{
-//		Account:    "sredev",
-//		Settings:   srv.Settings(),
-//		HTTPClient: srv.HTTPClient(),
-//	})
+//	client, err := chaim.New(srv.Options(t, "sredev"))
 //
 // Every secret key, session token and console sign-in token that the double makes begins with "CANARY", and the token of
 // the default user with "ca9a12e5-". Nothing else of the double does: where a test's output or a log holds one of the

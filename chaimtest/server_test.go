@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/require"
 
+	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
@@ -252,4 +253,19 @@ func TestCloseManyConnections(t *testing.T) {
 	begin := time.Now()
 	srv.Close()
 	require.Less(t, time.Since(begin), 3*time.Second)
+}
+
+func TestOptions(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := srv.Options(t, "Connected Homes")
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	creds, err := c.Retrieve(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, creds.SessionToken)
+	require.FileExists(t, filepath.Join(opts.Dir, "credentials"))
+	require.NoError(t, c.Close())
+	require.NotEqual(t, opts.Dir, srv.Options(t, "sredev").Dir)
+	_, err = c.Retrieve(t.Context())
+	require.ErrorIs(t, err, chaim.ErrClosed)
 }
