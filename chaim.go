@@ -174,21 +174,14 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	path, err := sharedfile.CredentialsPath(opts.Dir)
-	if err != nil {
-		return nil, err
-	}
-	scopes, err := lease.Beside(path)
-	if err != nil {
-		return nil, err
-	}
 	c := &Client{
 		opts:      &opts,
 		written:   &written{},
 		hasSource: opts.Source != nil,
-		file:      sharedfile.File{Path: path},
-		scopes:    scopes,
 		noGateway: errtext.Because(ErrNotConfigured, errNoGateway),
+	}
+	if err := c.findFile(); err != nil {
+		return nil, err
 	}
 	if err := c.chooseRegion(); err != nil {
 		return nil, err
@@ -210,12 +203,25 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, sourceRegion(c.opts.Source), defaultRegion)
 	if opts.Form == Process {
-		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(scopes.Path("", lease.ProcessExtension))); err != nil {
-			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(scopes.Folder))
+		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(c.scopes.Path("", lease.ProcessExtension))); err != nil {
+			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(c.scopes.Folder))
 		}
 	}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
+}
+
+// findFile finds the credentials file, which a client without a profile can do without.
+func (c *Client) findFile() error {
+	path, err := sharedfile.CredentialsPath(c.opts.Dir)
+	if err == nil {
+		c.scopes, err = lease.Beside(path)
+	}
+	c.file = sharedfile.File{Path: path, Unknown: err}
+	if c.opts.NoProfile {
+		return nil
+	}
+	return err
 }
 
 // findSource finds the gateway, unless another client has done so, or without one how to ask STS.

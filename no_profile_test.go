@@ -2,6 +2,7 @@ package chaim_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,30 @@ func TestNoProfileWritesNoFile(t *testing.T) {
 		assert.NoFileExists(t, credentialsFile(opts))
 		assert.NoFileExists(t, credentialsFile(opts)+".lock")
 	})
+}
+
+// TestNoProfileNeedsNoFile has no home folder, and no place for the AWS files.
+func TestNoProfileNeedsNoFile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	for _, variable := range srv.Environ(t.TempDir()) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	t.Setenv("HOME", "")
+	t.Setenv("USERPROFILE", "")
+	for _, variable := range []string{"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"} {
+		t.Setenv(variable, "$NOWHERE/"+variable)
+	}
+	opts := chaim.Options{Account: "sredev", NoProfile: true}
+	require.NoError(t, chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+		assert.NotEmpty(t, c.Creds().AccessKeyID)
+		_, err := c.MyAccountList(ctx)
+		assert.ErrorContains(t, err, "AWS_SHARED_CREDENTIALS_FILE")
+		return nil
+	}))
+	opts.NoProfile = false
+	_, err := chaim.New(opts)
+	assert.ErrorContains(t, err, "AWS_SHARED_CREDENTIALS_FILE")
 }
 
 func TestNoProfileExcludesWhatIsSaidOfOne(t *testing.T) {

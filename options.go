@@ -63,8 +63,8 @@ type Options struct {
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
 	// and by whatever tool that marks it with an accountname.
 	Keep bool
-	// NoProfile keeps the keys in memory only. The client is a provider of them, and no file is written but for what [Sweep]
-	// would remove. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
+	// NoProfile keeps the keys in memory only. The client is a provider of them, no file is written, and none is needed but
+	// for settings. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
 	NoProfile bool
 	// NoRenew switches off the renewal in the background. New keys come only with a call that asks for them, or for any
 	// after their end. A context made by
@@ -186,6 +186,9 @@ func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) 
 		return &s, "the CHAIM_ variables of the environment", nil
 	}
 	doc, err := file.Read()
+	if file.Unknown != nil {
+		return nil, "", errtext.Because(ErrNotConfigured, err)
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -114,7 +114,7 @@ func parkedBeside(file sharedfile.File) sharedfile.File {
 	if base != "credentials" { // there may be several in one folder
 		name += "-" + base
 	}
-	return sharedfile.File{Path: filepath.Join(dir, name), IsOwn: true}
+	return sharedfile.File{Path: filepath.Join(dir, name), IsOwn: true, Unknown: file.Unknown}
 }
 
 // park writes the definition of a section of those pairs. They may be nil for one that is not there: then it takes the

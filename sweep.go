@@ -32,6 +32,9 @@ func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 		return nil, err
 	}
 	file := sharedfile.File{Path: path}
+	if file.CanStore() != nil {
+		return nil, nil // so that nothing is left there
+	}
 	doc, err := file.Read()
 	if err != nil {
 		return nil, err
@@ -65,6 +68,9 @@ func (c *Client) sweep(ctx context.Context) error {
 // only logged, but for an unsafe file, with which no edit would work.
 func (c *Client) lookAtFile() error {
 	path, log := c.file.Path, c.opts.Logger
+	if c.file.CanStore() != nil {
+		return nil // such as /dev/null, or a pipe, which may be for another program to read
+	}
 	if info, err := os.Stat(path); err == nil && sharedfile.IsOpen(info) {
 		log.Warn("chaim: credentials file is open to other users, until chaim next writes it", "path", path)
 	}

@@ -48,8 +48,13 @@ func (c *checkup) checkFiles() awsFiles {
 		c.ok(name, "%s does not exist; it is made when it is needed", found)
 	case err != nil:
 		c.fail(name, errtext.Unprefixed(err), "make it readable for you")
-	case !info.Mode().IsRegular():
+	case info.IsDir():
 		c.fail(name, found+" is not a regular file", "move it away, or set AWS_SHARED_CREDENTIALS_FILE")
+	case !info.Mode().IsRegular(): // such as the null device
+		c.warn(name, found+" is not a regular file, so that no profile can be stored",
+			"set AWS_SHARED_CREDENTIALS_FILE to a file; inside 'chaim exec --serve' it is right as it is")
+		c.checkConfig(&f)
+		return f
 	default:
 		c.ok(name, "%s, %d bytes, mode %04o", found, info.Size(), info.Mode().Perm())
 		c.checkContents(&f, info)

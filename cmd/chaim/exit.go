@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // The exit codes of all commands. Those above 125 are a shell's.
@@ -96,6 +97,8 @@ func (a *app) explain(err error, code int) {
 	switch {
 	case errors.Is(err, chaim.ErrNotConfigured):
 		a.say("'chaim init' sets up a gateway")
+	case errors.Is(err, sharedfile.ErrNoStore):
+		a.say("'chaim exec' with --serve or --env stores nothing")
 	case code == exitUnreachable:
 		a.say("'chaim doctor' looks for the reason")
 	}

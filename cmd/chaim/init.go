@@ -134,7 +134,7 @@ func readTokenFile(path string) (token string, err error) {
 	if err == nil && !info.Mode().IsRegular() {
 		return "", fmt.Errorf("chaim: %q is not a regular file", path)
 	}
-	file, err := os.Open(path)
+	file, err := sharedfile.OpenRegular(path) // whatever has taken its place meanwhile
 	if err != nil {
 		return "", err
 	}

@@ -60,7 +60,8 @@ func (a *app) named(ctx context.Context, r *request, name string, hasProfile boo
 
 // heldProfile returns the profile of a name, or an empty one.
 func (a *app) heldProfile(ctx context.Context, name string) (held chaim.Profile, err error) {
-	if _, err := sharedfile.CredentialsPath(""); err != nil {
+	path, err := sharedfile.CredentialsPath("")
+	if err != nil || (sharedfile.File{Path: path}).CanStore() != nil {
 		return chaim.Profile{}, nil // without a place for the file there is no profile
 	}
 	err = a.quiet().withFiles(func(c *chaim.Client) error {

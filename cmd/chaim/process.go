@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -99,13 +100,19 @@ func (a *app) cachedCreds(ctx context.Context, r request, account string, isUnca
 // throughCache returns the cached keys of that key, or those that the client gets.
 func (a *app) throughCache(ctx context.Context, c *chaim.Client, key string) (chaim.AwsCreds, error) {
 	cache, err := a.cache()
-	if err != nil {
-		return chaim.AwsCreds{}, err
+	switch {
+	case errors.Is(err, sharedfile.ErrNoStore): // which the user has chosen
+		return c.RequestKeys(ctx)
+	case err != nil:
+		a.log.Warn("chaim: keys cannot be cached", "error", err)
+		return c.RequestKeys(ctx)
 	}
 	hasAsked := false
 	creds, err := cache.Get(ctx, key, func(ctx context.Context) (chaim.AwsCreds, error) {
 		hasAsked = true
-		if _, err := cache.Sweep(ctx); err != nil {
+		sweeping, cancel := context.WithTimeout(ctx, time.Second) // and another process goes on from there
+		defer cancel()
+		if _, err := cache.Sweep(sweeping); err != nil {
 			a.log.Warn("chaim: expired keys may be left in the cache", "error", err)
 		}
 		return c.RequestKeys(ctx)
@@ -120,6 +127,9 @@ func (a *app) throughCache(ctx context.Context, c *chaim.Client, key string) (ch
 // cache is the one beside the credentials file.
 func (a *app) cache() (credcache.Cache, error) {
 	path, err := sharedfile.CredentialsPath("")
+	if err == nil {
+		err = sharedfile.File{Path: path}.CanStore() // and not beside /dev/null
+	}
 	if err != nil {
 		return credcache.Cache{}, err
 	}

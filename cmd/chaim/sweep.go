@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func (a *app) sweepCommand() *cobra.Command {
@@ -67,6 +68,8 @@ func (a *app) sweep(ctx context.Context, isWholeCache, asJSON bool) error {
 func (a *app) sweepCache(ctx context.Context, isWhole bool) ([]string, error) {
 	cache, err := a.cache()
 	switch {
+	case errors.Is(err, sharedfile.ErrNoStore):
+		return nil, nil
 	case err != nil:
 		return nil, err
 	case isWhole:

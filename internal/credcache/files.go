@@ -136,8 +136,8 @@ func tryLock(path string) (*sharedfile.Side, error) {
 	return l, nil
 }
 
-// Sweep removes the files of credentials that have expired, torn ones, and what killed processes left. It passes over what
-// a process is busy with, and returns the paths that are gone.
+// Sweep removes the files of credentials that have expired, torn ones, and what killed processes left, until ctx ends. It
+// passes over what a process is busy with, and returns the paths that are gone.
 func (c Cache) Sweep(ctx context.Context) ([]string, error) { return c.remove(ctx, false) }
 
 // Clear removes the files of all credentials, and returns the paths that are gone. It waits for processes that are busy
@@ -163,6 +163,9 @@ func (c Cache) remove(ctx context.Context, isAll bool) (gone []string, err error
 		match := fileRule().FindStringSubmatch(name)
 		if match == nil {
 			continue
+		}
+		if ctx.Err() != nil {
+			return gone, err // a later sweep goes on from there
 		}
 		path := filepath.Join(c.Folder, f.Name())
 		isGone, oneErr := c.removeFile(ctx, path, match[1], isAll, isTemp)

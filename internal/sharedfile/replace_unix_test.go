@@ -3,6 +3,8 @@
 package sharedfile
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,10 +47,35 @@ func TestFilesOfAnotherUserAreRefused(t *testing.T) {
 	assert.NoFileExists(t, lockPath(path), "a lock file of the wrong owner would lock the right one out")
 }
 
-func TestNamedPipeIsRefused(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "credentials")
-	require.NoError(t, syscall.Mkfifo(path, 0o600))
-	_, err := newFile(path).Read()
-	assert.ErrorContains(t, err, "not a regular file")
-	assert.ErrorContains(t, newFile(path).Edit(t.Context(), addLine("x")), "not a regular file")
+// TestSpecialFiles are read, or are as good as empty, and never written to.
+func TestSpecialFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, syscall.Mkfifo(path("unwritten"), 0o600))
+	require.NoError(t, os.Symlink(os.DevNull, path("link")))
+	require.NoError(t, makeFile(path("file"), 0o600))
+	out, in, err := os.Pipe() // as of a shell's <(command)
+	require.NoError(t, err)
+	defer out.Close()
+	_, err = in.WriteString("[a]\n")
+	require.NoError(t, errors.Join(err, in.Close()))
+	open := fmt.Sprintf("/dev/fd/%d", out.Fd())
+	for path, want := range map[string]string{
+		os.DevNull: "", path("link"): "", path("unwritten"): "", path("file/credentials"): "", path("none/credentials"): "", open: "[a]\n",
+	} {
+		file := newFile(path)
+		for range 2 {
+			doc, err := file.Read()
+			require.NoError(t, err, path)
+			assert.Equal(t, want, string(doc), path)
+		}
+		if filepath.Base(filepath.Dir(path)) == "none" {
+			require.NoError(t, file.CanStore(), "in a folder that is made")
+			continue
+		}
+		err := file.Edit(t.Context(), addLine("x"))
+		assert.ErrorContains(t, err, "nothing can be stored in "+path)
+		assert.ErrorContains(t, err, "AWS_SHARED_CREDENTIALS_FILE")
+		assert.NoFileExists(t, lockPath(path))
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -61,3 +63,8 @@ func CheckOwner(path string) error {
 }
 
 func checkFolders(string, string) error { return nil }
+
+// isNull reports whether path, of which info is, is the null device.
+func isNull(path string, info fs.FileInfo) bool {
+	return info.Mode()&fs.ModeCharDevice != 0 && strings.EqualFold(filepath.Base(path), os.DevNull)
+}

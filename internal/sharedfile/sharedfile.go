@@ -35,14 +35,20 @@ type File struct {
 	Path string
 	// IsOwn says that only chaim writes the file: one that another user could have put there or written is [ErrUnsafe].
 	IsOwn bool
+	// Unknown is why there is no Path, and the error of each method.
+	Unknown error
 }
 
-// Read returns the text of the file, empty for a missing one. Where the system tells that another program is writing it
+// Read returns the text of the file, empty for a missing one and for the null device. Of a pipe it returns what came when it
+// was first read. Where the system tells that another program is writing it
 // in place, Read waits a moment for that; elsewhere the text may be a part of what is written.
 func (f File) Read() ([]byte, error) {
-	target, err := Resolve(f.Path)
+	target, _, err := f.follow()
 	if err != nil {
 		return nil, err
+	}
+	if text, isSpecial, err := readSpecial(target); isSpecial {
+		return text, err
 	}
 	for start := time.Now(); ; {
 		s, err := holdSnapshot(target, f.IsOwn)
@@ -56,12 +62,12 @@ func (f File) Read() ([]byte, error) {
 
 // IsInterrupted reports whether a process died while it wrote the file in place, which the next Edit puts right.
 func (f File) IsInterrupted() (bool, error) {
-	target, err := Resolve(f.Path)
+	target, _, err := f.follow()
 	if err != nil {
 		return false, err
 	}
 	backup, err := OpenSide(backupPath(target), os.O_RDONLY, maxBackupSize)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -88,7 +94,10 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 
 // editable returns where the links of the file lead, if this user may write there and no other has set a link on the way.
 func (f File) editable() (target string, err error) {
-	target, links, err := follow(f.Path)
+	target, links, err := f.follow()
+	if err == nil {
+		err = f.CanStore()
+	}
 	if err != nil {
 		return "", err
 	}
@@ -107,13 +116,13 @@ func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]
 
 // IsLocked reports whether another process has the lock right now.
 func (f File) IsLocked() (bool, error) {
-	target, err := Resolve(f.Path)
+	target, _, err := f.follow()
 	if err != nil {
 		return false, err
 	}
 	l, err := LockSide(lockPath(target), os.O_RDONLY, true)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case isMissing(err):
 		return false, nil
 	case err != nil:
 		return false, err

@@ -2,20 +2,13 @@ package sharedfile
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 )
-
-const maxLinks = 8
 
 // snapshot is a file as it was at one moment; info is nil for a missing file.
 type snapshot struct {
@@ -59,7 +52,7 @@ func readFile(path string, holding, isOwn bool) (s snapshot, err error) {
 		}
 	}()
 	f, err := OpenRegular(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return s, nil
 	}
 	if err != nil {
@@ -154,75 +147,4 @@ func countHeaders(text []byte) int {
 			n++
 		}
 	}
-}
-
-// Resolve follows symbolic links by hand: the file is replaced where it is, the link stays, and a link to a file that
-// does not exist yet is followed too.
-func Resolve(path string) (string, error) {
-	target, _, err := follow(path)
-	return target, err
-}
-
-// follow also returns the links.
-func follow(path string) (target string, links []string, err error) {
-	start := path
-	for range maxLinks {
-		// Not cleaned: "a/../b" is elsewhere than "b" if a is a link.
-		dir, base := filepath.Split(path)
-		dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
-		if errors.Is(err, fs.ErrNotExist) {
-			return path, links, nil
-		}
-		if err != nil {
-			return "", nil, errtext.Wrap(err, "cannot resolve %s", path)
-		}
-		path = filepath.Join(dir, base)
-		info, err := os.Lstat(path)
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			return path, links, nil
-		}
-		if err := checkLink(path, info); err != nil {
-			return "", nil, err
-		}
-		link, err := os.Readlink(path)
-		if err != nil {
-			return "", nil, errtext.Wrap(err, "cannot resolve %s", path)
-		}
-		links = append(links, path)
-		if !filepath.IsAbs(link) {
-			link = dir + string(filepath.Separator) + link
-		}
-		path = link
-	}
-	return "", nil, refusal(start, fmt.Sprintf("cannot resolve %s: more than %d symbolic links", start, maxLinks), syscall.ELOOP)
-}
-
-// CredentialsPath is the file that the AWS SDKs read, unless a folder is given.
-func CredentialsPath(dir string) (string, error) {
-	if dir != "" {
-		return filepath.Abs(filepath.Join(dir, "credentials"))
-	}
-	return awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials")
-}
-
-// ConfigPath is the config file that the AWS SDKs read.
-func ConfigPath() (string, error) { return awsFile("AWS_CONFIG_FILE", "config") }
-
-// awsFile is the file that an environment variable names, with a leading tilde expanded as the AWS CLI does, or the one
-// of that name in ~/.aws.
-//
-// https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
-func awsFile(variable, name string) (string, error) {
-	path := cmp.Or(os.Getenv(variable), filepath.Join("~", ".aws", name))
-	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", errtext.Wrap(err, "cannot tell where the AWS file %q is", name)
-		}
-		path = home + rest
-	}
-	if filepath.IsAbs(path) {
-		return path, nil // as it is, for Resolve to follow
-	}
-	return filepath.Abs(path)
 }
