@@ -218,8 +218,11 @@ func (c *Client) findFile() error {
 		c.scopes, err = lease.Beside(path)
 	}
 	c.file = sharedfile.File{Path: path, Unknown: err}
-	if c.opts.NoProfile {
+	switch {
+	case c.opts.NoProfile:
 		return nil
+	case err == nil && c.opts.Account != "":
+		return c.file.CanStore() // before anything is asked for
 	}
 	return err
 }

@@ -272,8 +272,10 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // withFiles is withClient for what asks nobody, and works whatever is wrong with the settings of the gateway.
 func (a *app) withFiles(fn func(*chaim.Client) error) error {
-	nobody := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{}, errors.New("chaim: nobody is asked")
-	})
-	return a.withClient(chaim.Options{Source: nobody}, fn)
+	return a.withClient(chaim.Options{Source: noSource}, fn)
 }
+
+// noSource is for a client that gets no keys.
+var noSource = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{}, errors.New("chaim: no source of keys is asked")
+})

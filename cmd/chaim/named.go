@@ -64,10 +64,14 @@ func (a *app) heldProfile(ctx context.Context, name string) (held chaim.Profile,
 	if err != nil || (sharedfile.File{Path: path}).CanStore() != nil {
 		return chaim.Profile{}, nil // without a place for the file there is no profile
 	}
-	err = a.quiet().withFiles(func(c *chaim.Client) error {
+	// Without a profile of its own, it only reads the file, and nothing beside it.
+	err = a.quiet().withClient(chaim.Options{Source: noSource, NoProfile: true}, func(c *chaim.Client) error {
 		held, err = find(ctx, c, name)
 		return err
 	})
+	if held.Dead {
+		return chaim.Profile{}, err
+	}
 	return held, err
 }
 

@@ -47,8 +47,10 @@ func (f File) Read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if text, isSpecial, err := readSpecial(target); isSpecial {
-		return text, err
+	if !f.IsOwn {
+		if text, isSpecial, err := readSpecial(target); isSpecial {
+			return text, err
+		}
 	}
 	for start := time.Now(); ; {
 		s, err := holdSnapshot(target, f.IsOwn)
