@@ -10,8 +10,9 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. A Source that
-// does not heed its context is waited for a second. After an error, such as [ErrLocked], the profile may still be there, on
+// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. Only then it waits
+// for what still runs: for the Logger, and for a second for a Source that does not heed its context. After an error, such as
+// [ErrLocked], the profile may still be there, on
 // a full disk with keys that have been made useless: Close may be called again, and tries again. Once it has succeeded it
 // does nothing more.
 func (c *Client) Close() error {
@@ -19,10 +20,7 @@ func (c *Client) Close() error {
 		return errZeroClient
 	}
 	s := c.stop()
-	s.wait()
-	if c.ownsGateway {
-		c.gateway.close()
-	}
+	defer s.wait()
 	if c.opts.Keep {
 		return s.drop(true) // there is nothing beside the profile
 	}
@@ -67,20 +65,27 @@ func (c *Client) bound(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// stopped is a client whose monitor and watcher cannot write the profile any more. Only it can remove the profile for good.
+// stopped is a client whose monitor and watcher may still run, but cannot write the profile any more: put refuses it. So the
+// profile is removed first, by this alone, and wait comes last, as a Logger or a Source may block for ever.
 type stopped struct{ *Client }
 
-// stop ends the client. It may be called again.
+// stop ends the client, without waiting. It may be called again.
 func (c *Client) stop() stopped {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.end(ErrClosed)
 	c.unstored = nil
+	c.mu.Unlock()
+	if m := c.monitor.Load(); m != nil {
+		m.keeper.Stop()
+	}
 	return stopped{c}
 }
 
 // wait returns when the client's goroutines have ended.
 func (s stopped) wait() {
+	if s.ownsGateway {
+		s.gateway.close()
+	}
 	if m := s.monitor.Load(); m != nil {
 		_ = m.Close() // always nil
 	}

@@ -90,7 +90,7 @@ func (c *Client) take(ctx context.Context, profile string, also func(pairs map[s
 // finish stops the client whose own profile is taken, and takes what was written since.
 func (t *taking) finish(ctx context.Context) error {
 	s := t.stop()
-	s.wait()
+	defer s.wait()
 	err := t.erase(ctx)
 	if t.opts.Keep && t.isTaken && (errors.Is(err, ErrUnmanagedAccount) || errors.Is(err, fs.ErrNotExist)) {
 		err = nil // it is another client's, which has brought it back

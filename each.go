@@ -136,25 +136,8 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 	e.first = first
 
 	ctx, e.stop = context.WithCancelCause(ctx)
-	var wg sync.WaitGroup
-	finish := func() { wg.Wait(); e.closeAgain() }
-	defer func() { e.stop(nil); finish() }() // for a Progress that panics
-	slots := make(chan struct{}, cmp.Or(opts.Parallel, defaultParallel))
-	for i, a := range accounts {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			e.done(i, &AccountError{a, false, errtext.Wrap(context.Cause(ctx), "not begun")})
-			continue
-		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			e.work(ctx, i, a)
-		})
-	}
-	finish()
+	defer e.stop(nil)
+	e.run(ctx, accounts)
 	if e.panicked != nil {
 		panic(e.panicked.value)
 	}
@@ -170,6 +153,41 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 	return failed
 }
 
+// run has all accounts worked on. No profile waits for Progress, which may block.
+func (e *each) run(ctx context.Context, accounts []Account) {
+	var all, open sync.WaitGroup // accounts that are not done, and those with a client that nobody has tried to close
+	slots := make(chan struct{}, cmp.Or(e.opts.Parallel, defaultParallel))
+	for i, a := range accounts {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			all.Go(func() { e.leaveOut(i, accounts[i:], errtext.Wrap(context.Cause(ctx), "not begun")) })
+			break
+		}
+		open.Add(1)
+		all.Go(func() {
+			defer func() { <-slots }()
+			e.work(ctx, i, a, open.Done)
+		})
+	}
+	open.Wait()
+	again := e.closeAgain()
+	all.Wait()
+	e.tellOf(again)
+}
+
+// leaveOut tells of accounts that are not begun, the first of which is that of index first.
+func (e *each) leaveOut(first int, accounts []Account, why error) {
+	for i, a := range accounts {
+		func() {
+			defer e.catch(a)
+			e.done(first+i, &AccountError{a, false, why})
+		}()
+	}
+}
+
 // each is one call of Each.
 type each struct {
 	opts  EachOptions
@@ -183,6 +201,8 @@ type each struct {
 	count    int
 	failed   int
 	panicked *panicked
+
+	closing  sync.Mutex // guards what follows
 	unclosed []*unclosed
 }
 
@@ -211,17 +231,19 @@ func (e *each) check() error {
 	return nil
 }
 
-func (e *each) work(ctx context.Context, i int, a Account) {
+// work lends keys of one account to fn. It calls closed when their client is closed, or could not be.
+func (e *each) work(ctx context.Context, i int, a Account, closed func()) {
 	outcome := &AccountError{Account: a, Err: errors.New("chaim: fn did not return")}
 	var c *Client
 	defer e.catch(a)
 	defer func() {
 		isClosed := c == nil || c.Close() == nil
 		if !isClosed {
-			e.mu.Lock()
+			e.closing.Lock()
 			e.unclosed = append(e.unclosed, &unclosed{i: i, client: c, outcome: outcome})
-			e.mu.Unlock()
+			e.closing.Unlock()
 		}
+		closed()
 		if isClosed || outcome.Err != nil {
 			e.done(i, outcome)
 		}
@@ -236,10 +258,9 @@ func (e *each) work(ctx context.Context, i int, a Account) {
 	outcome.Err = err
 }
 
-// closeAgain closes the clients that could not be closed. The others have ended.
-func (e *each) closeAgain() {
+// closeAgain closes the clients that could not be closed, and returns them. The others are closed.
+func (e *each) closeAgain() []*unclosed {
 	again := e.unclosed
-	e.unclosed = nil
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, cmp.Or(e.opts.Parallel, defaultParallel))
 	for _, u := range again {
@@ -250,6 +271,11 @@ func (e *each) closeAgain() {
 		})
 	}
 	wg.Wait()
+	return again
+}
+
+// tellOf takes in what came of the accounts whose clients were closed again. All others are done.
+func (e *each) tellOf(again []*unclosed) {
 	for _, u := range again {
 		outcome := *u.outcome // which Progress may have been told of
 		if u.err != nil {
@@ -267,11 +293,11 @@ func (e *each) closeAgain() {
 // catch keeps a panic for the goroutine that called Each, and ends the others.
 func (e *each) catch(a Account) {
 	if value := recover(); value != nil {
+		e.stop(errStopped)
 		cmp.Or(e.opts.Options.Logger, silent).Error("chaim: fn panicked", "account", a.ID, "name", a.Name, "stack", string(debug.Stack()))
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.panicked = cmp.Or(e.panicked, &panicked{value})
-		e.stop(errStopped)
 	}
 }
 
@@ -305,15 +331,15 @@ func (e *each) client(a Account) (*Client, error) {
 
 // done takes in what came of an account.
 func (e *each) done(i int, outcome *AccountError) {
+	if outcome.Err != nil && e.opts.StopOnError {
+		e.stop(errStopped)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.count++
 	if outcome.Err != nil {
 		e.failed++
 		e.failures[i] = outcome
-		if e.opts.StopOnError {
-			e.stop(errStopped)
-		}
 	}
 	if e.opts.Progress != nil {
 		e.opts.Progress(EachProgress{outcome.Account, outcome.Err, e.count, e.failed, len(e.failures)})

@@ -230,10 +230,13 @@ func (c *Client) isFree(doc []byte, name string, pairs map[string]string) bool {
 
 // findRivals finds what would be used in place of the profile, whatever is written to it.
 func (c *Client) findRivals() {
-	c.rival = configRival(cmp.Or(c.opts.TempName, defaultProfile))
+	rival, defaultRival := configRival(cmp.Or(c.opts.TempName, defaultProfile)), ""
 	if c.opts.Default {
-		c.defaultRival = configRival(inifile.DefaultSection)
+		defaultRival = configRival(inifile.DefaultSection)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rival, c.defaultRival = rival, defaultRival
 }
 
 // configRival tells what in the AWS config file SDKs would use in place of a profile's keys, if anything.

@@ -69,11 +69,11 @@ func (c *Client) lookup() (*grant, error) {
 			return nil, err
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.written.section == "" && !c.opts.NoProfile {
+	if !c.opts.NoProfile && !c.hasWritten() {
 		c.findRivals()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if _, err := c.claim(doc); err != nil {
 		return nil, errtext.Wrap(err, "%s", c.file.Path)
 	}

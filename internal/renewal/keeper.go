@@ -171,13 +171,19 @@ func (k *Keeper) State() State {
 // Updated is signalled after each renewal and each change of the state. Signals that nobody has received merge into one.
 func (k *Keeper) Updated() <-chan struct{} { return k.updated }
 
-// Close stops renewing, cancels a call under way and waits for it, for a second if the source does not heed its context. It
-// may be called more than once.
-func (k *Keeper) Close() {
+// Stop stops renewing and cancels a call under way, without waiting for anything. From then on there are no keys.
+func (k *Keeper) Stop() {
 	k.mu.Lock()
 	k.closed = true
 	k.mu.Unlock()
 	k.cancel(ErrClosed)
+	k.current.Store(nil)
+}
+
+// Close is Stop, and waits for the call under way, for a second if the source does not heed its context. It may be called
+// more than once.
+func (k *Keeper) Close() {
+	k.Stop()
 	ended := make(chan struct{})
 	go func() {
 		k.wg.Wait()
@@ -190,7 +196,6 @@ func (k *Keeper) Close() {
 	case <-timer.C:
 		k.Log.Warn("chaim: a credentials source does not heed the end of its context")
 	}
-	k.current.Store(nil)
 }
 
 // Renew calls the source, or joins the call under way. A caller that leaves does not end the call for the others. A single
