@@ -26,9 +26,10 @@
 //
 // # Long work
 //
-// AWS SDKs read the keys of a profile once, when a client is made. The profile is rewritten at each renewal, but a
-// client that outlives its first keys must be made again, be given the Client as its provider, or use a profile of the
-// form [Process].
+// AWS SDKs read the keys of a profile once. The profile is rewritten at each renewal, but what was made before keeps its
+// first keys. In Go and Rust a new client of the SDK reads it again, in Python a new boto3 Session, and with the SDKs for
+// JavaScript v3 and Ruby only a new process. To outlive keys, give a Go client the [Client] as its provider, or use a
+// profile of the form [Process], from which SDKs get new keys by themselves.
 //
 // # Secrets
 //
@@ -42,7 +43,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -333,39 +333,4 @@ func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 	}
 	return m.Retrieve(ctx)
-}
-
-// noProfile is the name of a profile that is not there, or a child would act on whatever account has the name of ours.
-const noProfile = "no-profile-of-chaim"
-
-// Environ returns what makes a child process use the profile, each "NAME=value": AWS_PROFILE, AWS_DEFAULT_PROFILE (which
-// boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE, and an empty value for each variable
-// of this process that would win over them. It holds no keys, except with [Options].NoProfile, where it is
-// [AwsCreds.Environ] of the current set. Append it to os.Environ() for an exec.Cmd.
-func (c *Client) Environ() []string {
-	if c.opts == nil {
-		return []string{"AWS_PROFILE=" + noProfile, "AWS_DEFAULT_PROFILE=" + noProfile}
-	}
-	if c.opts.NoProfile {
-		return c.Creds().Environ()
-	}
-	profile := noProfile
-	if c.latest.Load() != nil {
-		profile = c.Profile()
-	}
-	env := []string{
-		"AWS_PROFILE=" + profile,
-		"AWS_DEFAULT_PROFILE=" + profile,
-		"AWS_REGION=" + c.opts.Region,
-		"AWS_DEFAULT_REGION=" + c.opts.Region,
-		"AWS_SHARED_CREDENTIALS_FILE=" + c.file.Path,
-	}
-	for _, name := range []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ACCOUNT_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
-	} {
-		if os.Getenv(name) != "" {
-			env = append(env, name+"=")
-		}
-	}
-	return env
 }

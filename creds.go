@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/remote"
 )
 
@@ -97,11 +98,21 @@ func (c AwsCreds) Expired(slack time.Duration) bool {
 
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
 // AWS_SESSION_TOKEN, and where they are known AWS_ACCOUNT_ID, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION,
-// and an empty value for what this process has of other keys. Append it to os.Environ() for an exec.Cmd; a child cannot renew keys it
-// was given this way.
+// and an empty value for each variable of this process that would win over them. Append it to os.Environ() for an
+// exec.Cmd; a child cannot renew keys it was given this way. [Client.ChildEnviron] makes an environment without the others.
+//
+// Where this process has AWS_PROFILE, that becomes AWS_DEFAULT_PROFILE: the SDK for JavaScript would take the profile in
+// place of the keys, and botocore fails where the profile has an empty name.
 //
 // Names: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
 func (c AwsCreds) Environ() []string {
+	env, own := c.lent(), os.Environ()
+	env = append(env, awsenv.Blank(own, env)...)
+	return append(env, awsenv.Unnamed(own)...)
+}
+
+// lent is Environ without what takes other variables away.
+func (c AwsCreds) lent() []string {
 	env := []string{
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey,
@@ -110,18 +121,11 @@ func (c AwsCreds) Environ() []string {
 	if c.Region != "" {
 		env = append(env, "AWS_REGION="+c.Region, "AWS_DEFAULT_REGION="+c.Region)
 	}
-	expires := ""
-	if !c.Expires.IsZero() {
-		expires = c.Expires.UTC().Format(time.RFC3339)
-	}
-	if c.AccountID != "" || os.Getenv("AWS_ACCOUNT_ID") != "" { // of another account
+	if c.AccountID != "" {
 		env = append(env, "AWS_ACCOUNT_ID="+c.AccountID)
 	}
-	if expires != "" || os.Getenv("AWS_CREDENTIAL_EXPIRATION") != "" {
-		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+expires)
-	}
-	if os.Getenv("AWS_SECURITY_TOKEN") != "" { // boto3 prefers it
-		env = append(env, "AWS_SECURITY_TOKEN=")
+	if !c.Expires.IsZero() {
+		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+c.Expires.UTC().Format(time.RFC3339))
 	}
 	return env
 }

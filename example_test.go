@@ -156,6 +156,25 @@ func ExampleClient_Environ() {
 	// <nil>
 }
 
+// A child process gets nothing that leads it to other credentials.
+func ExampleClient_ChildEnviron() {
+	opts, done := demo()
+	defer done()
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		cmd := exec.CommandContext(ctx, "aws", "s3", "ls")
+		cmd.Env = c.ChildEnviron([]string{"PATH=/usr/bin", "AWS_PROFILE=prod", "AWS_ACCOUNT_ID=999999999999"}) // or of os.Environ()
+		for _, variable := range cmd.Env[:2] {
+			fmt.Println(variable)
+		}
+		return nil // or cmd.Run()
+	})
+	fmt.Println(err)
+	// Output:
+	// PATH=/usr/bin
+	// AWS_PROFILE=tempname
+	// <nil>
+}
+
 func ExampleClient_ConsoleURL() {
 	opts, done := demo()
 	defer done()

@@ -103,8 +103,7 @@ type Options struct {
 type ProfileForm int
 
 const (
-	// Keys writes the keys into the profile. Everything can read that, but an AWS SDK reads it once, when a client is
-	// made.
+	// Keys writes the keys into the profile. Everything can read that, but an AWS SDK reads it once.
 	Keys ProfileForm = iota
 	// Process writes a credential_process that prints a private file beside the credentials file, in which each
 	// renewal replaces the keys. An SDK reads it again when its keys are about to expire, so that a client may live as

@@ -10,12 +10,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/remote"
@@ -181,10 +183,10 @@ func (o *Options) sts(ctx context.Context) (*STS, error) {
 	}
 	// A renewal finds keys that were changed meanwhile, but not those of this very scope, to which a program that works in
 	// it may have pointed its environment.
-	environment := remote.KeyEnvironment()
+	environment := awsenv.State(os.Environ())
 	s.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		provider := cfg.Credentials
-		if remote.KeyEnvironment() == environment {
+		if awsenv.State(os.Environ()) == environment {
 			if now, err := s.config(ctx, false); err == nil {
 				provider = now.Credentials
 			}

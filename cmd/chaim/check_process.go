@@ -6,27 +6,16 @@ import (
 	"os"
 	"strings"
 
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/inifile"
 )
-
-// winningVariables are those in place of which SDKs do not look at a profile.
-// https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
-var winningVariables = []string{
-	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY",
-	"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
-}
 
 // checkEnvironment looks for variables that lead programs past the profiles of chaim. "chaim exec" does not pass them on.
 func (c *checkup) checkEnvironment(f awsFiles) {
 	const name = "environment"
-	var found []string
-	for _, variable := range winningVariables {
-		if os.Getenv(variable) != "" {
-			found = append(found, variable)
-		}
-	}
+	found := awsenv.Keys(os.Environ())
 	if len(found) > 0 {
-		c.warn(name, strings.Join(found, ", ")+" may win over profiles in programs that chaim does not start",
+		c.warn(name, strings.Join(found, ", ")+" may win over profiles, or go with keys of another account, in programs that chaim does not start",
 			"unset "+strings.Join(found, " "))
 		return
 	}

@@ -15,9 +15,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:     "doctor [flags]",
 		GroupID: groupSetUp,
 		Short:   "Look for what keeps chaim from working, and say what to do",
-		Long: `doctor looks at the credentials file, its folder and its lock, the AWS config file, the environment, the clock, and at the
-gateway or, where none is configured, at AWS STS. It changes nothing: it only asks the gateway for its list of accounts and
-whether it accepts the user token, or
+		Long: `doctor looks at the credentials file, its folder and its lock, the AWS config file, the environment, settings of other
+tools, the clock, and at the gateway or, where none is configured, at AWS STS. It changes nothing: it only asks the gateway
+for its list of accounts and whether it accepts the user token, or
 STS who you are, for 15 seconds at most. For the latter the AWS SDK may run your credential_process.
 
 Each check is ok, warn or FAIL. The exit code is 1 where one failed. No key or token is shown.`,
@@ -87,6 +87,7 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	c.checkLock(files)
 	c.checkLeftovers(files)
 	c.checkEnvironment(files)
+	c.checkTools()
 	c.checkNetwork(ctx, a, files)
 	c.checkProcess(a)
 	if ctx.Err() != nil {

@@ -29,8 +29,8 @@ func (a *app) envCommand() *cobra.Command {
   windows-cmd    set NAME=value; values that would need quotes are refused
   process        the JSON that a credential_process prints
 
-AWS_REGION, AWS_DEFAULT_REGION and, where the gateway tells it, AWS_ACCOUNT_ID are set too. AWS_PROFILE, AWS_DEFAULT_PROFILE and AWS_SECURITY_TOKEN, over which some
-programs forget the keys (such as those with the AWS SDK for JavaScript), are unset, but for env-no-export, which cannot.
+AWS_REGION, AWS_DEFAULT_REGION and, where it is known, AWS_ACCOUNT_ID are set too. AWS_PROFILE, AWS_DEFAULT_PROFILE and
+other variables that some programs prefer to the keys are unset, but for env-no-export, which cannot.
 
 The keys are asked for at each call and written to no file. Nobody renews them: 'chaim exec' runs programs with credentials
 that are, and leaves none in your shell.` + aboutNames,
@@ -119,7 +119,8 @@ var shellFormats = map[string]shellFormat{
 
 var fishEscapes = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 
-// misleading are variables that some programs prefer to keys in others, or take in their place.
+// misleading are variables that are always unset, as a shell may have them without the programs that it runs: some prefer
+// them to the keys, or combine them with these.
 var misleading = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN", "AWS_ACCOUNT_ID"}
 
 // inFormat returns credentials in one of the formats.
@@ -131,9 +132,11 @@ func inFormat(format string, creds chaim.AwsCreds) (string, error) {
 		}
 		return string(text) + "\n", nil
 	}
-	env := creds.Environ()
+	env := slices.DeleteFunc(creds.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "AWS_PROFILE=") || strings.HasPrefix(variable, "AWS_DEFAULT_PROFILE=")
+	})
 	for _, name := range misleading {
-		if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, name+"=") }) {
+		if !slices.ContainsFunc(env, func(variable string) bool { return strings.HasPrefix(variable, name+"=") }) {
 			env = append(env, name+"=")
 		}
 	}

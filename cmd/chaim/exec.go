@@ -37,8 +37,9 @@ Without CMD it starts your shell.
 
 CMD is told of a profile of the shared credentials file, and of no keys: AWS_PROFILE, AWS_DEFAULT_PROFILE, AWS_REGION,
 AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE are set, and variables that would win over them are not passed on.
-CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. A client of an AWS SDK that outlives its first keys needs --process or
---serve. With --serve no file is written, and CMD sees no credentials file: SDKs would prefer what is in that.
+CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. A program that may outlive a set of keys needs --process or --serve, as
+most read the keys of a profile once; docs/tools.md tells which ways work with which tools. With --serve no file is written,
+and CMD sees no credentials file, nor that of boto: SDKs would prefer what is in those.
 
 SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to CMD, but the first two not while chaim is in the
 foreground of a terminal, which sends them to CMD itself. The exit code is that of CMD, or 128 and the number of the
@@ -47,7 +48,7 @@ so that a shell script around it stops.
 
 What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.` + aboutNames,
 		Example: `  chaim exec sredev -- aws s3 ls
-  chaim exec sredev mpu -d 4h -- terraform apply
+  chaim exec sredev mpu --process -- terraform apply
   chaim exec 111111111111 -r CrossAccountReadOnly -- python3 report.py
   chaim exec sredev`,
 		ValidArgsFunction: a.completeAccountAndRole,
@@ -69,16 +70,14 @@ What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes 
 	l.addFlags(a, cmd)
 	f := cmd.Flags()
 	f.StringVarP(&l.alias, "alias", "a", "", "`NAME` of the profile (default tempname, or with a random suffix while that is taken)")
-	f.BoolVarP(&l.terrible, "terrible", "T", false, "also write aws_security_token, for old Ansible and Terraform")
+	f.BoolVarP(&l.terrible, "terrible", "T", false, "also give the token its older name, for boto 2, old Ansible and Terraform")
 	f.BoolVar(&l.asProcess, "process", false, "give the profile a credential_process, for programs that outlive a set of keys")
 	f.BoolVar(&l.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
 	f.BoolVar(&l.asServer, "serve", false, "give CMD the address of a server on this machine that has fresh keys, without a profile")
 	cmd.MarkFlagsMutuallyExclusive("env", "process", "serve")
-	for _, ofProfile := range []string{"alias", "terrible"} {
-		cmd.MarkFlagsMutuallyExclusive("env", ofProfile)
-		cmd.MarkFlagsMutuallyExclusive("serve", ofProfile)
+	for _, pair := range [][2]string{{"env", "alias"}, {"serve", "alias"}, {"serve", "terrible"}, {"process", "terrible"}} {
+		cmd.MarkFlagsMutuallyExclusive(pair[0], pair[1])
 	}
-	cmd.MarkFlagsMutuallyExclusive("process", "terrible")
 	return cmd
 }
 
@@ -103,7 +102,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 		return err
 	}
 	opts := l.options(account)
-	opts.TempName, opts.Terrible = l.alias, l.terrible
+	opts.TempName, opts.Terrible = l.alias, l.terrible && !l.asEnv
 	if l.asProcess {
 		opts.Form = chaim.Process
 	}
@@ -118,7 +117,13 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 		isRoot := os.Geteuid() == 0 // whose program may become another user's, as by gosu
 		return a.withServer(ctx, opts, isRoot, func(s *container.Server) error { return run(s.ChildEnviron()) })
 	}
-	return a.withKeys(ctx, opts, func(c *chaim.Client) error { return run(c.Environ()) })
+	return a.withKeys(ctx, opts, func(c *chaim.Client) error {
+		variables := c.ChildEnviron(nil)
+		if l.asEnv && l.terrible {
+			variables = append(variables, "AWS_SECURITY_TOKEN="+c.Creds().SessionToken)
+		}
+		return run(variables)
+	})
 }
 
 // command finds a program, which is to have the terminal and the files of this process.

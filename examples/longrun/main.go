@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -77,7 +76,7 @@ func lend(ctx context.Context, out io.Writer, opts chaim.Options, command, env [
 	return chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
 		fmt.Fprintf(out, "%s:\n", opts.Form)
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-		cmd.Env = slices.Concat(env, c.Environ())
+		cmd.Env = c.ChildEnviron(env)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(program), out, os.Stderr
 		err := cmd.Run()
 		var exit *exec.ExitError

@@ -49,7 +49,7 @@ func run(ctx context.Context, login string, command []string) error {
 	}
 	return chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-		cmd.Env = append(os.Environ(), c.Environ()...)
+		cmd.Env = c.ChildEnviron(os.Environ())
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		if err := cmd.Run(); ctx.Err() == nil {
 			return err

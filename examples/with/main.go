@@ -23,7 +23,7 @@ func main() {
 	opts := chaim.Options{Account: "sredev", Role: "rro"}
 	err := chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
 		cmd := exec.CommandContext(ctx, os.Args[1], os.Args[2:]...)
-		cmd.Env = append(os.Environ(), c.Environ()...)
+		cmd.Env = c.ChildEnviron(os.Environ())
 		cmd.Stdin = os.Stdin
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -14,11 +15,12 @@ const (
 )
 
 // ChildEnviron is Environ and what else a child process needs whose SDKs are to have nothing but this server to get keys
-// from: the region of the keys and, as SDKs prefer what the default profile has, no credentials file, nor an AWS config file
-// that gives the default profile keys, a role, a login or a process. Variables that lead to other keys must be taken from
-// it, as botocore heeds empty ones too.
+// from: the region of the keys, no proxy for them and, as SDKs prefer what the default profile has, no credentials file, nor an
+// AWS config file that gives the default profile keys, a role, a login or a process. Variables that lead to other keys must
+// be taken from it, as botocore heeds empty ones too.
 func (s *Server) ChildEnviron() []string {
-	env := append(s.Environ(), "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	env := append(s.Environ(), awsenv.NoFile()...)
+	env = append(env, awsenv.Direct(os.Environ())...)
 	if region := s.source.Creds().Region; region != "" {
 		env = append(env, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -101,19 +99,4 @@ func stsClient(base *http.Client, cfg aws.Config) *http.Client {
 	c.CheckRedirect = RefuseRedirect
 	c.Transport = smallReplies{c.Transport}
 	return &c
-}
-
-// keyVariables are those that tell the SDK which keys to take.
-var keyVariables = []string{
-	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-}
-
-// KeyEnvironment is what the environment says of which keys the SDK is to take. It may hold keys.
-func KeyEnvironment() string {
-	var values []string
-	for _, name := range keyVariables {
-		values = append(values, os.Getenv(name))
-	}
-	return strings.Join(values, "\n")
 }

@@ -116,6 +116,12 @@ func CredentialsPath(dir string) (string, error) {
 	return awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials")
 }
 
+// IsUsual reports whether SDKs read that credentials file without being told of it.
+func IsUsual(path string) bool {
+	usual, err := awsFile("", "credentials")
+	return err == nil && path == usual
+}
+
 // ConfigPath is the config file that the AWS SDKs read.
 func ConfigPath() (string, error) { return awsFile("AWS_CONFIG_FILE", "config") }
 

@@ -1,5 +1,0 @@
-//go:build unix
-
-package main
-
-func sameVariable(a, b string) bool { return a == b }
