@@ -69,11 +69,6 @@ func (c AwsCreds) sdk() aws.Credentials {
 	}
 }
 
-// malformed names a field that a set of temporary keys cannot have like that, or nothing.
-func (c AwsCreds) malformed() string {
-	return remote.MalformedKeys(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
-}
-
 // Retrieve returns the set as the AWS SDK for Go wants it. It returns an error wrapping [ErrExpired] once the set has
 // expired, and an error for a set without keys, such as the zero value.
 func (c AwsCreds) Retrieve(context.Context) (aws.Credentials, error) {
