@@ -155,6 +155,7 @@ type Client struct {
 	written             *written
 	unstored            *grant          // could not be written to the profile so far
 	rival, defaultRival string          // see findRivals
+	replaces            holder          // of the profile when keys were asked for; see mayReplace
 	watched             <-chan struct{} // closed when the watcher has ended; nil without one
 }
 

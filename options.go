@@ -61,8 +61,12 @@ type Options struct {
 	// profile has it as its source_profile.
 	Default bool
 	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
-	// and by whatever tool that marks it with an accountname.
+	// and by whatever tool that marks it with an accountname. A profile that another program has made for another account
+	// while the keys were asked for is [ErrInUse].
 	Keep bool
+	// NoReplace keeps Keep from replacing a profile of another account whose keys may still be valid: that is [ErrInUse]. It
+	// is for a name that the user did not choose.
+	NoReplace bool
 	// NoProfile keeps the keys in memory only. The client is a provider of them, no file is written, and none is needed but
 	// for settings. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
 	NoProfile bool

@@ -15,6 +15,7 @@ import (
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/lease"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -177,8 +178,9 @@ func durationText(d time.Duration) string {
 	return strconv.Itoa(int(d / time.Second))
 }
 
-// claim tells which section of doc a client may write its keys to. The caller has c.mu.
-func (c *Client) claim(doc []byte) (string, error) {
+// claim tells which section of doc a client may write its keys to: those of g, or nil while they are not asked for yet. The
+// caller has c.mu.
+func (c *Client) claim(doc []byte, g *grant) (string, error) {
 	if c.opts.Default && c.latest.Load() == nil {
 		if err := c.tryDefault(doc); err != nil {
 			return "", err
@@ -202,7 +204,7 @@ func (c *Client) claim(doc []byte) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case c.rival == "" && (!exists || c.isFree(doc, name, pairs)):
+	case c.rival == "" && (!exists || c.isFree(doc, name, pairs, g)):
 		return name, nil
 	case !explicit:
 		// 12 characters of base32 are 60 random bits.
@@ -212,20 +214,65 @@ func (c *Client) claim(doc []byte) (string, error) {
 	case marker == "":
 		return "", errtext.Because(ErrInUse, fmt.Errorf("%w: [%s] is yours: choose another profile name", ErrUnmanagedAccount, name))
 	}
+	if pairs[inifile.ScopeKey] == "" {
+		return "", fmt.Errorf("%w: profile %q is held for account %q: delete it, or choose another profile name", ErrInUse, name, marker)
+	}
 	return "", fmt.Errorf("%w: [%s] holds keys for %q: choose another profile name", ErrInUse, name, marker)
 }
 
 // isFree reports whether the profile of a name and its managed keys may be replaced: one that is kept by another that is
-// kept, and by a scope one whose keys have expired, as a killed program of the originals leaves.
-func (c *Client) isFree(doc []byte, name string, pairs map[string]string) bool {
+// kept, see mayReplace, and by a scope one whose keys have expired, as a killed program of the originals leaves.
+func (c *Client) isFree(doc []byte, name string, pairs map[string]string, g *grant) bool {
 	switch {
 	case pairs[inifile.MarkerKey] == "", pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "", lease.IsLongLived(pairs["aws_access_key_id"]):
 		return false
 	case c.opts.Keep:
-		return true
+		return c.mayReplace(pairs, g)
 	}
 	_, err := inifile.Set(doc, name, c.probe()) // for what else stands there
 	return err == nil && lease.HasExpired(pairs)
+}
+
+// mayReplace reports whether keys of g may take the place of a kept profile: of one for the same account, and of one without
+// keys that are valid. One of another account must have stood there when the keys were asked for, or a profile that two
+// programs make at once would be told to both of them. The caller has c.mu.
+func (c *Client) mayReplace(pairs map[string]string, g *grant) bool {
+	if !inifile.HasAccess(pairs) || lease.HasExpired(pairs) || !c.isOther(pairs, g) {
+		return true
+	}
+	return !c.opts.NoReplace && (g == nil || c.replaces == holderOf(pairs))
+}
+
+// isOther reports whether a profile is for another account than the keys of g or, while they are not asked for yet, surely
+// for another than the client.
+func (c *Client) isOther(pairs map[string]string, g *grant) bool {
+	held, name, id := holderOf(pairs), c.opts.Account, c.opts.accountID
+	if g != nil {
+		name, id = g.account, g.creds.AccountID
+	}
+	for _, text := range []string{c.opts.Account, name} {
+		if id == "" && remote.IsAccountID(text) {
+			id = text
+		}
+	}
+	switch {
+	case id != "" && held.id != "":
+		return id != held.id
+	case held.name == c.opts.Account || held.name == name:
+		return false
+	}
+	return g != nil || id == "" && held.id == "" // or the gateway may know the one under the other
+}
+
+// holder is the account that a profile is held for.
+type holder struct{ name, id string } // of which the id may be unknown
+
+func holderOf(pairs map[string]string) holder {
+	h := holder{pairs[inifile.MarkerKey], pairs[inifile.IDKey]}
+	if h.id == "" && remote.IsAccountID(h.name) {
+		h.id = h.name
+	}
+	return h
 }
 
 // findRivals finds what would be used in place of the profile, whatever is written to it.

@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
@@ -74,7 +76,9 @@ func (c *Client) lookup() (*grant, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, err := c.claim(doc); err != nil {
+	pairs, _, _ := inifile.ReadManaged(doc, cmp.Or(c.opts.TempName, defaultProfile)) // what is wrong with it claim says
+	c.replaces = holderOf(pairs)
+	if _, err := c.claim(doc, nil); err != nil {
 		return nil, errtext.Wrap(err, "%s", c.file.Path)
 	}
 	if g := c.unstored; g != nil && time.Until(g.creds.Expires) > g.lifetime()/2 {

@@ -36,7 +36,7 @@ func (c *Client) store(ctx context.Context, g grant) error {
 	var name string
 	if !c.opts.NoProfile {
 		err := c.put(ctx, func(doc []byte) (_ []byte, err error) {
-			if name, err = c.claim(doc); err != nil {
+			if name, err = c.claim(doc, &g); err != nil {
 				return nil, err
 			}
 			c.written.section, c.written.grant = name, g

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,8 +36,9 @@ func (a *app) accountCommand() *cobra.Command {
 renews them but 'chaim renew'. It prints the name of the profile, and on stderr when the keys expire.
 
 The profile has the name of the account, where each run of characters that are not letters, digits or one of _./%@:+-
-becomes a hyphen, or the name given by --alias. It replaces a kept profile of that name; a profile that is held for
-another account only where --alias names it. Where the profile is the default account, it stays so.` + aboutNames,
+becomes a hyphen, or the name given by --alias. It replaces a kept profile of that name. One that holds keys of another
+account, which have not expired, is replaced only where --alias names it. Where the profile is the default account, it
+stays so.` + aboutNames,
 		Example: `  chaim account sredev
   chaim account "Connected Homes" mpu -d 8h
   chaim account sredev -a work -D
@@ -78,16 +80,14 @@ func (a *app) keep(ctx context.Context, k keeping, account string) error {
 		name = cmp.Or(held.Name, name)
 	}
 	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.alias, name), k.terrible, k.isDefault
-	opts.Keep, opts.NoRenew = true, true
+	opts.Keep, opts.NoReplace, opts.NoRenew = true, k.alias == "", true
 	return a.withClient(opts, func(c *chaim.Client) error {
-		if k.alias == "" {
-			if err := checkHolder(ctx, c, account); err != nil {
-				return err
-			}
-		}
 		parked, _ := c.ListParkAccounts(ctx) // for what is said only
 		creds, err := c.RequestKeys(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(err, chaim.ErrInUse) && strings.HasSuffix(err.Error(), "choose another profile name"):
+			return fmt.Errorf("%w (--alias NAME)", err)
+		case err != nil:
 			return err
 		}
 		a.say("profile %q: expires %s", c.Profile(), humantime.Until(creds.Expires, time.Now()))
@@ -119,23 +119,6 @@ func (a *app) tellOfParked(ctx context.Context, c *chaim.Client) {
 	default:
 		a.say("the parked profile %q is replaced: it no longer counts as parked", c.Profile())
 	}
-}
-
-// checkHolder refuses a profile name, made of the account's, that is taken by another account's profile.
-func checkHolder(ctx context.Context, c *chaim.Client, account string) error {
-	p, err := find(ctx, c, c.Profile())
-	if err != nil || p.Account == "" || p.Account == account {
-		return err
-	}
-	accounts, err := c.RequestList(ctx) // one of the two may be the id of the other
-	if err != nil && !errors.Is(err, chaim.ErrNotConfigured) {
-		return err
-	}
-	if isSame(accounts, account, p.Account) {
-		return nil
-	}
-	return fmt.Errorf("%w: profile %q is held for account %q: choose another name for this one with --alias, or delete that",
-		chaim.ErrInUse, p.Name, p.Account)
 }
 
 // find returns a profile that is held, with only its name where it is not.
