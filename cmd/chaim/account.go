@@ -28,10 +28,11 @@ type keeping struct {
 func (a *app) accountCommand() *cobra.Command {
 	var k keeping
 	cmd := &cobra.Command{
-		Use:     "account ACCOUNT [ROLE] [flags]",
-		Aliases: []string{"get"},
-		GroupID: groupProfiles,
-		Short:   "Keep credentials of an account as a profile until they expire",
+		Use:        "account ACCOUNT [ROLE] [flags]",
+		SuggestFor: []string{"assume", "switch", "use"},
+		Aliases:    []string{"get"},
+		GroupID:    groupProfiles,
+		Short:      "Keep credentials of an account as a profile until they expire",
 		Long: `account gets keys for the account and role, and keeps them as a profile of the shared credentials file. Nothing
 renews them but 'chaim renew'. It prints the name of the profile, and on stderr when the keys expire.
 
@@ -83,7 +84,7 @@ func (a *app) keep(ctx context.Context, k keeping, account string) error {
 	opts.Keep, opts.NoReplace, opts.NoRenew = true, k.alias == "", true
 	return a.withClient(opts, func(c *chaim.Client) error {
 		parked, _ := c.ListParkAccounts(ctx) // for what is said only
-		creds, err := c.RequestKeys(ctx)
+		creds, err := requestKeys(ctx, c, account)
 		switch {
 		case errors.Is(err, chaim.ErrInUse) && strings.HasSuffix(err.Error(), "choose another profile name"):
 			return fmt.Errorf("%w (--alias NAME)", err)

@@ -148,9 +148,6 @@ func (c *checkup) checkAccepted(ctx context.Context, client *chaim.Client) {
 	}
 }
 
-// newToken is how one is got.
-const newToken = "ask your gateway for an init string, and run 'chaim init' with it"
-
 // checkToken looks how long the user token of the gateway can be used.
 func (c *checkup) checkToken(end, now time.Time) {
 	const name = "user token"

@@ -24,9 +24,12 @@ func (a *app) completeAccountAndRole(cmd *cobra.Command, args []string, _ string
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
+// commonRoles are the aliases that all gateways have.
+var commonRoles = []string{"rro", "mpu", "spu", "apu"}
+
 // completeRoles completes a role by the usual aliases and those of the profiles that are held.
 func (a *app) completeRoles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	return a.complete(cmd, []string{"rro", "mpu", "spu", "apu"}, func(p chaim.Profile) string { return p.Role })
+	return a.complete(cmd, slices.Clone(commonRoles), func(p chaim.Profile) string { return p.Role })
 }
 
 // completeProfiles completes names of profiles that are held, any number of them.

@@ -121,7 +121,7 @@ func (a *app) consoleLink(cmd *cobra.Command, page *consolePage, args []string) 
 		return "", "", err
 	}
 	err = a.withClient(opts, func(c *chaim.Client) error {
-		creds, err := c.RequestKeys(cmd.Context())
+		creds, err := requestKeys(cmd.Context(), c, opts.Account)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,10 @@ It works in a scratch folder, which is removed at the end, and touches neither y
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, program := splitAtDash(cmd, args)
-			if len(args) > 0 {
+			switch {
+			case len(args) > 0 && program == nil:
+				return a.missingDash(args, 0)
+			case len(args) > 0:
 				return usageError{fmt.Sprintf("%q stands before --; usage: %s", args[0], cmd.UseLine())}
 			}
 			return a.demo(cmd.Context(), program)

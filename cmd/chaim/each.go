@@ -79,6 +79,8 @@ failed; with --out it is not waited for, and what the other writes comes into th
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, program := splitAtDash(cmd, args)
 			switch {
+			case len(args) > 0 && program == nil:
+				return a.missingDash(args, 0)
 			case len(args) > 0:
 				return usageError{fmt.Sprintf("%q stands before --; usage: %s", args[0], cmd.UseLine())}
 			case len(program) == 0:
@@ -100,6 +102,7 @@ failed; with --out it is not waited for, and what the other writes comes into th
 		},
 	}
 	f.addFlags(a, cmd)
+	cmd.SetFlagErrorFunc(explainFlags(1))
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.patterns, "match", nil, "only accounts whose name or ID matches this `GLOB`; may be given several times")
 	flags.IntVarP(&f.parallel, "parallel", "p", 8, "work on `N` accounts at a time")
@@ -245,6 +248,11 @@ func (a *app) summarize(e *eachRun, total int, failed *chaim.EachError, took tim
 		unit /= 100
 	}
 	a.say("%s, in %v", line, took.Round(unit))
+	if failed != nil {
+		if also := hint(failed, exitFailed); also != "" {
+			a.say("%s", also)
+		}
+	}
 }
 
 // reason is the text of an error in one line.

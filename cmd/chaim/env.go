@@ -49,7 +49,7 @@ that are, and leaves none in your shell.` + aboutNames,
 				return err
 			}
 			return a.withClient(opts, func(c *chaim.Client) error {
-				creds, err := c.RequestKeys(cmd.Context())
+				creds, err := requestKeys(cmd.Context(), c, opts.Account)
 				if err != nil {
 					return err
 				}

@@ -29,9 +29,10 @@ type lending struct {
 func (a *app) execCommand() *cobra.Command {
 	var l lending
 	cmd := &cobra.Command{
-		Use:     "exec ACCOUNT [ROLE] [flags] [-- CMD [ARG...]]",
-		GroupID: groupWork,
-		Short:   "Run a program with credentials of an account, and take them away when it ends",
+		Use:        "exec ACCOUNT [ROLE] [flags] [-- CMD [ARG...]]",
+		SuggestFor: []string{"assume", "switch", "run", "shell"},
+		GroupID:    groupWork,
+		Short:      "Run a program with credentials of an account, and take them away when it ends",
 		Long: `exec gets keys for the account and role, lends them to CMD, renews them while it runs, and removes them when it ends.
 Without CMD it starts your shell.
 
@@ -53,13 +54,13 @@ What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes 
   chaim exec sredev`,
 		ValidArgsFunction: a.completeAccountAndRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.checkDash(cmd, args, cmd.Flags().Changed("role")); err != nil {
+				return err
+			}
 			args, program := splitAtDash(cmd, args)
 			account, err := l.takeArgs(cmd, args)
 			if err != nil {
 				return err
-			}
-			if _, err := exec.LookPath(l.role); program == nil && err == nil && !cmd.Flags().Changed("role") {
-				return usageError{fmt.Sprintf("%q is a program: put -- before it, or --role if that is what to be", l.role)}
 			}
 			if program != nil && len(program) == 0 { // an empty variable in a script is not meant to start a shell
 				return usageError{"nothing stands after --; usage: " + cmd.UseLine()}
@@ -68,6 +69,7 @@ What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes 
 		},
 	}
 	l.addFlags(a, cmd)
+	cmd.SetFlagErrorFunc(explainFlags(2))
 	f := cmd.Flags()
 	f.StringVarP(&l.alias, "alias", "a", "", "`NAME` of the profile (default tempname, or with a random suffix while that is taken)")
 	f.BoolVarP(&l.terrible, "terrible", "T", false, "also give the token its older name, for boto 2, old Ansible and Terraform")

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // The exit codes of all commands. Those above 125 are a shell's.
@@ -94,12 +93,7 @@ func (a *app) explain(err error, code int) {
 	for line := range strings.Lines(text) {
 		a.say("%s", inFlags.Replace(strings.TrimPrefix(strings.TrimSpace(line), "chaim: ")))
 	}
-	switch {
-	case errors.Is(err, chaim.ErrNotConfigured):
-		a.say("'chaim init' sets up a gateway")
-	case errors.Is(err, sharedfile.ErrNoStore):
-		a.say("'chaim exec' with --serve or --env stores nothing")
-	case code == exitUnreachable:
-		a.say("'chaim doctor' looks for the reason")
+	if also := hint(err, code); also != "" {
+		a.say("%s", also)
 	}
 }

@@ -25,9 +25,10 @@ type initFlags struct {
 func (a *app) initCommand() *cobra.Command {
 	var s initFlags
 	cmd := &cobra.Command{
-		Use:     "init [STRING | -]",
-		GroupID: groupSetUp,
-		Short:   "Set up a gateway from its init string, or from answers",
+		Use:        "init [STRING | -]",
+		SuggestFor: []string{"login", "configure", "setup"},
+		GroupID:    groupSetUp,
+		Short:      "Set up a gateway from its init string, or from answers",
 		Long: `init stores the settings of a chaim gateway in the section [default] of the credentials file: the URL, your user name and
 your user token, which is a secret. Everything else there stays as it is.
 

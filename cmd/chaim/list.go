@@ -17,9 +17,10 @@ import (
 func (a *app) listCommand() *cobra.Command {
 	var asJSON, isWatching bool
 	cmd := &cobra.Command{
-		Use:     "list [flags]",
-		GroupID: groupProfiles,
-		Short:   "List the profiles that are held, and how much of their time is left",
+		Use:        "list [flags]",
+		SuggestFor: []string{"ls", "profiles"},
+		GroupID:    groupProfiles,
+		Short:      "List the profiles that are held, and how much of their time is left",
 		Long: `list shows the profiles of the credentials file that have an account: after an asterisk the default account, when
 each expires, and whether it is live (a program that uses it may still run), kept (until it expires), or dead (its
 program has died, and what it left cannot be removed). Nobody is asked.

@@ -15,9 +15,10 @@ import (
 func (a *app) listAllCommand() *cobra.Command {
 	var insecure, asJSON bool
 	cmd := &cobra.Command{
-		Use:     "listall [GLOB] [flags]",
-		GroupID: groupProfiles,
-		Short:   "List the accounts that the gateway knows",
+		Use:        "listall [GLOB] [flags]",
+		SuggestFor: []string{"accounts"},
+		GroupID:    groupProfiles,
+		Short:      "List the accounts that the gateway knows",
 		Long: `listall prints the id and the name of each account that the gateway knows, sorted by name: all of them, or those of
 which the name or the id matches GLOB. In it * stands for any characters, ? for one, and [a-z] for one of them.`,
 		Example:           "  chaim listall\n  chaim listall 'team-*'\n  chaim listall --json",

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ type app struct {
 	in       *os.File
 	out, err *outlet // data, talk
 	signals  *relay
+	args     []string
 
 	isRunning bool // flags and arguments have been found right
 
@@ -53,7 +55,7 @@ func (a *app) run(args []string) int {
 	}
 	ctx, signals := relaySignals(context.Background())
 	defer signals.close()
-	a.signals, a.out.over = signals, ctx
+	a.signals, a.out.over, a.args = signals, ctx, args
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -96,11 +98,7 @@ otherwise CMD's.`,
 			case len(args) == 0:
 				return cmd.Help()
 			}
-			text := fmt.Sprintf("there is no command %q", args[0])
-			if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-				text += "; did you mean " + strings.Join(similar, " or ") + "?"
-			}
-			return usageError{text}
+			return noCommand(cmd, args[0])
 		},
 		SuggestionsMinimumDistance: 2,
 	}
@@ -124,6 +122,24 @@ otherwise CMD's.`,
 	return root
 }
 
+// noCommand refuses a command that is not there, with those that were probably meant.
+func noCommand(root *cobra.Command, name string) error {
+	var meant []string
+	for _, cmd := range root.Commands() {
+		if slices.Contains(cmd.SuggestFor, strings.ToLower(name)) {
+			meant = append(meant, cmd.Name())
+		}
+	}
+	if len(meant) == 0 {
+		meant = root.SuggestionsFor(name)
+	}
+	text := fmt.Sprintf("there is no command %q", name)
+	if len(meant) > 0 {
+		text += "; did you mean " + strings.Join(meant, " or ") + "?"
+	}
+	return usageError{text}
+}
+
 // The groups of the help text.
 const (
 	groupWork     = "work"
@@ -141,7 +157,7 @@ func refuseUnknownTopics(root *cobra.Command) {
 		case "help":
 			cmd.Run, cmd.RunE = nil, func(cmd *cobra.Command, args []string) error {
 				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 || found == root && len(args) > 0 {
-					return usageError{fmt.Sprintf("there is no command %q", strings.Join(args, " "))}
+					return noCommand(root, strings.Join(args, " "))
 				}
 				show(cmd, args)
 				return nil
@@ -245,7 +261,7 @@ func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err 
 // withKeys is withClient for one that has keys.
 func (a *app) withKeys(ctx context.Context, opts chaim.Options, fn func(*chaim.Client) error) error {
 	return a.withClient(opts, func(c *chaim.Client) error {
-		if _, err := c.RequestKeys(ctx); err != nil {
+		if _, err := requestKeys(ctx, c, opts.Account); err != nil {
 			return err
 		}
 		return fn(c)

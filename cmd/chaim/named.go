@@ -20,7 +20,7 @@ const aboutNames = `
 
 Where a profile is kept under exactly the name ACCOUNT and no role is given, the keys are for the account, role, region
 and lifetime of that profile, but for what flags say, and a line on stderr tells. With a role, ACCOUNT is
-the account. A name that stands for two accounts in this way is refused.`
+the account. A name that stands for two accounts in this way is refused. The ARN of a role stands for ACCOUNT and ROLE.`
 
 // named finds what the name on a command line stands for, and completes the request by it. A kept profile of exactly that
 // name tells what flags leave open, unless a role is given. The profile of a scope, which may end at any time, counts only

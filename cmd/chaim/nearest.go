@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/spelling"
 )
 
 // maxSuggested is how many names are suggested in place of one that is not there.
@@ -23,7 +24,7 @@ func nearest(text string, names []string) []string {
 	var found []candidate
 	meant := strings.ToLower(profileOf(text))
 	for _, name := range distinct(names) {
-		n := edits(meant, strings.ToLower(profileOf(name)))
+		n := spelling.Mistakes(meant, strings.ToLower(profileOf(name)))
 		if n <= max(1, len(meant)/3) {
 			found = append(found, candidate{name, n})
 		}
@@ -34,26 +35,6 @@ func nearest(text string, names []string) []string {
 		alike = append(alike, c.name)
 	}
 	return alike
-}
-
-// edits counts the letters that are put in, left out or replaced between two texts (Levenshtein's distance).
-func edits(one, other string) int {
-	row := make([]int, len(other)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(one) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(other) {
-			n := diagonal
-			if one[i] != other[j] {
-				n = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], n
-		}
-	}
-	return row[len(other)]
 }
 
 // suggestProfile adds to the error of a profile that is not there those of names that were probably meant.

@@ -14,7 +14,7 @@ func TestNearest(t *testing.T) {
 		"sreprd":          {"sreprod"},
 		"Connected Homes": {"Connected-Homes"},
 		"connected_homse": {"Connected-Homes"},
-		"wrok":            nil,
+		"wrok":            {"work"},
 		"word":            {"work"},
 		"a b":             {"a-b"},
 		"nothing-like-it": nil,

@@ -76,7 +76,7 @@ func (a *app) cachedCreds(ctx context.Context, r request, account string, isUnca
 	opts.NoProfile, opts.NoRenew = true, true
 	err = a.withClient(opts, func(c *chaim.Client) error {
 		if isUncached {
-			creds, err = c.RequestKeys(ctx)
+			creds, err = requestKeys(ctx, c, account)
 			return err
 		}
 		key, err := gatewayKey(ctx, c, opts)
@@ -85,12 +85,12 @@ func (a *app) cachedCreds(ctx context.Context, r request, account string, isUnca
 				return err
 			}
 			return a.withClient(opts, func(c *chaim.Client) error {
-				creds, err = a.throughCache(ctx, c, key)
+				creds, err = a.throughCache(ctx, c, account, key)
 				return err
 			})
 		}
 		if err == nil {
-			creds, err = a.throughCache(ctx, c, key)
+			creds, err = a.throughCache(ctx, c, account, key)
 		}
 		return err
 	})
@@ -98,14 +98,14 @@ func (a *app) cachedCreds(ctx context.Context, r request, account string, isUnca
 }
 
 // throughCache returns the cached keys of that key, or those that the client gets.
-func (a *app) throughCache(ctx context.Context, c *chaim.Client, key string) (chaim.AwsCreds, error) {
+func (a *app) throughCache(ctx context.Context, c *chaim.Client, account, key string) (chaim.AwsCreds, error) {
 	cache, err := a.cache()
 	switch {
 	case errors.Is(err, sharedfile.ErrNoStore): // which the user has chosen
-		return c.RequestKeys(ctx)
+		return requestKeys(ctx, c, account)
 	case err != nil:
 		a.log.Warn("chaim: keys cannot be cached", "error", err)
-		return c.RequestKeys(ctx)
+		return requestKeys(ctx, c, account)
 	}
 	hasAsked := false
 	creds, err := cache.Get(ctx, key, func(ctx context.Context) (chaim.AwsCreds, error) {
@@ -115,11 +115,11 @@ func (a *app) throughCache(ctx context.Context, c *chaim.Client, key string) (ch
 		if _, err := cache.Sweep(sweeping); err != nil {
 			a.log.Warn("chaim: expired keys may be left in the cache", "error", err)
 		}
-		return c.RequestKeys(ctx)
+		return requestKeys(ctx, c, account)
 	})
 	if errors.As(err, new(*fs.PathError)) && !hasAsked && !errors.Is(err, credcache.ErrUnsafe) {
 		a.log.Warn("chaim: keys cannot be cached", "error", err)
-		return c.RequestKeys(ctx)
+		return requestKeys(ctx, c, account)
 	}
 	return creds, err
 }

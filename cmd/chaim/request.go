@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // request is what credentials are asked for, as flags say it.
@@ -48,8 +50,15 @@ func (r *request) options(account string) chaim.Options {
 	}
 }
 
-// takeArgs takes the account, and the role that may stand after it in place of the flag.
+// takeArgs takes the account, and the role that may stand after it in place of the flag. The ARN of a role stands for both.
 func (r *request) takeArgs(cmd *cobra.Command, args []string) (account string, err error) {
+	if len(args) > 0 && arn.IsARN(args[0]) {
+		role, _ := arn.Parse(args[0])
+		if !strings.HasPrefix(role.Resource, "role/") || !remote.IsAccountID(role.AccountID) {
+			return "", usageError{fmt.Sprintf("%q is not the ARN of a role, such as arn:aws:iam::111111111111:role/NAME", args[0])}
+		}
+		args = append([]string{role.AccountID}, args...)
+	}
 	switch {
 	case len(args) == 0:
 		return "", usageError{"which account? usage: " + cmd.UseLine()}

@@ -76,7 +76,7 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 	opts.NoProfile, opts.NoRenew = true, true
 	var who someone
 	err = a.withClient(opts, func(c *chaim.Client) error {
-		creds, err := c.RequestKeys(ctx)
+		creds, err := requestKeys(ctx, c, account)
 		if err != nil {
 			return err
 		}

@@ -48,8 +48,8 @@ func CheckRegion(name string) error {
 	if isUsual && !hasSwappedArea(plain) {
 		return nil
 	}
-	if similar := spelling.Nearest(strings.ToLower(plain), regions); len(similar) > 0 {
-		return fmt.Errorf("chaim: region %+q is not one of AWS; did you mean %s?", name, similar[0])
+	if similar := similarRegion(strings.ToLower(plain)); similar != "" {
+		return fmt.Errorf("chaim: region %+q is not one of AWS; did you mean %s?", name, similar)
 	}
 	if !isRegion {
 		return fmt.Errorf("chaim: region %+q is not an AWS region name, such as %s", name, DefaultRegion)
@@ -69,6 +69,17 @@ func regionOfZone(name string) string {
 		}
 	}
 	return ""
+}
+
+// similarRegion returns the known region that differs least from a name, and by two mistakes at most.
+func similarRegion(name string) (similar string) {
+	least := 3
+	for _, region := range regions {
+		if n := spelling.Mistakes(name, region); n < least {
+			least, similar = n, region
+		}
+	}
+	return similar
 }
 
 // hasSwappedArea reports whether the two letters that name begins with are those of a known area the other way round.

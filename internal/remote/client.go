@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
@@ -59,7 +60,11 @@ func (g *Gateway) Keys(ctx context.Context, r KeyRequest) (keys GatewayKeys, err
 		}
 		r.AccountID = account
 	}
-	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, r.Role, r.Duration}, ",")))
+	role := r.Role
+	if arn.IsARN(role) { // which gateways do not take
+		role = roleName(role)
+	}
+	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, role, r.Duration}, ",")))
 	if err != nil {
 		return GatewayKeys{}, err
 	}
