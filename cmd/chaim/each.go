@@ -46,7 +46,7 @@ accounts are taken that match any of the patterns.
 
 CHAIM_ACCOUNT, CHAIM_ACCOUNT_ID and CHAIM_ROLE are set for CMD. In CMD and each ARG, {account} stands for the name of the
 account and {id} for its ID. They are put there as they are, and no shell sees them, unless CMD is one: in the text of
-"sh -c" a name such as "$(reboot)" would be run, and whoever may rename an account can choose it. Write this instead:
+"sh -c" a name such as "$(reboot)" would be run, and those who may rename the account choose it. Write this instead:
 
   chaim each -- sh -c 'aws s3 ls >"$CHAIM_ACCOUNT_ID.txt"; echo "$CHAIM_ACCOUNT"'
 
@@ -66,9 +66,13 @@ Each account at a time takes up to 10 open files. Where "ulimit -n" allows fewer
 At the end the accounts that failed are listed on stderr. The exit code is 0 if all went well and 1 if an account failed;
 126 or 127 where CMD cannot be run or is not found; 3, 4 or 5 where the list of accounts could not be had. A signal goes to
 all programs and what they started, unless that has left their process group; they have 10 seconds to end. Accounts that
-wait are not begun, and the exit code is 128 and its number. If nobody reads the output any longer, all end too, with 141.
-A program that ends while another that it started still has its output open is waited for 11 seconds longer, and has
-failed; with --out it is not waited for, and what the other writes comes into the file.`,
+wait are not begun, and the exit code is 128 and its number. If the reader of the output goes away, all end too, with 141.
+
+A reader that stays and reads nothing, such as a pager, holds up programs that write more, and accounts that wait. It does
+not hold up the removal of credentials: when a program ends, up to 1 MiB each of its stdout and stderr is kept in memory
+until it is read. A program that ends while another that it started still has its output open, or still writes more than
+that, is waited for 11 seconds longer, and has failed; with --out it is not waited for, and what the other writes comes
+into the file.`,
 		Example: `  chaim each -- aws s3 ls
   chaim each --match 'team-*' --match prod -r mpu -p 20 -- python3 audit.py --account {id}
   chaim each --out reports -- aws iam get-account-summary
@@ -77,30 +81,19 @@ failed; with --out it is not waited for, and what the other writes comes into th
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			args, program := splitAtDash(cmd, args)
-			switch {
-			case len(args) > 0 && program == nil:
-				return a.missingDash(args, 0)
-			case len(args) > 0:
-				return usageError{fmt.Sprintf("%q stands before --; usage: %s", args[0], cmd.UseLine())}
-			case len(program) == 0:
-				return usageError{"which program? usage: " + cmd.UseLine()}
-			case f.parallel < 1 || f.parallel > maxParallel:
-				return usageError{fmt.Sprintf("-p is 1 to %d accounts at a time, not %d", maxParallel, f.parallel)}
-			case cmd.Flags().Changed("out") && f.dir == "":
-				return usageError{"the folder for --out is empty"}
-			}
-			for _, pattern := range f.patterns {
-				if _, err := chaim.FilterAccounts(nil, pattern); err != nil {
-					return usageError{errtext.Unprefixed(err)}
-				}
-			}
-			if err := checkGiven(cmd); err != nil {
+			program, err := f.check(a, cmd, args)
+			if err != nil {
 				return err
 			}
 			return a.each(cmd.Context(), f, program)
 		},
 	}
+	f.add(a, cmd)
+	return cmd
+}
+
+// add gives the command its flags.
+func (f *eachFlags) add(a *app, cmd *cobra.Command) {
 	f.addFlags(a, cmd)
 	cmd.SetFlagErrorFunc(explainFlags(1))
 	flags := cmd.Flags()
@@ -115,7 +108,29 @@ failed; with --out it is not waited for, and what the other writes comes into th
 	_ = cmd.RegisterFlagCompletionFunc("match", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return a.complete(cmd, nil, func(p chaim.Profile) string { return p.Account })
 	})
-	return cmd
+}
+
+// check returns the program of a command line that is right.
+func (f *eachFlags) check(a *app, cmd *cobra.Command, args []string) (program []string, err error) {
+	args, program = splitAtDash(cmd, args)
+	switch {
+	case len(args) > 0 && program == nil:
+		return nil, a.missingDash(args, 0)
+	case len(args) > 0:
+		return nil, usageError{fmt.Sprintf("%q stands before --; usage: %s", args[0], cmd.UseLine())}
+	case len(program) == 0:
+		return nil, usageError{"which program? usage: " + cmd.UseLine()}
+	case f.parallel < 1 || f.parallel > maxParallel:
+		return nil, usageError{fmt.Sprintf("-p is 1 to %d accounts at a time, not %d", maxParallel, f.parallel)}
+	case cmd.Flags().Changed("out") && f.dir == "":
+		return nil, usageError{"the folder for --out is empty"}
+	}
+	for _, pattern := range f.patterns {
+		if _, err := chaim.FilterAccounts(nil, pattern); err != nil {
+			return nil, usageError{errtext.Unprefixed(err)}
+		}
+	}
+	return program, checkGiven(cmd)
 }
 
 // each runs a program for each account.

@@ -33,7 +33,7 @@ type eachRun struct {
 	screen  *screen
 
 	mu      sync.Mutex                // guards what follows
-	results map[chaim.Account]*result // with --json, of accounts that are not done
+	results map[chaim.Account]*result // of accounts that are not done
 }
 
 func (e *eachRun) options() chaim.EachOptions {
@@ -43,18 +43,25 @@ func (e *eachRun) options() chaim.EachOptions {
 	return chaim.EachOptions{Options: opts, Parallel: e.flags.parallel, Profiles: !e.flags.asEnv, Progress: e.progress}
 }
 
-// progress is called once for each account, by one goroutine at a time.
+// progress is called once for each account, by one goroutine at a time. The keys of the account are gone, so it waits for
+// a reader of the output. No other account is begun in place of this one before it returns.
 func (e *eachRun) progress(p chaim.EachProgress) {
+	e.stopAfter(p.Err)
 	e.screen.progress(p.Done)
-	if p.Err != nil && e.flags.stopOnError {
-		e.end(errStopped)
-	}
+	e.mu.Lock()
+	r := cmp.Or(e.results[p.Account], &result{})
+	delete(e.results, p.Account)
+	e.mu.Unlock()
+	r.waitWritten()
 	if e.flags.asJSON {
-		e.mu.Lock()
-		r := cmp.Or(e.results[p.Account], &result{})
-		delete(e.results, p.Account)
-		e.mu.Unlock()
 		_, _ = e.screen.sink(e.app.out.file).Write(r.json(p.Account, p.Err)) // which ends it all where it fails
+	}
+}
+
+// stopAfter ends all with --stop when err is that of an account.
+func (e *eachRun) stopAfter(err error) {
+	if err != nil && e.flags.stopOnError {
+		e.end(errStopped)
 	}
 }
 
@@ -64,18 +71,17 @@ func (e *eachRun) isPassedOver(err error) bool {
 	return cause != nil && !errors.As(err, new(programError)) && (errors.Is(err, cause) || errors.Is(err, context.Canceled))
 }
 
-// run runs the program for an account.
-func (e *eachRun) run(_ context.Context, account chaim.Account, c *chaim.Client) error {
+// run runs the program for an account. It does not wait for a reader of its output, as the keys are removed only then.
+func (e *eachRun) run(_ context.Context, account chaim.Account, c *chaim.Client) (err error) {
+	defer func() { e.stopAfter(err) }() // progress may wait for the output of other accounts
 	args, err := expand(e.program, account)
 	if err != nil {
 		return err
 	}
 	r := &result{}
-	if e.flags.asJSON {
-		e.mu.Lock()
-		e.results[account] = r
-		e.mu.Unlock()
-	}
+	e.mu.Lock()
+	e.results[account] = r
+	e.mu.Unlock()
 	path, failure := findProgram(args[0])
 	if failure != nil {
 		return r.failed(failure.code, failure.text)
@@ -94,27 +100,27 @@ func (e *eachRun) run(_ context.Context, account chaim.Account, c *chaim.Client)
 	return errors.Join(err, finish())
 }
 
-// connect decides where the output of a program goes. When the program has ended, finish must be called.
+// connect decides where the output of a program goes. When it has been read, finish must be called.
 func (e *eachRun) connect(cmd *exec.Cmd, account chaim.Account, r *result) (finish func() error, err error) {
-	switch {
-	case e.flags.asJSON:
-		cmd.Stdout, cmd.Stderr = &r.stdout, &r.stderr
-		return func() error { return nil }, nil
-	case e.dir != nil:
+	if e.dir != nil {
 		return connectFiles(cmd, e.dir, fileName(account))
 	}
-	prefix := []byte(e.labels[account] + " | ")
-	stdout := &lineWriter{w: e.screen.sink(e.app.out.file), prefix: prefix}
-	stderr := &lineWriter{w: e.screen.sink(e.app.err.file), prefix: prefix}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	return func() error { return errors.Join(stdout.flush(), stderr.flush()) }, nil
+	if e.flags.asJSON {
+		cmd.Stdout, cmd.Stderr = &r.stdout, &r.stderr
+	} else {
+		prefix := []byte(e.labels[account] + " | ")
+		cmd.Stdout = &lineWriter{w: e.screen.sink(e.app.out.file), prefix: prefix}
+		cmd.Stderr = &lineWriter{w: e.screen.sink(e.app.err.file), prefix: prefix}
+	}
+	return func() error { return nil }, nil
 }
 
 // result is what came of the program for an account.
 type result struct {
 	code           *int // nil if it was not begun
 	took           time.Duration
-	stdout, stderr capture
+	stdout, stderr capture   // with --json
+	outputs        []*output // that may still be written
 }
 
 // programError is how a program failed.
@@ -147,15 +153,14 @@ func parallelFor(files uint64) int {
 	return int(max(1, min((max(files, shared)-shared)/each, maxParallel)))
 }
 
-// runToEnd runs a program. When ctx ends, it and what it has started get the signal that is the cause, or else SIGTERM, and
-// are killed when they are still there after wait.
+// runToEnd runs a program, and returns when its output has been read. When ctx ends, it and what it has started get the
+// signal that is the cause, or else SIGTERM, and are killed when they are still there after wait.
 func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	leadGroup(cmd)
-	cmd.WaitDelay = wait + time.Second // for the output of what the program leaves running
-	if err := cmd.Start(); err != nil {
+	if err := r.start(cmd); err != nil {
 		failure := failureToRun(cmd.Args[0], err)
 		return r.failed(failure.code, failure.text)
 	}
@@ -166,6 +171,7 @@ func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration
 		wasTold = endGroup(cmd.Process, endingSignal(ctx), wait)
 	})
 	err := cmd.Wait()
+	isRead := r.readOutput(wait + time.Second)
 	if !stop() {
 		<-ended
 	}
@@ -175,15 +181,60 @@ func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration
 		return r.failed(endOf(exit), exit.String())
 	case errors.As(err, &exit):
 		return r.failed(endOf(exit), fmt.Sprintf("exit code %d", endOf(exit)))
-	case errors.Is(err, exec.ErrWaitDelay):
-		return r.failed(0, "it has ended, but left a process that keeps its output open")
 	case err != nil:
 		return r.failed(0, err.Error())
+	case !isRead:
+		return r.failed(0, "it has ended, but left a process that keeps its output open")
 	case wasTold:
 		return r.failed(0, "ended early, with exit code 0")
 	}
 	r.code = new(int)
 	return nil
+}
+
+// start starts the program, whose output is passed on from then on.
+func (r *result) start(cmd *exec.Cmd) error {
+	outputs, err := takeOutput(cmd)
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		closeAll(outputs)
+		return err
+	}
+	r.outputs = outputs
+	for _, o := range outputs {
+		o.start()
+	}
+	return nil
+}
+
+// readOutput reads what a program that has ended wrote, and what others write there for no longer than wait. It reports
+// whether it has read all.
+func (r *result) readOutput(wait time.Duration) bool {
+	isRead := true
+	timeout := make(chan struct{})
+	timer := time.AfterFunc(wait, func() { close(timeout) })
+	defer timer.Stop()
+	for _, o := range r.outputs {
+		o.programEnded()
+	}
+	for _, o := range r.outputs {
+		select {
+		case <-o.read:
+		case <-timeout:
+			isRead = !o.cut() && isRead
+			<-o.read
+		}
+	}
+	return isRead
+}
+
+// waitWritten waits until the output that was read has been written, or could not be.
+func (r *result) waitWritten() {
+	for _, o := range r.outputs {
+		<-o.written
+	}
 }
 
 // endingSignal is the one that ended ctx, or else SIGTERM.

@@ -199,6 +199,7 @@ func TestOutputOfWhatIsLeftRunningIsNotWaitedForLong(t *testing.T) {
 	cmd.Stdout = &out
 	r := &result{}
 	assert.EqualError(t, r.runToEnd(t.Context(), cmd, 0), "chaim: it has ended, but left a process that keeps its output open")
+	r.waitWritten()
 	assert.Zero(t, *r.code)
 	left, err := strconv.Atoi(strings.TrimSpace(out.String()))
 	require.NoError(t, err)
