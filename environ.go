@@ -12,7 +12,8 @@ const noProfile = "no-profile-of-chaim"
 
 // ChildEnviron returns environ, each "NAME=value", for a child process that is to have no other credentials than those of
 // the client: without the variables that some SDK or tool prefers to them, or combines with them, and with what is lent.
-// That is what [Client.Environ] says. Set an exec.Cmd's Env to ChildEnviron(os.Environ()).
+// That is what [Client.Environ] says. CHAIM_TOKEN, a secret that opens more, is left out too: append it for a child that uses
+// the gateway itself. Set an exec.Cmd's Env to ChildEnviron(os.Environ()).
 //
 // Nil gives only what is lent. Files and settings of a tool's own may still win: docs/tools.md tells which. Before
 // [Client.RequestKeys] has succeeded the child finds no credentials. The result holds keys with [Options].NoProfile only.

@@ -20,6 +20,7 @@ var misleading = []string{
 	"AWS_ACCOUNT_ID=999999999999", "AMAZON_ACCESS_KEY_ID=AKIAWRONG", "AMAZON_SECRET_ACCESS_KEY=x", "EC2_ACCESS_KEY=AKIAWRONG",
 	"AWS_WEB_IDENTITY_TOKEN_FILE=/token", "AWS_ROLE_ARN=arn:aws:iam::999999999999:role/R", "AWS_BEARER_TOKEN_BEDROCK=x",
 	"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1/x", "AWS_SHARED_CREDENTIALS_FILE=/other", "AWS_CREDENTIAL_FILE=/other",
+	"CHAIM_TOKEN=a-user-token",
 }
 
 // environment is what a program sees of variables: of those with one name the last.

@@ -90,7 +90,11 @@ func gatewaySettings(f awsFiles) (s *chaim.Settings, where string) {
 
 // checkGateway looks at the settings of the gateway, and asks it for the accounts it knows.
 func (c *checkup) checkGateway(ctx context.Context, where string, opts chaim.Options) {
-	const name, setUp = "gateway", "run 'chaim init' with the init string of your gateway"
+	const name = "gateway"
+	setUp := "run 'chaim init' with the init string of your gateway"
+	if lacksToken() {
+		setUp = passGatewayHint
+	}
 	user := os.Getenv("CHAIM_USER")
 	if opts.Settings != nil {
 		user = opts.Settings.Username

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,10 +15,13 @@ import (
 )
 
 // browserMain is a program that stands in for a browser: it asks for the address that is its only argument. It writes down
-// the argument, and then the answer into a pipe, as the command that started it may end first.
+// the argument and its environment, and then the answer into a pipe, as the command that started it may end first.
 func browserMain() {
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	err := os.WriteFile("asked", []byte(os.Args[1]+"\n"), 0o600)
+	err := errors.Join(
+		os.WriteFile("asked", []byte(os.Args[1]+"\n"), 0o600),
+		os.WriteFile("environment", []byte(strings.Join(os.Environ(), "\n")), 0o600),
+	)
 	var resp *http.Response
 	if err == nil {
 		resp, err = client.Get(os.Args[1])

@@ -83,7 +83,7 @@ func (a *app) demo(ctx context.Context, program []string) (err error) {
 	if err := os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
 		return fmt.Errorf("chaim: %w", err)
 	}
-	env := childEnvironment(append(srv.Environ(aws), "CHAIM_ACCOUNT=", "CHAIM_ROLE="))
+	env := childEnvironment(srv.Environ(aws), false)
 	switch {
 	case len(program) > 0:
 	case !isTerminal(a.in) || !isTerminal(a.out):

@@ -29,6 +29,7 @@ type eachFlags struct {
 	asJSON      bool
 	asEnv       bool
 	stopOnError bool
+	passGateway bool
 }
 
 func (a *app) eachCommand() *cobra.Command {
@@ -44,9 +45,10 @@ the others, unless --stop is given. CMD reads nothing: its standard input is emp
 --match takes a name or ID with * for any characters, ? for one, and [a-z] for one of them. When given several times,
 accounts are taken that match any of the patterns.
 
-CHAIM_ACCOUNT, CHAIM_ACCOUNT_ID and CHAIM_ROLE are set for CMD. In CMD and each ARG, {account} stands for the name of the
-account and {id} for its ID. They are put there as they are, and no shell sees them, unless CMD is one: in the text of
-"sh -c" a name such as "$(reboot)" would be run, and those who may rename the account choose it. Write this instead:
+CHAIM_ACCOUNT, CHAIM_ACCOUNT_ID and CHAIM_ROLE are set for CMD; as with exec, CHAIM_TOKEN is not. In CMD and each ARG,
+{account} stands for the name of the account and {id} for its ID, which is always 12 digits. They are put there as they are,
+and no shell sees them, unless CMD is one: in the text of "sh -c" a name such as "$(reboot)" would be run, and those who may
+rename an account can choose it. Write this instead:
 
   chaim each -- sh -c 'aws s3 ls >"$CHAIM_ACCOUNT_ID.txt"; echo "$CHAIM_ACCOUNT"'
 
@@ -101,6 +103,7 @@ func (f *eachFlags) add(a *app, cmd *cobra.Command) {
 	flags.IntVarP(&f.parallel, "parallel", "p", 8, "work on `N` accounts at a time")
 	flags.StringVar(&f.dir, "out", "", "keep the output in files of this `DIR`, which is made if it is not there")
 	flags.BoolVar(&f.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
+	addPassGatewayFlag(cmd, &f.passGateway)
 	flags.BoolVar(&f.stopOnError, "stop", false, "end all programs with SIGTERM, and begin no more, when an account has failed")
 	addJSONFlag(cmd, &f.asJSON)
 	cmd.MarkFlagsMutuallyExclusive("out", "json")

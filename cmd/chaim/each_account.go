@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // plainAccount is the account without texts that could do more than name it. It is asked for by what is left.
@@ -53,6 +54,9 @@ func hasPlaceholder(arg string) bool {
 // expand puts the account in place of {account} and {id}. Somebody else chose the name, so it must not make an option of
 // an argument, or choose the folder of the program.
 func expand(program []string, account chaim.Account) ([]string, error) {
+	if account.ID != "" && !remote.IsAccountID(account.ID) { // programs trust it to be one
+		return nil, fmt.Errorf("chaim: the gateway gives it the id %q, which is not 12 digits", account.ID)
+	}
 	place := strings.NewReplacer("{account}", nameOf(account), "{id}", account.ID)
 	args := make([]string, len(program))
 	for i, arg := range program {

@@ -89,7 +89,7 @@ func (e *eachRun) run(_ context.Context, account chaim.Account, c *chaim.Client)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Args[0] = args[0]
 	cmd.Env = childEnvironment(append(c.ChildEnviron(nil),
-		"CHAIM_ACCOUNT="+nameOf(account), "CHAIM_ACCOUNT_ID="+account.ID, "CHAIM_ROLE="+cmp.Or(e.flags.role, defaultRole)))
+		"CHAIM_ACCOUNT="+nameOf(account), "CHAIM_ACCOUNT_ID="+account.ID, "CHAIM_ROLE="+cmp.Or(e.flags.role, defaultRole)), e.flags.passGateway)
 	finish, err := e.connect(cmd, account, r)
 	if err != nil {
 		return err

@@ -36,6 +36,9 @@ func TestPlaceholders(t *testing.T) {
 		{"./{account}/run", "", account(".."), "another folder"},
 		{`.\{account}`, "", account(`..\x`), "another folder"},
 		{"./run|{account}", "./run|a/b", account("a/b"), ""},
+		{"true", "", chaim.Account{ID: "$(reboot)", Name: "sredev"}, `the id "$(reboot)", which is not 12 digits`},
+		{"true", "", chaim.Account{ID: "../1", Name: "sredev"}, "not 12 digits"},
+		{"echo|{id}", "echo|", chaim.Account{Name: "sredev"}, ""},
 	} {
 		args, err := expand(strings.Split(c.program, "|"), c.account)
 		if c.err != "" {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/spf13/cobra"
+
 	"github.com/chaim-go/chaim/internal/awsenv"
 )
 
@@ -23,7 +25,24 @@ func countNesting() error {
 	return os.Setenv(nestingVariable, strconv.Itoa(n+1))
 }
 
-// childEnvironment is that of this process with no way to credentials but through lent, which is of NAME=value.
-func childEnvironment(lent []string) []string {
-	return awsenv.Child(os.Environ(), append(lent, nestingVariable+"="))
+// childEnvironment is that of this process with no way to credentials but through lent, which is of NAME=value. What a
+// chaim around this one says of its own account is not passed on either.
+func childEnvironment(lent []string, passGateway bool) []string {
+	lent = append(lent, nestingVariable+"=", "CHAIM_ACCOUNT=", "CHAIM_ACCOUNT_ID=", "CHAIM_ROLE=")
+	if passGateway {
+		lent = append(lent, awsenv.GatewayToken+"="+os.Getenv(awsenv.GatewayToken))
+	}
+	return awsenv.Child(os.Environ(), lent)
 }
+
+func addPassGatewayFlag(cmd *cobra.Command, isOn *bool) {
+	cmd.Flags().BoolVar(isOn, "pass-gateway", false, "pass on CHAIM_TOKEN, the token of the gateway, for a chaim that CMD runs")
+}
+
+// lacksToken reports whether another chaim runs this one, and did not pass on the token of its gateway.
+func lacksToken() bool {
+	return os.Getenv("CHAIM_ACCOUNT") != "" && os.Getenv(awsenv.GatewayToken) == "" && os.Getenv("CHAIM_URL")+os.Getenv("CHAIM_API") != ""
+}
+
+// passGatewayHint is said where that is why there is no gateway.
+const passGatewayHint = "the chaim that runs this one did not pass on CHAIM_TOKEN: give 'chaim exec' or 'chaim each' the flag --pass-gateway"

@@ -24,6 +24,8 @@ type lending struct {
 	asProcess bool
 	asEnv     bool
 	asServer  bool
+
+	passGateway bool // to a chaim that the program runs
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -38,9 +40,12 @@ Without CMD it starts your shell.
 
 CMD is told of a profile of the shared credentials file, and of no keys: AWS_PROFILE, AWS_DEFAULT_PROFILE, AWS_REGION,
 AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE are set, and variables that would win over them are not passed on.
-CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. A program that may outlive a set of keys needs --process or --serve, as
-most read the keys of a profile once; docs/tools.md tells which ways work with which tools. With --serve no file is written,
-and CMD sees no credentials file, nor that of boto: SDKs would prefer what is in those.
+CHAIM_ACCOUNT and CHAIM_ROLE are set for prompts. CHAIM_TOKEN, the token of the gateway, is passed on with --pass-gateway
+only, as many programs print their environment into logs.
+
+A program that may outlive a set of keys needs --process or --serve, as most read the keys of a profile once; docs/tools.md
+tells which ways work with which tools. With --serve no file is written, and CMD sees no credentials file, nor that of boto:
+SDKs would prefer what is in those.
 
 SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to CMD, but the first two not while chaim is in the
 foreground of a terminal, which sends them to CMD itself. The exit code is that of CMD, or 128 and the number of the
@@ -76,6 +81,7 @@ What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes 
 	f.BoolVar(&l.asProcess, "process", false, "give the profile a credential_process, for programs that outlive a set of keys")
 	f.BoolVar(&l.asEnv, "env", false, "give CMD the keys themselves as variables, without a profile; they are not renewed")
 	f.BoolVar(&l.asServer, "serve", false, "give CMD the address of a server on this machine that has fresh keys, without a profile")
+	addPassGatewayFlag(cmd, &l.passGateway)
 	cmd.MarkFlagsMutuallyExclusive("env", "process", "serve")
 	for _, pair := range [][2]string{{"env", "alias"}, {"serve", "alias"}, {"serve", "terrible"}, {"process", "terrible"}} {
 		cmd.MarkFlagsMutuallyExclusive(pair[0], pair[1])
@@ -112,7 +118,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 
 	a.signals.standForProgram()
 	run := func(variables []string) error {
-		cmd.Env = childEnvironment(append(variables, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+opts.Role))
+		cmd.Env = childEnvironment(append(variables, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+opts.Role), l.passGateway)
 		return a.runProgram(ctx, cmd)
 	}
 	if l.asServer {

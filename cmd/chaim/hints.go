@@ -25,6 +25,8 @@ func hint(err error, code int) string {
 		return newToken
 	case strings.Contains(text, "Role not recognised"), strings.Contains(text, "Role not found"):
 		return "a role is one of the aliases " + strings.Join(commonRoles, ", ") + ", another alias of your gateway, or the full name of a role"
+	case errors.Is(err, chaim.ErrNotConfigured) && lacksToken():
+		return passGatewayHint
 	case errors.Is(err, chaim.ErrNotConfigured):
 		return "'chaim init' sets up a gateway"
 	case errors.Is(err, sharedfile.ErrNoStore):

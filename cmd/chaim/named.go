@@ -87,12 +87,14 @@ func (a *app) isOtherAccount(ctx context.Context, r *request, name, held string)
 	isOther = remote.IsAccountID(name) // without a gateway only ids are accounts
 	err = a.quiet().withClient(chaim.Options{AllowInsecure: r.insecure}, func(c *chaim.Client) error {
 		accounts, err := c.RequestList(ctx)
-		if errors.Is(err, chaim.ErrNotConfigured) {
-			return nil
+		if err == nil {
+			isOther = isKnown(accounts, name) && !isSame(accounts, name, held)
 		}
-		isOther = isKnown(accounts, name) && !isSame(accounts, name, held)
 		return err
 	})
+	if errors.Is(err, chaim.ErrNotConfigured) { // also where its token was not passed on
+		err = nil
+	}
 	return isOther, err
 }
 

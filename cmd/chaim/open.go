@@ -21,6 +21,7 @@ import (
 
 	"github.com/cli/browser"
 
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/loopback"
 )
@@ -31,6 +32,9 @@ const openLimit = time.Minute
 // open opens a secret link in the user's browser. A command line would show the link to every user of the machine, so the
 // browser is given the address of a page that leads there once.
 func (a *app) open(ctx context.Context, link string) error {
+	if err := os.Unsetenv(awsenv.GatewayToken); err != nil { // a browser may keep its environment for days
+		return fmt.Errorf("chaim: %w", err)
+	}
 	return openOnce(ctx, a.log, link, openLimit, browse)
 }
 

@@ -89,8 +89,10 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 // asker is who asks for credentials.
 func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 	var who gatewayUser
+	hasNoGateway := false // nor a part of its settings
 	err := a.withClient(chaim.Options{Region: r.region, AllowInsecure: r.insecure}, func(c *chaim.Client) (err error) {
 		if who.Gateway, err = c.Endpoint(ctx); err != nil {
+			hasNoGateway = errors.Is(err, chaim.ErrNotConfigured)
 			return err
 		}
 		section, err := c.DefaultSection(ctx)
@@ -109,7 +111,7 @@ func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 		}
 		return err
 	})
-	if !errors.Is(err, chaim.ErrNotConfigured) {
+	if !hasNoGateway {
 		return who, err
 	}
 	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: r.region, AllowInsecure: r.insecure, Log: a.log})

@@ -74,6 +74,7 @@ func show(ctx context.Context, provider aws.CredentialsProvider, region string) 
 	}
 	creds := chaim.AwsCreds{
 		Region:          region,
+		AccountID:       keys.AccountID,
 		AccessKeyID:     keys.AccessKeyID,
 		SecretAccessKey: keys.SecretAccessKey,
 		SessionToken:    keys.SessionToken,

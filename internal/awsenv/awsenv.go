@@ -54,12 +54,16 @@ const (
 	botoConfig = "BOTO_CONFIG"
 )
 
+// GatewayToken holds the user token of chaim's gateway. That opens every account of the user for weeks, and many programs
+// write their environment into logs.
+const GatewayToken = "CHAIM_TOKEN"
+
 // Child returns environ, each NAME=value, with no way to credentials but through lent, which comes after it and replaces
 // what has the same name. Of lent an empty value only takes a variable away.
 func Child(environ, lent []string) []string {
 	env := slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name := nameOf(variable)
-		return isIn(keys, name) || isIn(places, name) || has(lent, name)
+		return isIn(keys, name) || isIn(places, name) || same(GatewayToken, name) || has(lent, name)
 	})
 	for _, variable := range lent {
 		if _, value, _ := strings.Cut(variable, "="); value != "" {

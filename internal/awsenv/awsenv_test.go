@@ -12,6 +12,7 @@ func TestChild(t *testing.T) {
 	environ := []string{
 		"HOME=/home/u", "AWS_PROFILE=prod", "AWS_ACCESS_KEY_ID=AKIA", "AWS_BEARER_TOKEN_BEDROCK=x", "AWS_BEARER=kept",
 		"AWS_CONFIG_FILE=/c", "TERM=a", "AMAZON_SECRET_ACCESS_KEY=x", "AWS_REGION=us-west-2", "=C:=C:\\",
+		"CHAIM_TOKEN=t",
 	}
 	before := append([]string{}, environ...)
 	assert.Equal(t,
@@ -19,6 +20,7 @@ func TestChild(t *testing.T) {
 		Child(environ, []string{"AWS_PROFILE=tempname", "AWS_REGION=eu-west-1", "TERM="}))
 	assert.Equal(t, before, environ, "the program's own stays as it is")
 	assert.Equal(t, []string{"A=1"}, Child(nil, []string{"A=1", "B="}))
+	assert.Equal(t, []string{"CHAIM_TOKEN=other"}, Child([]string{"CHAIM_TOKEN=t"}, []string{"CHAIM_TOKEN=other"}))
 }
 
 func TestBlank(t *testing.T) {
