@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/term"
+
 	"github.com/chaim-go/chaim"
 )
 
@@ -44,10 +46,7 @@ func (d drawing) bar(p chaim.Profile) (string, color) {
 	if !isOver {
 		n = max(n, 1)
 	}
-	full, empty := "#", "."
-	if d.hasBlocks {
-		full, empty = "█", "░"
-	}
+	full, empty := d.blocks()
 	urgency := green
 	switch {
 	case percent < 20:
@@ -56,6 +55,14 @@ func (d drawing) bar(p chaim.Profile) (string, color) {
 		urgency = yellow
 	}
 	return strings.Repeat(full, n) + strings.Repeat(empty, barCells-n), urgency
+}
+
+// blocks are a full and an empty cell of a bar.
+func (d drawing) blocks() (full, empty string) {
+	if d.hasBlocks {
+		return "█", "░"
+	}
+	return "#", "."
 }
 
 // align returns the lines of a table, with two spaces between its columns.
@@ -88,6 +95,18 @@ func (d drawing) paint(c cell) string {
 		return c.text
 	}
 	return "\x1b[" + string(c.color) + "m" + c.text + "\x1b[0m"
+}
+
+// usualWidth is that of a terminal that does not tell its own.
+const usualWidth = 80
+
+// widthOf is how many columns a terminal has.
+func widthOf(f descriptor) int {
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return usualWidth
+	}
+	return width
 }
 
 // canDraw reports whether a person sees what is written there, and escape sequences move the cursor.

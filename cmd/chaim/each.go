@@ -168,7 +168,7 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	}
 	e.screen = newScreen(run, end)
 	if canDraw(a.err) {
-		e.screen.showProgress(a.err, len(accounts))
+		e.screen.showProgress(a.err, func() int { return widthOf(a.err) }, drawing{hasBlocks: speaksUTF8()}, len(accounts))
 	}
 	began := time.Now()
 	err = chaim.Each(run, accounts, e.options(), e.run)

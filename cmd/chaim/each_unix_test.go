@@ -237,8 +237,8 @@ exec sleep 1000`)
 }
 
 // terminal starts a command on a terminal, and returns what reads from it until a text was there.
-func (e *eachTest) terminal(cmd *exec.Cmd) (file *os.File, until func(text string), written *strings.Builder) {
-	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+func (e *eachTest) terminal(cmd *exec.Cmd, width uint16) (file *os.File, until func(text string), written *strings.Builder) {
+	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: width})
 	require.NoError(e, err)
 	e.Cleanup(func() { _ = file.Close() })
 	written = &strings.Builder{}
@@ -255,6 +255,7 @@ func (e *eachTest) terminal(cmd *exec.Cmd) (file *os.File, until func(text strin
 	}, written
 }
 
+// TestProgressBarOnTerminal has a narrow terminal.
 func TestProgressBarOnTerminal(t *testing.T) {
 	e := newEachTest(t)
 	for _, id := range []string{"111111111111", "222222222222", "333333333333"} {
@@ -265,7 +266,8 @@ func TestProgressBarOnTerminal(t *testing.T) {
 	}
 	cmd := e.command("--", "sh", "-c", `read x <pipe-$CHAIM_ACCOUNT_ID; echo out; echo err >&2`)
 	cmd.Env = append(cmd.Env, "TERM=xterm")
-	_, until, written := e.terminal(cmd)
+	const width = 50
+	_, until, written := e.terminal(cmd, width)
 	until("(0/3)")
 	release("222222222222")
 	until("(1/3)")
@@ -274,7 +276,7 @@ func TestProgressBarOnTerminal(t *testing.T) {
 	release("333333333333")
 	until("\x00") // the end
 	require.NoError(t, cmd.Wait())
-	lines := shown(t, strings.ReplaceAll(written.String(), "\r\n", "\n"))
+	lines := shown(t, width, strings.ReplaceAll(written.String(), "\r\n", "\n"))
 	require.Len(t, lines, 7)
 	assert.ElementsMatch(t, []string{"Connected Homes | out", "Connected Homes | err"}, lines[:2])
 	assert.ElementsMatch(t, []string{"sredev | out", "sredev | err"}, lines[2:4])
@@ -287,7 +289,7 @@ func TestNoProgressBarOnADumbTerminal(t *testing.T) {
 	e := newEachTest(t)
 	cmd := e.command("--", "sleep", "0.5")
 	cmd.Env = append(cmd.Env, "TERM=dumb")
-	_, until, written := e.terminal(cmd)
+	_, until, written := e.terminal(cmd, 80)
 	until("\x00")
 	require.NoError(t, cmd.Wait())
 	assert.Regexp(t, `^chaim: 3 accounts, 0 failed, in [0-9.]+m?s\r\n$`, written.String())
@@ -317,7 +319,7 @@ func TestInterruptOnTerminal(t *testing.T) {
 	e := newEachTest(t)
 	pipe := e.pipe("pipe-111111111111")
 	cmd := e.command("--match", "sredev", "--", "sh", "-c", noticing)
-	keyboard, until, written := e.terminal(cmd)
+	keyboard, until, written := e.terminal(cmd, 80)
 	program := e.holds(pipe)
 	_, err := keyboard.WriteString("\x03")
 	require.NoError(t, err)

@@ -3,23 +3,26 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
-
-	"github.com/schollz/progressbar/v3"
 )
 
 const (
 	barDelay  = 300 * time.Millisecond // what is over by then needs no bar
 	barPeriod = 200 * time.Millisecond
+
+	maxProgressCells = 40
 )
 
 // bar is a progress bar below the output. The methods of nil do nothing.
 type bar struct {
 	w       io.Writer
-	bar     *progressbar.ProgressBar
+	width   func() int // columns of the terminal
+	drawing drawing
+	total   int
+	began   time.Time
 	count   atomic.Int64
 	isDrawn bool // guarded by the turn of the screen
 
@@ -28,11 +31,8 @@ type bar struct {
 }
 
 // showProgress shows on a terminal how many of the accounts are done, unless all soon are.
-func (s *screen) showProgress(w io.Writer, total int) {
-	s.bar = &bar{w: w, stop: make(chan struct{}), bar: progressbar.NewOptions(total, progressbar.OptionSetWriter(w),
-		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(true),
-		progressbar.OptionClearOnFinish())}
-	s.bar.bar.StartWithoutRender()
+func (s *screen) showProgress(w io.Writer, width func() int, d drawing, total int) {
+	s.bar = &bar{w: w, width: width, drawing: d, total: total, began: time.Now(), stop: make(chan struct{})}
 	s.bar.done.Go(func() {
 		for wait := barDelay; ; wait = barPeriod {
 			select {
@@ -54,14 +54,30 @@ func (s *screen) progress(count int) {
 
 func (b *bar) draw() error {
 	b.isDrawn = true
-	return b.bar.Set64(b.count.Load())
+	_, err := io.WriteString(b.w, "\r"+b.line(b.width())+eraseLine)
+	return err
+}
+
+// line is one that does not fill a terminal of that width, which would make it two.
+func (b *bar) line(width int) string {
+	done := int(b.count.Load())
+	before := fmt.Sprintf("%3d%%", done*100/b.total)
+	after := fmt.Sprintf("(%d/%d) [%v]", done, b.total, time.Since(b.began).Truncate(time.Second))
+	cells := min(width-1-len(before)-len(after)-len(" || "), maxProgressCells)
+	if cells < 1 {
+		line := before + " " + after
+		return line[:max(min(len(line), width-1), 0)]
+	}
+	full, empty := b.drawing.blocks()
+	n := cells * done / b.total
+	return before + " |" + strings.Repeat(full, n) + strings.Repeat(empty, cells-n) + "| " + after
 }
 
 // hide clears the line for others to write.
 func (b *bar) hide() {
 	if b != nil && b.isDrawn {
 		b.isDrawn = false
-		fmt.Fprintf(b.w, "\r%*s\r", utf8.RuneCountInString(b.bar.String()), "")
+		_, _ = io.WriteString(b.w, "\r"+eraseLine)
 	}
 }
 
