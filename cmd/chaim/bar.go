@@ -31,6 +31,7 @@ type cell struct {
 type drawing struct {
 	hasBlocks bool // U+2588 and U+2591
 	hasColors bool
+	width     int // columns that there are; zero for any number
 }
 
 const barCells = 10
@@ -65,9 +66,8 @@ func (d drawing) blocks() (full, empty string) {
 	return "#", "."
 }
 
-// align returns the lines of a table, with two spaces between its columns.
-func (d drawing) align(rows [][]cell) []string {
-	var widths []int
+// columnWidths are those of the columns of a table.
+func columnWidths(rows [][]cell) (widths []int) {
 	for _, row := range rows {
 		for i, c := range row {
 			if i == len(widths) {
@@ -76,13 +76,31 @@ func (d drawing) align(rows [][]cell) []string {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
 		}
 	}
+	return widths
+}
+
+// isTooWide reports whether there is no room for a table.
+func (d drawing) isTooWide(rows [][]cell) bool {
+	width := -columnGap
+	for _, column := range columnWidths(rows) {
+		width += column + columnGap
+	}
+	return d.width > 0 && width > d.width
+}
+
+// columnGap is the number of spaces between two columns.
+const columnGap = 2
+
+// align returns the lines of a table.
+func (d drawing) align(rows [][]cell) []string {
+	widths := columnWidths(rows)
 	var lines []string
 	for _, row := range rows {
 		var b strings.Builder
 		for i, c := range row {
 			b.WriteString(d.paint(c))
 			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2))
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+columnGap))
 			}
 		}
 		lines = append(lines, b.String())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +23,8 @@ func (a *app) listCommand() *cobra.Command {
 		GroupID:    groupProfiles,
 		Short:      "List the profiles that are held, and how much of their time is left",
 		Long: `list shows the profiles of the credentials file that have an account: after an asterisk the default account, when
-each expires, and whether it is live (a program that uses it may still run), kept (until it expires), or dead (its
-program has died, and what it left cannot be removed). Nobody is asked.
+each expires, and whether it is live (a program that uses it may still run), kept (until it expires), expired, or dead (its
+program has died, and what it left cannot be removed). No server is asked. A terminal that is too narrow shows fewer columns.
 
 --watch draws the list anew each second, on a terminal, until Ctrl-C.`,
 		Example: "  chaim list\n  chaim list --watch\n  chaim list --json | jq -r '.[] | select(.state == \"kept\") | .name'",
@@ -46,13 +47,15 @@ program has died, and what it left cannot be removed). Nobody is asked.
 	return cmd
 }
 
-// stateOf is live, kept or dead.
+// stateOf is live, dead, expired or kept.
 func stateOf(p chaim.Profile) string {
 	switch {
 	case p.Live:
 		return "live"
 	case p.Dead:
 		return "dead"
+	case !p.Expires.IsZero() && p.Left() == 0:
+		return "expired"
 	}
 	return "kept"
 }
@@ -104,8 +107,23 @@ func (a *app) table(ctx context.Context, c *chaim.Client) ([]string, error) {
 	if err != nil || len(profiles) == 0 {
 		return nil, err
 	}
-	return layOut(profiles, time.Now(), drawing{hasBlocks: canDraw(a.out) && speaksUTF8(), hasColors: hasColors(a.out)}), nil
+	d := drawing{hasBlocks: canDraw(a.out) && speaksUTF8(), hasColors: hasColors(a.out)}
+	if isTerminal(a.out) {
+		d.width = widthOf(a.out)
+	}
+	return layOut(profiles, time.Now(), d), nil
 }
+
+// The columns of the table, in their order.
+const (
+	columnProfile = iota
+	columnAccount
+	columnRole
+	columnRegion
+	columnLeft
+	columnExpires
+	columnState
+)
 
 func layOut(profiles []chaim.Profile, now time.Time, d drawing) []string {
 	rows := make([][]cell, 1)
@@ -122,20 +140,46 @@ func layOut(profiles []chaim.Profile, now time.Time, d drawing) []string {
 		switch state.text {
 		case "live":
 			state.color = green
+		case "expired":
+			state.color = yellow
 		case "dead":
 			state.color = red
 		}
 		rows = append(rows, []cell{
-			{text: mark + printable(p.Name)},
-			{text: printable(p.Account)},
-			{text: printable(p.Role)},
-			{text: printable(p.Region)},
-			{bar, urgency},
-			{text: humantime.Until(p.Expires, now)},
-			state,
+			columnProfile: {text: mark + printable(p.Name)},
+			columnAccount: {text: printable(p.Account)},
+			columnRole:    {text: printable(p.Role)},
+			columnRegion:  {text: printable(p.Region)},
+			columnLeft:    {bar, urgency},
+			columnExpires: {text: humantime.Short(p.Expires, now)},
+			columnState:   state,
 		})
 	}
-	return d.align(rows)
+	return d.align(d.narrow(profiles, rows))
+}
+
+// narrow leaves out columns of the table of profiles until it fits, first what another column tells too.
+func (d drawing) narrow(profiles []chaim.Profile, rows [][]cell) [][]cell {
+	order := []int{columnLeft, columnRegion, columnRole, columnAccount}
+	if !slices.ContainsFunc(profiles, func(p chaim.Profile) bool { return profileOf(p.Account) != p.Name }) {
+		order = []int{columnAccount, columnLeft, columnRegion, columnRole}
+	}
+	var dropped []int
+	fewer := rows
+	for d.isTooWide(fewer) && len(dropped) < len(order) {
+		dropped = order[:len(dropped)+1]
+		fewer = nil
+		for _, row := range rows {
+			var rest []cell
+			for i, c := range row {
+				if !slices.Contains(dropped, i) {
+					rest = append(rest, c)
+				}
+			}
+			fewer = append(fewer, rest)
+		}
+	}
+	return fewer
 }
 
 // printable is a text of unknown origin for a table: quoted where it could do more than stand there, and cut where it

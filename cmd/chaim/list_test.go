@@ -51,23 +51,54 @@ func TestLayOut(t *testing.T) {
 		cut := `"` + strings.Repeat("x", 64) + `"...`
 		wide := strings.Repeat(" ", len(cut)-len("Connected Homes"))
 		assert.Equal(t, []string{
-			"  PROFILE       ACCOUNT" + wide + "          ROLE  REGION     LEFT        EXPIRES                    STATE",
-			"  tempname      Connected Homes" + wide + "  rro   eu-west-1  #########.  in 50 minutes at 00:50:00  live",
-			"* work          Connected Homes" + wide + "  rro   eu-west-1  ####......  in 20 minutes at 00:20:00  kept",
-			"  dead          Connected Homes" + wide + "  rro   eu-west-1  #.........  in 5 minutes at 00:05:00   dead",
-			"  over          Connected Homes" + wide + "  rro   eu-west-1  ..........  has expired                kept",
-			`  "a\x1b[31mb"  ` + cut + "  -     -          -           unknown                    kept",
+			"  PROFILE       ACCOUNT" + wide + "          ROLE  REGION     LEFT        EXPIRES      STATE",
+			"  tempname      Connected Homes" + wide + "  rro   eu-west-1  #########.  50m (00:50)  live",
+			"* work          Connected Homes" + wide + "  rro   eu-west-1  ####......  20m (00:20)  kept",
+			"  dead          Connected Homes" + wide + "  rro   eu-west-1  #.........  5m (00:05)   dead",
+			"  over          Connected Homes" + wide + "  rro   eu-west-1  ..........  expired      expired",
+			`  "a\x1b[31mb"  ` + cut + "  -     -          -           unknown      kept",
 		}, layOut(profiles, now, drawing{}))
 		colored := layOut(profiles, now, drawing{hasBlocks: true, hasColors: true})
 		for i, bar := range []string{
 			"\x1b[1mLEFT\x1b[0m        \x1b[1mEXPIRES",
-			"\x1b[32m█████████░\x1b[0m  in", "\x1b[33m████░░░░░░\x1b[0m  in", "\x1b[31m█░░░░░░░░░\x1b[0m  in", "\x1b[31m░░░░░░░░░░\x1b[0m  has",
+			"\x1b[32m█████████░\x1b[0m  50m", "\x1b[33m████░░░░░░\x1b[0m  20m", "\x1b[31m█░░░░░░░░░\x1b[0m  5m", "\x1b[31m░░░░░░░░░░\x1b[0m  expired",
 			"-           unknown",
 		} {
 			assert.Contains(t, colored[i], bar)
 		}
 		assert.Contains(t, colored[1], "\x1b[32mlive\x1b[0m")
 		assert.Contains(t, colored[3], "\x1b[31mdead\x1b[0m")
+		assert.Contains(t, colored[4], "\x1b[33mexpired\x1b[0m")
+	})
+}
+
+// TestLayOutFits has the names of real organizations.
+func TestLayOutFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		profile := func(name, account string) chaim.Profile {
+			return chaim.Profile{
+				Name: name, Account: account, Role: "CrossAccountReadOnly", Region: "ap-southeast-2", Expires: now.Add(54 * time.Minute), Duration: time.Hour,
+			}
+		}
+		same := []chaim.Profile{profile("sredev", "sredev"), profile("Connected-Homes-Production", "Connected Homes Production")}
+		other := []chaim.Profile{profile("sredev", "sredev"), profile("tempname", "Connected Homes Production")}
+		titles := func(profiles []chaim.Profile, width int) []string {
+			lines := layOut(profiles, now, drawing{width: width})
+			for _, line := range lines {
+				assert.True(t, width == 0 || len(line) <= width, "%d columns: %q", width, line)
+			}
+			return strings.Fields(lines[0])
+		}
+		all := []string{"PROFILE", "ACCOUNT", "ROLE", "REGION", "LEFT", "EXPIRES", "STATE"}
+		assert.Equal(t, all, titles(same, 0))
+		assert.Equal(t, all, titles(same, 200))
+		assert.Equal(t, []string{"PROFILE", "ROLE", "REGION", "LEFT", "EXPIRES", "STATE"}, titles(same, 100))
+		assert.Equal(t, []string{"PROFILE", "ROLE", "EXPIRES", "STATE"}, titles(same, 80))
+		assert.Equal(t, []string{"PROFILE", "EXPIRES", "STATE"}, titles(same, 50))
+		assert.Equal(t, []string{"PROFILE", "ACCOUNT", "ROLE", "REGION", "EXPIRES", "STATE"}, titles(other, 100))
+		assert.Equal(t, []string{"PROFILE", "ACCOUNT", "EXPIRES", "STATE"}, titles(other, 60))
+		assert.Equal(t, []string{"PROFILE", "EXPIRES", "STATE"}, titles(other, 40))
 	})
 }
 

@@ -31,7 +31,7 @@ func (a *app) named(ctx context.Context, r *request, name string, hasProfile boo
 	if err != nil || held.Account == "" {
 		return name, chaim.Profile{}, err
 	}
-	isKept, isOther := stateOf(held) == "kept", false
+	isKept, isOther := !held.Live && !held.Dead, false
 	if held.Account != name {
 		if isOther, err = a.isOtherAccount(ctx, r, name, held.Account); err != nil {
 			return "", chaim.Profile{}, err

@@ -1,4 +1,4 @@
-// Package humantime says in words when something ends, and reads the forms in which files and gateways write times.
+// Package humantime says for people when something ends, and reads the forms in which files and gateways write times.
 package humantime
 
 import (
@@ -24,6 +24,34 @@ func Until(end, now time.Time) string {
 	}
 	// A time.Duration ends after 292 years, which a file may well exceed.
 	return "in " + words(end.UnixMilli()-now.UnixMilli()) + day + " at " + end.Format(time.TimeOnly)
+}
+
+// Short is Until in the few letters that a table has room for: "54m (16:03)", "2h05m (18:14)", and with the date before the
+// clock where end is a day or more away. It is "expired" for an end that is not after now, and "unknown" for the zero time.
+func Short(end, now time.Time) string {
+	switch {
+	case end.IsZero():
+		return "unknown"
+	case !end.After(now):
+		return "expired"
+	}
+	seconds := max(1, (end.UnixMilli()-now.UnixMilli()+500)/1000)
+	minutes := (seconds + 30) / 60
+	left, clock := fmt.Sprintf("%ds", seconds), "15:04"
+	switch hours := minutes / 60; {
+	case hours >= 48:
+		left = fmt.Sprintf("%dd", (hours+12)/24)
+	case hours > 0 && minutes%60 > 0:
+		left = fmt.Sprintf("%dh%02dm", hours, minutes%60)
+	case hours > 0:
+		left = fmt.Sprintf("%dh", hours)
+	case seconds >= 60:
+		left = fmt.Sprintf("%dm", minutes)
+	}
+	if seconds >= 24*60*60 {
+		clock = time.DateOnly + " " + clock
+	}
+	return left + " (" + end.In(now.Location()).Format(clock) + ")"
 }
 
 var units = []struct {

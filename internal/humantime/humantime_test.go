@@ -65,6 +65,30 @@ func TestUntilSpeaksInTheZoneOfNow(t *testing.T) {
 	assert.Equal(t, "in 15 minutes at 22:05:00", Until(end.Add(10*time.Minute), now.UTC()))
 }
 
+func TestShort(t *testing.T) {
+	now := time.Date(2026, 3, 28, 13, 20, 22, 0, time.FixedZone("", 2*60*60))
+	for left, want := range map[time.Duration]string{
+		-time.Hour:                            "expired",
+		0:                                     "expired",
+		time.Nanosecond:                       "1s (13:20)",
+		59*time.Second + 499*time.Millisecond: "59s (13:21)",
+		59*time.Second + 500*time.Millisecond: "1m (13:21)",
+		89 * time.Second:                      "1m (13:21)",
+		54 * time.Minute:                      "54m (14:14)",
+		59*time.Minute + 29*time.Second:       "59m (14:19)",
+		59*time.Minute + 30*time.Second:       "1h (14:19)",
+		125 * time.Minute:                     "2h05m (15:25)",
+		12 * time.Hour:                        "12h (01:20)",
+		23*time.Hour + 59*time.Minute:         "23h59m (13:19)",
+		24 * time.Hour:                        "24h (2026-03-29 13:20)",
+		20 * 24 * time.Hour:                   "20d (2026-04-17 13:20)",
+	} {
+		assert.Equal(t, want, Short(now.Add(left).UTC(), now), left)
+	}
+	assert.Equal(t, "unknown", Short(time.Time{}, now))
+	assert.Equal(t, "2912357d (9999-12-31 23:59)", Short(time.Unix(253402300799, 0), now.UTC()), "beyond a time.Duration")
+}
+
 func TestInstant(t *testing.T) {
 	for text, want := range map[string]int64{
 		"1536139015":                1536139015,
