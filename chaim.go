@@ -22,7 +22,8 @@
 // profile that they overwrite is back within a second. The README says where that has its limits.
 //
 // While a scope lives it holds a lock on a file of its own in the folder "chaim" beside the credentials file. The profile
-// of a process that was killed is known by a lease that is not locked, and is removed by the next [New] or [Sweep].
+// of a process that was killed is known by a lease that is not locked, and is removed by the next [New] or [Sweep]. Where
+// the credentials file is a link that is led elsewhere, a scope stays in the file that it was first written to.
 //
 // # Long work
 //
@@ -133,12 +134,11 @@ func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client
 //
 // All methods may be called by any number of goroutines.
 type Client struct {
-	opts      *Options // a pointer, as is written, because fmt shows what a Client holds to whoever passes one on
-	gateway   *gateway // nil with a Source
-	hasSource bool     // of the program's
-	file      sharedfile.File
-	scopes    lease.Files
-	onExpired func(error) // may be nil
+	opts      *Options        // a pointer, as is written, because fmt shows what a Client holds to whoever passes one on
+	gateway   *gateway        // nil with a Source
+	hasSource bool            // of the program's
+	file      sharedfile.File // as the user calls it: its links may lead elsewhere at any time
+	onExpired func(error)     // may be nil
 
 	ownsGateway  bool
 	leavesRegion bool         // see profileOptions
@@ -153,6 +153,7 @@ type Client struct {
 
 	mu                  sync.Mutex // guards what follows
 	written             *written
+	scopes              lease.Files     // beside the file that is looked at
 	unstored            *grant          // could not be written to the profile so far
 	rival, defaultRival string          // see findRivals
 	replaces            holder          // of the profile when keys were asked for; see mayReplace

@@ -26,14 +26,14 @@ func (c *Client) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 	defer cancel()
-	hasWritten := c.hasWritten()
+	hasWritten, path := c.hasWritten(), c.own().Path
 	isOurs, err := s.remove(ctx)
 	switch {
 	case err != nil:
 	case isOurs && hasWritten:
 		c.opts.Logger.Info("chaim: profile removed", "profile", c.Profile())
 	case !isOurs:
-		c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.Profile(), "path", c.file.Path)
+		c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.Profile(), "path", path)
 	}
 	return err
 }
@@ -115,7 +115,7 @@ func (s stopped) remove(ctx context.Context) (isOurs bool, err error) {
 		}
 		return inifile.Delete(doc, c.written.section)
 	}
-	err = c.erase(ctx, remove, remove)
+	err = c.erase(ctx, c.own(), remove, remove)
 	if err = errors.Join(err, s.drop(err == nil)); err != nil {
 		return isOurs, errtext.Wrap(err, "removing profile %q", c.Profile())
 	}
@@ -132,14 +132,14 @@ func (s stopped) drop(isRemoved bool) error {
 	w := c.written
 	var err error
 	if w.process != nil {
-		err = sharedfile.Remove(c.scopes.Path(w.scope, lease.ProcessExtension))
+		err = sharedfile.Remove(w.scopes.Path(w.scope, lease.ProcessExtension))
 	}
 	if w.lease != nil {
 		err = errors.Join(err, w.lease.Close())
 		w.lease = nil
 	}
 	if w.scope != "" && isRemoved {
-		err = errors.Join(err, sharedfile.Remove(c.scopes.Path(w.scope, lease.Extension)))
+		err = errors.Join(err, sharedfile.Remove(w.scopes.Path(w.scope, lease.Extension)))
 	}
 	if isRemoved && err == nil {
 		*w = written{}

@@ -106,7 +106,11 @@ func (t *taking) finish(ctx context.Context) error {
 }
 
 func (t *taking) erase(ctx context.Context) error {
-	return t.Client.erase(ctx,
+	file := t.file
+	if t.Client.isOwn(t.profile) {
+		file = t.own()
+	}
+	return t.Client.erase(ctx, file,
 		func(doc []byte) ([]byte, error) { return t.remove(doc, t.also) },
 		func(doc []byte) ([]byte, error) {
 			return t.remove(doc, func(map[string]string) error { return nil })

@@ -51,7 +51,8 @@ func (c *Client) lent() []string {
 		"AWS_REGION=" + c.opts.Region,
 		"AWS_DEFAULT_REGION=" + c.opts.Region,
 	}
-	return append(env, awsenv.File(c.file.Path, sharedfile.IsUsual(c.file.Path), hasConfig())...)
+	path := c.own().Path
+	return append(env, awsenv.File(path, sharedfile.IsUsual(path), hasConfig())...)
 }
 
 // hasConfig reports whether there is an AWS config file.

@@ -81,6 +81,10 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 	if err != nil {
 		return nil, errtext.Wrap(err, "listing profiles")
 	}
+	scopes, err := lease.Beside(c.file.Path)
+	if err != nil {
+		return nil, errtext.Wrap(err, "listing profiles")
+	}
 	var profiles []Profile
 	settings, _, _ := inifile.ReadAll(doc, inifile.DefaultSection) // which names no account where it is damaged
 	defaultName := inifile.DefaultName(settings)
@@ -96,7 +100,7 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 			Role:    pairs["role"],
 			Region:  cmp.Or(pairs["region"], configRegion(s.Name())),
 			Default: s.Name() == defaultName,
-			Live:    hasScope && c.scopes.IsLive(pairs),
+			Live:    hasScope && scopes.IsLive(pairs),
 			Static:  lease.IsLongLived(pairs["aws_access_key_id"]),
 		}
 		p.Dead = hasScope && !p.Live

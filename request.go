@@ -10,6 +10,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
@@ -65,9 +66,14 @@ func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 // before the gateway is asked; store looks again.
 func (c *Client) lookup() (*grant, error) {
 	var doc []byte // stays empty without a profile
+	var scopes lease.Files
 	if !c.opts.NoProfile {
+		file := c.own()
 		var err error
-		if doc, err = c.file.Read(); err != nil {
+		if doc, err = file.Read(); err == nil {
+			scopes, err = lease.Beside(file.Path)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -76,6 +82,7 @@ func (c *Client) lookup() (*grant, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.scopes = scopes
 	pairs, _, _ := inifile.ReadManaged(doc, cmp.Or(c.opts.TempName, defaultProfile)) // what is wrong with it claim says
 	c.replaces = holderOf(pairs)
 	if _, err := c.claim(doc, nil); err != nil {

@@ -75,7 +75,11 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 	if err != nil {
 		return AwsCreds{}, err
 	}
-	asked, err := c.renewable(doc, section)
+	scopes, err := lease.Beside(c.file.Path)
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	asked, err := renewable(scopes, doc, section)
 	if err != nil {
 		return AwsCreds{}, errtext.Wrap(err, "%s", c.file.Path)
 	}
@@ -86,7 +90,7 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 		return AwsCreds{}, errtext.Wrap(err, "renewing profile %q", section)
 	}
 	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
-		pairs, err := c.renewable(doc, section)
+		pairs, err := renewable(c.scopes, doc, section)
 		switch {
 		case err != nil:
 			return nil, err
@@ -109,7 +113,7 @@ func (c *Client) isOwn(profile string) bool {
 }
 
 // renewable returns the managed keys of a section that may be given new keys.
-func (c *Client) renewable(doc []byte, name string) (map[string]string, error) {
+func renewable(scopes lease.Files, doc []byte, name string) (map[string]string, error) {
 	pairs, exists, err := inifile.ReadManaged(doc, name)
 	switch {
 	case err != nil:
@@ -118,7 +122,7 @@ func (c *Client) renewable(doc []byte, name string) (map[string]string, error) {
 		return nil, notThere(name)
 	case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] == "":
 		return pairs, checkOurs(name, pairs)
-	case c.scopes.IsLive(pairs):
+	case scopes.IsLive(pairs):
 		return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run, and is renewed by that alone", ErrInUse, name)
 	}
 	return nil, fmt.Errorf("%w: [%s] belonged to a scope that has ended", ErrInUse, name)

@@ -24,6 +24,8 @@ const maxProcessSize = 1 << 20
 // written is what may stand in the credentials file and beside it.
 type written struct {
 	section string           // empty for nothing
+	file    sharedfile.File  // that it is in: where the links led at the first write, even if they lead elsewhere since
+	scopes  lease.Files      // beside that
 	grant   grant            // the newest there may be
 	scope   string           // id; empty without a lease so far
 	mark    string           // of the scope in the section
@@ -63,38 +65,74 @@ func (c *Client) store(ctx context.Context, g grant) error {
 
 // processFile is the text of the scope's process file. The caller has c.mu.
 func (c *Client) processFile() []byte {
-	text, _ := sharedfile.ReadSide(c.scopes.Path(c.written.scope, lease.ProcessExtension), maxProcessSize)
+	text, _ := sharedfile.ReadSide(c.written.scopes.Path(c.written.scope, lease.ProcessExtension), maxProcessSize)
 	return text // what cannot be read is as if it were empty
 }
 
 // edit changes the credentials file, and what is written. Once ctx has ended it does neither. change must not call what
 // belongs to the program, such as its logger, as other edits wait for it.
 func (c *Client) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	return c.file.Edit(ctx, c.guarded(ctx, change))
+	file, scopes, err := pin(c.file)
+	if err != nil {
+		return err
+	}
+	return file.Edit(ctx, c.guarded(ctx, scopes, change))
 }
 
 // put is edit for the client's own profile. It writes nothing any more once the client has ended.
 func (c *Client) put(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	return c.edit(ctx, func(doc []byte) ([]byte, error) {
+	file, scopes, err := pin(c.own())
+	if err != nil {
+		return err
+	}
+	return file.Edit(ctx, c.guarded(ctx, scopes, func(doc []byte) ([]byte, error) {
 		if c.life.Err() != nil {
 			return nil, ErrClosed
 		}
+		if c.written.section == "" {
+			c.written.file, c.written.scopes = file, scopes
+		}
 		return change(doc)
-	})
+	}))
 }
 
-// erase is edit for a change that takes keys away. On a full disk those that remove takes away are overwritten.
-func (c *Client) erase(ctx context.Context, change, remove func([]byte) ([]byte, error)) error {
-	return c.file.Erase(ctx, c.guarded(ctx, change), c.guarded(ctx, inifile.Blank(remove)))
+// erase is edit of a file for a change that takes keys away. On a full disk those that remove takes away are overwritten.
+func (c *Client) erase(ctx context.Context, file sharedfile.File, change, remove func([]byte) ([]byte, error)) error {
+	file, scopes, err := pin(file)
+	if err != nil {
+		return err
+	}
+	return file.Erase(ctx, c.guarded(ctx, scopes, change), c.guarded(ctx, scopes, inifile.Blank(remove)))
 }
 
-func (c *Client) guarded(ctx context.Context, change func([]byte) ([]byte, error)) func([]byte) ([]byte, error) {
+// pin returns the file that the links of a credentials file lead to now, and the scopes beside it.
+func pin(file sharedfile.File) (sharedfile.File, lease.Files, error) {
+	file, err := file.Pinned()
+	if err != nil {
+		return file, lease.Files{}, err
+	}
+	scopes, err := lease.Beside(file.Path)
+	return file, scopes, err
+}
+
+// own is the file that the client's own profile is in or, until that is written, is to be in.
+func (c *Client) own() sharedfile.File {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.written.section != "" {
+		return c.written.file
+	}
+	return c.file
+}
+
+func (c *Client) guarded(ctx context.Context, scopes lease.Files, change func([]byte) ([]byte, error)) func([]byte) ([]byte, error) {
 	return func(doc []byte) ([]byte, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		c.scopes = scopes
 		return change(doc)
 	}
 }
@@ -104,7 +142,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	w := c.written
 	if !c.opts.Keep && w.lease == nil {
 		id := cmp.Or(w.scope, rand.Text())
-		l, err := c.scopes.Take(id)
+		l, err := w.scopes.Take(id)
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +150,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	}
 	access := map[string]string{"aws_access_key_id": w.grant.creds.AccessKeyID}
 	if c.opts.Form == Process {
-		path := c.scopes.Path(w.scope, lease.ProcessExtension)
+		path := w.scopes.Path(w.scope, lease.ProcessExtension)
 		access = map[string]string{inifile.ProcessKey: readCommand(path)}
 		text, err := w.grant.creds.ProcessJSON()
 		if err != nil {
@@ -127,7 +165,7 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 		}
 	}
 	if !c.opts.Keep {
-		w.mark = lease.New(w.scope, c.scopes.Folder, access).String()
+		w.mark = lease.New(w.scope, w.scopes.Folder, access).String()
 	}
 	pairs := sectionPairs(w.grant, c.profileOptions(), access[inifile.ProcessKey], w.mark)
 	isFirst := c.latest.Load() == nil
@@ -172,6 +210,7 @@ func (c *Client) isAsWritten(doc []byte) (bool, error) {
 func (c *Client) watch(ctx context.Context) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
+	path := c.own().Path
 	var seen fs.FileInfo
 	var trouble string
 	for {
@@ -180,7 +219,7 @@ func (c *Client) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		info, err := os.Stat(c.file.Path)
+		info, err := os.Stat(path)
 		isSame := err == nil && seen != nil && sharedfile.SameVersion(info, seen)
 		isRestored, err := c.restore(ctx, isSame)
 		switch {
@@ -192,7 +231,7 @@ func (c *Client) watch(ctx context.Context) {
 			}
 			continue
 		case isRestored:
-			c.opts.Logger.Warn("chaim: profile was changed or removed, and is written again", "profile", c.Profile(), "path", c.file.Path)
+			c.opts.Logger.Warn("chaim: profile was changed or removed, and is written again", "profile", c.Profile(), "path", path)
 		}
 		seen, trouble = info, ""
 	}
@@ -209,7 +248,7 @@ func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err
 		if isSame {
 			return false, nil
 		}
-		doc, err := c.file.Read()
+		doc, err := c.own().Read()
 		if err != nil {
 			return false, err
 		}

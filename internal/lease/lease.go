@@ -138,6 +138,13 @@ func (f Files) Path(id, extension string) string {
 	return filepath.Join(f.Folder, f.base+"-"+id+extension)
 }
 
+// pinned is the credentials file reached without its links, as they may lead elsewhere meanwhile: leases tell only of the
+// scopes in this one.
+func (f Files) pinned(file sharedfile.File) sharedfile.File {
+	file.Path = filepath.Join(filepath.Dir(f.Folder), f.base)
+	return file
+}
+
 // idIn returns the id of the scope that the name of a file is made of, or "".
 func (f Files) idIn(name string) string {
 	rest, isOurs := strings.CutPrefix(name, f.base)

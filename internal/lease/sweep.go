@@ -30,14 +30,15 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 		return nil, err
 	}
 	found := scopes.in(doc)
-	if err := sharedfile.CheckOwner(filepath.Join(filepath.Dir(scopes.Folder), scopes.base)); err != nil {
+	target := scopes.pinned(file)
+	if err := sharedfile.CheckOwner(target.Path); err != nil {
 		if len(found.dead) > 0 {
 			return nil, err
 		}
 		return nil, nil
 	}
-	isLocked, lockErr := file.IsLocked()
-	isInterrupted, backupErr := file.IsInterrupted()
+	isLocked, lockErr := target.IsLocked()
+	isInterrupted, backupErr := target.IsInterrupted()
 	if err := errors.Join(lockErr, backupErr, sharedfile.CheckFolder(scopes.Folder)); err != nil {
 		return nil, err
 	}
@@ -80,7 +81,10 @@ func (f Files) sweepFile(ctx context.Context, file sharedfile.File) (swept []Swe
 		_, temps = f.files() // of which a process that dies from now on leaves others
 		return doc, nil
 	}
-	err = file.Erase(ctx, remove, inifile.Blank(remove))
+	if _, err := file.Pinned(); err != nil { // as of a link that another user has set
+		return nil, left, err
+	}
+	err = f.pinned(file).Erase(ctx, remove, inifile.Blank(remove))
 	switch {
 	case sharedfile.IsFull(err): // the profiles keep their leases, by which they are known later
 		gone = nil

@@ -94,6 +94,14 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn}, change)
 }
 
+// Pinned returns the file that the links of f lead to now, for edits that are to reach the same file when they lead elsewhere.
+// It refuses what Edit does.
+func (f File) Pinned() (File, error) {
+	target, err := f.editable()
+	f.Path = target
+	return f, err
+}
+
 // editable returns where the links of the file lead, if this user may write there and no other has set a link on the way.
 func (f File) editable() (target string, err error) {
 	target, links, err := f.follow()
