@@ -52,6 +52,9 @@ foreground of a terminal, which sends them to CMD itself. The exit code is that 
 signal that ended it; 126 where CMD cannot be run and 127 where it is not found. Where Ctrl-C ended CMD it ends chaim too,
 so that a shell script around it stops.
 
+On a terminal, what chaim has to say while CMD runs is said when CMD has ended, as CMD may draw there; --log-file has it
+at once.
+
 What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.` + aboutNames,
 		Example: `  chaim exec sredev -- aws s3 ls
   chaim exec sredev mpu --process -- terraform apply
@@ -149,6 +152,7 @@ func (a *app) command(program []string) (*exec.Cmd, error) {
 // runProgram runs a program that gets the signals of this process. Its exit code becomes ours. It does not end with its
 // keys: what it does without them is its own decision.
 func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
+	a.err.hold()
 	err := a.signals.start(ctx, cmd, a.log)
 	switch {
 	case errors.As(err, new(signalError)):

@@ -35,6 +35,7 @@ program has died, and what it left cannot be removed). No server is asked. A ter
 			}
 			return a.withFiles(func(c *chaim.Client) error {
 				if isWatching {
+					a.err.hold()
 					return watch(cmd.Context(), a.out, func() ([]string, error) { return a.table(cmd.Context(), c) })
 				}
 				return a.list(cmd.Context(), c, asJSON)

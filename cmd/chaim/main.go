@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -68,6 +67,7 @@ func (a *app) run(args []string) int {
 	if a.closeLog != nil {
 		err = errors.Join(err, a.closeLog())
 	}
+	a.err.release()
 	code := exitCode(err)
 	a.explain(err, code)
 	return code
@@ -191,9 +191,9 @@ func (a *app) openLog() error {
 	if a.logFormat != "text" && a.logFormat != "json" {
 		return fmt.Errorf("--log-format is text or json, not %q", a.logFormat)
 	}
-	talk := a.handler(a.err, levels[n], true)
+	toStderr := a.stderrLog(levels[n])
 	if a.logFile == "" {
-		a.log = slog.New(talk)
+		a.log = slog.New(toStderr)
 		return nil
 	}
 	file, err := os.OpenFile(a.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // a FIFO without a reader fails
@@ -201,22 +201,31 @@ func (a *app) openLog() error {
 		return fmt.Errorf("chaim: log file: %w", err)
 	}
 	a.closeLog = file.Close
-	a.log = slog.New(slog.NewMultiHandler(talk, a.handler(newOutlet(file), levels[min(n+1, len(levels)-1)], false)))
+	toFile := a.logTo(newOutlet(file), &slog.HandlerOptions{Level: levels[min(n+1, len(levels)-1)]})
+	a.log = slog.New(slog.NewMultiHandler(toStderr, toFile))
 	return nil
 }
 
-func (a *app) handler(w io.Writer, level slog.Level, isTalk bool) slog.Handler {
-	opts := &slog.HandlerOptions{Level: level}
+// stderrLog is for people on a terminal, and elsewhere leaves out the time.
+func (a *app) stderrLog(level slog.Level) slog.Handler {
+	if a.logFormat == "json" {
+		return a.logTo(a.err, &slog.HandlerOptions{Level: level})
+	}
+	if isTerminal(a.err) {
+		return talk{w: a.err, level: level}
+	}
+	withoutTime := func(groups []string, attr slog.Attr) slog.Attr {
+		if len(groups) == 0 && attr.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return attr
+	}
+	return a.logTo(a.err, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime})
+}
+
+func (a *app) logTo(w *outlet, opts *slog.HandlerOptions) slog.Handler {
 	if a.logFormat == "json" {
 		return slog.NewJSONHandler(w, opts)
-	}
-	if isTalk { // who reads along knows the time
-		opts.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
-			if len(groups) == 0 && attr.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return attr
-		}
 	}
 	return slog.NewTextHandler(w, opts)
 }

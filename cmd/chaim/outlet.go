@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,6 +28,9 @@ type outlet struct {
 
 	mu      sync.Mutex // guards what follows
 	isStuck bool
+	isHeld  bool
+	held    []byte // until release
+	isCut   bool   // the beginning of held is lost
 }
 
 // newOutlet makes one that never waits longer than readerPatience.
@@ -39,8 +43,50 @@ func newOutlet(file *os.File) *outlet {
 // Fd is the file descriptor.
 func (o *outlet) Fd() uintptr { return o.file.Fd() }
 
+// maxHeld is how much text is kept for the end of a program.
+const maxHeld = 64 << 10
+
+// hold keeps what is written from a terminal, which another program has, until release.
+func (o *outlet) hold() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.isHeld = isTerminal(o)
+}
+
+// release writes what hold has kept.
+func (o *outlet) release() {
+	o.mu.Lock()
+	text, isCut := o.held, o.isCut
+	o.isHeld, o.held, o.isCut = false, nil, false
+	o.mu.Unlock()
+	if isCut {
+		_, text, _ = bytes.Cut(text, []byte("\n"))
+		text = append([]byte("chaim: more was said before, which --log-file keeps\n"), text...)
+	}
+	if len(text) > 0 {
+		_, _ = o.Write(text)
+	}
+}
+
+// keep keeps text while there is a hold, the last of it if it is too much.
+func (o *outlet) keep(text []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isHeld {
+		return false
+	}
+	o.held = append(o.held, text...)
+	if excess := len(o.held) - maxHeld; excess > 0 {
+		o.held, o.isCut = slices.Delete(o.held, 0, excess), true
+	}
+	return true
+}
+
 // Write writes text, or returns why over has ended.
 func (o *outlet) Write(text []byte) (int, error) {
+	if o.keep(text) {
+		return len(text), nil
+	}
 	if o.hasGivenUp() {
 		return 0, context.Cause(o.over)
 	}

@@ -146,3 +146,36 @@ func TestOutletWaitsForItsReaderUntilTheEnd(t *testing.T) {
 	end(signalError{syscall.SIGTERM})
 	assert.Equal(t, signalError{syscall.SIGTERM}, <-done)
 }
+
+// TestOutletHolds has another program draw on the terminal.
+func TestOutletHolds(t *testing.T) {
+	keyboard, terminal := openTerminal(t, 24)
+	o := newOutlet(terminal)
+	say := func(text string) {
+		_, err := io.WriteString(o, text)
+		require.NoError(t, err)
+	}
+	o.hold()
+	say("held\n")
+	_, err := io.WriteString(terminal, "drawing\n")
+	require.NoError(t, err)
+	o.release()
+	say("said\n")
+	o.hold()
+	for range maxHeld/2 + 1 {
+		say("x\n")
+	}
+	assert.LessOrEqual(t, len(o.held), maxHeld)
+	o.held = o.held[maxHeld-6:]
+	o.release()
+	require.NoError(t, terminal.Close())
+	screen, err := io.ReadAll(keyboard)
+	assert.ErrorIs(t, err, syscall.EIO)
+	assert.Equal(t, "drawing\r\nheld\r\nsaid\r\nchaim: more was said before, which --log-file keeps\r\nx\r\nx\r\n", string(screen))
+
+	_, pipe := fullPipe(t)
+	o = newOutlet(pipe)
+	o.hold()
+	_, err = io.WriteString(o, "text")
+	assert.ErrorIs(t, err, errGivenUp, "only a terminal is held")
+}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -269,4 +270,23 @@ func TestTerminalShell(t *testing.T) {
 	x.types("exit 5\n")
 	assert.Equal(t, 5, x.end().ExitStatus())
 	isClean(t, x.home)
+}
+
+// TestProgramHasTheScreen has chaim warn while a program draws: another program has overwritten the profile.
+func TestProgramHasTheScreen(t *testing.T) {
+	unignore(t)
+	home := newHome(t)
+	log := filepath.Join(home, "log")
+	x := onTerminal(t, lend(chaimtest.NewServer(t), home, "echo ready; read line; echo end", "--log-file", log))
+	x.shows("ready\n")
+	require.NoError(t, os.WriteFile(filepath.Join(home, "credentials"), []byte(foreign), 0o600))
+	require.Eventually(t, func() bool {
+		text, _ := os.ReadFile(log)
+		return strings.Contains(string(text), "is written again")
+	}, patience, time.Millisecond)
+	x.types("\n")
+	assert.Empty(t, x.shows("end\n"))
+	x.shows("chaim: profile was changed or removed, and is written again (profile tempname, path " + filepath.Join(home, "credentials") + ")\n")
+	assert.Zero(t, x.end().ExitStatus())
+	isClean(t, home)
 }
