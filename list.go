@@ -88,6 +88,7 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 	var profiles []Profile
 	settings, _, _ := inifile.ReadAll(doc, inifile.DefaultSection) // which names no account where it is damaged
 	defaultName := inifile.DefaultName(settings)
+	regions := configRegions()
 	for _, s := range inifile.Scan(doc) {
 		pairs := s.Managed(doc)
 		if s.Name() == "" || pairs[inifile.MarkerKey] == "" {
@@ -98,7 +99,7 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 			Name:    s.Name(),
 			Account: pairs[inifile.MarkerKey],
 			Role:    pairs["role"],
-			Region:  cmp.Or(pairs["region"], configRegion(s.Name())),
+			Region:  cmp.Or(pairs["region"], regions(s.Name())),
 			Default: s.Name() == defaultName,
 			Live:    hasScope && scopes.IsLive(pairs),
 			Static:  lease.IsLongLived(pairs["aws_access_key_id"]),

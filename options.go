@@ -42,7 +42,7 @@ type Options struct {
 	// of these that there is: AWS_REGION, AWS_DEFAULT_REGION, the region of the AWS config file for the profile of that
 	// name, for AWS_PROFILE and for [default], that of the gateway's settings or the Source, one of the role's partition,
 	// "eu-west-1". A misspelt region and a zone such as "us-east-1a" are refused. A profile that is kept is written without
-	// a region where this is empty and the AWS config file has one for its name.
+	// a region where the AWS config file has one for its name, unless this is another.
 	Region string
 	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
 	// name is taken. A name given here that is taken is [ErrInUse]; a profile of another tool whose keys have expired is

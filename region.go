@@ -3,6 +3,7 @@ package chaim
 import (
 	"cmp"
 	"os"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -34,11 +35,12 @@ func checkRegion(region, where string) error {
 // chooseRegion completes the region by what the user says of it outside of chaim, if anything: the environment, and the
 // AWS config file, of which the profile that is lent comes first.
 func (c *Client) chooseRegion() error {
+	profile, regions := c.Profile(), configRegions()
 	if c.opts.Region != "" {
+		c.leavesRegion = c.opts.Keep && regions(profile) == c.opts.Region
 		return nil
 	}
-	profile := c.Profile()
-	region, err := chosenRegion(profile)
+	region, err := chosenRegion(profile, regions)
 	switch {
 	case err != nil && c.opts.Account == "": // it lists and removes, which no region is needed for
 		return nil
@@ -46,12 +48,12 @@ func (c *Client) chooseRegion() error {
 		return err
 	}
 	c.opts.Region = region
-	c.leavesRegion = c.opts.Keep && configRegion(profile) != ""
+	c.leavesRegion = c.opts.Keep && regions(profile) != ""
 	return nil
 }
 
-// chosenRegion returns the region that the user has chosen for a profile, if any.
-func chosenRegion(profile string) (string, error) {
+// chosenRegion returns the region that the user has chosen for a profile, if any. The AWS config file has these regions.
+func chosenRegion(profile string, regions func(profile string) string) (string, error) {
 	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if region := os.Getenv(variable); region != "" {
 			return region, checkRegion(region, variable)
@@ -59,7 +61,7 @@ func chosenRegion(profile string) (string, error) {
 	}
 	own := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), inifile.DefaultSection)
 	for _, name := range []string{profile, own, inifile.DefaultSection} {
-		region := configRegion(name)
+		region := regions(name)
 		if name == own && own != inifile.DefaultSection { // of which the region is the gateway's
 			region = cmp.Or(credentialsRegion(name), region)
 		}
@@ -84,17 +86,26 @@ func credentialsRegion(profile string) string {
 	return pairs["region"]
 }
 
-// configRegion is the region that the AWS config file gives to a profile.
-func configRegion(profile string) string {
+// configRegions returns a function that tells the region of a profile in the AWS config file. The file is read when it is
+// first called, and only once.
+func configRegions() func(profile string) string {
+	text := sync.OnceValue(readConfig)
+	return func(profile string) string {
+		if profile == "" {
+			return ""
+		}
+		return inifile.ConfigRegion(text(), profile)
+	}
+}
+
+// readConfig returns the text of the AWS config file, and none where the SDKs cannot read it either.
+func readConfig() []byte {
 	path, err := sharedfile.ConfigPath()
-	if err != nil || profile == "" {
-		return ""
-	}
-	doc, err := sharedfile.File{Path: path}.Read()
 	if err != nil {
-		return "" // the SDKs cannot read it either
+		return nil
 	}
-	return inifile.ConfigRegion(doc, profile)
+	text, _ := sharedfile.File{Path: path}.Read()
+	return text
 }
 
 // sourceRegion is the region that a Source is for, if it has one.

@@ -156,9 +156,10 @@ func (c *Client) requestFor(ctx context.Context, profile string, pairs map[strin
 		}
 		opts.accountID = id
 	}
+	regions := configRegions()
 	if opts.Region == "" {
 		var err error
-		if opts.Region, err = chosenRegion(profile); err != nil {
+		if opts.Region, err = chosenRegion(profile, regions); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -181,7 +182,7 @@ func (c *Client) requestFor(ctx context.Context, profile string, pairs map[strin
 		return nil, nil, errtext.Wrap(err, "keys for account %q as %q", opts.Account, opts.Role)
 	}
 	g.account = opts.Account // whatever the reply calls it
-	other.leavesRegion = pairs["region"] == "" && configRegion(profile) != ""
+	other.leavesRegion = pairs["region"] == "" && regions(profile) != ""
 	return g, other.profileOptions(), nil
 }
 

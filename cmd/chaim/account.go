@@ -71,7 +71,7 @@ func profileOf(account string) string { return outsideProfile().ReplaceAllString
 
 // keep gets keys and leaves them in a profile.
 func (a *app) keep(ctx context.Context, k keeping, account string) error {
-	account, held, err := a.named(ctx, &k.request, account, k.alias != "")
+	account, held, err := a.named(ctx, &k.request, account, &k)
 	if err != nil {
 		return err
 	}

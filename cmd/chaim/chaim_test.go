@@ -89,6 +89,8 @@ func setUp(env *testscript.Env) error {
 		name, value, _ := strings.Cut(variable, "=")
 		env.Setenv(name, value)
 	}
+	env.Setenv("AWS_REGION", "") // or it would come before the region of each profile
+	env.Setenv("AWS_DEFAULT_REGION", "")
 	env.Setenv("HOME", home)
 	env.Setenv("AWS", aws)
 	env.Setenv("NO_COLOR", "1")

@@ -109,7 +109,7 @@ func (a *app) exec(ctx context.Context, l lending, account string, program []str
 	if err != nil {
 		return err
 	}
-	if account, _, err = a.named(ctx, &l.request, account, false); err != nil {
+	if account, _, err = a.named(ctx, &l.request, account, nil); err != nil {
 		return err
 	}
 	opts := l.options(account)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -19,14 +20,16 @@ import (
 const aboutNames = `
 
 Where a profile is kept under exactly the name ACCOUNT and no role is given, the keys are for the account, role, region
-and lifetime of that profile, but for what flags say, and a line on stderr tells. With a role, ACCOUNT is
-the account. A name that stands for two accounts in this way is refused. The ARN of a role stands for ACCOUNT and ROLE.`
+and lifetime of that profile, but for what flags say, and a line on stderr tells. AWS_REGION and AWS_DEFAULT_REGION come
+before its region, unless the profile itself is renewed. With a role, ACCOUNT is the account. A name that stands for two
+accounts in this way is refused. The ARN of a role stands for ACCOUNT and ROLE.`
 
 // named finds what the name on a command line stands for, and completes the request by it. A kept profile of exactly that
 // name tells what flags leave open, unless a role is given. The profile of a scope, which may end at any time, counts only
-// where no account has its name. What stands for two accounts is refused, unless something else, hasProfile, names the
-// profile. held is empty where the name is the account's alone.
-func (a *app) named(ctx context.Context, r *request, name string, hasProfile bool) (account string, held chaim.Profile, err error) {
+// where no account has its name. What stands for two accounts is refused, unless the profile to keep has an alias. held is
+// empty where the name is the account's alone. Where nothing is to be kept, keep is nil: the region of the environment then
+// comes before that of the profile.
+func (a *app) named(ctx context.Context, r *request, name string, keep *keeping) (account string, held chaim.Profile, err error) {
 	held, err = a.heldProfile(ctx, name)
 	if err != nil || held.Account == "" {
 		return name, chaim.Profile{}, err
@@ -38,7 +41,7 @@ func (a *app) named(ctx context.Context, r *request, name string, hasProfile boo
 		}
 	}
 	switch isSameName := held.Account == name; {
-	case isOther && isKept && r.role == "" && !hasProfile:
+	case isOther && isKept && r.role == "" && (keep == nil || keep.alias == ""):
 		return "", chaim.Profile{}, usageError{fmt.Sprintf("%q is an account, and the name of a profile for account %q: "+
 			"give a role to get that of account %q, name account %q for the other, or delete the profile", name, held.Account, name, held.Account)}
 	case isOther, isSameName && !isKept, isSameName && r.role != "":
@@ -49,13 +52,20 @@ func (a *app) named(ctx context.Context, r *request, name string, hasProfile boo
 	}
 	r.role = cmp.Or(held.Role, defaultRole)
 	r.duration = cmp.Or(r.duration, duration(held.Duration))
-	r.region = cmp.Or(r.region, held.Region)
+	if keep != nil || !hasRegionVariable() {
+		r.region = cmp.Or(r.region, held.Region)
+	}
 	place := ""
 	if r.region != "" {
 		place = " in " + printable(r.region)
 	}
 	a.say("keys for account %q as role %q%s, as profile %q holds them", held.Account, r.role, place, name)
 	return held.Account, held, nil
+}
+
+// hasRegionVariable reports whether the environment has a region, which comes before that of a profile.
+func hasRegionVariable() bool {
+	return os.Getenv("AWS_REGION") != "" || os.Getenv("AWS_DEFAULT_REGION") != ""
 }
 
 // heldProfile returns the profile of a name, or an empty one.
@@ -116,7 +126,7 @@ func (a *app) inMemory(cmd *cobra.Command, r *request, args []string) (chaim.Opt
 	if err != nil {
 		return chaim.Options{}, err
 	}
-	account, _, err := a.named(cmd.Context(), r, name, false)
+	account, _, err := a.named(cmd.Context(), r, name, nil)
 	if err != nil {
 		return chaim.Options{}, err
 	}

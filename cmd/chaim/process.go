@@ -50,7 +50,7 @@ Give the role: a config file is to mean the same whatever profiles are kept.` + 
 			if err != nil {
 				return err
 			}
-			if account, _, err = a.named(cmd.Context(), &r, account, false); err != nil {
+			if account, _, err = a.named(cmd.Context(), &r, account, nil); err != nil {
 				return err
 			}
 			creds, err := a.cachedCreds(cmd.Context(), r, account, isUncached)

@@ -32,7 +32,7 @@ func (r *request) addFlags(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&r.role, "role", "r", "", "`ROLE`: a name, an alias such as rro or mpu, or role ARN (default rro)")
 	f.VarP(&r.duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
-	f.StringVarP(&r.region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of the AWS config file, then the gateway's)")
+	f.StringVarP(&r.region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
 	addInsecureFlag(cmd, &r.insecure)
 	_ = cmd.RegisterFlagCompletionFunc("role", a.completeRoles)
 }

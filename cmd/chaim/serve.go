@@ -36,7 +36,7 @@ without them.` + aboutNames,
 			if err != nil {
 				return err
 			}
-			if account, _, err = a.named(cmd.Context(), &r, account, false); err != nil {
+			if account, _, err = a.named(cmd.Context(), &r, account, nil); err != nil {
 				return err
 			}
 			opts := r.options(account)

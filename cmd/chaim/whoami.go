@@ -65,7 +65,7 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 		return nil, err
 	}
 	hasRole := r.role != ""
-	account, held, err := a.named(ctx, r, name, false)
+	account, held, err := a.named(ctx, r, name, nil)
 	switch {
 	case err != nil:
 		return nil, err
@@ -124,13 +124,13 @@ func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 	return a.identity(ctx, r, cfg.Region, cfg.Credentials)
 }
 
-// holder is whose keys stand in a profile.
+// holder is whose keys stand in a profile, of which the request has the region.
 func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (someone, error) {
 	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Profile: held.Name, AllowInsecure: r.insecure, Log: a.log})
 	if err != nil {
 		return nil, errtext.Wrap(err, "profile %+q", held.Name)
 	}
-	return a.identity(ctx, r, cmp.Or(r.region, held.Region), cfg.Credentials)
+	return a.identity(ctx, r, r.region, cfg.Credentials)
 }
 
 // identity is who AWS takes the owner of keys for.
