@@ -39,7 +39,7 @@ func (a *app) urlCommand() *cobra.Command {
 		a.say("the link is in the clipboard, and can be used for 15 minutes")
 		return nil
 	})
-	cmd.Use = "url ACCOUNT [ROLE]"
+	cmd.Use = "url [ACCOUNT [ROLE]]"
 	cmd.Short = "Print a link that opens the AWS console, or copy it"
 	cmd.Long = `url prints a link that opens the AWS console with credentials of an account. Whoever has the link has the credentials, so it is a secret. It can be used for 15 minutes.
 
@@ -51,7 +51,7 @@ The keys behind it are asked for at each call, stay in memory, and are written t
 
 func (a *app) guiCommand() *cobra.Command {
 	cmd := a.consoleCommand(func(ctx context.Context, link, _ string) error { return a.open(ctx, link) })
-	cmd.Use = "gui ACCOUNT [ROLE]"
+	cmd.Use = "gui [ACCOUNT [ROLE]]"
 	cmd.Aliases = []string{"console"}
 	cmd.Short = "Open the AWS console in the browser"
 	cmd.Long = `gui opens the AWS console in the browser with credentials of an account. The keys stay in memory and are written to no file.` + aboutPages + aboutBrowsers
@@ -67,7 +67,7 @@ func (a *app) gsoCommand() *cobra.Command {
 		}
 		return a.open(ctx, link)
 	})
-	cmd.Use = "gso ACCOUNT [ROLE]"
+	cmd.Use = "gso [ACCOUNT [ROLE]]"
 	cmd.Short = "Sign out of the AWS console, then open it in the browser"
 	cmd.Long = `gso signs the browser out of the AWS console, which keeps to the account it is signed in to, and then does what gui does. AWS
 documents no way to do both; the one that is taken is known to work for the partition aws. Where the browser stays at the
@@ -79,7 +79,7 @@ page of the sign-out, 'chaim gui' opens the console after it.` + aboutPages + ab
 const (
 	aboutPages = `
 
-With a gateway the link opens the page that the gateway has chosen, unless --service or --region is given.` + aboutNames
+Without ACCOUNT it is the default account, as 'chaim account -D' keeps it. With a gateway the link opens the page that the gateway has chosen, unless --service or --region is given.` + aboutNames
 	aboutBrowsers = `
 
 The browser is that of BROWSER, a list of commands of which the first that works is taken, with %s for the address; else it
@@ -116,6 +116,13 @@ func (a *app) consoleLink(cmd *cobra.Command, page *consolePage, args []string) 
 	if page.service != "" && !serviceRule().MatchString(page.service) {
 		return "", "", usageError{fmt.Sprintf("--service is a name in the console's addresses, such as s3, not %q", page.service)}
 	}
+	if len(args) == 0 {
+		name, err := a.defaultAccount(cmd)
+		if err != nil {
+			return "", "", err
+		}
+		args = []string{name}
+	}
 	opts, err := a.inMemory(cmd, &page.request, args)
 	if err != nil {
 		return "", "", err
@@ -130,6 +137,28 @@ func (a *app) consoleLink(cmd *cobra.Command, page *consolePage, args []string) 
 		return err
 	})
 	return link, region, err
+}
+
+// defaultAccount is the name of the profile that is the default account, or of its account where that profile is gone.
+func (a *app) defaultAccount(cmd *cobra.Command) (name string, err error) {
+	err = a.quiet().withFiles(func(c *chaim.Client) error {
+		section, err := c.DefaultSection(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if name, err = c.DefaultAccount(cmd.Context()); err != nil {
+			return err
+		}
+		if p, err := find(cmd.Context(), c, name); p.Account == "" {
+			name = cmp.Or(section.Value("section"), name)
+			return err
+		}
+		return nil
+	})
+	if errors.Is(err, chaim.ErrNotConfigured) {
+		return "", usageError{"which account? There is no default account, as 'chaim account -D' keeps one; usage: " + cmd.UseLine()}
+	}
+	return name, err
 }
 
 // destination is the path of the page, or nothing where none was asked for.

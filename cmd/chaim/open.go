@@ -26,8 +26,10 @@ import (
 	"github.com/chaim-go/chaim/internal/loopback"
 )
 
-// openLimit is how long a browser has to start and ask for the page.
-const openLimit = time.Minute
+const (
+	openLimit    = time.Minute     // for a browser to start and ask for the page
+	openPatience = 3 * time.Second // until people are told what to do without a browser
+)
 
 // open opens a secret link in the user's browser. A command line would show the link to every user of the machine, so the
 // browser is given the address of a page that leads there once.
@@ -35,21 +37,33 @@ func (a *app) open(ctx context.Context, link string) error {
 	if err := os.Unsetenv(awsenv.GatewayToken); err != nil { // a browser may keep its environment for days
 		return fmt.Errorf("chaim: %w", err)
 	}
-	return openOnce(ctx, a.log, link, openLimit, browse)
+	o := opening{a.log, openLimit, openPatience, browse, func() {
+		a.say("no browser has asked for the page yet: set BROWSER to the command of one, or open the link that 'chaim url' prints")
+	}}
+	return o.open(ctx, link)
 }
 
-// openOnce does so with a function that has a browser open an address, and may return before or after the browser asks for it.
-func openOnce(ctx context.Context, log *slog.Logger, link string, limit time.Duration, browse func(address string) error) error {
-	page, err := newOncePage(log, link)
+// opening is how a browser gets a link.
+type opening struct {
+	log             *slog.Logger
+	limit, patience time.Duration
+	browse          func(address string) error // has a browser open an address, and may return before or after the browser asks for it
+	tell            func()                     // is called once if that takes longer than patience
+}
+
+func (o opening) open(ctx context.Context, link string) error {
+	page, err := newOncePage(o.log, link)
 	if err != nil {
 		return err
 	}
 	defer page.close()
-	late := fmt.Errorf("chaim: no browser asked for the page within %s: is there one on this machine? 'chaim url' prints the link", limit)
-	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
+	late := fmt.Errorf("chaim: no browser asked for the page within %s: is there one on this machine? 'chaim url' prints the link", o.limit)
+	ctx, stop := context.WithTimeoutCause(ctx, o.limit, late)
 	defer stop()
 	started := make(chan error, 1)
-	go func() { started <- browse(page.address()) }()
+	go func() { started <- o.browse(page.address()) }()
+	slow := time.NewTimer(o.patience)
+	defer slow.Stop()
 	for {
 		select {
 		case <-page.taken:
@@ -59,6 +73,8 @@ func openOnce(ctx context.Context, log *slog.Logger, link string, limit time.Dur
 				return errtext.Wrap(err, "no browser could be started; BROWSER may name one, and 'chaim url' prints the link")
 			}
 			started = nil
+		case <-slow.C:
+			o.tell()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
