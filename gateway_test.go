@@ -184,6 +184,16 @@ func TestGatewayReplies(t *testing.T) {
 	}
 }
 
+// TestRefusalKeepsWhatWasAsked has names that look like secrets, and beside them something of the gateway's that does.
+func TestRefusalKeepsWhatWasAsked(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	opts.Account, opts.Role = "acme-production-AdministratorAccess-123456789012", "AWSReservedSSO_AdministratorAccess_0123456789abcdef"
+	srv.Inject(-1, chaimtest.Refuse("DataNotFound: no "+opts.Role+" in "+opts.Account+" but "+strings.Repeat("CaNaRy", 8)))
+	_, err := clientFor(t, opts).RequestKeys(t.Context())
+	assert.ErrorContains(t, err, "no "+opts.Role+" in "+opts.Account+" but [secret]")
+}
+
 func TestKeysForAnotherAccountAreRefused(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)

@@ -43,12 +43,12 @@ func parse(key string, text []byte) entry {
 	case e.Keys != nil && remote.MalformedKeys(e.Keys.AccessKeyID, e.Keys.SecretAccessKey, e.Keys.SessionToken) != "":
 		return entry{}
 	case e.Reason != "":
-		e.Reason = fit(errors.New(e.Reason))
+		e.Reason = fit(errors.New("chaim: " + e.Reason)) // as it was made fit when it was written
 	}
 	return e
 }
 
-// fit is the text of an error without what looks like a secret.
+// fit is the text of an error in one line, of other errors than chaim's without what looks like a secret.
 func fit(err error) string { return errtext.Unprefixed(remote.Foreign(err)) }
 
 // left is how long there are valid keys. What came after now is none, as a clock that was set back would make it last

@@ -332,6 +332,20 @@ func TestReasonHoldsNoSecret(t *testing.T) {
 	assert.ErrorContains(t, err, "chaim: ?[2Jkey [secret] (the answer to another process, 0s ago)")
 }
 
+// TestReasonKeepsLocalNames of an error that chaim made, in the process that asked and in the others.
+func TestReasonKeepsLocalNames(t *testing.T) {
+	const text = `keys for account "acme-production-AdministratorAccess-123456789012" as "AWSReservedSSO_AdministratorAccess_0123456789abcdef": ` +
+		`[profile token=acme-production-AdministratorAccess-123456789012] in /srv/folder/folder/folder/folder/folder/folder/config`
+	cache := Cache{Folder: newFolder(t)}
+	_, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
+		return chaim.AwsCreds{}, fmt.Errorf("%w: %s", chaim.ErrNotConfigured, text)
+	})
+	require.ErrorContains(t, err, text)
+	_, err = cache.Get(t.Context(), Key("a"), never)
+	assert.ErrorContains(t, err, text)
+	assert.ErrorContains(t, err, "(the answer to another process, 0s ago)")
+}
+
 func TestSomethingElseInItsPlace(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
 		"folder":        func(path string) error { return os.Mkdir(path, 0o700) },

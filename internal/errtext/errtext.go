@@ -36,3 +36,6 @@ func Because(condition, cause error) error {
 
 // Unprefixed is the text of err without the prefix.
 func Unprefixed(err error) string { return strings.TrimPrefix(err.Error(), prefix) }
+
+// IsOwn reports whether the text of err has the prefix, and so was made by chaim to be shown.
+func IsOwn(err error) bool { return strings.HasPrefix(err.Error(), prefix) }

@@ -86,7 +86,7 @@ func ReadKeys(text []byte, account, role, secret string, log *slog.Logger) (Gate
 	}
 	dict, err := parseText(string(text))
 	if key, _ := dict.Get("accesskeyid"); err != nil || key == nil {
-		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, []string{secret}); err != nil {
+		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, redaction{limit: maxText, secrets: []string{secret}, local: []string{account, role}}); err != nil {
 			return GatewayKeys{}, err
 		}
 	}
@@ -228,7 +228,8 @@ func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, sec
 		return r, errtext.Wrap(err, "asking gateway %s", g.URL)
 	}
 	r.date, _ = http.ParseTime(resp.Header.Get("Date"))
-	r.Dict, err = parseReply(resp, body, secrets)
+	asked := append(strings.Split(form.Get("text"), ","), form.Get("account"), g.Username)
+	r.Dict, err = parseReply(resp, body, redaction{limit: maxText, secrets: secrets, local: asked})
 	return r, err
 }
 

@@ -33,8 +33,9 @@ func (r *Refusal) Error() string {
 	return b.String()
 }
 
-// parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us.
-func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.Dict, error) {
+// parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us. Its words go through the
+// redaction.
+func parseReply(resp *http.Response, body []byte, words redaction) (pyliteral.Dict, error) {
 	status := resp.StatusCode
 	switch {
 	case status >= 300 && status < 400:
@@ -66,11 +67,11 @@ func parseReply(resp *http.Response, body []byte, secrets []string) (pyliteral.D
 		if message, ok := reply.Message.(string); ok && text == "" {
 			text = message
 		}
-		r.Kind, r.Message = exceptionKind(scrub(hideTokens(text), maxText, secrets...))
+		r.Kind, r.Message = exceptionKind(words.of(hideTokens(text)))
 		return nil, r
 	}
 	if reply.ErrorType != "" {
-		return nil, &Refusal{StatusCode: code, Kind: scrub(reply.ErrorType, maxText, secrets...), Message: scrub(hideTokens(reply.ErrorMessage), maxText, secrets...)}
+		return nil, &Refusal{StatusCode: code, Kind: words.of(reply.ErrorType), Message: words.of(hideTokens(reply.ErrorMessage))}
 	}
 	if text == "" {
 		return nil, badReply("reply has no text")

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
@@ -35,12 +37,17 @@ func localNames(err error, text string) []string {
 	return append(names, namesIn(err)...)
 }
 
-// namesIn walks through an error and its causes.
+// namesIn walks through an error and its causes. The text of one that is chaim's own counts as a name, as it is fit to be
+// shown already: it says what the user typed, and what servers sent only after a redaction.
 func namesIn(err error) []string {
-	var names []string
-	switch err := err.(type) {
-	case nil:
+	if err == nil {
 		return nil
+	}
+	var names []string
+	if errtext.IsOwn(err) {
+		names = append(names, errtext.Unprefixed(err))
+	}
+	switch err := err.(type) {
 	case *fs.PathError:
 		names = append(names, err.Path)
 	case *os.LinkError:
@@ -53,6 +60,8 @@ func namesIn(err error) []string {
 		}
 	case *url.Error:
 		names = append(names, addressIn(err.URL))
+	case x509.HostnameError:
+		names = append(names, err.Host)
 	case config.SharedConfigProfileNotExistError:
 		names = append(names, err.Profile)
 	case config.SharedConfigAssumeRoleError:

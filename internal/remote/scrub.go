@@ -88,7 +88,7 @@ func (r redaction) once(text string) string {
 func (r redaction) guess(text string) marks {
 	found, local := marksFor(text), marksFor(text)
 	for _, name := range r.local {
-		local.words(text, name)
+		local.words(text, printable(name))
 	}
 	if r.isQuoted {
 		for _, rule := range []func() *regexp.Regexp{namedSecret, userInfo} {

@@ -2,6 +2,8 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -157,6 +159,7 @@ func TestForeignKeepsLocalNames(t *testing.T) {
 		fmt.Errorf("failed to open: %w", &fs.PathError{Op: "open", Path: "/srv/" + strings.Repeat("folder/", 10) + "x", Err: fs.ErrNotExist}),
 		fmt.Errorf("no token in %s: refresh it", token),
 		&url.Error{Op: "Get", URL: imds, Err: errors.New("dial tcp 169.254.169.254:80: connect: connection refused")},
+		fmt.Errorf("failed to refresh cached credentials, %w", errtext.Wrap(errors.New("token=[secret]"), "keys for account %q", profile)),
 	} {
 		assert.EqualError(t, Foreign(err), "chaim: "+strings.ReplaceAll(err.Error(), "\n", " "))
 	}
@@ -181,6 +184,9 @@ func TestNetworkErrorKeepsHosts(t *testing.T) {
 	host := strings.Repeat("gateway-", 6) + "0.example"
 	err := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, Server: "10.0.0.53:53"}}
 	assert.EqualError(t, networkError(t.Context(), err, "abcdef"), "dial tcp: lookup "+host+" on 10.0.0.53:53: no such host")
+	long := strings.Repeat("gateway", 8)
+	untrusted := &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{strings.Repeat("CANARY", 8)}}, Host: long}}
+	assert.EqualError(t, networkError(t.Context(), untrusted), "tls: failed to verify certificate: x509: certificate is valid for [secret], not "+long)
 	err.Err = errors.New("got abcdef and " + strings.Repeat("CANARY", 8))
 	assert.EqualError(t, networkError(t.Context(), err, "abcdef"), "dial tcp: got [secret] and [secret]")
 }

@@ -75,5 +75,6 @@ func stsFailure(ctx context.Context, err error, secrets []string) error {
 	case errors.As(err, new(*smithyhttp.RequestSendError)):
 		return networkError(ctx, err, secrets...)
 	}
-	return final{scrubSDK(err.Error(), secrets...)} // the SDK cannot make a request of this
+	// The SDK cannot make a request of this.
+	return final{redaction{limit: maxSDKText, secrets: secrets, local: localNames(err, err.Error())}.of(err.Error())}
 }

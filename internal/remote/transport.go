@@ -90,6 +90,7 @@ func networkError(ctx context.Context, err error, secrets ...string) error {
 	var dns *net.DNSError
 	var timeout net.Error
 	var untrusted *tls.CertificateVerificationError
+	var names []string
 	switch {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
@@ -98,7 +99,8 @@ func networkError(ctx context.Context, err error, secrets ...string) error {
 	case errors.As(err, &dns):
 		err = dns
 	case errors.As(err, &untrusted):
-		err = final{scrub(untrusted.Error(), maxText, secrets...)}
+		names = namesIn(untrusted)
+		err = final{redaction{limit: maxText, secrets: secrets, local: names}.of(untrusted.Error())}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = errors.New("no complete reply came back in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -106,7 +108,7 @@ func networkError(ctx context.Context, err error, secrets ...string) error {
 	default:
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
-	text := redaction{limit: maxText, secrets: secrets, local: namesIn(err)}.of(errtext.Unprefixed(err))
+	text := redaction{limit: maxText, secrets: secrets, local: append(names, namesIn(err)...)}.of(errtext.Unprefixed(err))
 	if ctx.Err() != nil && !errors.Is(err, errAttemptTimeout) { // it was not given the time to answer
 		return errtext.Chain(text, err)
 	}
