@@ -31,7 +31,9 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 		return err
 	}
 	// First of all the keys are gone, whatever the other file is like.
-	err = c.edit(ctx, func(doc []byte) ([]byte, error) { return doc, c.unpark(ctx, profile, account) })
+	err = c.withParked(ctx, func() error {
+		return c.edit(ctx, func(doc []byte) ([]byte, error) { return doc, c.unpark(ctx, profile, account) })
+	})
 	if err != nil {
 		return errtext.Wrap(err, "profile %q is deleted, but the account may still be parked, without keys, in %s", profile, c.parked().Path)
 	}
@@ -68,7 +70,7 @@ func (c *Client) take(ctx context.Context, profile string, also func(pairs map[s
 	case closed != nil:
 		return closed
 	case errors.Is(err, fs.ErrNotExist) && !c.hasWritten():
-		return also(nil) // and no lock file is made
+		return c.withParked(ctx, func() error { return also(nil) }) // and no lock file is made
 	}
 	bound, stop := c.bound(ctx)
 	defer stop()
@@ -110,11 +112,13 @@ func (t *taking) erase(ctx context.Context) error {
 	if t.Client.isOwn(t.profile) {
 		file = t.own()
 	}
-	return t.Client.erase(ctx, file,
-		func(doc []byte) ([]byte, error) { return t.remove(doc, t.also) },
-		func(doc []byte) ([]byte, error) {
-			return t.remove(doc, func(map[string]string) error { return nil })
-		})
+	return t.withParked(ctx, func() error {
+		return t.Client.erase(ctx, file,
+			func(doc []byte) ([]byte, error) { return t.remove(doc, t.also) },
+			func(doc []byte) ([]byte, error) {
+				return t.remove(doc, func(map[string]string) error { return nil })
+			})
+	})
 }
 
 // remove returns doc without the profile, unless that is somebody else's.

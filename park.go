@@ -58,21 +58,8 @@ func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, e
 	case err != nil:
 		return AwsCreds{}, errtext.Wrap(err, "unparking %q, which stays parked", profile)
 	}
-	err = c.edit(ctx, func(doc []byte) ([]byte, error) {
-		pairs, _, err := inifile.ReadManaged(doc, profile)
-		if err != nil {
-			return nil, err
-		}
-		onDisk, err := c.file.Read() // those pairs may be yet to be written, together with this
-		if err != nil {
-			return nil, err
-		}
-		written, _, err := inifile.ReadManaged(onDisk, profile)
-		account := pairs[inifile.MarkerKey]
-		if err != nil || account == "" || written[inifile.MarkerKey] != account {
-			return doc, err
-		}
-		return doc, c.unpark(ctx, profile, account)
+	err = c.withParked(ctx, func() error {
+		return c.edit(ctx, func(doc []byte) ([]byte, error) { return doc, c.unparkHeld(ctx, doc, profile) })
 	})
 	if err != nil {
 		return creds, errtext.Wrap(err, "profile %q has new keys, but its definition is still in %s", profile, c.parked().Path)
@@ -108,6 +95,20 @@ func (c *Client) ListParkAccounts(ctx context.Context) ([]string, error) {
 
 func (c *Client) parked() sharedfile.File { return parkedBeside(c.file) }
 
+// withParked makes an edit of the credentials file within which chaim-parked is edited too. While that is locked it is waited
+// for outside the edit: others want the credentials file meanwhile.
+func (c *Client) withParked(ctx context.Context, edit func() error) error {
+	for {
+		err := edit()
+		if !errors.Is(err, sharedfile.ErrHeld) {
+			return err
+		}
+		if err := c.parked().Edit(ctx, func(doc []byte) ([]byte, error) { return doc, nil }); err != nil {
+			return err
+		}
+	}
+}
+
 func parkedBeside(file sharedfile.File) sharedfile.File {
 	dir, base := filepath.Split(file.Path)
 	name := parkedName
@@ -126,7 +127,7 @@ func (c *Client) park(ctx context.Context, profile string, pairs map[string]stri
 			return err
 		}
 	}
-	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) {
+	return c.parked().TryEdit(ctx, func(doc []byte) ([]byte, error) {
 		if err := canHold(doc, profile, pairs[inifile.MarkerKey]); err != nil {
 			return nil, err
 		}
@@ -157,6 +158,24 @@ func isSameDefinition(a, b map[string]string) bool {
 		slices.DeleteFunc(definitionOf(b), func(p inifile.Pair) bool { return p.Key == inifile.IDKey && !isKnown }))
 }
 
+// unparkHeld removes the definition of an account that is in the credentials file.
+func (c *Client) unparkHeld(ctx context.Context, doc []byte, profile string) error {
+	pairs, _, err := inifile.ReadManaged(doc, profile)
+	if err != nil {
+		return err
+	}
+	onDisk, err := c.file.Read() // those pairs may be yet to be written, together with this
+	if err != nil {
+		return err
+	}
+	written, _, err := inifile.ReadManaged(onDisk, profile)
+	account := pairs[inifile.MarkerKey]
+	if err != nil || account == "" || written[inifile.MarkerKey] != account {
+		return err
+	}
+	return c.unpark(ctx, profile, account)
+}
+
 // unpark removes the definition of an account, if there is one of that name.
 func (c *Client) unpark(ctx context.Context, profile, account string) error {
 	doc, err := c.parked().Read()
@@ -167,7 +186,7 @@ func (c *Client) unpark(ctx context.Context, profile, account string) error {
 	if err != nil || definition[inifile.MarkerKey] != account {
 		return err
 	}
-	return c.parked().Edit(ctx, func(doc []byte) ([]byte, error) { return inifile.Delete(doc, profile) })
+	return c.parked().TryEdit(ctx, func(doc []byte) ([]byte, error) { return inifile.Delete(doc, profile) })
 }
 
 // definition returns what is known of a parked account.

@@ -233,11 +233,11 @@ func TestParkAccountInLinkedFiles(t *testing.T) {
 	keep(t, opts, "dev")
 	c := clientFor(t, opts)
 	require.NoError(t, c.ParkAccount(t.Context(), "dev"))
-	assert.Equal(t, userFile, strings.TrimSuffix(read(t, credentialsFile(opts)), "\r\n"))
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
 	assert.True(t, strings.HasPrefix(read(t, filepath.Join(dotfiles, "chaim-parked.real")), userFile+"\r\n[dev]\r\nduration = 1\r\n"))
 	_, err := c.UnparkAccount(t.Context(), "dev")
 	require.NoError(t, err)
-	assert.Equal(t, userFile, strings.TrimSuffix(read(t, parkedFile(opts)), "\r\n"))
+	assert.Equal(t, userFile, read(t, parkedFile(opts)))
 	for _, path := range []string{credentialsFile(opts), parkedFile(opts)} {
 		info, err := os.Lstat(path)
 		require.NoError(t, err)

@@ -115,11 +115,16 @@ func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
 		isIncomplete = len(text) > 0 && !isEnded(text)
 	}
 	out.WriteString("[" + name + "]" + eol)
+	hasNote := !isIncomplete || name == DefaultSection // of which the header stays
 	for _, p := range pairs {
-		if p.Key == ScopeKey && isIncomplete {
+		if p.Key == ScopeKey && !hasNote {
 			p.Value += endedLine
+			hasNote = true
 		}
 		out.WriteString(p.Key + " = " + p.Value + eol)
+	}
+	if !hasNote {
+		out.WriteString(ScopeKey + " = " + endedLine + eol)
 	}
 	return out.Bytes(), nil
 }
@@ -174,6 +179,12 @@ func (s *Section) rewrite(doc []byte, lines []Line, pairs []Pair) []byte {
 	missing := map[string]string{}
 	for _, p := range pairs {
 		missing[p.Key] = p.Value
+	}
+	for _, l := range lines {
+		_, note := cutNote(l.Value)
+		if _, isGiven := missing[ScopeKey]; l.kind == ownLine && l.Key == ScopeKey && note == endedLine && !isGiven {
+			missing[ScopeKey] = ""
+		}
 	}
 	var out, tail bytes.Buffer // tail follows the last own line
 	out.Grow(len(doc) + 4<<10)
@@ -243,20 +254,21 @@ func Delete(doc []byte, name string) ([]byte, error) {
 	return append(trimSeparator(before, after, hasEnded), after...), nil
 }
 
-// passOnEnding makes the section of another scope at the start of doc the one that ended the line above it. If there is
-// none, the ending is still with the caller.
+// passOnEnding makes another managed section at the start of doc the one that ended the line above it. If there is none,
+// the ending is still with the caller.
 func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 	found := Scan(doc)
 	if len(found) == 0 || len(bytes.TrimSpace(doc[:found[0].start])) > 0 {
 		return doc, true
 	}
 	s := found[0]
-	if pairs := s.Managed(doc); pairs[MarkerKey] == "" || pairs[ScopeKey] == "" {
+	if s.Managed(doc)[MarkerKey] == "" {
 		return doc, true
 	}
 	header, _ := cutLine(doc[s.start:s.end])
 	out := bytes.Clone(doc[:s.start+len(header)])
 	isLeft = true
+	end := len(out) // of our lines
 	for l := range s.Lines(doc) {
 		line := l.text
 		if l.kind == ownLine && l.Key == ScopeKey {
@@ -266,6 +278,13 @@ func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
 			isLeft = false
 		}
 		out = append(out, line...)
+		if l.kind == ownLine {
+			end = len(out)
+		}
+	}
+	if isLeft && isEnded(out[:end]) {
+		out = slices.Insert(out, end, []byte(ScopeKey+" = "+endedLine+lineEnding(doc))...)
+		isLeft = false
 	}
 	return append(out, doc[s.end:]...), isLeft
 }

@@ -72,7 +72,7 @@ func IsDecisive(key string) bool { return decisiveKeys().MatchString(key) }
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
-// What may follow the scope's id in a section.
+// What may follow the scope's id in a section, or stand without one in a profile that is kept.
 const (
 	endedLine = "+" // an incomplete last line of the file was ended above it
 	hadHeader = "." // of earlier versions: [default] stood there before the scope's lines did

@@ -48,20 +48,49 @@ func TestSetAndDeleteSection(t *testing.T) {
 	}
 }
 
+// keptPairs are those of a profile that is kept, of which no scope tells.
+var keptPairs = testPairs[:3]
+
 func TestDeleteInAnyOrder(t *testing.T) {
-	for _, doc := range []string{"", "\ufeff", "\n", "# top\n[a]\nk = v", "[a]\r\nk = v\r\n"} {
+	for _, doc := range []string{"", "\ufeff", "\n", "# top\n[a]\nk = v", "# top\r\n[a]\r\nk = v", "[a]\r\nk = v\r\n"} {
 		for _, order := range [][]string{{"p", "q", "r"}, {"r", "q", "p"}, {"q", "p", "r"}, {"q", "r", "p"}} {
-			text := []byte(doc)
+			for kept := range 8 { // a bit for each section
+				text := []byte(doc)
+				var err error
+				for i, name := range []string{"p", "q", "r"} {
+					pairs := testPairs
+					if kept>>i&1 == 1 {
+						pairs = keptPairs
+					}
+					text, err = Set(text, name, pairs)
+					require.NoError(t, err)
+				}
+				for _, name := range order {
+					text, err = Delete(text, name)
+					require.NoError(t, err)
+				}
+				assert.Equal(t, doc, string(text), "%q, kept %b, removed in order %v", doc, kept, order)
+			}
+		}
+	}
+}
+
+// TestKeptBehindAnIncompleteLine has a kept profile renewed, taken over by a scope and kept again, and then deleted.
+func TestKeptBehindAnIncompleteLine(t *testing.T) {
+	for _, doc := range []string{"[a]\nk = v", "\ufeff# mine", "# mine\r\n[a]"} {
+		text := []byte(doc)
+		for i, pairs := range [][]Pair{keptPairs, keptPairs, testPairs, keptPairs, keptPairs} {
+			before := text
 			var err error
-			for _, name := range []string{"p", "q", "r"} {
-				text, err = Set(text, name, testPairs)
-				require.NoError(t, err)
-			}
-			for _, name := range order {
-				text, err = Delete(text, name)
-				require.NoError(t, err)
-			}
-			assert.Equal(t, doc, string(text), "%q, removed in order %v", doc, order)
+			text, err = Set(text, "p", pairs)
+			require.NoError(t, err)
+			assert.Equal(t, i == 1 || i == 4, bytes.Equal(before, text), "%d: the same values change nothing", i)
+			left, _, err := ReadManaged(text, "p")
+			require.NoError(t, err)
+			assert.Equal(t, i == 2, left[ScopeKey] == "S")
+			back, err := Delete(text, "p")
+			require.NoError(t, err)
+			assert.Equal(t, doc, string(back))
 		}
 	}
 }
@@ -222,18 +251,23 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 	for _, seed := range []string{
 		"", "\n", "x", "[a]\nk = v", "\ufeff[a]\r\nk = v\r\n", "[p]\nk = v\naws_access_key_id = x", "  [p] # c\n\n[b]", "[p\n", "\r\n", "a\n\r\n", "[ p ]\n= x\n",
 	} {
-		f.Add([]byte(seed))
+		f.Add([]byte(seed), false)
+		f.Add([]byte(seed), true)
 	}
-	f.Fuzz(func(t *testing.T, doc []byte) {
+	f.Fuzz(func(t *testing.T, doc []byte, isKept bool) {
 		s, err := find(doc, "p")
 		if err != nil {
 			return // ambiguous, so refused
 		}
-		set, err := Set(doc, "p", testPairs)
+		pairs := testPairs
+		if isKept {
+			pairs = keptPairs
+		}
+		set, err := Set(doc, "p", pairs)
 		if err != nil {
 			return // refused, with the document untouched
 		}
-		again, err := Set(set, "p", testPairs)
+		again, err := Set(set, "p", pairs)
 		if err != nil || !bytes.Equal(set, again) {
 			t.Fatalf("setting the same values again changes the text: %v", err)
 		}
@@ -243,7 +277,7 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 		if got, _, err := ReadManaged(set, "p"); err != nil {
 			t.Fatal(err)
 		} else {
-			for _, p := range testPairs {
+			for _, p := range pairs {
 				if got[p.Key] != p.Value {
 					t.Fatalf("%s reads as %q", p.Key, got[p.Key])
 				}

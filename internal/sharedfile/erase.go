@@ -43,7 +43,7 @@ func (f File) overwrite(ctx context.Context, change func([]byte) ([]byte, error)
 	if err != nil {
 		return err
 	}
-	return f.enqueue(ctx, queueKey{target, f.IsOwn, true}, change)
+	return f.enqueue(ctx, queueKey{target, f.IsOwn, true}, change, false)
 }
 
 // overwrite writes the bytes in which text differs from before, which is as long.

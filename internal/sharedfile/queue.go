@@ -2,6 +2,8 @@ package sharedfile
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +16,7 @@ type edit struct {
 	file   File
 	ctx    context.Context
 	change func([]byte) ([]byte, error)
+	isTry  bool // does not wait for the lock
 	start  time.Time
 	lead   chan struct{} // gets a token when this edit's caller is to commit all that wait
 	done   chan error    // gets the outcome
@@ -55,6 +58,9 @@ func join(key queueKey, e *edit) *queue {
 // wait returns the outcome of e. Until its commit has begun it also ends with e's context, and after lockTimeout in
 // which nobody in this process got the lock.
 func (q *queue) wait(e *edit) error {
+	if e.isTry {
+		return q.try(e)
+	}
 	for {
 		select {
 		case err := <-e.done:
@@ -79,8 +85,24 @@ func (q *queue) wait(e *edit) error {
 	}
 }
 
+// try returns the outcome of e, which does not wait where another process or another edit is to have the lock first.
+func (q *queue) try(e *edit) error {
+	select {
+	case <-e.lead:
+		q.commit(e)
+	default:
+		if q.leave(e) {
+			return fmt.Errorf("%w: %s", ErrHeld, lockPath(q.target))
+		}
+	}
+	return <-e.done
+}
+
 // patience is how long e still waits for the lock.
 func (q *queue) patience(e *edit) time.Duration {
+	if e.isTry {
+		return 0
+	}
 	queues.Lock()
 	defer queues.Unlock()
 	if q.lastLock.After(e.start) {
@@ -119,6 +141,9 @@ func (q *queue) passLead() {
 func (q *queue) commit(leader *edit) {
 	defer q.passLead()
 	l, err := lock(leader.ctx, q.target, q.patience(leader))
+	if leader.isTry && errors.Is(err, ErrLocked) {
+		err = fmt.Errorf("%w: %s", ErrHeld, lockPath(q.target))
+	}
 	if err != nil {
 		q.leave(leader)
 		leader.done <- err

@@ -25,6 +25,9 @@ const (
 	lockTimeout = 10 * time.Second
 )
 
+// ErrHeld means that the lock is held at the moment.
+var ErrHeld = errors.New("chaim: file is locked at the moment")
+
 // ErrLocked means that another process has held the lock for the whole time-out.
 var ErrLocked = errors.New("chaim: credentials file is locked")
 
@@ -84,6 +87,16 @@ func (f File) IsInterrupted() (bool, error) {
 // change is called while the lock is held, with an empty text for a missing file. It may be called again, with a text
 // in which what it does is done already, and must not do it twice. Nothing is written where it returns what it got.
 func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
+	return f.edit(ctx, change, false)
+}
+
+// TryEdit is Edit but does not wait for the lock: where that is held the error wraps [ErrHeld]. It is for those who hold
+// another lock, for which others wait.
+func (f File) TryEdit(ctx context.Context, change func([]byte) ([]byte, error)) error {
+	return f.edit(ctx, change, true)
+}
+
+func (f File) edit(ctx context.Context, change func([]byte) ([]byte, error), isTry bool) error {
 	target, err := f.editable()
 	if err != nil {
 		return err
@@ -91,7 +104,7 @@ func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	if err := MakeFolder(filepath.Dir(target)); err != nil {
 		return err
 	}
-	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn}, change)
+	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn}, change, isTry)
 }
 
 // Pinned returns the file that the links of f lead to now, for edits that are to reach the same file when they lead elsewhere.
@@ -119,8 +132,8 @@ func (f File) editable() (target string, err error) {
 	return target, CheckOwner(target)
 }
 
-func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]byte, error)) error {
-	e := &edit{file: f, ctx: ctx, change: change, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
+func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]byte, error), isTry bool) error {
+	e := &edit{file: f, ctx: ctx, change: change, isTry: isTry, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
 	return join(key, e).wait(e)
 }
 
