@@ -143,6 +143,8 @@ func (c *checkup) checkAccepted(ctx context.Context, client *chaim.Client) {
 		c.ok(name, "the gateway knows the user and the token")
 	case ctx.Err() != nil:
 		c.fail(name, fmt.Sprintf("not within %s", networkTimeout), networkHint(err))
+	case isFailing(err):
+		c.fail(name, errtext.Unprefixed(err), networkHint(err))
 	case lacksSlackIDs(err):
 		c.fail(name, errtext.Unprefixed(err), "run 'chaim init', which asks for your Slack and workspace ids")
 	case errors.As(err, new(*chaim.GatewayError)) && !errors.Is(err, chaim.ErrUnreachable):
@@ -168,32 +170,59 @@ func (c *checkup) checkToken(end, now time.Time) {
 	}
 }
 
+// statusOf is the HTTP status with which a gateway or STS has refused, or zero.
+func statusOf(err error) int {
+	var refusal *chaim.GatewayError
+	var reply interface{ HTTPStatusCode() int }
+	switch {
+	case errors.As(err, &refusal):
+		return refusal.StatusCode
+	case errors.As(err, &reply):
+		return reply.HTTPStatusCode()
+	}
+	return 0
+}
+
+// isBusy reports whether a server has answered that it has too many requests.
+func isBusy(err error) bool {
+	var refusal smithy.APIError
+	return statusOf(err) == http.StatusTooManyRequests || errors.As(err, &refusal) && strings.Contains(refusal.ErrorCode(), "Throttling")
+}
+
+// isFailing reports whether a server has answered that it is busy, or does not work, and so nothing of the request.
+func isFailing(err error) bool {
+	return isBusy(err) || statusOf(err) >= http.StatusInternalServerError
+}
+
 // networkHint is what to do about a server that cannot be asked.
 func networkHint(err error) string {
 	var lookup *net.DNSError
-	var reply *chaim.GatewayError
 	switch {
+	case isBusy(err):
+		return "the server is there, but has too many requests: wait a minute, and run 'chaim doctor' again"
+	case isFailing(err):
+		return "the server, or a proxy or VPN on the way, does not work: try again later, and then tell those who run it"
 	case errors.As(err, &lookup):
 		return "check the host name in the settings, the network and the VPN"
 	case strings.Contains(err.Error(), "certificate"):
 		return "check the URL and the clock; where a proxy has certificates of its own, name a file with them in AWS_CA_BUNDLE"
-	case errors.As(err, &reply) && !errors.Is(err, chaim.ErrUnreachable):
-		return "check that the URL is that of a chaim gateway, and ask who runs it"
+	case errors.As(err, new(*chaim.GatewayError)):
+		return "check that the URL is that of a chaim gateway, and ask those who run it"
 	}
 	return "check the network, the VPN, and the proxy in HTTPS_PROXY and NO_PROXY"
 }
 
 // checkSTS asks AWS whose the keys are that chaim would ask for others with.
 func (c *checkup) checkSTS(ctx context.Context, w *witness, log *slog.Logger) {
-	const name, do = "AWS STS", "run 'chaim init' for a gateway, or log in, or name a profile with keys in AWS_PROFILE"
+	const name = "AWS STS"
 	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Log: log})
 	if err != nil {
-		c.fail(name, errtext.Unprefixed(err), do)
+		c.fail(name, errtext.Unprefixed(err), newKeys)
 		return
 	}
 	keys, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		c.fail(name, "there are no keys to ask it with: "+errtext.Unprefixed(remote.Foreign(err)), do)
+		c.fail(name, "there are no keys to ask it with: "+plainly(remote.Foreign(err).Error()), newKeys)
 		return
 	}
 	cfg.RetryMaxAttempts = 2 // the second by the server's clock
@@ -204,8 +233,8 @@ func (c *checkup) checkSTS(ctx context.Context, w *witness, log *slog.Logger) {
 		c.ok(name, "knows you as %s", who.ARN)
 	case ctx.Err() != nil:
 		c.fail(name, fmt.Sprintf("does not answer within %s", networkTimeout), networkHint(err))
-	case errors.As(err, new(smithy.APIError)):
-		c.fail(name, errtext.Unprefixed(err), do)
+	case errors.As(err, new(smithy.APIError)) && !isFailing(err):
+		c.fail(name, errtext.Unprefixed(err), newKeys)
 	default:
 		c.fail(name, errtext.Unprefixed(err), networkHint(err))
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -124,4 +125,7 @@ func TestNetworkHint(t *testing.T) {
 	assert.Contains(t, networkHint(errors.New("x509: certificate signed by unknown authority")), "AWS_CA_BUNDLE")
 	assert.Contains(t, networkHint(&chaim.GatewayError{StatusCode: 200}), "URL")
 	assert.Contains(t, networkHint(&chaim.GatewayError{StatusCode: 502}), "VPN")
+	assert.Contains(t, networkHint(&chaim.GatewayError{StatusCode: 500}), "try again later")
+	assert.Contains(t, networkHint(&chaim.GatewayError{StatusCode: 429}), "too many requests")
+	assert.Contains(t, networkHint(&smithy.GenericAPIError{Code: "Throttling"}), "too many requests")
 }

@@ -78,9 +78,6 @@ func cannotStart(err error) int {
 	return exitCannotRun
 }
 
-// inFlags says what the library says of its options in words of the command line.
-var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Source", "", "Options.Settings", "the settings")
-
 // explain says on stderr what went wrong, and what may help.
 func (a *app) explain(err error, code int) {
 	if err == nil || code == exitReader || errors.Is(err, context.Canceled) && code > exitSignal {
@@ -91,7 +88,7 @@ func (a *app) explain(err error, code int) {
 		return
 	}
 	for line := range strings.Lines(text) {
-		a.say("%s", inFlags.Replace(strings.TrimPrefix(strings.TrimSpace(line), "chaim: ")))
+		a.say("%s", plainly(line))
 	}
 	if also := hint(err, code); also != "" {
 		a.say("%s", also)

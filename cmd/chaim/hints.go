@@ -27,6 +27,8 @@ func hint(err error, code int) string {
 		return "a role is one of the aliases " + strings.Join(commonRoles, ", ") + ", another alias of your gateway, or the full name of a role"
 	case errors.Is(err, chaim.ErrNotConfigured) && lacksToken():
 		return passGatewayHint
+	case strings.Contains(text, noRole):
+		return newKeys
 	case errors.Is(err, chaim.ErrNotConfigured):
 		return "'chaim init' sets up a gateway"
 	case errors.Is(err, sharedfile.ErrNoStore):
@@ -39,6 +41,24 @@ func hint(err error, code int) string {
 
 // newToken says how to get one.
 const newToken = "get a new user token from your gateway, such as by its command in Slack, and give its init string to 'chaim init'"
+
+// newKeys says how to get keys that chaim can ask for others with.
+const newKeys = "run 'chaim init' for a gateway, or log in, or name a profile with keys in AWS_PROFILE"
+
+// noRole begins what the AWS SDK says where no place has keys: it asks EC2 last, and tells in many words of that only.
+const noRole = "no EC2 IMDS role found, "
+
+// inFlags says what the library says of its options in words of the command line.
+var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Source", "", "Options.Settings", "the settings")
+
+// plainly is one line of an error in words of the command line.
+func plainly(line string) string {
+	if before, _, isLast := strings.Cut(line, noRole); isLast {
+		line = strings.TrimSuffix(before, "failed to refresh cached credentials, ") +
+			"the environment and the AWS files have none, and this machine has no EC2 role"
+	}
+	return inFlags.Replace(strings.TrimPrefix(strings.TrimSpace(line), "chaim: "))
+}
 
 // suggestTime bounds the wait for the list of accounts after a refusal.
 const suggestTime = 5 * time.Second

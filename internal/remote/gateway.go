@@ -54,6 +54,9 @@ func parseReply(resp *http.Response, body []byte, words redaction) (pyliteral.Di
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
 		r := &Refusal{StatusCode: status, Message: "reply is not that of a chaim gateway but " + kindOfBody(resp, body)}
+		if status == http.StatusTooManyRequests || status >= 500 { // which gateways, too, leave to what stands before them
+			r.Message = http.StatusText(status) + ", in " + kindOfBody(resp, body)
+		}
 		r.RetryAfter, r.IsFinal = retryAfter(resp.Header), isFinalStatus(status)
 		return nil, r
 	}
