@@ -110,7 +110,8 @@ func (e *AccountError) Unwrap() error { return e.Err }
 // Each runs fn once for each account, with keys for the same role, several at a time. The client that fn gets is closed
 // when fn returns. It asks for an account by its ID or, without 12 digits there, by its name. All ask the same gateway, with
 // connections that they share; when it or STS says that there are too many requests, all of them slow down together
-// instead of failing, unless it says nothing else for five minutes. What may pass otherwise is tried three times.
+// instead of failing, unless it says nothing else for five minutes. What may pass otherwise is tried three times,
+// but what an [STS] was asked for with an MFA code once.
 //
 // The failure of one account does not stop the others. The error is an [*EachError] with what went wrong for each, or what
 // was wrong with the arguments. When ctx ends, accounts that wait are not begun, with its cause as their error; the context

@@ -66,7 +66,8 @@ type STS struct {
 
 	// MFASerial is the serial number or ARN of the MFA device of the user whose Keys they are. It needs TokenCode.
 	MFASerial string
-	// TokenCode returns the device's six digits, of which each is sent once. It is called for each Retrieve, so also to renew.
+	// TokenCode returns the device's six digits. It is called once for each Retrieve, so also to renew, and must return other
+	// digits each time: STS takes a code once, so a request that failed is not sent again with it.
 	TokenCode func(context.Context) (string, error)
 
 	// HTTPClient sends the request, as [Options].HTTPClient does. An attempt has 10 seconds unless it has a Timeout. Nil
@@ -119,7 +120,7 @@ func (s *STS) check() (arn.ARN, error) {
 func (s *STS) duration() time.Duration { return cmp.Or(s.Duration, defaultDuration) }
 
 // Retrieve asks STS for a set of keys. Where STS answers that role chaining allows an hour only, it asks once more for
-// that. The expiration is by the clock of this machine, also where that is wrong.
+// that, unless an MFA code was sent. The expiration is by the clock of this machine, also where that is wrong.
 //
 // A refusal is a [smithy.APIError] with STS's code, and wraps [ErrDenied] when the role or the keys are the reason. Keys
 // that are too late wrap [ErrExpired]. What passes by itself is tried again, up to three times unless the SDK is

@@ -376,37 +376,6 @@ func TestSTSMFACode(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
-// TestSTSSendsACodeOnce has STS fail after it may have taken the code of an MFA device.
-func TestSTSSendsACodeOnce(t *testing.T) {
-	hangUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
-	for name, tt := range map[string]struct {
-		fault chaimtest.Fault
-		want  int // requests, each with a code of its own
-		works bool
-	}{
-		"500":             {chaimtest.Status(500), 1, false},
-		"503":             {chaimtest.Status(503), 1, false},
-		"throttled":       {chaimtest.Throttle(0), 1, false},
-		"no document":     {chaimtest.Body("<html>"), 1, false},
-		"connection ends": {hangUp, 1, false},
-		"role chaining":   {chaimtest.STSError(400, "ValidationError", "exceeds the 1 hour session limit for roles assumed by role chaining"), 2, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv := chaimtest.NewServer(t)
-			srv.RequireMFA("sredev", "arn:aws:iam::111111111111:mfa/chris", "123456")
-			s, asked := stsFor(srv), 0
-			s.Duration = 2 * time.Hour
-			s.MFASerial = "arn:aws:iam::111111111111:mfa/chris"
-			s.TokenCode = func(context.Context) (string, error) { asked++; return "123456", nil }
-			srv.Inject(1, tt.fault)
-			_, err := s.Retrieve(t.Context())
-			assert.Equal(t, tt.works, err == nil, err)
-			assert.Len(t, srv.Requests(), tt.want)
-			assert.Equal(t, tt.want, asked)
-		})
-	}
-}
-
 func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	home := srv.Setenv(t)

@@ -65,13 +65,13 @@ func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 			return err
 		}
 		hasPatience := p.note(began, isLimited, err)
-		if err == nil || IsSingleAttempt(ctx) || !hasPatience {
+		if err == nil || IsSingleAttempt(ctx) || !hasPatience || IsFinal(err) {
 			return err
 		}
 		if isThrottled(err) {
 			continue
 		}
-		if failures++; PauseAskedFor(err) > maxRetryAfter || IsFinal(err) || errors.As(err, new(*foreign)) || failures == attempts {
+		if failures++; PauseAskedFor(err) > maxRetryAfter || errors.As(err, new(*foreign)) || failures == attempts {
 			return err
 		}
 		if err := sleep(ctx, retryPause(failures-1, err)); err != nil {

@@ -83,11 +83,19 @@ type final struct{ text string }
 
 func (e final) Error() string { return e.text }
 
+// codeSent is the failure of a request with a code of an MFA device. STS takes a code once: a second request with it is
+// refused, which would hide why the first one failed.
+type codeSent struct{ error }
+
+func (e codeSent) Unwrap() error { return e.error }
+
 // IsFinal reports whether asking again will not help.
 func IsFinal(err error) bool {
 	var refusal *Refusal
 	var reply interface{ HTTPStatusCode() int } // of STS, or of whatever service an SDK's provider asks
 	switch {
+	case errors.As(err, new(codeSent)):
+		return true
 	case errors.As(err, &refusal):
 		return refusal.IsFinal
 	case errors.As(err, &reply):

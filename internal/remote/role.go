@@ -91,11 +91,8 @@ func (r *RoleRequest) Send(ctx context.Context, cfg aws.Config, role arn.ARN) (c
 	withKeys := func(o *sts.Options) { o.Credentials = fixed(keys) }
 	sent := time.Now()
 	out, err := client.AssumeRole(ctx, input, withKeys)
-	if r.Duration > maxChained && isChainingLimit(err) {
+	if r.Duration > maxChained && input.TokenCode == nil && isChainingLimit(err) {
 		r.Logger.Warn("chaim: role chaining allows keys of one hour only", "role", r.RoleARN, "asked", r.Duration)
-		if input, err = r.input(ctx); err != nil { // with another code
-			return creds, err
-		}
 		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
 		sent = time.Now()
 		out, err = client.AssumeRole(ctx, input, withKeys)
@@ -107,6 +104,9 @@ func (r *RoleRequest) Send(ctx context.Context, cfg aws.Config, role arn.ARN) (c
 		creds, err = r.credentials(out, role, sent)
 	}
 	if err != nil {
+		if input.TokenCode != nil {
+			err = codeSent{err}
+		}
 		return creds, errtext.Wrap(err, "asking STS in %s for role %s", cfg.Region, r.RoleARN)
 	}
 	return creds, nil
