@@ -93,7 +93,8 @@ func (c AwsCreds) Expired(slack time.Duration) bool {
 
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
 // AWS_SESSION_TOKEN, and where they are known AWS_ACCOUNT_ID, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION,
-// and an empty value for each variable of this process that would win over them. Append it to os.Environ() for an
+// and an empty value for each variable of this process that would win over them. CHAIM_LENT marks the keys as lent: a chaim
+// that finds them asks STS for no others with them. Append it to os.Environ() for an
 // exec.Cmd; a child cannot renew keys it was given this way. [Client.ChildEnviron] makes an environment without the others.
 //
 // Where this process has AWS_PROFILE, that becomes AWS_DEFAULT_PROFILE: the SDK for JavaScript would take the profile in
@@ -112,6 +113,7 @@ func (c AwsCreds) lent() []string {
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey,
 		"AWS_SESSION_TOKEN=" + c.SessionToken,
+		awsenv.Mark(c.AccessKeyID),
 	}
 	if c.Region != "" {
 		env = append(env, "AWS_REGION="+c.Region, "AWS_DEFAULT_REGION="+c.Region)

@@ -27,7 +27,7 @@ func TestAwsCreds(t *testing.T) {
 		assert.True(t, creds.Expired(time.Hour))
 
 		assert.Equal(t, []string{
-			"AWS_ACCESS_KEY_ID=ASIA", "AWS_SECRET_ACCESS_KEY=s", "AWS_SESSION_TOKEN=t", "AWS_REGION=eu-west-1",
+			"AWS_ACCESS_KEY_ID=ASIA", "AWS_SECRET_ACCESS_KEY=s", "AWS_SESSION_TOKEN=t", "CHAIM_LENT=e1eba3226891f58a", "AWS_REGION=eu-west-1",
 			"AWS_DEFAULT_REGION=eu-west-1", "AWS_ACCOUNT_ID=111111111111", "AWS_CREDENTIAL_EXPIRATION=2000-01-01T01:00:00Z",
 		}, creds.Environ())
 

@@ -30,7 +30,8 @@ func (a *app) envCommand() *cobra.Command {
   process        the JSON that a credential_process prints
 
 AWS_REGION, AWS_DEFAULT_REGION and, where it is known, AWS_ACCOUNT_ID are set too. AWS_PROFILE, AWS_DEFAULT_PROFILE and
-other variables that some programs prefer to the keys are unset, but for env-no-export, which cannot.
+other variables that some programs prefer to the keys are unset, but for env-no-export, which cannot. CHAIM_LENT marks the
+keys, so that a chaim that finds them asks AWS STS for no others with them.
 
 The keys are asked for at each call and written to no file. Nobody renews them: 'chaim exec' runs programs with credentials
 that are, and leaves none in your shell.` + aboutNames,

@@ -122,6 +122,7 @@ func TestFormatsOfCredentials(t *testing.T) {
 	assert.Equal(t, `export AWS_ACCESS_KEY_ID='ASIAEXAMPLEEXAMPLE00'
 export AWS_SECRET_ACCESS_KEY='s/+='
 export AWS_SESSION_TOKEN='t'
+export CHAIM_LENT='ae15ef156ca2f425'
 export AWS_REGION='eu-west-1'
 export AWS_DEFAULT_REGION='eu-west-1'
 export AWS_CREDENTIAL_EXPIRATION='2100-01-01T00:00:00Z'

@@ -3,6 +3,8 @@
 package awsenv
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"slices"
 	"strings"
@@ -58,12 +60,27 @@ const (
 // write their environment into logs.
 const GatewayToken = "CHAIM_TOKEN"
 
+// lentMark tells of lent keys in the environment, or of the server that lends them, that they are: see [Mark].
+const lentMark = "CHAIM_LENT"
+
+// Mark is the variable to be set beside lent keys: id is the access key id, or the URL of the server that lends them. The
+// mark is of that id alone, so that it says nothing of other keys that replace them.
+func Mark(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return lentMark + "=" + hex.EncodeToString(sum[:8])
+}
+
+// IsMarked reports whether environ says that what has that id was lent.
+func IsMarked(environ []string, id string) bool {
+	return id != "" && lentMark+"="+valueOf(environ, lentMark) == Mark(id)
+}
+
 // Child returns environ, each NAME=value, with no way to credentials but through lent, which comes after it and replaces
 // what has the same name. Of lent an empty value only takes a variable away.
 func Child(environ, lent []string) []string {
 	env := slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name := nameOf(variable)
-		return isIn(keys, name) || isIn(places, name) || same(GatewayToken, name) || has(lent, name)
+		return isIn(keys, name) || isIn(places, name) || same(GatewayToken, name) || same(lentMark, name) || has(lent, name)
 	})
 	for _, variable := range lent {
 		if _, value, _ := strings.Cut(variable, "="); value != "" {

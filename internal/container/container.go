@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
@@ -107,10 +108,11 @@ func (s *Server) URL() string { return s.url }
 // Token is what an Authorization header must be. It is a secret.
 func (s *Server) Token() string { return s.token }
 
-// Environ returns the variables that make an SDK ask this server, each "NAME=value". They hold a secret. Other variables
+// Environ returns the variables that make an SDK ask this server, each "NAME=value", and the mark that its keys are lent. They
+// hold a secret. Other variables
 // and files win over them: see [Server.ChildEnviron].
 func (s *Server) Environ() []string {
-	return []string{urlVariable + "=" + s.url, tokenVariable + "=" + s.token}
+	return []string{urlVariable + "=" + s.url, tokenVariable + "=" + s.token, awsenv.Mark(s.url)}
 }
 
 // Close ends all connections, waits for its goroutines and frees the port. It may be called more than once.

@@ -1,10 +1,11 @@
 package remote
 
 import (
+	"cmp"
 	"fmt"
-	"net/url"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -86,35 +88,34 @@ func checkChain(cfg aws.Config, o SDKOptions) error {
 // lentKeys tells where chaim has lent the keys of a configuration, which must not get others, and what to do about it. It
 // is empty for keys of the user. isCopy means that they stand in [default], and that other places may have keys.
 func lentKeys(cfg aws.Config) (where string, isCopy bool) {
-	sources := sourcesOf(cfg)
-	account := os.Getenv("CHAIM_ACCOUNT") // stands in the environment of programs that chaim runs
+	sources, profile := sourcesOf(cfg), profileOf(cfg)
+	isFromServer := slices.Contains(sources, aws.CredentialSourceHTTP) // or credential_source = Environment, for the SDK
+	isFromEnviron := slices.Contains(sources, aws.CredentialSourceEnvVars)
+	for p := profile; p != nil; p = p.Source {
+		isFromEnviron = isFromEnviron || isFromServer && p.CredentialSource == "Environment"
+	}
 	switch {
 	case slices.Contains(sources, aws.CredentialSourceEnvVarsSTSWebIDToken):
 		return "", false
-	case slices.Contains(sources, aws.CredentialSourceEnvVars):
-		if account == "" || os.Getenv("AWS_SESSION_TOKEN") == "" || os.Getenv("AWS_CREDENTIAL_EXPIRATION") == "" {
-			return "", false
+	case isFromEnviron:
+		if awsenv.IsMarked(os.Environ(), cmp.Or(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_ACCESS_KEY"))) {
+			return "lent in the environment: unset AWS_ACCESS_KEY_ID and name the profile that signs in AWS_PROFILE", false
 		}
-		return fmt.Sprintf("lent for account %q, in the environment: unset AWS_ACCESS_KEY_ID and name the profile that signs in AWS_PROFILE", account), false
-	case slices.Contains(sources, aws.CredentialSourceHTTP):
-		u, err := url.Parse(os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
-		if account == "" || err != nil || !isLoopback(u) {
-			return "", false
+		return "", false
+	case isFromServer:
+		if awsenv.IsMarked(os.Environ(), os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")) {
+			return "lent by its server: name the profile that signs in AWS_PROFILE", false
 		}
-		return fmt.Sprintf("lent for account %q, from its server: name the profile that signs in AWS_PROFILE", account), false
+		return "", false
 	}
-	return lentProfile(profileOf(cfg))
+	return lentProfile(profile)
 }
 
 // lentProfile is lentKeys for those of a profile, or of one that it has as its source.
 func lentProfile(profile *config.SharedConfig) (where string, isCopy bool) {
-	path, err := sharedfile.CredentialsPath("")
-	if err != nil {
-		return "", false
-	}
-	doc, err := sharedfile.File{Path: path}.Read()
-	if err != nil {
-		return "", false
+	var doc []byte
+	if path, err := sharedfile.CredentialsPath(""); err == nil {
+		doc, _ = sharedfile.File{Path: path}.Read() // what cannot be read lends nothing
 	}
 	isTop := true
 	for ; profile != nil; profile, isTop = profile.Source, false {
@@ -122,12 +123,28 @@ func lentProfile(profile *config.SharedConfig) (where string, isCopy bool) {
 		key, process := lent["aws_access_key_id"], lent[inifile.ProcessKey]
 		isTaken := err == nil && (key != "" && key == profile.Credentials.AccessKeyID || process != "" && process == profile.CredentialProcess)
 		switch {
-		case !isTaken:
-		case profile.Profile == inifile.DefaultSection && lease.HasCopy(doc):
+		case isTaken && profile.Profile == inifile.DefaultSection && lease.HasCopy(doc):
 			return "put into [default]: name the profile that signs in AWS_PROFILE", isTop && profile.RoleARN == ""
-		case profile.Profile != inifile.DefaultSection && lent[inifile.MarkerKey] != "":
+		case isTaken && profile.Profile != inifile.DefaultSection && lent[inifile.MarkerKey] != "":
 			return fmt.Sprintf("lent as profile %q: name the profile that signs in AWS_PROFILE", profile.Profile), false
+		case runsChaim(profile.CredentialProcess):
+			return fmt.Sprintf("lent by the credential_process of profile %q: name the profile that signs in AWS_PROFILE", profile.Profile), false
 		}
 	}
 	return "", false
+}
+
+// runsChaim reports whether a credential_process is a chaim that lends keys, also behind the words of a shell or of env.
+func runsChaim(process string) bool {
+	isProgram := false
+	for _, word := range strings.FieldsFunc(process, func(r rune) bool { return strings.ContainsRune(" \t\"';&|()", r) }) {
+		program := strings.TrimSuffix(word[strings.LastIndexAny(word, `/\`)+1:], ".exe")
+		switch {
+		case isProgram && (word == "credential-process" || word == "env"):
+			return true
+		case program == "chaim" && !strings.Contains(word, "="):
+			isProgram = true
+		}
+	}
+	return false
 }

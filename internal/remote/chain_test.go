@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/awsenv"
 )
 
 // write puts text into the file that a variable names.
@@ -30,7 +32,14 @@ func TestSDKConfigOfLentKeys(t *testing.T) {
 	role := func(source string) string {
 		return "[profile other]\nrole_arn = arn:aws:iam::111111111111:role/R\nsource_profile = " + source + "\n"
 	}
-	inside := map[string]string{"AWS_ACCESS_KEY_ID": "ASIALENT00000000", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t", "AWS_CREDENTIAL_EXPIRATION": "2099-01-01T00:00:00Z", "CHAIM_ACCOUNT": "sredev"}
+	mark := func(id string) string { return strings.TrimPrefix(awsenv.Mark(id), "CHAIM_LENT=") }
+	const server = "http://127.0.0.1:1/x"
+	atServer := map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": server, "CHAIM_LENT": mark(server)}
+	byChaim := func(process string) string { return "[profile outer]\ncredential_process = " + process + "\n" }
+	from := func(source string) string {
+		return "[profile other]\nrole_arn = arn:aws:iam::111111111111:role/R\ncredential_source = " + source + "\n"
+	}
+	inside := map[string]string{"AWS_ACCESS_KEY_ID": "ASIALENT00000000", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t", "CHAIM_LENT": mark("ASIALENT00000000")}
 	with := func(env map[string]string, name, value string) map[string]string {
 		changed := map[string]string{name: value}
 		for k, v := range env {
@@ -51,17 +60,22 @@ func TestSDKConfigOfLentKeys(t *testing.T) {
 		"of another tool, kept":          {mine + strings.Replace(lent, "chaim_scope = 1 x\n", "", 1), "", map[string]string{"AWS_PROFILE": "tempname"}, `lent as profile "tempname"`},
 		"source of a role":               {mine + lent, role("tempname"), map[string]string{"AWS_PROFILE": "other"}, `lent as profile "tempname"`},
 		"source of a source":             {mine + lent, role("third") + "[profile third]\nrole_arn = arn:aws:iam::111111111111:role/S\nsource_profile = tempname\n", map[string]string{"AWS_PROFILE": "other"}, `lent as profile "tempname"`},
-		"environment":                    {mine, "", inside, `lent for account "sredev", in the environment`},
-		"server":                         {"", "", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/x", "CHAIM_ACCOUNT": "sredev"}, `lent for account "sredev", from its server`},
+		"environment":                    {mine, "", inside, "lent in the environment: unset AWS_ACCESS_KEY_ID"},
+		"environment, as a source":       {"", from("Environment"), with(inside, "AWS_PROFILE", "other"), "lent in the environment"},
+		"process is chaim":               {mine, byChaim("env AWS_PROFILE=base /opt/chaim/bin/chaim -q credential-process 111111111111"), map[string]string{"AWS_PROFILE": "outer"}, `lent by the credential_process of profile "outer"`},
+		"process is chaim, in a shell":   {mine, byChaim("sh -c 'chaim env 111111111111 --format process'"), map[string]string{"AWS_PROFILE": "outer"}, `lent by the credential_process of profile "outer"`},
+		"source whose process is chaim":  {mine, role("outer") + byChaim(`"C:\\Program Files\\chaim.exe" credential-process 111111111111`), map[string]string{"AWS_PROFILE": "other"}, `lent by the credential_process of profile "outer"`},
+		"process of another program":     {mine, byChaim("env HOME=/home/chaim /home/chaim/bin/saml credential-process"), map[string]string{"AWS_PROFILE": "outer"}, ""},
+		"server":                         {"", "", atServer, "lent by its server"},
+		"server, as a source":            {"", from("EcsContainer"), with(atServer, "AWS_PROFILE", "other"), "lent by its server"},
 		"mine":                           {mine + lent, "", nil, ""},
 		"mine inside a scope":            {mine + lent, "", map[string]string{"AWS_PROFILE": "default", "CHAIM_ACCOUNT": "sredev"}, ""},
 		"mine, source of a role":         {mine + lent, role("default"), map[string]string{"AWS_PROFILE": "other"}, ""},
-		"my long-lived keys inside":      {mine, "", with(inside, "AWS_SESSION_TOKEN", ""), ""},
-		"my temporary keys, inside":      {mine, "", with(inside, "AWS_CREDENTIAL_EXPIRATION", ""), ""},
-		"temporary keys outside":         {mine, "", with(inside, "CHAIM_ACCOUNT", ""), ""},
+		"my keys inside":                 {mine, "", with(inside, "AWS_ACCESS_KEY_ID", "ASIAMINE00000000"), ""},
+		"temporary keys outside":         {mine, "", with(inside, "CHAIM_LENT", ""), ""},
 		"environment wins over a scope":  {mine + lent, "", map[string]string{"AWS_PROFILE": "tempname", "AWS_ACCESS_KEY_ID": "AKIAMINE00000000", "AWS_SECRET_ACCESS_KEY": "s"}, ""},
 		"server of another tool":         {"", "", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/x"}, ""},
-		"container inside":               {"", "", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.2/x", "CHAIM_ACCOUNT": "sredev"}, ""},
+		"container inside":               {"", "", with(atServer, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.2/x"), ""},
 		"own role beside a scope's name": {mine + "[tempname]\naccountname = x\n", "[profile tempname]\nrole_arn = arn:aws:iam::111111111111:role/R\nsource_profile = default\n", map[string]string{"AWS_PROFILE": "tempname"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
