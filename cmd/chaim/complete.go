@@ -3,11 +3,14 @@ package main
 import (
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
+	"github.com/chaim-go/chaim/internal/partition"
 )
 
 // completeAccountAndRole completes "ACCOUNT [ROLE]" by the profiles that are held, their accounts and roles. Nobody is asked.
@@ -30,6 +33,21 @@ var commonRoles = []string{"rro", "mpu", "spu", "apu"}
 // completeRoles completes a role by the usual aliases and those of the profiles that are held.
 func (a *app) completeRoles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return a.complete(cmd, slices.Clone(commonRoles), func(p chaim.Profile) string { return p.Role })
+}
+
+// completeRegions completes the known regions of AWS.
+func completeRegions(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return partition.Regions(), cobra.ShellCompDirectiveNoFileComp
+}
+
+// plainDescriptions takes the marks that name the value of a flag out of what shells show of it.
+func plainDescriptions(cmd *cobra.Command) {
+	plain := func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") }
+	cmd.Flags().VisitAll(plain)
+	cmd.PersistentFlags().VisitAll(plain)
+	for _, below := range cmd.Commands() {
+		plainDescriptions(below)
+	}
 }
 
 // completeProfiles completes names of profiles that are held, any number of them.

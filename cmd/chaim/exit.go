@@ -27,11 +27,6 @@ const (
 	exitReader      = 141 // nobody reads the output any longer: that of SIGPIPE, on every system
 )
 
-// usageError is a command line that makes no sense. Nothing has been touched because of it.
-type usageError struct{ text string }
-
-func (e usageError) Error() string { return "chaim: " + e.text }
-
 // silentError ends the command with a code, after everything has been said.
 type silentError struct{ code int }
 

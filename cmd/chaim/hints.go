@@ -151,6 +151,7 @@ func isProgram(word string) bool {
 // explainFlags says of a flag that exec or each does not know that it may be one of a program with no -- before it.
 func explainFlags(min int) func(*cobra.Command, error) error {
 	return func(cmd *cobra.Command, err error) error {
+		err = plainFlags(cmd, err)
 		before := cmd.Flags().Args() // as far as they were read
 		if len(before) < min || cmd.ArgsLenAtDash() >= 0 {
 			return err
@@ -159,6 +160,6 @@ func explainFlags(min int) func(*cobra.Command, error) error {
 		if at > 0 && len(before) > 2 && !isProgram(before[at]) {
 			at++
 		}
-		return errtext.Chain(fmt.Sprintf("%v; if that is a flag of %q, put -- before the program", err, before[at]), err)
+		return errtext.Chain(fmt.Sprintf("%s; if that is a flag of %q, put -- before the program", errtext.Unprefixed(err), before[at]), err)
 	}
 }

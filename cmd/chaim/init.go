@@ -58,6 +58,7 @@ asked for, or come from --slack-id and --workspace-id; those that are stored for
 	f.StringVar(&s.workspaceID, "workspace-id", "", "`ID` of the Slack workspace")
 	f.StringVarP(&s.region, "region", "R", "", "default AWS `REGION` of profiles (default that of the init string, then eu-west-1)")
 	f.BoolVar(&s.isUntested, "no-test", false, "store the settings without asking the gateway")
+	_ = cmd.RegisterFlagCompletionFunc("region", completeRegions)
 	cmd.MarkFlagsRequiredTogether("slack-id", "workspace-id")
 	cmd.MarkFlagsRequiredTogether("endpoint", "user", "token-file")
 	return cmd

@@ -56,13 +56,16 @@ func (a *app) run(args []string) int {
 	defer signals.close()
 	a.signals, a.out.over, a.args = signals, ctx, args
 	root := a.rootCommand()
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		plainDescriptions(root)
+	}
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.isRunning {
-		err = usageError{strings.TrimPrefix(err.Error(), "chaim: ") + "; usage: " + cmd.UseLine()}
+		err = usageError{plainUsage(err) + "; usage: " + cmd.UseLine()}
 	}
 	if a.closeLog != nil {
 		err = errors.Join(err, a.closeLog())
@@ -118,6 +121,8 @@ otherwise CMD's.`,
 	root.SetCompletionCommandGroupID(groupSetUp)
 	root.AddCommand(a.commands()...)
 	refuseUnknownTopics(root)
+	plainArgs(root)
+	root.SetFlagErrorFunc(plainFlags)
 	a.noteRunning(root)
 	return root
 }
@@ -163,7 +168,7 @@ func refuseUnknownTopics(root *cobra.Command) {
 				return nil
 			}
 		case "completion":
-			cmd.RunE = func(*cobra.Command, []string) error {
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {
 				return usageError{"which shell? bash, zsh, fish or powershell"}
 			}
 		}

@@ -35,6 +35,7 @@ func (r *request) addFlags(a *app, cmd *cobra.Command) {
 	f.StringVarP(&r.region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
 	addInsecureFlag(cmd, &r.insecure)
 	_ = cmd.RegisterFlagCompletionFunc("role", a.completeRoles)
+	_ = cmd.RegisterFlagCompletionFunc("region", completeRegions)
 }
 
 func addInsecureFlag(cmd *cobra.Command, insecure *bool) {
