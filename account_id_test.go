@@ -183,3 +183,26 @@ func TestAccountIDOfOldProfile(t *testing.T) {
 	}
 	assert.Equal(t, "111111111111", pairsOf(t, home, "dev")["accountid"])
 }
+
+// TestAccountIDGiven has keys asked for by the id, whatever account has the name.
+func TestAccountIDGiven(t *testing.T) {
+	srv, opts := originalGateway(t)
+	srv.AddAccount("444444444444", "sredev")
+	opts.Account, opts.AccountID, opts.TempName, opts.Keep = "sredev", "444444444444", "dev", true
+	creds, err := clientFor(t, opts).RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "444444444444", creds.AccountID)
+	assert.Equal(t, []string{"444444444444,mpu,4h0m0s"}, asked(srv))
+	profiles, err := clientFor(t, opts).MyAccountList(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"sredev", "444444444444"}, []string{profiles[0].Account, profiles[0].AccountID})
+
+	opts.Source = givesID("111111111111")
+	_, err = clientFor(t, opts).RequestKeys(t.Context())
+	assert.ErrorContains(t, err, `the keys that came are for account "111111111111"`)
+
+	for _, ids := range [][2]string{{"sredev", "4444"}, {"", "444444444444"}, {"111111111111", "444444444444"}} {
+		_, err := chaim.New(chaim.Options{Account: ids[0], AccountID: ids[1], Source: opts.Source})
+		assert.Error(t, err, ids)
+	}
+}

@@ -29,7 +29,7 @@ var errStopped = errors.New("chaim: another account failed")
 // EachOptions say how [Each] goes about it. The zero value lends keys in memory for the role "rro", to eight accounts at a
 // time.
 type EachOptions struct {
-	// Options are the options of each scope. Account, TempName, Default, Keep and Source must be empty in them. Without Profiles,
+	// Options are the options of each scope. Account, AccountID, TempName, Default, Keep and Source must be empty in them. Without Profiles,
 	// Form and Terrible mean nothing.
 	Options Options
 	// Sources returns the Source of an account, as in [Options]. It is called once for each account, by many goroutines, and
@@ -224,8 +224,8 @@ func (e *each) check() error {
 		return errors.New("chaim: no function to run")
 	case e.opts.Parallel < 0:
 		return fmt.Errorf("chaim: %d accounts at a time are none", e.opts.Parallel)
-	case o.Account != "" || o.TempName != "" || o.Default || o.Keep || o.Source != nil:
-		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, TempName, Default, Keep and Source empty")
+	case o.Account+o.AccountID != "" || o.TempName != "" || o.Default || o.Keep || o.Source != nil:
+		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, AccountID, TempName, Default, Keep and Source empty")
 	case o.NoProfile && e.opts.Profiles:
 		return errors.New("chaim: EachOptions.Profiles asks for what Options.NoProfile excludes")
 	}

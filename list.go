@@ -43,17 +43,18 @@ func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 // Profile is a profile of the credentials file that has an accountname. Its texts are as they stand in the file,
 // whoever wrote that.
 type Profile struct {
-	Name     string        // of the section
-	Account  string        // full name or 12-digit id
-	Role     string        // as asked for
-	Region   string        // of AWS, where the section has none that of the AWS config file for the profile
-	Expires  time.Time     // zero where the section does not tell
-	Duration time.Duration // as asked for; zero where the section does not tell
-	Form     ProfileForm   // what it holds
-	Default  bool          // it is the default account that the section [default] names
-	Live     bool          // it belongs to a scope that may still run
-	Dead     bool          // it belonged to a scope whose process died; neither is true of one that is kept
-	Static   bool          // it holds long-lived keys, which are not chaim's to renew
+	Name      string        // of the section
+	Account   string        // full name or 12-digit id
+	AccountID string        // 12-digit id by which its keys are asked for again; empty where the section does not tell
+	Role      string        // as asked for
+	Region    string        // of AWS, where the section has none that of the AWS config file for the profile
+	Expires   time.Time     // zero where the section does not tell
+	Duration  time.Duration // as asked for; zero where the section does not tell
+	Form      ProfileForm   // what it holds
+	Default   bool          // it is the default account that the section [default] names
+	Live      bool          // it belongs to a scope that may still run
+	Dead      bool          // it belonged to a scope whose process died; neither is true of one that is kept
+	Static    bool          // it holds long-lived keys, which are not chaim's to renew
 }
 
 // Left is the time until the keys expire: zero once they have, and where that is unknown.
@@ -96,13 +97,14 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 		}
 		hasScope := pairs[inifile.ScopeKey] != ""
 		p := Profile{
-			Name:    s.Name(),
-			Account: pairs[inifile.MarkerKey],
-			Role:    pairs["role"],
-			Region:  cmp.Or(pairs["region"], regions(s.Name())),
-			Default: s.Name() == defaultName,
-			Live:    hasScope && scopes.IsLive(pairs),
-			Static:  lease.IsLongLived(pairs["aws_access_key_id"]),
+			Name:      s.Name(),
+			Account:   pairs[inifile.MarkerKey],
+			AccountID: holderOf(pairs).id,
+			Role:      pairs["role"],
+			Region:    cmp.Or(pairs["region"], regions(s.Name())),
+			Default:   s.Name() == defaultName,
+			Live:      hasScope && scopes.IsLive(pairs),
+			Static:    lease.IsLongLived(pairs["aws_access_key_id"]),
 		}
 		p.Dead = hasScope && !p.Live
 		p.Expires, _ = humantime.Instant(pairs["expires"])

@@ -65,14 +65,14 @@ func TestMyAccountList(t *testing.T) {
 		noon := waitForNoon()
 		mine := chaim.Profile{Name: "mine", Account: "ops", Static: true}
 		kept := chaim.Profile{
-			Name: "dev", Account: "Connected Homes", Role: "mpu", Region: "eu-west-1",
+			Name: "dev", Account: "Connected Homes", AccountID: "222222222222", Role: "mpu", Region: "eu-west-1",
 			Expires: noon.Add(2 * time.Hour), Duration: 2 * time.Hour,
 		}
 		keep := opts
 		keep.Keep, keep.TempName, keep.Account, keep.Role, keep.Duration = true, kept.Name, kept.Account, kept.Role, kept.Duration
 		require.NoError(t, chaim.WithContext(t.Context(), keep, func(context.Context, *chaim.Client) error { return nil }))
 		process := chaim.Profile{
-			Name: "tempname", Account: "sredev", Role: "rro", Region: "eu-central-1",
+			Name: "tempname", Account: "sredev", AccountID: "111111111111", Role: "rro", Region: "eu-central-1",
 			Expires: noon.Add(21 * time.Minute), Duration: 20 * time.Minute, Form: chaim.Process, Live: true,
 		}
 		other := opts
@@ -94,7 +94,7 @@ func TestMyAccountList(t *testing.T) {
 			waitUntil(noon.Add(2 * time.Minute))
 			_, err := c.RequestKeys(t.Context())
 			own := chaim.Profile{
-				Name: c.Profile(), Account: "sredev", Role: "rro", Region: "eu-west-1",
+				Name: c.Profile(), Account: "sredev", AccountID: "111111111111", Role: "rro", Region: "eu-west-1",
 				Expires: noon.Add(62 * time.Minute), Duration: time.Hour, Live: true,
 			}
 			assert.Equal(t, []chaim.Profile{mine, kept, process, own}, list())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -31,6 +32,9 @@ type Options struct {
 	// as one with a space, is looked up in its list of accounts, and asked for by the id. Empty is for a Client
 	// that gets no keys of its own but lists, renews, parks or deletes what there is.
 	Account string
+	// AccountID is the 12-digit id of the account, where Account is its name. Keys are asked for by it, whatever account has
+	// the name by now, and those for another account are refused. Empty means that Account alone says which account it is.
+	AccountID string
 	// Role is the role to assume in that account. It is a role name, a role ARN, or an alias that the gateway knows, such
 	// as "rro" or "mpu". Empty means "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly,
 	// CrossAccountPowerUser, CrossAccountSysAdmin and CrossAccountAdminUser.
@@ -99,8 +103,6 @@ type Options struct {
 	// credentials file. Its
 	// handler must not call the same Client, which may be waiting for it. Nil means silence.
 	Logger *slog.Logger
-
-	accountID string // of the Account that is named, where a profile tells; else empty
 }
 
 // ProfileForm is what a profile holds.
@@ -140,6 +142,15 @@ func (o *Options) complete() error {
 		if err := checkAccount(o.Account); err != nil {
 			return err
 		}
+	}
+	switch id := o.AccountID; {
+	case id == "":
+	case !remote.IsAccountID(id):
+		return fmt.Errorf("chaim: account id %s is not 12 digits", quoteShort(id))
+	case o.Account == "":
+		return fmt.Errorf("chaim: account %s is given by its id alone: give it as Options.Account", id)
+	case remote.IsAccountID(o.Account) && o.Account != id:
+		return fmt.Errorf("chaim: accounts %s and %s are two: give one of them", o.Account, id)
 	}
 	if err := checkRole(o.Role); err != nil {
 		return err
@@ -208,8 +219,8 @@ func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) 
 
 // String describes the options without what could hold a secret.
 func (o Options) String() string {
-	return fmt.Sprintf("chaim.Options{Account:%q Role:%q Duration:%s Region:%q TempName:%q Form:%s Dir:%q Source:%T Settings:%v}",
-		o.Account, o.Role, o.Duration, o.Region, o.TempName, o.Form, o.Dir, o.Source, o.Settings)
+	return fmt.Sprintf("chaim.Options{Account:%q AccountID:%q Role:%q Duration:%s Region:%q TempName:%q Form:%s Dir:%q Source:%T Settings:%v}",
+		o.Account, o.AccountID, o.Role, o.Duration, o.Region, o.TempName, o.Form, o.Dir, o.Source, o.Settings)
 }
 
 // Format prints what String returns, whatever the verb.

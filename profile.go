@@ -246,7 +246,7 @@ func (c *Client) mayReplace(pairs map[string]string, g *grant) bool {
 // isOther reports whether a profile is for another account than the keys of g or, while they are not asked for yet, surely
 // for another than the client.
 func (c *Client) isOther(pairs map[string]string, g *grant) bool {
-	held, name, id := holderOf(pairs), c.opts.Account, c.opts.accountID
+	held, name, id := holderOf(pairs), c.opts.Account, c.opts.AccountID
 	if g != nil {
 		name, id = g.account, g.creds.AccountID
 	}
@@ -268,9 +268,11 @@ func (c *Client) isOther(pairs map[string]string, g *grant) bool {
 type holder struct{ name, id string } // of which the id may be unknown
 
 func holderOf(pairs map[string]string) holder {
-	h := holder{pairs[inifile.MarkerKey], pairs[inifile.IDKey]}
-	if h.id == "" && remote.IsAccountID(h.name) {
-		h.id = h.name
+	h := holder{name: pairs[inifile.MarkerKey]}
+	for _, text := range []string{pairs[inifile.IDKey], h.name} {
+		if h.id == "" && remote.IsAccountID(text) {
+			h.id = text
+		}
 	}
 	return h
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/lease"
-	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
 
@@ -116,7 +115,8 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 		var creds aws.Credentials
 		creds, err = retrieve(ctx, c.opts.Source, c.latest.Load() != nil)
 		g = grant{creds: credsFrom(creds, ""), account: c.opts.Account}
-		if id := creds.AccountID; err == nil && remote.IsAccountID(g.account) && id != "" && id != g.account { // as of a gateway's reply
+		asked := c.opts.askedID()
+		if id := creds.AccountID; err == nil && asked != "" && id != "" && id != asked { // as of a gateway's reply
 			err = fmt.Errorf("chaim: the keys that came are for account %s", quoteShort(id))
 		}
 	}
@@ -132,7 +132,7 @@ const shortSlack = 5 * time.Minute
 
 // askGateway asks by the id of the account, once that is known: the name may become another account's.
 func (c *Client) askGateway(ctx context.Context) (grant, error) {
-	id := c.opts.accountID
+	id := c.opts.AccountID
 	last := c.latest.Load()
 	if last != nil && id == "" {
 		id = last.creds.AccountID

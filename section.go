@@ -154,7 +154,7 @@ func (c *Client) requestFor(ctx context.Context, profile string, pairs map[strin
 		if remote.IsAccountID(opts.Account) && opts.Account != id {
 			return nil, nil, fmt.Errorf("%w: it says that it is for account %s, and for %s: delete it, and keep the one that is meant", ErrInUse, opts.Account, id)
 		}
-		opts.accountID = id
+		opts.AccountID = id
 	}
 	regions := configRegions()
 	if opts.Region == "" {

@@ -173,7 +173,15 @@ func (s *STS) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 }
 
 // asksSTS reports whether the options name something that can be had without a gateway, which knows the names of accounts.
-func (o *Options) asksSTS() bool { return remote.IsAccountID(o.Account) || arn.IsARN(o.Role) }
+func (o *Options) asksSTS() bool { return o.askedID() != "" || arn.IsARN(o.Role) }
+
+// askedID is the id of the account, where the options tell it.
+func (o *Options) askedID() string {
+	if o.AccountID == "" && remote.IsAccountID(o.Account) {
+		return o.Account
+	}
+	return o.AccountID
+}
 
 // sts returns the source for such options, and completes their region.
 func (o *Options) sts(ctx context.Context) (*STS, error) {
@@ -195,14 +203,14 @@ func (o *Options) sts(ctx context.Context) (*STS, error) {
 		return provider.Retrieve(ctx)
 	})
 	if !arn.IsARN(o.Role) {
-		s.RoleARN = partition.RoleARN(cfg.Region, o.Account, o.Role)
+		s.RoleARN = partition.RoleARN(cfg.Region, o.askedID(), o.Role)
 	}
 	role, err := s.check()
-	switch {
+	switch id := o.askedID(); {
 	case err != nil:
 		return nil, err
-	case remote.IsAccountID(o.Account) && role.AccountID != o.Account:
-		return nil, fmt.Errorf("chaim: role %s is not one of account %s", role, o.Account)
+	case id != "" && role.AccountID != id:
+		return nil, fmt.Errorf("chaim: role %s is not one of account %s", role, id)
 	}
 	o.Region = cmp.Or(cfg.Region, partition.Region(role.Partition), defaultRegion)
 	s.Region = o.Region

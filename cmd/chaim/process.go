@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,7 +149,7 @@ func gatewayKey(ctx context.Context, c *chaim.Client, opts chaim.Options) (strin
 	settings, err := c.Settings(ctx)
 	return credcache.Key(
 		"gateway", endpoint, settings.Username, settings.UserToken, settings.SlackID, settings.WorkspaceID, settings.Region,
-		opts.Account, opts.Role, opts.Duration.String(), opts.Region,
+		opts.Account, opts.AccountID, opts.Role, opts.Duration.String(), opts.Region,
 	), err
 }
 
@@ -165,7 +166,7 @@ func signedOptions(ctx context.Context, opts chaim.Options, log *slog.Logger) (c
 	}
 	role := opts.Role
 	if !arn.IsARN(role) {
-		role = partition.RoleARN(cfg.Region, opts.Account, role)
+		role = partition.RoleARN(cfg.Region, cmp.Or(opts.AccountID, opts.Account), role)
 	}
 	opts.Source = &chaim.STS{
 		RoleARN: role, Region: opts.Region, Duration: opts.Duration, AllowInsecure: opts.AllowInsecure,
@@ -176,7 +177,7 @@ func signedOptions(ctx context.Context, opts chaim.Options, log *slog.Logger) (c
 		return opts, "", err
 	}
 	config, err := sharedfile.File{Path: configPath}.Read() // may name another STS
-	parts := []string{"sts", role, opts.Account, opts.Duration.String(), opts.Region, cfg.Region, signing.AccessKeyID, string(config)}
+	parts := []string{"sts", role, opts.Account, opts.AccountID, opts.Duration.String(), opts.Region, cfg.Region, signing.AccessKeyID, string(config)}
 	return opts, credcache.Key(append(parts, awsVariables()...)...), err
 }
 

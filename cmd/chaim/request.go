@@ -25,6 +25,8 @@ type request struct {
 	duration duration
 	region   string
 	insecure bool
+
+	accountID string // of the account, where a kept profile tells it; see named
 }
 
 // addFlags gives cmd the flags of a request.
@@ -47,7 +49,7 @@ const defaultRole = "rro"
 // options are those of a client for an account.
 func (r *request) options(account string) chaim.Options {
 	return chaim.Options{
-		Account: account, Role: cmp.Or(r.role, defaultRole), Duration: time.Duration(r.duration), Region: r.region, AllowInsecure: r.insecure,
+		Account: account, AccountID: r.accountID, Role: cmp.Or(r.role, defaultRole), Duration: time.Duration(r.duration), Region: r.region, AllowInsecure: r.insecure,
 	}
 }
 

@@ -55,18 +55,18 @@ func (g *Gateway) findAccount(ctx context.Context, name string) (string, error) 
 	return ids[0], nil
 }
 
-// checkName refuses keys of an account that has another name than was asked for, unless the gateway's list says that it is
-// that account. Names may be those of a gateway's own, or have changed.
+// checkName refuses keys of an account that was asked for by its name and has another one, unless the gateway's list says that
+// it is that account: a gateway may have names of its own. Where the id is known it decides, as names may change.
 func (g *Gateway) checkName(ctx context.Context, r KeyRequest, keys GatewayKeys) error {
 	id, isPlain := keys.Creds.AccountID, keys.Account != "" && !strings.ContainsFunc(keys.Account, func(r rune) bool { return !unicode.IsPrint(r) })
-	if IsAccountID(r.Account) || !isPlain || strings.EqualFold(keys.Account, r.Account) {
+	if r.AccountID != "" || IsAccountID(r.Account) || !isPlain || strings.EqualFold(keys.Account, r.Account) {
 		return nil
 	}
 	ids, err := g.namedAccounts(ctx, func(name string) bool { return strings.EqualFold(name, r.Account) })
 	switch {
 	case err != nil:
 		return err
-	case len(ids) == 0 && r.AccountID != "", len(ids) == 1 && ids[0] == id: // for the first, the account has a new name
+	case len(ids) == 1 && ids[0] == id:
 		return nil
 	}
 	return finalReply(fmt.Sprintf("reply has keys for account %s (%s), not for %s; ask by the id", quoteName(keys.Account), quoteName(id), quoteName(r.Account)))
