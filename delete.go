@@ -16,7 +16,7 @@ import (
 // DeleteAccount removes a profile from the credentials file, and its copy in [default] where it is the default account; one
 // that is absent is not an error. For the client's own profile it is [Client.Close] too, also where that is kept. If the
 // account is parked under that name too, its definition goes after that; after an error or a crash there the account stays
-// parked.
+// parked. Without such a profile the definition parked under that name goes, with keys that another tool left in it.
 //
 // A section without accountname is the user's and is [ErrUnmanagedAccount]; the profile of another live scope is [ErrInUse].
 // On a full disk the keys of the profile are overwritten where they stand, if the system allows that, and the profile stays,
@@ -25,7 +25,14 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 	var account string
 	err := c.take(ctx, profile, func(pairs map[string]string) error {
 		account = cmp.Or(pairs[inifile.MarkerKey], account)
-		return nil
+		if pairs != nil || account != "" {
+			return nil
+		}
+		definition, err := c.definition(profile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return cmp.Or(err, c.unpark(ctx, profile, definition[inifile.MarkerKey]))
 	})
 	if err != nil || account == "" {
 		return err

@@ -138,7 +138,7 @@ func (m *model) step(t *testing.T, r *rand.Rand) (what string, want, err error) 
 		switch {
 		case a.isUsers, isLeft && !a.isParked:
 			want = chaim.ErrUnmanagedAccount
-		case a.isHeld:
+		default:
 			a.isHeld, a.isParked = false, false
 		}
 		return "delete " + name, want, err

@@ -422,14 +422,11 @@ func TestRenewManySectionsAtOnce(t *testing.T) {
 	assert.Equal(t, rest, read(t, credentialsFile(opts)))
 }
 
-// TestDeleteAccountThatIsParkedToo removes both, but not what is parked of another account or not held any more.
+// TestDeleteAccountThatIsParkedToo removes both, but not what is parked of another account.
 func TestDeleteAccountThatIsParkedToo(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	c := clientFor(t, opts)
 	write(t, parkedFile(opts), fullDefinition)
-	require.NoError(t, c.DeleteAccount(t.Context(), "homes"), "an account that is not held")
-	assert.Equal(t, fullDefinition, read(t, parkedFile(opts)))
-
 	keep(t, opts, "homes")
 	require.NoError(t, c.DeleteAccount(t.Context(), "homes"), "one of another account")
 	assert.Equal(t, [2]string{"", fullDefinition}, bothFiles(t, opts))
@@ -440,4 +437,38 @@ func TestDeleteAccountThatIsParkedToo(t *testing.T) {
 	require.NoError(t, c.DeleteAccount(t.Context(), "homes"))
 	assert.Equal(t, [2]string{"[homes]\n" + theirs, ""}, bothFiles(t, opts))
 	assert.ErrorIs(t, c.DeleteAccount(t.Context(), "homes"), chaim.ErrUnmanagedAccount)
+}
+
+// TestDeleteAccountThatIsOnlyParked removes what stands in chaim-parked, live keys of cca's included, but nothing of the
+// user's.
+func TestDeleteAccountThatIsOnlyParked(t *testing.T) {
+	const liveKeys = "aws_access_key_id = ASIACANARYCANARYCAN1\naws_secret_access_key = CANARY\naws_session_token = CANARY\nexpires = 4102444800\nexpstr = later\ngui_url = notset\n"
+	for name, tt := range map[string]struct{ file, parked, want string }{
+		"by chaim":               {"", fullDefinition, ""},
+		"by cca":                 {"", fullDefinition + liveKeys, ""},
+		"beside others":          {"", fullDefinition + "\n[other]\naccountname = sredev\n", "\n[other]\naccountname = sredev\n"},
+		"with the user's lines":  {"", fullDefinition + "# mine\noutput = json\n", "[homes]\n# mine\noutput = json\n"},
+		"a section left behind":  {"[homes]\noutput = json\n", fullDefinition + liveKeys, ""},
+		"where there is nothing": {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := optionsFor(t, chaimtest.NewServer(t))
+			if tt.file != "" {
+				write(t, credentialsFile(opts), tt.file)
+			}
+			write(t, parkedFile(opts), tt.parked)
+			c := clientFor(t, opts)
+			require.NoError(t, c.DeleteAccount(t.Context(), "homes"))
+			assert.Equal(t, [2]string{tt.file, tt.want}, bothFiles(t, opts))
+			names, err := c.ListParkAccounts(t.Context())
+			require.NoError(t, err)
+			assert.NotContains(t, names, "homes")
+		})
+	}
+	opts := optionsFor(t, chaimtest.NewServer(t))
+	write(t, parkedFile(opts), "[homes]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n")
+	assert.ErrorIs(t, clientFor(t, opts).DeleteAccount(t.Context(), "homes"), chaim.ErrUnmanagedAccount)
+	require.NoError(t, os.Remove(parkedFile(opts)))
+	require.NoError(t, os.Mkdir(parkedFile(opts), 0o700))
+	assert.Error(t, clientFor(t, opts).DeleteAccount(t.Context(), "homes"), "a file that cannot be read")
 }

@@ -65,6 +65,13 @@ func (a *app) completeParked(cmd *cobra.Command, args []string, _ string) (names
 	return without(suggestions(names), args), cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeDeletable completes names of profiles, held or parked, any number of them.
+func (a *app) completeDeletable(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	held, _ := a.completeProfiles(cmd, args, "")
+	parked, directive := a.completeParked(cmd, args, "")
+	return distinct(append(held, parked...)), directive
+}
+
 func (a *app) complete(cmd *cobra.Command, known []string, field func(chaim.Profile) string) ([]string, cobra.ShellCompDirective) {
 	_ = a.withFiles(func(c *chaim.Client) error {
 		profiles, err := c.MyAccountList(cmd.Context())

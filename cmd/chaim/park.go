@@ -70,11 +70,12 @@ func (a *app) deleteCommand() *cobra.Command {
 		Aliases: []string{"rm"},
 		GroupID: groupProfiles,
 		Short:   "Remove profiles",
-		Long: `delete removes profiles from the credentials file. Sections that chaim did not write are refused, and so are profiles
-of programs that may still run. One that fails, also because it is not there, does not stop the others.`,
+		Long: `delete removes profiles from the credentials file, and parked ones from chaim-parked. Sections that chaim did not write
+are refused, and so are profiles of programs that may still run. One that fails, also because it is not there, does not
+stop the others.`,
 		Example:           "  chaim delete sredev\n  chaim rm sredev work",
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: a.completeProfiles,
+		ValidArgsFunction: a.completeDeletable,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.forEach(cmd.Context(), args, "deleting", func(c *chaim.Client, name string) error {
 				return a.delete(cmd.Context(), c, name)
@@ -89,20 +90,24 @@ func (a *app) delete(ctx context.Context, c *chaim.Client, name string) error {
 		return err
 	}
 	before, _ := c.DefaultAccount(ctx)
+	parked := parkedNames(ctx, c)
+	wasParked := slices.Contains(parked(), name)
 	if err := c.DeleteAccount(ctx, name); err != nil {
 		return err
 	}
-	if p.Account != "" {
+	after, _ := c.DefaultAccount(ctx)
+	switch {
+	case p.Account != "" && wasParked:
+		a.say("profile %q is deleted, but not what is parked under that name for another account: delete that by the same command%s", name, keysInDefault(ctx, c, name))
+		return nil
+	case p.Account != "":
 		a.say("profile %q is deleted%s", name, keysInDefault(ctx, c, name))
 		return nil
-	}
-	if after, _ := c.DefaultAccount(ctx); before == name && after != name { // the profile itself had gone before
-		a.say("the default account %q is deleted", name)
+	case wasParked:
+		a.say("the parked profile %q is deleted%s", name, keysInDefault(ctx, c, name))
 		return nil
-	}
-	parked := parkedNames(ctx, c)
-	if slices.Contains(parked(), name) {
-		a.say("profile %q is not held, and stays parked", name)
+	case before == name && after != name: // the profile itself had gone before
+		a.say("the default account %q is deleted", name)
 		return nil
 	}
 	none := errtext.Chain(fmt.Sprintf("chaim: there is no profile %q", name), fs.ErrNotExist)
@@ -137,11 +142,11 @@ func parkedNames(ctx context.Context, c *chaim.Client) func() []string {
 	}
 }
 
-// forEach calls fn, which is doing something, for one profile after the other, also after failures.
+// forEach calls fn, which is doing something, for each profile once, one after the other, also after failures.
 func (a *app) forEach(ctx context.Context, names []string, doing string, fn func(c *chaim.Client, name string) error) error {
 	return a.withFiles(func(c *chaim.Client) error {
 		var errs []error
-		for _, name := range names {
+		for _, name := range distinct(names) {
 			err := context.Cause(ctx)
 			if err == nil {
 				err = fn(c, name)
