@@ -58,7 +58,7 @@ import (
 )
 
 // cleanupTimeout bounds the removal of a profile. It is long, as many scopes may end at once and each must get the
-// lock; a lock that nobody gets is given up sooner.
+// lock; waiting for a lock that is stuck ends sooner.
 const cleanupTimeout = time.Minute
 
 // With obtains credentials for account and role, valid for hours (1 to 12), stores them as a profile, calls fn with
@@ -106,11 +106,11 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 	return c.lend(ctx, fn)
 }
 
-// lend is WithContext for a client that nobody has used yet.
+// lend is WithContext for a client that has not been used yet.
 func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Client) error) (err error) {
 	defer func() {
 		if closeErr := c.Close(); closeErr != nil {
-			// On a panic the error reaches nobody else.
+			// On a panic the error is not returned.
 			c.opts.Logger.Error("chaim: profile could not be removed", "profile", c.Profile(), "error", closeErr)
 			err = errors.Join(err, closeErr)
 		}
@@ -134,7 +134,7 @@ func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client
 //
 // All methods may be called by any number of goroutines.
 type Client struct {
-	opts      *Options        // a pointer, as is written, because fmt shows what a Client holds to whoever passes one on
+	opts      *Options        // a pointer, as is written, because fmt would print the fields of a struct
 	gateway   *gateway        // nil with a Source
 	hasSource bool            // of the program's
 	file      sharedfile.File // as the user calls it: its links may lead elsewhere at any time
@@ -281,7 +281,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 // RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set.
 //
 // It returns the errors of the gateway, STS or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
-// nobody gets the lock of the credentials file for 10 seconds, and [ErrClosed] after Close.
+// the lock of the credentials file is not obtained within 10 seconds, and [ErrClosed] after Close.
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)
 	defer stop()

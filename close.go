@@ -33,7 +33,7 @@ func (c *Client) Close() error {
 	case isOurs && hasWritten:
 		c.opts.Logger.Info("chaim: profile removed", "profile", c.Profile())
 	case !isOurs:
-		c.opts.Logger.Warn("chaim: profile was changed by somebody else and stays", "profile", c.Profile(), "path", path)
+		c.opts.Logger.Warn("chaim: profile was changed by another program and stays", "profile", c.Profile(), "path", path)
 	}
 	return err
 }

@@ -16,8 +16,8 @@ const consoleURLLifetime = 15 * time.Minute
 // ConsoleURL is [Client.ConsoleURLTo] for the console's home page, or for whatever page a gateway's link opens.
 func (c *Client) ConsoleURL(ctx context.Context) (string, error) { return c.ConsoleURLTo(ctx, "") }
 
-// ConsoleURLTo returns a link that opens a page of the AWS console with the client's credentials. Whoever has the link has
-// the credentials, so it is a secret. It can be used for 15 minutes. A link made without a gateway opens a console session
+// ConsoleURLTo returns a link that opens a page of the AWS console with the client's credentials. The link gives access
+// to the credentials, so it is a secret. It can be used for 15 minutes. A link made without a gateway opens a console session
 // that ends with the keys.
 //
 // destination is an https URL of the console in the partition of the client's region, or a path and query such as

@@ -162,7 +162,7 @@ func (c *Client) freeDefault(doc []byte) ([]byte, error) {
 	case pairs[inifile.ScopeKey] == "":
 		return doc, nil
 	case !isIntact:
-		return nil, fmt.Errorf("%w: [default] was changed by somebody else while it was lent to a scope: remove its lines that begin with chaim_", ErrInUse)
+		return nil, fmt.Errorf("%w: [default] was changed by another program while it was lent to a scope: remove its lines that begin with chaim_", ErrInUse)
 	case c.scopes.IsLive(pairs):
 		return nil, fmt.Errorf("%w: [default] is lent to a scope that may still run", ErrInUse)
 	}

@@ -128,7 +128,7 @@ func (t *taking) erase(ctx context.Context) error {
 	})
 }
 
-// remove returns doc without the profile, unless that is somebody else's.
+// remove returns doc without the profile, unless that is another program's.
 func (t *taking) remove(doc []byte, also func(pairs map[string]string) error) ([]byte, error) {
 	pairs, exists, err := inifile.ReadManaged(doc, t.profile)
 	t.isOwn = t.profile == t.written.section
@@ -142,7 +142,7 @@ func (t *taking) remove(doc []byte, also func(pairs map[string]string) error) ([
 		}
 		return t.followDefault(doc, t.profile, nil, nil)
 	case t.isOwn && !isOurs && !(t.opts.Keep && pairs[inifile.ScopeKey] == ""):
-		return nil, fmt.Errorf("%w: [%s] was changed by somebody else and stays", ErrUnmanagedAccount, t.profile)
+		return nil, fmt.Errorf("%w: [%s] was changed by another program and stays", ErrUnmanagedAccount, t.profile)
 	case !t.isOwn && pairs[inifile.MarkerKey] != "" && pairs[inifile.ScopeKey] != "" && t.scopes.IsLive(pairs):
 		return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run", ErrInUse, t.profile)
 	}

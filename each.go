@@ -156,7 +156,7 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 
 // run has all accounts worked on. No profile waits for Progress, which may block.
 func (e *each) run(ctx context.Context, accounts []Account) {
-	var all, open sync.WaitGroup // accounts that are not done, and those with a client that nobody has tried to close
+	var all, open sync.WaitGroup // accounts that are not done, and those whose client is still to be closed for the first time
 	slots := make(chan struct{}, cmp.Or(e.opts.Parallel, defaultParallel))
 	for i, a := range accounts {
 		select {

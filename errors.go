@@ -18,7 +18,8 @@ var (
 	// was asked for in it, is not there.
 	ErrNotConfigured = errors.New("chaim: not configured")
 
-	// ErrDenied: the gateway or STS refused whoever asks, either the token or keys, or the right to the account and role.
+	// ErrDenied: the gateway or STS refused the request: it does not accept the token or keys, or gives no right to the
+	// account and role.
 	ErrDenied = remote.ErrDenied
 
 	// ErrUnreachable: the gateway, STS or the sign-in page did not answer, or something in between did in its place (502,

@@ -126,7 +126,7 @@ func TestParkedBesideAnotherFile(t *testing.T) {
 	assert.Equal(t, []string{"dev"}, parkedAccounts(t, clientFor(t, work)))
 }
 
-// TestStoreKeysQuotesNoToken stores a refusal that quotes what somebody else was refused with.
+// TestStoreKeysQuotesNoToken stores a refusal that quotes the token of another user.
 func TestStoreKeysQuotesNoToken(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	c := clientFor(t, opts)

@@ -40,8 +40,8 @@ func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 	return accounts, nil
 }
 
-// Profile is a profile of the credentials file that has an accountname. Its texts are as they stand in the file,
-// whoever wrote that.
+// Profile is a profile of the credentials file that has an accountname. Its texts are as they stand in the file, which
+// other programs may have written.
 type Profile struct {
 	Name      string        // of the section
 	Account   string        // full name or 12-digit id
@@ -75,8 +75,8 @@ func (p Profile) Percent() int {
 
 // MyAccountList returns the profiles that the credentials file holds, of this program and of others, in the order of
 // the file. It includes sections that chaim did not write, if they have an accountname. A missing file gives none.
-// Nothing is written, and nobody is asked. The error wraps [ErrClosed] after Close; otherwise it is that of ctx or of
-// reading the file.
+// It only reads the file: nothing is written, and neither gateway nor AWS is asked. The error wraps [ErrClosed] after
+// Close; otherwise it is that of ctx or of reading the file.
 func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 	doc, err := c.read(ctx)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // retrieve calls a provider. Errors of providers that are not chaim's may quote what they read, keys included. For a
 // renewal it has new keys come from the cache that the SDK puts around its providers. That would give the same ones until
-// they expire, and whoever read the profile shortly before would have them for that long.
+// they expire, and programs that read the profile shortly before would have them for that long.
 func retrieve(ctx context.Context, src aws.CredentialsProvider, isRenewal bool) (aws.Credentials, error) {
 	if cache, ok := src.(*aws.CredentialsCache); ok && isRenewal {
 		cache.Invalidate()
@@ -105,7 +105,7 @@ func (m *Monitor) State() State {
 	return State(m.keeper.State())
 }
 
-// Updated is signalled after each renewal and each change of [Monitor.State]. Signals that nobody has received merge
+// Updated is signalled after each renewal and each change of [Monitor.State]. Signals that are not received merge
 // into one. The channel is never closed, and silent after Close.
 func (m *Monitor) Updated() <-chan struct{} {
 	if m.keeper == nil {

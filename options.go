@@ -128,7 +128,7 @@ func (f ProfileForm) String() string {
 	return fmt.Sprintf("ProfileForm(%d)", int(f))
 }
 
-// silent is the logger of whoever gave none. Tests put one in its place that writes down everything.
+// silent is the logger where none is given. Tests put one in its place that writes down everything.
 var silent = slog.New(slog.DiscardHandler)
 
 var errNoGateway = errors.New("these credentials do not come from a gateway")

@@ -246,7 +246,7 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 	free := func(doc []byte) (pairs, definition map[string]string, err error) {
 		definition, err = c.definition(profile)
 		if err != nil {
-			return nil, nil, err // in an edit, because somebody else has brought it back meanwhile
+			return nil, nil, err // in an edit, because another process has brought it back meanwhile
 		}
 		pairs, exists, err := inifile.ReadManaged(doc, profile)
 		if err != nil {

@@ -194,7 +194,7 @@ func (c *Client) claim(doc []byte, g *grant) (string, error) {
 		case !exists || c.owns(pairs):
 			return c.written.section, nil
 		case c.latest.Load() != nil:
-			return "", fmt.Errorf("%w: [%s] was changed by somebody else and is not written again", ErrInUse, c.written.section)
+			return "", fmt.Errorf("%w: [%s] was changed by another program and is not written again", ErrInUse, c.written.section)
 		}
 	}
 	name := cmp.Or(c.opts.TempName, defaultProfile)

@@ -37,7 +37,7 @@ func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
 	return m, nil
 }
 
-// renew is the source of the monitor: a new set of keys, in the profile before anybody sees it.
+// renew is the source of the monitor: a new set of keys, in the profile before the monitor serves it.
 func (c *Client) renew(ctx context.Context) (aws.Credentials, error) {
 	g, err := c.lookup()
 	if err == nil && g == nil {

@@ -56,9 +56,9 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	return g.creds, nil
 }
 
-// RenewSection gets new keys for a profile of the credentials file, whoever wrote it, and stores them there. They are for
-// the account, role, duration and region that the section tells, whatever the client was made for;
-// nothing of the client changes. The client's gateway or STS is asked; a Source can renew only what is of the client's
+// RenewSection gets new keys for a profile of the credentials file, also one of another program, and stores them there.
+// They are for the account, role, duration and region that the section tells, whatever the client was made for; nothing of
+// the client changes. The client's gateway or STS is asked; a Source can renew only what is of the client's
 // own account and role. Where the profile is the default account, its copy in [default] is renewed too.
 //
 // The error wraps [fs.ErrNotExist] when there is no such section, [ErrUnmanagedAccount] when it is the user's, and

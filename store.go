@@ -237,7 +237,7 @@ func (c *Client) watch(ctx context.Context) {
 	}
 }
 
-// restore writes what is not as it was written any more, unless the section is somebody else's by now. It does not read a
+// restore writes what is not as it was written any more, unless the section is another program's by now. It does not read a
 // credentials file that is the same as before.
 func (c *Client) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
 	w := c.written

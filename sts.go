@@ -85,7 +85,7 @@ var (
 	roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
 )
 
-// check refuses what STS would, before anybody is asked.
+// check refuses what STS would refuse, before it is asked.
 func (s *STS) check() (arn.ARN, error) {
 	role, err := arn.Parse(s.RoleARN)
 	isAWS := err == nil && partition.Region(role.Partition) != ""

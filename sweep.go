@@ -11,7 +11,7 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-const sweepTimeout = time.Second // of a sweep that nobody asked for
+const sweepTimeout = time.Second // of the sweep that New makes
 
 // Swept is one thing that a dead process had left behind, and that is gone now.
 type Swept struct {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// interfering are variables that could lead the code under test past the double or to somebody's real keys.
+// interfering are variables that could lead the code under test past the double or to real keys.
 var interfering = []string{
 	"CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION",
 	"AWS_PROFILE", "AWS_DEFAULT_PROFILE",

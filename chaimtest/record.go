@@ -152,7 +152,7 @@ func (x *exchange) answer() {
 	}
 }
 
-// describe parses the form and fills the record, which nobody else has yet.
+// describe parses the form and fills the record, which is not shared yet.
 func (x *exchange) describe() {
 	sts, federation := isSTS(x.r), isFederation(x.r)
 	query := string(x.body)

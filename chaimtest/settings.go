@@ -3,7 +3,7 @@ package chaimtest
 import "github.com/chaim-go/chaim"
 
 // Options returns options for a client that asks this server for keys of an account, in memory: its Settings and
-// HTTPClient are the server's, and Dir is a new temporary folder, so that the credentials file is nobody's. The caller may
+// HTTPClient are the server's, and Dir is a new temporary folder, so that the credentials file is not a user's. The caller may
 // change them. account is the name or id of one; empty is for a client that only lists and looks after profiles. The
 // environment and the AWS config file still count, as for a region; [Server.Setenv] takes those away. tb must not be nil.
 func (s *Server) Options(tb TB, account string) chaim.Options {

@@ -101,7 +101,7 @@ func serve(listener net.Listener, cfg Config) *Server {
 	return s
 }
 
-// URL is where the keys are, with a path that nobody can guess. It names 127.0.0.1, as older SDKs accept no other
+// URL is where the keys are, with a path that cannot be guessed. It names 127.0.0.1, as older SDKs accept no other
 // loopback address.
 func (s *Server) URL() string { return s.url }
 

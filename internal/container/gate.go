@@ -11,7 +11,7 @@ import (
 const maxConns = 256
 
 // gate is a listener that keeps at most maxConns connections. Each further one takes the place of the one that has been
-// silent for longest, so that clients which send nothing keep nobody out; [net.Listener]s that merely count would. A
+// silent for longest, so that clients which send nothing keep no others out; [net.Listener]s that merely count would. A
 // program that starts slowly loses its connection only if so many others come before its request.
 type gate struct {
 	net.Listener

@@ -47,8 +47,8 @@ type handler struct {
 	isForeign   func(peer, here netip.AddrPort) bool
 	path, token digest
 
-	requests *rate.Limiter // of whoever has the token
-	// Anybody on the machine can have a request refused, which must not fill the disk of whoever keeps the log.
+	requests *rate.Limiter // of clients with the token
+	// Any user of the machine can have requests refused, which must not fill the disk with the log.
 	lines    *rate.Limiter
 	unlogged atomic.Int64
 }
@@ -189,7 +189,7 @@ type failure struct {
 	Message string `json:"message"`
 }
 
-// fail also ends the connection, so that nobody keeps one who gets nothing for it.
+// fail also ends the connection, so that a client that gets nothing does not keep it.
 func fail(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Connection", "close")
 	answer(w, status, failure{code, message})

@@ -2,7 +2,8 @@
 // credential_process: one of them asks for keys, and the others read its answer.
 //
 // There are two files for each key: one holds the credentials or why there are none, and is only ever replaced in one
-// step; the other is locked by whoever asks. A lock ends with its process, so that a killed one leaves nothing to wait for.
+// step; the other is locked by the process that asks. A lock ends with its process, so that a killed one leaves nothing to
+// wait for.
 package credcache
 
 import (
@@ -53,7 +54,7 @@ func Beside(path string) (string, error) {
 }
 
 // Key names credentials by everything that shapes them, such as the user, the user's token, the account and the role. It
-// is a SHA-256 hash, in hex, that tells nobody what the parts are.
+// is a SHA-256 hash, in hex, that does not reveal the parts.
 func Key(parts ...string) string {
 	h := sha256.New()
 	for _, part := range parts {
@@ -66,11 +67,11 @@ func Key(parts ...string) string {
 
 // Get returns valid credentials: those in the cache, or else those that fetch gets. One caller at a time calls fetch for a
 // key, for 2 minutes at most; the others wait for its outcome, or are served what is valid meanwhile. Valid credentials
-// are renewed by whoever comes first once they are due for it (see package renewal), in a single attempt, and served again
+// are renewed by the first caller once they are due for it (see package renewal), in a single attempt, and served again
 // if that fails.
 //
-// A failure is everybody's answer for as long as the policy of renewal says, 10 seconds at most. Its text is stored
-// without what looks like a secret. What ends ctx is nobody else's failure. Credentials without an end are not stored.
+// A failure is the answer to all callers for as long as the policy of renewal says, 10 seconds at most. Its text is stored
+// without what looks like a secret. The end of ctx is not stored as a failure. Credentials without an end are not stored.
 //
 // The errors are those of fetch and ctx, [ErrUnsafe], [chaim.ErrLocked] where another process takes too long, and those of
 // the system.
@@ -93,11 +94,11 @@ func (c Cache) Get(ctx context.Context, key string, fetch Fetch) (chaim.AwsCreds
 	switch {
 	case err != nil:
 		return chaim.AwsCreds{}, err
-	case l == nil: // somebody else renews them
+	case l == nil: // another process renews them
 		return e.creds(), nil
 	}
 	defer l.Close()
-	// Whoever had the lock before may have got new ones.
+	// The process that had the lock before may have got new ones.
 	if e, err = c.read(key); err != nil {
 		return chaim.AwsCreds{}, err
 	}
@@ -175,8 +176,8 @@ func (c Cache) log() *slog.Logger { return cmp.Or(c.Log, slog.New(slog.DiscardHa
 
 func (c Cache) path(key, extension string) string { return filepath.Join(c.Folder, key+extension) }
 
-// failure is the error that a process gets for what another one was answered, which is also the answer to whoever had
-// asked before. Nil means to ask again.
+// failure is the error that a process gets for what another one was answered. It also answers callers that have waited for
+// the lock. Nil means to ask again.
 func (e entry) failure(started, now time.Time, kinds []error) error {
 	until := e.Failed.Add(min(e.Due.Sub(e.Failed), renewal.LazyPause))
 	if e.Reason == "" || now.Before(e.Failed) || e.Failed.Before(started) && !now.Before(until) {

@@ -102,7 +102,7 @@ func (c Cache) read(key string) (entry, error) {
 	return parse(key, text), nil
 }
 
-// lock takes the lock of a key. Without waiting, nil means that somebody else has it.
+// lock takes the lock of a key. Without waiting, nil means that another process has it.
 func (c Cache) lock(ctx context.Context, key string, isWaiting bool) (*sharedfile.Side, error) {
 	path := c.path(key, lockExtension)
 	waiting, cancel := context.WithTimeout(ctx, lockTimeout)

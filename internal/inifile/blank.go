@@ -5,7 +5,7 @@ import (
 	"iter"
 )
 
-// secretKeys are those whose values give access to whoever has them. An access key id alone does not.
+// secretKeys are those whose values give access to AWS. An access key id alone does not.
 var secretKeys = map[string]bool{
 	"aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true, "gui_url": true,
 }

@@ -89,7 +89,7 @@ const maxValueSize = 64 << 10
 
 // Scan finds the sections of doc. It is generous about what is a header (indented, padded, followed by a comment),
 // because one that any reader accepts must not be added a second time, and more so about where a section ends: what
-// follows a bracket is somebody else's, even if that is never closed.
+// follows a bracket is not this section's, even if that is never closed.
 func Scan(doc []byte) []Section {
 	var found []Section
 	for next := 0; ; {
@@ -159,7 +159,7 @@ func checkEditable(doc []byte) error {
 	return nil
 }
 
-// Damage tells what, from which line on, makes botocore and so the AWS CLI refuse the whole of doc, whoever wrote it. It
+// Damage tells what, from which line on, makes botocore and so the AWS CLI refuse the whole of doc, chaim's or not. It
 // knows what editors and unlocked writers do to a file, not all that there is. The text is empty for a sound file.
 func Damage(doc []byte) (line int, what string) {
 	switch {

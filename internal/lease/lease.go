@@ -2,7 +2,7 @@
 //
 // A scope has a random id. In a folder beside the credentials file a lease, a file named after that id, is locked for as
 // long as the scope lives; however its process ends, the lock ends with it. The section carries the id, and a hash by
-// which anybody can tell whether it still is what the scope wrote. So what the dead left can be found and removed without
+// which any process can tell whether it still is what the scope wrote. So what the dead left can be found and removed without
 // a record of it.
 package lease
 

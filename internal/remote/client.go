@@ -78,7 +78,7 @@ func (g *Gateway) Keys(ctx context.Context, r KeyRequest) (keys GatewayKeys, err
 	return keys, err
 }
 
-// ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which somebody else has asked for. The
+// ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which another program has asked for. The
 // error does not hold the secret.
 func ReadKeys(text []byte, account, role, secret string, log *slog.Logger) (GatewayKeys, error) {
 	if len(text) > maxReplySize {

@@ -72,7 +72,7 @@ func (c Console) Link(token, destination string) string {
 	return "https://" + c.SignInHost + "/federation?" + query.Encode()
 }
 
-// Repoint returns somebody's link of that kind with another destination.
+// Repoint returns a given link of that kind with another destination.
 func (c Console) Repoint(link, destination string) (string, error) {
 	u, err := url.Parse(link)
 	if err == nil && isAt(u, "signin."+c.domain) && u.Path == "/federation" {

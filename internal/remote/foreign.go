@@ -18,7 +18,7 @@ type foreign struct {
 	err  error
 }
 
-// Foreign makes the error of somebody else's provider fit for errors and logs. Nil stays nil.
+// Foreign makes the error of a provider that is not chaim's fit for errors and logs. Nil stays nil.
 func Foreign(err error) error {
 	if err == nil {
 		return nil

@@ -14,7 +14,7 @@ import (
 // The conditions among the errors of this package that callers test for.
 var (
 	ErrDenied = errors.New("chaim: denied")
-	// ErrUnreachable: nobody answered, or something in between did.
+	// ErrUnreachable: there was no answer, or it came from something in between.
 	ErrUnreachable = errors.New("chaim: unreachable")
 	ErrExpired     = errors.New("chaim: credentials expired")
 	// ErrNoURL: there is no console link.

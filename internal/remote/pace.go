@@ -131,7 +131,7 @@ func (p *Pace) note(began time.Time, isLimited bool, err error) (hasPatience boo
 		p.throttle = nil
 		return true
 	}
-	if p.throttle == nil || now.Sub(p.latest) >= throttlePatience { // or nobody has asked for a while
+	if p.throttle == nil || now.Sub(p.latest) >= throttlePatience { // or no request was made for a while
 		p.since = now
 	}
 	p.throttle, p.latest = err, now

@@ -36,7 +36,7 @@ func SDKConfig(ctx context.Context, o SDKOptions) (aws.Config, error) {
 	dialer := newDialer()
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		dialer.install(t)
-		t.DisableKeepAlives = true // each call has connections of its own, which nobody would close
+		t.DisableKeepAlives = true // each call has connections of its own, which would stay open
 	}).WithTimeout(STSTimeout)
 	options := []func(*config.LoadOptions) error{
 		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2

@@ -57,7 +57,7 @@ var deniedCodes = map[string]bool{
 func stsFailure(ctx context.Context, err error, secrets []string) error {
 	var refusal smithy.APIError
 	var reply *smithyhttp.ResponseError
-	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where nobody answered
+	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where there was no answer
 	switch {
 	case ctx.Err() != nil:
 		return networkError(ctx, err, secrets...)

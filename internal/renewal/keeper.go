@@ -30,7 +30,7 @@ const (
 	LazyPause = 10 * time.Second
 )
 
-// The errors that whoever uses a Keeper tests for.
+// The errors that callers of a Keeper test for.
 var (
 	ErrClosed     = errors.New("chaim: closed")
 	ErrInUse      = errors.New("chaim: profile in use") // of a source that writes one: asking again will not help
@@ -168,7 +168,7 @@ func (k *Keeper) State() State {
 	return stateOf(left, h.Lifetime, err)
 }
 
-// Updated is signalled after each renewal and each change of the state. Signals that nobody has received merge into one.
+// Updated is signalled after each renewal and each change of the state. Signals that are not received merge into one.
 func (k *Keeper) Updated() <-chan struct{} { return k.updated }
 
 // Stop stops renewing and cancels a call under way, without waiting for anything. From then on there are no keys.

@@ -20,11 +20,11 @@ const (
 
 	minLifetime = time.Second // keys are not renewed sooner
 
-	// The wall clock gets ahead of the monotonic one by more than this in a suspend, or when somebody sets it.
+	// The wall clock gets ahead of the monotonic one by more than this in a suspend, or when it is set.
 	jump = 5 * time.Second
 
-	// Reading the monotonic clock alone takes half the time of reading both, so the other one is looked at only this often
-	// for whoever wants keys.
+	// Reading the monotonic clock alone takes half the time of reading both, so Get looks at the other one
+	// only this often.
 	wallCheck = 100 * time.Millisecond
 
 	// Forever is the lifetime of keys without an expiration.
@@ -53,7 +53,7 @@ func RetryDelay(err error, failures int, left time.Duration, u float64) time.Dur
 }
 
 // Instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which
-// nobody can set.
+// cannot be set.
 type Instant struct{ Wall, Mono time.Time }
 
 // Now reads both clocks.

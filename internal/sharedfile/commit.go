@@ -17,8 +17,8 @@ const (
 	quietTime     = 100 * time.Millisecond // a file older than this has no writer half-way through
 	doubtTime     = 500 * time.Millisecond // how long a file that lost sections is given to get them back
 	maxSettleTime = 5 * time.Second
-	idleTime      = 2 * time.Second // whoever keeps a file open for longer has no more to say
-	neighbourTime = time.Second     // whoever wrote more recently may be about to write again
+	idleTime      = 2 * time.Second // a program that keeps the file open for longer is taken to be done
+	neighbourTime = time.Second     // a program that wrote more recently may be about to write again
 )
 
 // verifyPauses pass until an edit is looked at again, as a neighbour may have read the file before the edit and write
@@ -124,7 +124,7 @@ func (c *commit) keep(test func(*edit) error) {
 	c.batch = kept
 }
 
-// keepWanted drops the edits that nobody waits for any more: whoever has ended a context, and then has the lock in turn,
+// keepWanted drops the edits whose callers have gone. A caller that has ended its context, and then gets the lock itself,
 // can rely on nothing coming after that.
 func (c *commit) keepWanted() {
 	c.keep(func(e *edit) error {

@@ -14,7 +14,7 @@ import (
 // Erase is [File.Edit] for a change that takes secrets away. Where there is no space for the text that is left, what blank
 // makes of the old text, and which is as long, is written over that, and only where it differs: a crash leaves each byte as
 // it was or as it is to be. The error says so; [IsFull] holds for it. That is done only where all others can be kept from
-// opening the file meanwhile, which is on Linux and while nobody has it open.
+// opening the file meanwhile, which is on Linux and while no other program has it open.
 func (f File) Erase(ctx context.Context, change, blank func([]byte) ([]byte, error)) error {
 	err := f.Edit(ctx, change)
 	if !IsFull(err) {
@@ -32,7 +32,7 @@ func IsFull(err error) bool {
 	return slices.ContainsFunc(fullErrors, func(full error) bool { return errors.Is(err, full) })
 }
 
-// overwritePatience is how long whoever has the file open is given to close it.
+// overwritePatience is how long a program that has the file open is given to close it.
 const overwritePatience = time.Second
 
 var errBusy = errors.New("another program has the file open")

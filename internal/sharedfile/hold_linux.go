@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holdOffWriters takes a read lease: whoever opens the file for writing then waits until f is closed, for 45 seconds at
-// most. isBusy means that somebody has it open for writing already, see knowsWriters.
+// holdOffWriters takes a read lease: a program that opens the file for writing then waits until f is closed, for 45 seconds
+// at most. isBusy means that a program has it open for writing already, see knowsWriters.
 //
 // https://man7.org/linux/man-pages/man2/F_SETLEASE.2const.html
 func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
-	// A signal says that somebody waits. SIGURG is one that no program dies of.
+	// A signal says that a program waits. SIGURG is one that no program dies of.
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETSIG, int(unix.SIGURG)); err != nil {
 		return false, false
 	}
@@ -21,8 +21,8 @@ func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
 	return err == nil, errors.Is(err, unix.EAGAIN)
 }
 
-// holdOffOthers takes a write lease: whoever opens the file then waits until f is closed. It is errBusy while somebody else
-// has the file open.
+// holdOffOthers takes a write lease: a program that opens the file then waits until f is closed. It is errBusy while another
+// one has the file open.
 func holdOffOthers(f *os.File) error {
 	_, err := unix.FcntlInt(f.Fd(), unix.F_SETSIG, int(unix.SIGURG))
 	if err == nil {
@@ -34,8 +34,8 @@ func holdOffOthers(f *os.File) error {
 	return err
 }
 
-// knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, which only
-// whoever has the lock ever writes to. NFS calls all files busy that it has no delegation for.
+// knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, to which only
+// the holder of the lock writes. NFS calls all files busy that it has no delegation for.
 func knowsWriters(path string) bool {
 	s, err := OpenSide(path, os.O_RDONLY, maxLockSize)
 	if err != nil {
@@ -46,7 +46,7 @@ func knowsWriters(path string) bool {
 	return isHeld
 }
 
-// isAwaited reports whether somebody waits to open the file for writing.
+// isAwaited reports whether a program waits to open the file for writing.
 func isAwaited(f *os.File) bool {
 	kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
 	return err != nil || kind != unix.F_RDLCK

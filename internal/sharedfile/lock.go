@@ -63,7 +63,7 @@ var thisProcess = sync.OnceValue(func() string {
 })
 
 // record is what the lock file holds: who took the lock last, and what the last edit under it left. A file that still
-// looks like that was touched by nobody else since.
+// looks like that has not been touched by others since.
 type record struct {
 	lock        *Side
 	modTime     int64 // nanoseconds since 1970

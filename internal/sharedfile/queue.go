@@ -56,7 +56,7 @@ func join(key queueKey, e *edit) *queue {
 }
 
 // wait returns the outcome of e. Until its commit has begun it also ends with e's context, and after lockTimeout in
-// which nobody in this process got the lock.
+// which this process did not get the lock.
 func (q *queue) wait(e *edit) error {
 	if e.isTry {
 		return q.try(e)

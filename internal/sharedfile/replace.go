@@ -16,7 +16,7 @@ import (
 const tempPrefix = ".chaim-tmp-"
 
 // TempFor returns the name of the file that a temporary file, which stands beside it, was to replace. There is one only
-// while the lock of the shared file is held, so whoever holds it may remove those that others left.
+// while the lock of the shared file is held, so the holder of the lock may remove those that others left.
 func TempFor(name string) (base string, isTemp bool) {
 	rest, isTemp := strings.CutPrefix(name, tempPrefix)
 	i := strings.LastIndexByte(rest, '-')

@@ -61,7 +61,7 @@ func checkFolders(path, dir string) error {
 			return wrongOwner(dir, uid)
 		}
 		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-			return refusal(path, "anybody may write to "+dir+", and could read or replace the credentials there: chmod o-w it", fs.ErrPermission)
+			return refusal(path, "all users may write to "+dir+", and could read or replace the credentials there: chmod o-w it", fs.ErrPermission)
 		}
 		return nil
 	}

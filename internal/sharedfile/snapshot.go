@@ -15,7 +15,7 @@ type snapshot struct {
 	info fs.FileInfo
 	text []byte
 	held *os.File // on which writers wait; may be nil
-	busy bool     // somebody has the file open for writing
+	busy bool     // another program has the file open for writing
 }
 
 func (s *snapshot) release() {
@@ -32,7 +32,7 @@ func (s *snapshot) equal(t snapshot) bool {
 	return SameVersion(s.info, t.info) && bytes.Equal(s.text, t.text)
 }
 
-// SameVersion reports whether a file looks as if nobody has written it or put another in its place between a and b.
+// SameVersion reports whether a file looks as if it was neither written nor replaced between a and b.
 func SameVersion(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
