@@ -30,6 +30,7 @@ type written struct {
 	scope   string           // id; empty without a lease so far
 	mark    string           // of the scope in the section
 	lease   *sharedfile.Side // nil without one
+	note    lease.Note       // that is in the lease
 	process []byte           // text of the process file; empty if that is not known, nil without one
 }
 
@@ -146,7 +147,13 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.scope, w.lease = id, l
+		w.scope, w.lease, w.note = id, l, lease.Note{}
+	}
+	if note := (lease.Note{Section: w.section, Account: w.grant.account}); w.lease != nil && w.note != note {
+		if err := w.lease.Write(note.Text()); err != nil {
+			return nil, err
+		}
+		w.note = note
 	}
 	access := map[string]string{"aws_access_key_id": w.grant.creds.AccessKeyID}
 	if c.opts.Form == Process {

@@ -20,7 +20,8 @@ type Swept struct {
 }
 
 // Sweep removes what processes that ended without closing their scopes left behind: profiles, the files of scopes and
-// temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since. A profile
+// temporary files. What belongs to a live scope stays, and so does a profile whose key id was changed since, but for other temporary keys
+// of the same account, as cca renews them. A profile
 // whose lease is in another folder than "chaim" beside this credentials file is removed once its keys have expired. dir is
 // as in [Options].Dir. It returns what is gone, and the errors of [Client.RequestKeys] that concern the file. On a full disk
 // the keys are overwritten where they stand, if that can be done, and their lines stay; the error says so.

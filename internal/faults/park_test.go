@@ -98,6 +98,7 @@ func newHeld(t *testing.T, names ...string) folder {
 		require.Empty(t, with(opts).Err)
 		f.write(t, f.text(t)+theirLine)
 	}
+	f.write(t, strings.Replace(f.text(t), "chaim_scope = +\n", "", 1)) // a note that goes when only their line is left
 	f.write(t, strings.NewReplacer(keyID, oldID, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\naws_session_token", oldSecret+"\naws_session_token").Replace(f.text(t)))
 	return f
 }

@@ -29,7 +29,9 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 	if err != nil {
 		return nil, err
 	}
-	found := scopes.in(doc)
+	ids, temps := scopes.files()
+	notes := scopes.notes(doc, ids)
+	found := scopes.in(doc, notes)
 	target := scopes.pinned(file)
 	if err := sharedfile.CheckOwner(target.Path); err != nil {
 		if len(found.dead) > 0 {
@@ -42,11 +44,10 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 	if err := errors.Join(lockErr, backupErr, sharedfile.CheckFolder(scopes.Folder)); err != nil {
 		return nil, err
 	}
-	ids, temps := scopes.files()
 	var gone []Swept
 	if len(found.dead) > 0 || isInterrupted || len(temps) > 0 && (isThorough || !isLocked) {
 		var err error
-		if gone, found, err = scopes.sweepFile(ctx, file); err != nil {
+		if gone, found, err = scopes.sweepFile(ctx, file, notes); err != nil {
 			found.err = errors.Join(found.err, err)
 			if !sharedfile.IsFull(err) {
 				return gone, found.err
@@ -59,13 +60,13 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 
 // sweepFile removes the profiles of the dead, what must not be left beside those that stay, and temporary files. It returns
 // what the file holds then.
-func (f Files) sweepFile(ctx context.Context, file sharedfile.File) (swept []Swept, left profiles, err error) {
+func (f Files) sweepFile(ctx context.Context, file sharedfile.File, notes map[Note]string) (swept []Swept, left profiles, err error) {
 	var gone, over, temps []string
 	var refusals error
 	isGone := map[string]bool{}
 	remove := func(doc []byte) ([]byte, error) {
 		refusals, over = nil, nil
-		for _, p := range f.in(doc).dead {
+		for _, p := range f.in(doc, notes).dead {
 			after, err := inifile.Delete(doc, p.name)
 			over = append(over, p.id)
 			switch {
@@ -77,7 +78,7 @@ func (f Files) sweepFile(ctx context.Context, file sharedfile.File) (swept []Swe
 			}
 			doc, isGone[p.name] = after, true
 		}
-		left = f.in(doc)
+		left = f.in(doc, notes)
 		_, temps = f.files() // of which a process that dies from now on leaves others
 		return doc, nil
 	}
@@ -156,15 +157,20 @@ type profiles struct {
 
 type profile struct{ name, id string }
 
-func (f Files) in(doc []byte) profiles {
+// in finds the profiles of scopes in doc: by their marks, and by the notes of the dead.
+func (f Files) in(doc []byte, notes map[Note]string) profiles {
 	found := profiles{hasProfile: map[string]bool{}}
 	for _, section := range inifile.Scan(doc) {
-		if !section.HasScope(doc) {
+		if !section.HasScope(doc) && len(notes) == 0 {
 			continue
 		}
 		pairs := section.Managed(doc)
 		s, isIntact := Of(pairs)
 		if !isIntact {
+			if id := notes[Note{section.Name(), pairs[inifile.MarkerKey]}]; id != "" && isRenewed(pairs) {
+				found.hasProfile[id] = true
+				found.dead = append(found.dead, profile{section.Name(), id})
+			}
 			continue
 		}
 		found.hasProfile[s.ID] = true

@@ -37,7 +37,7 @@ func holdOffOthers(f *os.File) error {
 // knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, to which only
 // the holder of the lock writes. NFS calls all files busy that it has no delegation for.
 func knowsWriters(path string) bool {
-	s, err := OpenSide(path, os.O_RDONLY, maxLockSize)
+	s, err := OpenSide(path, os.O_RDONLY, MaxLockSize)
 	if err != nil {
 		return true // as on most file systems
 	}

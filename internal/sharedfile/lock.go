@@ -47,7 +47,7 @@ func lock(ctx context.Context, target string, patience time.Duration) (*Side, er
 
 func lockedError(target string) error {
 	holder := "another process"
-	if text, err := ReadSide(lockPath(target), maxLockSize); err == nil && recordRule().Match(text) {
+	if text, err := ReadSide(lockPath(target), MaxLockSize); err == nil && recordRule().Match(text) {
 		holder, _, _ = strings.Cut(string(text), "\n")
 	}
 	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
@@ -114,7 +114,7 @@ func (r *record) write() {
 	if r.isKnown {
 		text += fmt.Sprintf("%d %d %d\n", r.modTime, r.size, r.headers)
 	}
-	w, err := OpenSide(r.lock.path, os.O_WRONLY, maxLockSize)
+	w, err := OpenSide(r.lock.path, os.O_WRONLY, MaxLockSize)
 	if err != nil {
 		return
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// maxLockSize is that of a lock or a lease, which hold a line or nothing.
-const maxLockSize = 64 << 10
+// MaxLockSize is that of a lock or a lease, which hold a few lines or nothing.
+const MaxLockSize = 64 << 10
 
 // ErrUnsafe means that something else stands under the name of a side file. The error says what, and what to do about it.
 var ErrUnsafe = errors.New("chaim: unsafe file")
@@ -133,7 +133,7 @@ func otherName(path string) error {
 // LockSide opens a side file and locks it, against all others or only against those that do not share. It does not wait:
 // nil means that another process has the lock, or has just removed the file.
 func LockSide(path string, flag int, isShared bool) (*Side, error) {
-	s, err := OpenSide(path, flag, maxLockSize)
+	s, err := OpenSide(path, flag, MaxLockSize)
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +170,14 @@ func (s *Side) Read() ([]byte, error) {
 		err = &fs.PathError{Op: "read", Path: s.path, Err: errTooLarge}
 	}
 	return text, err
+}
+
+// Write replaces the text of a file that is open for writing.
+func (s *Side) Write(text []byte) error {
+	if _, err := s.file.WriteAt(text, 0); err != nil {
+		return err
+	}
+	return s.file.Truncate(int64(len(text)))
 }
 
 // Close closes the file, and with that ends its lock.

@@ -106,7 +106,7 @@ func repairMode(path string) bool {
 		return false
 	}
 	info, err := os.Lstat(path)
-	return err == nil && checkSide(path, info, maxLockSize) == nil && !hasOtherName(nil, info) &&
+	return err == nil && checkSide(path, info, MaxLockSize) == nil && !hasOtherName(nil, info) &&
 		info.Mode().Perm()&0o600 != 0o600 && os.Chmod(path, 0o600) == nil
 }
 
