@@ -40,7 +40,7 @@ type Config struct {
 	// Name is that of the account, for the log.
 	Name string
 	// AnyUser also serves programs of other users of this machine that have the token, as root may start some. Otherwise
-	// their connections are closed where the system tells whose they are: see [loopback.IsForeign].
+	// they are refused where the system tells whose their connections are: see [loopback.IsForeign].
 	AnyUser bool
 	// Log gets a line per request. Nil means silence.
 	Log *slog.Logger
@@ -78,7 +78,7 @@ func serve(listener net.Listener, cfg Config) *Server {
 	h, path, token := newHandler(cfg, port)
 	s := &Server{
 		handler: h,
-		gate:    newGate(listener, h.refusesPeer),
+		gate:    newGate(listener),
 		source:  cfg.Source,
 		url:     "http://127.0.0.1:" + port + path,
 		token:   token,

@@ -15,30 +15,21 @@ const maxConns = 256
 // program that starts slowly loses its connection only if so many others come before its request.
 type gate struct {
 	net.Listener
-	refuses func(net.Conn) bool
-	open    sync.WaitGroup // goroutines of connections
+	open sync.WaitGroup // goroutines of connections
 
 	mu    sync.Mutex             // guards what follows
 	heard map[net.Conn]time.Time // when each connection was last heard of
 }
 
-func newGate(l net.Listener, refuses func(net.Conn) bool) *gate {
-	return &gate{Listener: l, refuses: refuses, heard: map[net.Conn]time.Time{}}
-}
+func newGate(l net.Listener) *gate { return &gate{Listener: l, heard: map[net.Conn]time.Time{}} }
 
-// Accept returns the next connection that is not refused, and makes room for it.
+// Accept returns the next connection, for which it makes room. It does nothing else, as others wait meanwhile.
 func (g *gate) Accept() (net.Conn, error) {
-	for {
-		conn, err := g.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if !g.refuses(conn) {
-			g.admit(conn)
-			return conn, nil
-		}
-		_ = conn.Close()
+	conn, err := g.Listener.Accept()
+	if err == nil {
+		g.admit(conn)
 	}
+	return conn, err
 }
 
 func (g *gate) admit(conn net.Conn) {

@@ -90,15 +90,39 @@ func TestOtherUsersAreNotServed(t *testing.T) {
 		log := &logbook{}
 		s.handler.log = log.logger()
 		s.handler.isForeign = func(_, _ netip.AddrPort) bool { return true }
-		n, err := m.dial().Read(make([]byte, 1))
-		assert.Zero(t, n)
-		assert.ErrorIs(t, err, io.EOF)
+		resp, body := exchange(t, m.dial(), s.request())
+		assert.Equal(t, http.StatusForbidden, resp.StatusCode)
+		assert.NotContains(t, body, "CANARY")
 		require.NoError(t, s.Close())
 		lines := log.lines(t)
 		require.Len(t, lines, 1)
 		assert.Equal(t, "WARN", lines[0].Level)
 		assert.Equal(t, refused, lines[0].Result)
 		assert.Equal(t, "user", lines[0].Why)
+	})
+}
+
+// TestOtherUsersKeepNobodyOut has the system take its time to tell whose a connection is.
+func TestOtherUsersKeepNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, m := serveInMemory(t, hourKeys)
+		asked := 0
+		s.handler.isForeign = func(_, _ netip.AddrPort) bool {
+			asked++
+			<-time.After(time.Millisecond)
+			return false
+		}
+		started := time.Now()
+		for range 2 * maxConns {
+			conn := m.dial()
+			defer conn.Close()
+			resp, _ := exchange(t, m.dial(), s.requestOf("GET /", "Host: "+s.address()))
+			require.Equal(t, http.StatusForbidden, resp.StatusCode)
+		}
+		resp, _ := exchange(t, m.dial(), s.request())
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		assert.Equal(t, 1, asked, "only for the request that has the token")
+		assert.Equal(t, time.Millisecond, time.Since(started))
 	})
 }
 

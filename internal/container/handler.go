@@ -91,17 +91,6 @@ func (d digest) matches(guess string) bool {
 	return subtle.ConstantTimeCompare(d[:], g[:]) == 1
 }
 
-// refusesPeer reports whether a connection is of another user, who gets no answer at all.
-func (h *handler) refusesPeer(conn net.Conn) bool {
-	peer, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
-	here, _ := netip.ParseAddrPort(conn.LocalAddr().String())
-	if !h.isForeign(peer, here) {
-		return false
-	}
-	h.note(peer.String(), refused, "user")
-	return true
-}
-
 // ServeHTTP answers from memory, and the same whatever a request is refused for.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if why := h.refusal(r); why != "" {
@@ -143,8 +132,19 @@ func (h *handler) refusal(r *http.Request) string {
 		return "path"
 	case !h.token.matches(strings.Join(r.Header.Values("Authorization"), ",")):
 		return "token"
+	case h.isForeign(endsOf(r)): // last, as the system takes long to tell where it has many connections
+		return "user"
 	}
 	return ""
+}
+
+// endsOf are the two ends of a request's connection.
+func endsOf(r *http.Request) (peer, here netip.AddrPort) {
+	peer, _ = netip.ParseAddrPort(r.RemoteAddr)
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		here, _ = netip.ParseAddrPort(local.String())
+	}
+	return peer, here
 }
 
 // isRelayed finds what browsers and proxies add to a request, and SDKs never do.

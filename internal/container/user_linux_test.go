@@ -53,7 +53,7 @@ func TestUsers(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 		if !anyUser && os.Geteuid() == 0 {
-			assert.Equal(t, "no answer", string(text))
+			assert.Contains(t, string(text), `"AccessDenied"`)
 		} else {
 			assert.Contains(t, string(text), `"AccessKeyId":"ASIAEXAMPLE000000001"`)
 		}
