@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -107,7 +110,7 @@ func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (set
 		return settings, usageError{"settings come from an init string or from --endpoint, --user and --token-file, not from both"}
 	case s.endpoint != "":
 		settings = chaim.Settings{Endpoint: s.endpoint, Username: s.user}
-		settings.UserToken, err = readTokenFile(s.tokenFile)
+		settings.UserToken, err = readTokenFile(ctx, s.tokenFile)
 	case len(args) == 1 && args[0] != "-":
 		a.say("the init string holds your token; as an argument it is in the shell's history, and all users of this machine could see it")
 		a.say("'chaim init -' reads it from the standard input")
@@ -126,26 +129,21 @@ func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (set
 }
 
 // readTokenFile reads a secret that is for its owner only.
-func readTokenFile(path string) (token string, err error) {
+func readTokenFile(ctx context.Context, path string) (token string, err error) {
 	defer func() {
 		if err != nil {
 			err = errtext.Wrap(err, "token file")
 		}
 	}()
-	info, err := os.Stat(path) // opening a pipe would wait for its writer
-	if err == nil && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("chaim: %q is not a regular file", path)
-	}
-	file, err := sharedfile.OpenRegular(path) // whatever has taken its place meanwhile
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	if info, err = file.Stat(); err == nil {
+	text, info, err := sharedfile.ReadInput(ctx, path) // also of a shell's <(command)
+	switch {
+	case err == nil:
 		err = checkPrivate(info)
+	case info == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+		return "", fmt.Errorf("chaim: %q is neither a regular file nor a pipe", path)
 	}
 	if err == nil {
-		token, err = readSecret(file)
+		token, err = readSecret(bytes.NewReader(text))
 	}
 	if err != nil {
 		return "", errtext.Wrap(err, "%q", path)

@@ -14,7 +14,7 @@ var errNotPrivate = errors.New("chaim: others can read or write it: it must be y
 // checkPrivate refuses a file that somebody else could have read or written.
 func checkPrivate(info fs.FileInfo) error {
 	stat, isUnix := info.Sys().(*syscall.Stat_t)
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 || !isUnix || int(stat.Uid) != os.Geteuid() {
+	if info.Mode().Perm()&0o077 != 0 || !isUnix || int(stat.Uid) != os.Geteuid() {
 		return errNotPrivate
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestTokenFileIsPrivate(t *testing.T) {
 			continue // root could read it all the same
 		}
 		require.NoError(t, os.Chmod(path, mode))
-		token, err := readTokenFile(path)
+		token, err := readTokenFile(t.Context(), path)
 		if mode&0o077 == 0 {
 			require.NoError(t, err, "%o", mode)
 			assert.True(t, token == "CANARY")

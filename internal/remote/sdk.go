@@ -1,11 +1,14 @@
 package remote
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +18,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // STSTimeout is how long STS has for one attempt.
@@ -50,6 +54,11 @@ func SDKConfig(ctx context.Context, o SDKOptions) (aws.Config, error) {
 	if o.HasKeys {
 		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	}
+	inputs, err := inputs(ctx, o)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	options = append(options, inputs...)
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return cfg, errtext.Wrap(Foreign(err), "reading the configuration of the AWS SDK")
@@ -66,6 +75,49 @@ func SDKConfig(ctx context.Context, o SDKOptions) (aws.Config, error) {
 		return cfg, nil
 	}
 	return cfg, checkChain(cfg, o)
+}
+
+// inputs are the options by which the SDK waits for no other program while it reads files, as it would for a pipe. It reads
+// its files again and again, so that keys cannot come from a pipe; without need of keys such a file counts as empty.
+func inputs(ctx context.Context, o SDKOptions) (options []func(*config.LoadOptions) error, err error) {
+	read := func(variable, usual string) (files []string, err error) {
+		path := cmp.Or(os.Getenv(variable), usual)
+		switch {
+		case !sharedfile.IsOnlyOnce(path):
+			return []string{path}, nil
+		case o.HasKeys:
+			return []string{}, nil
+		}
+		return nil, fmt.Errorf("chaim: %s is %s, a pipe or a device, but the AWS SDK needs to read it more than once: name a regular file", variable, path)
+	}
+	configs, err := read("AWS_CONFIG_FILE", config.DefaultSharedConfigFilename())
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := read("AWS_SHARED_CREDENTIALS_FILE", config.DefaultSharedCredentialsFilename())
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, config.WithSharedConfigFiles(configs), config.WithSharedCredentialsFiles(credentials))
+
+	bundle, setting := os.Getenv("AWS_CA_BUNDLE"), "AWS_CA_BUNDLE"
+	if bundle == "" {
+		name := cmp.Or(o.Profile, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), config.DefaultSharedConfigProfile)
+		profile, err := config.LoadSharedConfigProfile(ctx, name, func(lo *config.LoadSharedConfigOptions) {
+			lo.ConfigFiles, lo.CredentialsFiles = configs, credentials
+		})
+		if bundle, setting = profile.CustomCABundle, "ca_bundle of profile "+name; err != nil {
+			return options, nil // the SDK says what is wrong
+		}
+	}
+	if bundle == "" {
+		return options, nil
+	}
+	_, pem, err := readBundle(bundle, setting)
+	return append(options, func(lo *config.LoadOptions) error {
+		lo.CustomCABundle = bytes.NewReader(pem)
+		return nil
+	}), err
 }
 
 // withoutLentKeys refuses keys that chaim has lent, or looks for others where they are a copy in [default].

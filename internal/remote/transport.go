@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 const (
@@ -35,18 +36,28 @@ func NewTransport() (*Transport, error) {
 	}
 	t.dialer.install(t.base)
 	if bundle := os.Getenv("AWS_CA_BUNDLE"); bundle != "" {
-		pem, err := os.ReadFile(bundle)
+		roots, _, err := readBundle(bundle, "AWS_CA_BUNDLE")
 		if err != nil {
-			return nil, errtext.Wrap(err, "reading AWS_CA_BUNDLE")
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("chaim: AWS_CA_BUNDLE %s holds no PEM certificate", bundle)
+			return nil, err
 		}
 		t.dialer.tls = &tls.Config{RootCAs: roots}
 		t.base.TLSClientConfig = t.dialer.tls // behind a SOCKS proxy
 	}
 	return t, nil
+}
+
+// readBundle reads certificates from the file that a setting names.
+func readBundle(path, setting string) (roots *x509.CertPool, pem []byte, err error) {
+	ctx, stop := context.WithTimeout(context.Background(), STSTimeout)
+	defer stop()
+	if pem, _, err = sharedfile.ReadInput(ctx, path); err != nil {
+		return nil, nil, errtext.Wrap(err, "reading %s", setting)
+	}
+	roots = x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, nil, fmt.Errorf("chaim: %s %s holds no PEM certificate", setting, path)
+	}
+	return roots, pem, nil
 }
 
 // RefuseRedirect has the redirect taken for the reply. Go sends a form, and the token in it, again to wherever a 307 or

@@ -1,7 +1,9 @@
 package sharedfile
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -25,7 +27,7 @@ type pipe struct {
 
 // readSpecial reads what is not a regular file: the null device, as an empty file, and a pipe, such as a shell makes for
 // <(command). isSpecial is false for anything else.
-func readSpecial(path string) (text []byte, isSpecial bool, err error) {
+func readSpecial(ctx context.Context, path string) (text []byte, isSpecial bool, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -43,26 +45,59 @@ func readSpecial(path string) (text []byte, isSpecial bool, err error) {
 		}
 	}
 	p := pipe{info: info}
-	if p.text, p.err = readPipe(path); p.err != nil {
+	if p.text, p.err = readPipe(ctx, path); p.err != nil {
 		p.err = errtext.Wrap(p.err, "cannot read pipe %s", path)
 	}
 	pipes.read = append(pipes.read, p)
 	return p.text, true, p.err
 }
 
-// readPipe reads all that comes, with an end to waiting. Without a writer that is nothing.
-func readPipe(path string) ([]byte, error) {
+// readPipe reads all that comes until ctx ends. Without a writer that is nothing.
+func readPipe(ctx context.Context, path string) ([]byte, error) {
 	f, err := openAtOnce(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if err := f.SetReadDeadline(time.Now().Add(lockTimeout)); err != nil && !errors.Is(err, os.ErrNoDeadline) {
-		return nil, err
-	}
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })() // where there are none, it is no pipe
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, fmt.Errorf("its writer did not finish: %w", context.Cause(ctx))
+	}
 	if err == nil && len(text) > maxFileSize {
 		return nil, tooLarge(path, maxFileSize)
 	}
 	return text, err
+}
+
+// ReadInput reads a file that the user names and that chaim never writes: a regular one, or a pipe, whose writer has until
+// ctx ends. It also says which file it was.
+func ReadInput(ctx context.Context, path string) ([]byte, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if text, isSpecial, err := readSpecial(ctx, path); isSpecial {
+		return text, info, err
+	}
+	f, err := OpenRegular(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err == nil && len(text) > maxFileSize {
+		err = tooLarge(path, maxFileSize)
+	}
+	return text, info, err
+}
+
+// IsOnlyOnce reports whether a file gives what it holds only once, or not before another program writes: it is neither
+// a regular file nor the null device.
+func IsOnlyOnce(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir() && !isNull(path, info)
 }

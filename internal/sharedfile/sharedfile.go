@@ -51,7 +51,9 @@ func (f File) Read() ([]byte, error) {
 		return nil, err
 	}
 	if !f.IsOwn {
-		if text, isSpecial, err := readSpecial(target); isSpecial {
+		ctx, stop := context.WithTimeout(context.Background(), lockTimeout)
+		defer stop()
+		if text, isSpecial, err := readSpecial(ctx, target); isSpecial {
 			return text, err
 		}
 	}
