@@ -166,6 +166,7 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 		}
 		defer e.dir.Close()
 	}
+	a.waits.close() // the progress is shown
 	e.screen = newScreen(run, end)
 	if canDraw(a.err) {
 		e.screen.showProgress(a.err, func() int { return widthOf(a.err) }, drawing{hasBlocks: speaksUTF8()}, len(accounts))

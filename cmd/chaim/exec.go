@@ -152,6 +152,7 @@ func (a *app) command(program []string) (*exec.Cmd, error) {
 // runProgram runs a program that gets the signals of this process. Its exit code becomes ours. It does not end with its
 // keys: what it does without them is its own decision.
 func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
+	a.waits.close() // the terminal is the program's
 	a.err.hold()
 	err := a.signals.start(ctx, cmd, a.log)
 	switch {

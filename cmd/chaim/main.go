@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/remote"
 )
 
@@ -33,6 +34,7 @@ type app struct {
 	in       *os.File
 	out, err *outlet // data, talk
 	signals  *relay
+	waits    *waits
 	args     []string
 
 	isRunning bool // flags and arguments have been found right
@@ -55,6 +57,12 @@ func (a *app) run(args []string) int {
 	ctx, signals := relaySignals(context.Background())
 	defer signals.close()
 	a.signals, a.out.over, a.args = signals, ctx, args
+	a.waits = &waits{patience: waitPatience}
+	if isTerminal(a.err) {
+		a.waits.tell = func(what string) { a.say("waiting for %s", what) }
+	}
+	defer a.waits.close()
+	ctx = awaiting.Observe(ctx, a.waits.begin)
 	root := a.rootCommand()
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		plainDescriptions(root)
@@ -84,7 +92,8 @@ func (a *app) rootCommand() *cobra.Command {
 		Long: `chaim gets temporary AWS credentials for an account and a role from a chaim gateway or from AWS STS, lends them to a
 program as a profile of the shared credentials file, renews them while it runs, and takes them away when it ends.
 
-What it prints for programs goes to stdout, what it says to people to stderr.
+What it prints for programs goes to stdout, what it says to people to stderr. On a terminal it says what it waits for once
+that has taken 3 seconds.
 
 Exit codes: 0 success, 1 failed, 2 wrong usage, 3 denied, 4 gateway or AWS unreachable, 5 credentials file locked;
 128+N ended by signal N. Of exec and each also 126 (CMD cannot be run) and 127 (CMD not found); those of exec are

@@ -42,6 +42,8 @@ however many want them at the same time. Without a gateway, programs share what 
 not where a login or a process gives new ones each time. They are renewed after 50 to 67 % of their lifetime, and removed by
 'chaim sweep' and by later calls once they have expired. 'chaim sweep --cache' removes valid ones too.
 
+It gives up after 45 seconds, as SDKs end it after a minute and then cannot show why it failed.
+
 Give the role: a config file is to mean the same whatever profiles are kept.` + aboutNames,
 		Example: `  chaim credential-process sredev mpu
   chaim credential-process 111111111111 CrossAccountReadOnly -d 4h`,
@@ -51,10 +53,7 @@ Give the role: a config file is to mean the same whatever profiles are kept.` + 
 			if err != nil {
 				return err
 			}
-			if account, _, err = a.named(cmd.Context(), &r, account, nil); err != nil {
-				return err
-			}
-			creds, err := a.cachedCreds(cmd.Context(), r, account, isUncached)
+			creds, err := a.processCreds(cmd.Context(), r, account, isUncached, processLimit)
 			if err != nil {
 				return err
 			}
@@ -69,6 +68,22 @@ Give the role: a config file is to mean the same whatever profiles are kept.` + 
 	r.addFlags(a, cmd)
 	cmd.Flags().BoolVar(&isUncached, "no-cache", false, "ask for new keys, and keep them nowhere")
 	return cmd
+}
+
+// processLimit is how long credential-process may take in all. AWS SDKs end a credential_process after a minute, and then
+// cannot tell their user what it had to say.
+const processLimit = 45 * time.Second
+
+// processCreds returns the keys that a name on the command line stands for, within limit.
+func (a *app) processCreds(ctx context.Context, r request, name string, isUncached bool, limit time.Duration) (creds chaim.AwsCreds, err error) {
+	err = a.waits.within(ctx, limit, func(ctx context.Context) error {
+		account, _, err := a.named(ctx, &r, name, nil)
+		if err == nil {
+			creds, err = a.cachedCreds(ctx, r, account, isUncached)
+		}
+		return err
+	})
+	return creds, err
 }
 
 // cachedCreds returns keys of the cache that all processes share, or asks for new ones.

@@ -49,6 +49,7 @@ without them.` + aboutNames,
 				if _, err := io.WriteString(a.out, text); err != nil {
 					return err
 				}
+				a.waits.close() // what is said from now on is of renewals, in the log
 				a.say("serving keys of %s until this process ends", account)
 				<-cmd.Context().Done() // that is how it ends
 				return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -105,16 +106,21 @@ func (c Cache) read(key string) (entry, error) {
 // lock takes the lock of a key. Without waiting, nil means that another process has it.
 func (c Cache) lock(ctx context.Context, key string, isWaiting bool) (*sharedfile.Side, error) {
 	path := c.path(key, lockExtension)
-	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
+	polling, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	for {
+	over := func() {}
+	defer func() { over() }()
+	for isFirst := true; ; isFirst = false {
 		l, err := tryLock(path)
 		if l != nil || err != nil || !isWaiting {
 			return l, err
 		}
+		if isFirst {
+			over = awaiting.For(ctx, "the process that holds "+path+" and asks for the same keys")
+		}
 		select {
 		case <-time.After(lockPoll + rand.N(lockPoll)):
-		case <-waiting.Done():
+		case <-polling.Done():
 			if ctx.Err() != nil {
 				return nil, errtext.Wrap(context.Cause(ctx), "waiting for %s", path)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/partition"
 )
@@ -26,6 +27,7 @@ func Identify(ctx context.Context, cfg aws.Config, keys aws.Credentials, allowIn
 	if err := checkEndpoint("STS", client.Options().BaseEndpoint, allowInsecure, log); err != nil {
 		return Identity{}, err
 	}
+	defer awaiting.For(ctx, "AWS STS in "+cfg.Region)()
 	out, err := client.GetCallerIdentity(ctx, nil)
 	if err != nil {
 		err = stsFailure(ctx, err, []string{keys.SecretAccessKey, keys.SessionToken})

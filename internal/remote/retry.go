@@ -14,6 +14,7 @@ import (
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
@@ -41,8 +42,9 @@ func WithSingleAttempt(ctx context.Context, isSingle bool) context.Context {
 func IsSingleAttempt(ctx context.Context) bool { return ctx.Value(singleAttempt{}) == true }
 
 // persist calls attempt, and again when what went wrong may pass, unless ctx asks for a single attempt. server is named in
-// the log.
+// the log, and to those who wait.
 func persist(ctx context.Context, log *slog.Logger, server string, attempt func(context.Context) error) error {
+	defer awaiting.For(ctx, server)()
 	for n := 0; ; n++ {
 		one, cancel := context.WithTimeoutCause(ctx, AttemptTimeout, errAttemptTimeout)
 		err := attempt(one)

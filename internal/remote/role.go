@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
@@ -88,6 +89,7 @@ func (r *RoleRequest) Send(ctx context.Context, cfg aws.Config, role arn.ARN) (c
 		return creds, err
 	}
 
+	defer awaiting.For(ctx, "AWS STS in "+cfg.Region)()
 	withKeys := func(o *sts.Options) { o.Credentials = fixed(keys) }
 	sent := time.Now()
 	out, err := client.AssumeRole(ctx, input, withKeys)

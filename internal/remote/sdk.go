@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -74,7 +75,27 @@ func SDKConfig(ctx context.Context, o SDKOptions) (aws.Config, error) {
 	if o.HasKeys {
 		return cfg, nil
 	}
-	return cfg, checkChain(cfg, o)
+	err = checkChain(cfg, o)
+	cfg.Credentials = awaited{cfg.Credentials}
+	return cfg, err
+}
+
+// awaited says what is waited for while the SDK gets keys, which may take a person or another program.
+type awaited struct{ next aws.CredentialsProvider }
+
+// Retrieve is that of the SDK, but for why ctx has ended, which the SDK does not tell.
+func (a awaited) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	defer awaiting.For(ctx, "keys of the AWS SDK, such as by a sign-in or a credential_process")()
+	creds, err := a.next.Retrieve(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return creds, err
+}
+
+// ProviderSources are those of the SDK.
+func (a awaited) ProviderSources() []aws.CredentialSource {
+	return sourcesOf(aws.Config{Credentials: a.next})
 }
 
 // inputs are the options by which the SDK waits for no other program while it reads files, as it would for a pipe. It reads

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
@@ -25,7 +26,9 @@ func lock(ctx context.Context, target string, patience time.Duration) (*Side, er
 	path := lockPath(target)
 	polling, cancel := context.WithTimeout(ctx, max(patience, lockPoll))
 	defer cancel()
-	for {
+	over := func() {}
+	defer func() { over() }()
+	for isFirst := true; ; isFirst = false {
 		// Not open for writing, as then knowsWriters would find a writer.
 		l, err := LockSide(path, os.O_CREATE|os.O_RDONLY, false)
 		switch {
@@ -33,6 +36,8 @@ func lock(ctx context.Context, target string, patience time.Duration) (*Side, er
 			return nil, errtext.Wrap(err, "cannot lock %s", target)
 		case l != nil:
 			return l, nil
+		case isFirst:
+			over = awaiting.For(ctx, "the process that holds "+path)
 		}
 		select {
 		case <-time.After(lockPoll + rand.N(lockPoll)):
