@@ -267,7 +267,7 @@ type witness struct {
 	next http.RoundTripper
 
 	mu    sync.Mutex // guards what follows
-	host  string     // empty if nobody has told the time
+	host  string     // empty before a server has told the time
 	ahead time.Duration
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// completeAccountAndRole completes "ACCOUNT [ROLE]" by the profiles that are held, their accounts and roles. Nobody is asked.
+// completeAccountAndRole completes "ACCOUNT [ROLE]" by the profiles that are held, their accounts and roles. No server is asked.
 func (a *app) completeAccountAndRole(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	switch {
 	case slices.Contains(os.Args, "--"): // cobra adds one of its own, so that ArgsLenAtDash tells nothing here
@@ -83,8 +83,8 @@ func (a *app) complete(cmd *cobra.Command, known []string, field func(chaim.Prof
 	return suggestions(known), cobra.ShellCompDirectiveNoFileComp
 }
 
-// plainWord is a word that means itself to all shells. bash inserts what several suggestions begin with unquoted, and who
-// names accounts must not write command lines.
+// plainWord is a word that means itself to all shells. bash inserts what several suggestions begin with unquoted, and the name
+// of an account must not become a command.
 var plainWord = lazyregexp.New(`^[A-Za-z0-9_.@:+/,%][A-Za-z0-9_.@:+/,=%-]*$`)
 
 // suggestions are the texts that a shell may be given.

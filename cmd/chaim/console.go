@@ -28,7 +28,7 @@ func (a *app) urlCommand() *cobra.Command {
 	cmd := a.consoleCommand(func(_ context.Context, link, _ string) error {
 		if !copies {
 			if isTerminal(a.out) {
-				a.say("whoever has this link has these credentials, and can use it for 15 minutes: keep it to yourself")
+				a.say("this link gives these credentials to all who have it, and can be used for 15 minutes: keep it to yourself")
 			}
 			_, err := fmt.Fprintln(a.out, link)
 			return err
@@ -41,7 +41,8 @@ func (a *app) urlCommand() *cobra.Command {
 	})
 	cmd.Use = "url [ACCOUNT [ROLE]]"
 	cmd.Short = "Print a link that opens the AWS console, or copy it"
-	cmd.Long = `url prints a link that opens the AWS console with credentials of an account. Whoever has the link has the credentials, so it is a secret. It can be used for 15 minutes.
+	cmd.Long = `url prints a link that opens the AWS console with credentials of an account. The link gives the credentials to all who
+have it, so it is a secret. It can be used for 15 minutes.
 
 The keys behind it are asked for at each call, stay in memory, and are written to no file.` + aboutPages
 	cmd.Example = "  chaim url sredev\n  chaim url sredev mpu --copy\n  chaim url sredev --service s3 --region us-east-1"

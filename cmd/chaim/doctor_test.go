@@ -99,7 +99,7 @@ func TestCheckClock(t *testing.T) {
 	}
 	var c checkup
 	c.checkClock(&witness{})
-	assert.Empty(t, c.Checks, "nobody has told the time")
+	assert.Empty(t, c.Checks, "no server has told the time")
 }
 
 func TestCheckGatewayEnds(t *testing.T) {

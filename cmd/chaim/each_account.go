@@ -51,7 +51,7 @@ func hasPlaceholder(arg string) bool {
 	return strings.Contains(arg, "{account}") || strings.Contains(arg, "{id}")
 }
 
-// expand puts the account in place of {account} and {id}. Somebody else chose the name, so it must not make an option of
+// expand puts the account in place of {account} and {id}. The name is chosen by others, so it must not make an option of
 // an argument, or choose the folder of the program.
 func expand(program []string, account chaim.Account) ([]string, error) {
 	if account.ID != "" && !remote.IsAccountID(account.ID) { // programs trust it to be one

@@ -29,7 +29,7 @@ func (e *eachTest) pipe(name string) string {
 	return path
 }
 
-// holds waits until a program writes a line to the pipe, and returns what ends when nobody holds the pipe any longer.
+// holds waits until a program writes a line to the pipe, and returns what ends when the pipe is not held any longer.
 func (e *eachTest) holds(path string) *bufio.Reader {
 	f, err := os.Open(path)
 	require.NoError(e, err)

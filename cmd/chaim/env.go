@@ -33,7 +33,7 @@ AWS_REGION, AWS_DEFAULT_REGION and, where it is known, AWS_ACCOUNT_ID are set to
 other variables that some programs prefer to the keys are unset, but for env-no-export, which cannot. CHAIM_LENT marks the
 keys, so that a chaim that finds them asks AWS STS for no others with them.
 
-The keys are asked for at each call and written to no file. Nobody renews them: 'chaim exec' runs programs with credentials
+The keys are asked for at each call and written to no file. They are not renewed: 'chaim exec' runs programs with credentials
 that are, and leaves none in your shell.` + aboutNames,
 		Example: `  eval "$(chaim env sredev)"
   chaim env sredev mpu --format fish | source

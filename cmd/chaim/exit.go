@@ -24,7 +24,7 @@ const (
 	exitCannotRun   = 126
 	exitNotFound    = 127
 	exitSignal      = 128 // and the number of the signal
-	exitReader      = 141 // nobody reads the output any longer: that of SIGPIPE, on every system
+	exitReader      = 141 // the reader of the output has gone: that of SIGPIPE, on every system
 )
 
 // silentError ends the command with a code, after everything has been said.
@@ -58,8 +58,8 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// isUnanswered reports whether a request to somebody else than a gateway or STS got no answer, such as one to whoever has
-// the keys that sign.
+// isUnanswered reports whether a request to another server than a gateway or STS got no answer, such as to one that has the
+// keys that sign.
 func isUnanswered(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "read" || op.Op == "write")

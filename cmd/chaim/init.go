@@ -103,7 +103,7 @@ func (a *app) testSettings(ctx context.Context, settings chaim.Settings) error {
 	return nil
 }
 
-// readSettings gets the settings from where there is nobody to ask.
+// readSettings gets the settings where there is no person to ask.
 func (a *app) readSettings(ctx context.Context, s initFlags, args []string) (settings chaim.Settings, err error) {
 	switch {
 	case len(args) == 1 && s.endpoint != "":

@@ -24,7 +24,7 @@ func (a *app) askUntilGood(ctx context.Context, s initFlags, mustBeString bool) 
 	var refused error
 	for {
 		settings, err := a.askSettings(ctx, mustBeString, &stored)
-		if err != nil && ctx.Err() == nil { // there is nobody to answer
+		if err != nil && ctx.Err() == nil { // no person is there to answer
 			return settings, cmp.Or(refused, err)
 		} else if err != nil {
 			return settings, err
@@ -125,7 +125,7 @@ func slackQuestions(s *chaim.Settings) []initQuestion {
 	return []initQuestion{{"Slack user id", "", false, &s.SlackID}, {"Slack workspace id", "", false, &s.WorkspaceID}}
 }
 
-// lacksSlackIDs reports whether a gateway refused somebody of whom it got no Slack ids, or unknown ones.
+// lacksSlackIDs reports whether a gateway refused a user whose Slack ids it did not get, or does not know.
 func lacksSlackIDs(err error) bool {
 	refusal := (*chaim.GatewayError)(nil)
 	return errors.As(err, &refusal) && strings.Contains(refusal.Message, "workspace and slack ids")

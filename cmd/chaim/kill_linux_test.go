@@ -51,7 +51,7 @@ func TestKilledChaim(t *testing.T) {
 	}
 }
 
-// TestProgramLosesItsReader has programs that write to a pipe, and chaim itself, lose whoever reads it.
+// TestProgramLosesItsReader has programs that write to a pipe, and chaim itself, lose their reader.
 func TestProgramLosesItsReader(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	for name, tt := range map[string]struct {
@@ -76,7 +76,7 @@ func TestProgramLosesItsReader(t *testing.T) {
 	}
 }
 
-// TestChaimLosesTheReaderOfItsLog has chaim itself write to a pipe that nobody reads, before the program begins.
+// TestChaimLosesTheReaderOfItsLog has chaim itself write to a pipe that is not read, before the program begins.
 func TestChaimLosesTheReaderOfItsLog(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	asked, isClosed := make(chan struct{}), make(chan struct{})

@@ -85,7 +85,7 @@ func newScreen(run context.Context, fail context.CancelCauseFunc) *screen {
 	return s
 }
 
-// do calls write when nobody else writes and no progress bar is in the way. It does not wait for it for ever.
+// do calls write, one at a time, with the progress bar out of the way. It does not wait for it for ever.
 func (s *screen) do(write func() error) error {
 	select {
 	case s.turn <- struct{}{}:

@@ -96,7 +96,7 @@ func (a *app) listParkCommand() *cobra.Command {
 		Use:     "listpark [flags]",
 		GroupID: groupProfiles,
 		Short:   "List the profiles that are parked",
-		Long:    "listpark prints the names of the profiles that 'chaim park' has put aside, sorted. Nobody is asked.",
+		Long:    "listpark prints the names of the profiles that 'chaim park' has put aside, sorted. No server is asked.",
 		Example: "  chaim listpark\n  chaim listpark | xargs -r chaim unpark",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

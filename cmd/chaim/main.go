@@ -309,7 +309,7 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// withFiles is withClient for what asks nobody, and works whatever is wrong with the settings of the gateway.
+// withFiles is withClient for what asks no server, and works whatever is wrong with the settings of the gateway.
 func (a *app) withFiles(fn func(*chaim.Client) error) error {
 	return a.withClient(chaim.Options{Source: noSource}, fn)
 }

@@ -169,7 +169,7 @@ func gatewayKey(ctx context.Context, c *chaim.Client, opts chaim.Options) (strin
 }
 
 // signedOptions are those of a client that asks STS, with keys that sign for it. The key is made of these, as of everything
-// that shapes what it gets: a provider of the SDK may give the keys of somebody else each time.
+// that shapes what it gets: a provider of the SDK may give the keys of another user each time.
 func signedOptions(ctx context.Context, opts chaim.Options, log *slog.Logger) (chaim.Options, string, error) {
 	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: opts.Region, AllowInsecure: opts.AllowInsecure, Log: log})
 	if err != nil {

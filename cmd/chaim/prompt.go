@@ -13,7 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// maxInput is how long a secret that somebody hands in may be.
+// maxInput is how long a secret that is handed in may be.
 const maxInput = 64 << 10
 
 // ask asks the user a question on the terminal that is the standard input. The answer to a secret one is not shown.
@@ -47,7 +47,7 @@ func (a *app) ask(ctx context.Context, question string, isSecret bool) (string, 
 	return strings.TrimSpace(text), err
 }
 
-// await waits for a read, which nobody can take back, or for the end of ctx.
+// await waits for a read, which cannot be taken back, or for the end of ctx.
 func await(ctx context.Context, read func() (string, error)) (string, error) {
 	type answer struct {
 		text string

@@ -89,7 +89,7 @@ func checkGiven(cmd *cobra.Command) (err error) {
 }
 
 // asUsage is err, for which no client could be made, as wrong usage where that is because of the options: then none can be
-// made either that asks nobody.
+// made either that asks no server.
 func (a *app) asUsage(opts chaim.Options, err error) error {
 	opts.Source, opts.Logger = aws.AnonymousCredentials{}, nil // what is to be said of the files has been said
 	if c, refused := chaim.New(opts); refused == nil {

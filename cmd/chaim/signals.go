@@ -27,7 +27,7 @@ func (e signalError) exitCode() int {
 // relay takes the signals of this process: they end its context or, while a program runs for the user, go to that.
 type relay struct {
 	signals chan os.Signal
-	ignored chan os.Signal // nobody reads it
+	ignored chan os.Signal // is never read
 	end     context.CancelCauseFunc
 	done    sync.WaitGroup
 

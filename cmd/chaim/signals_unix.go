@@ -20,7 +20,7 @@ var (
 )
 
 // isTyped reports whether a signal may have come from the keyboard, because this process is in the foreground of its
-// terminal. It cannot be told from one that somebody sends to this process alone.
+// terminal. It cannot be told from one that is sent to this process alone.
 func isTyped(s os.Signal) bool {
 	if s != syscall.SIGINT && s != syscall.SIGQUIT {
 		return false

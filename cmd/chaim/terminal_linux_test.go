@@ -118,7 +118,7 @@ func TestTerminalSignalsReachTheProgramOnce(t *testing.T) {
 	isClean(t, x.home)
 }
 
-// TestInterruptOfChaimAlone has somebody send what the keyboard sends to all, which cannot be told apart.
+// TestInterruptOfChaimAlone sends chaim what the keyboard sends to all, which cannot be told apart.
 func TestInterruptOfChaimAlone(t *testing.T) {
 	unignore(t)
 	x := onTerminal(t, lend(chaimtest.NewServer(t), newHome(t), counting))

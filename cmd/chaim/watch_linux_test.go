@@ -52,7 +52,7 @@ func TestWatchOnSmallerTerminal(t *testing.T) {
 		}))
 		require.NoError(t, terminal.Close())
 		screen, err := io.ReadAll(keyboard)
-		assert.ErrorIs(t, err, syscall.EIO) // nobody has the other end
+		assert.ErrorIs(t, err, syscall.EIO) // the other end is closed
 		assert.Contains(t, string(screen), "i"+eraseLine)
 		assert.Contains(t, string(screen), hideCursor+noWrap+"\r\x1b[4Aa"+eraseLine)
 		assert.Contains(t, string(screen), "... and 6 more"+eraseLine)
@@ -87,7 +87,7 @@ func TestWatchOnTerminal(t *testing.T) {
 					require.NoError(t, cmd.Process.Signal(s))
 					isSignalled = true
 				}
-				if errors.Is(err, syscall.EIO) { // nobody has the other end
+				if errors.Is(err, syscall.EIO) { // the other end is closed
 					break
 				}
 				require.NoError(t, err)

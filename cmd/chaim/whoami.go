@@ -25,7 +25,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 		GroupID: groupSetUp,
 		Short:   "Tell who asks for credentials, or whose credentials they are",
 		Long: `whoami tells who asks for credentials: the gateway, your user name there, when your user token ends, and the default
-account. Nobody is asked for that. Without a gateway it is the identity by which AWS STS knows the keys that the AWS SDK
+account. No server is asked for that. Without a gateway it is the identity by which AWS STS knows the keys that the AWS SDK
 finds, with which roles are asked for.
 
 With an account, or with a role, it has AWS STS say whose keys it gets for them, which it writes to no file. Where a
@@ -51,11 +51,11 @@ profile has the name and no role is given, it has AWS STS say whose keys stand i
 	return cmd
 }
 
-// someone is who asks a gateway, or AWS.
-type someone interface{ print(w io.Writer) error }
+// identified is a user of a gateway, or an identity of AWS.
+type identified interface{ print(w io.Writer) error }
 
 // whoami finds out who that is.
-func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, error) {
+func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (identified, error) {
 	ctx := cmd.Context()
 	if len(args) == 0 {
 		return a.asker(ctx, r)
@@ -74,7 +74,7 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 	}
 	opts := r.options(account)
 	opts.NoProfile, opts.NoRenew = true, true
-	var who someone
+	var who identified
 	err = a.withClient(opts, func(c *chaim.Client) error {
 		creds, err := requestKeys(ctx, c, account)
 		if err != nil {
@@ -87,7 +87,7 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (someone, er
 }
 
 // asker is who asks for credentials.
-func (a *app) asker(ctx context.Context, r *request) (someone, error) {
+func (a *app) asker(ctx context.Context, r *request) (identified, error) {
 	var who gatewayUser
 	hasNoGateway := false // nor a part of its settings
 	err := a.withClient(chaim.Options{Region: r.region, AllowInsecure: r.insecure}, func(c *chaim.Client) (err error) {
@@ -125,7 +125,7 @@ func (a *app) asker(ctx context.Context, r *request) (someone, error) {
 }
 
 // holder is whose keys stand in a profile, of which the request has the region.
-func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (someone, error) {
+func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (identified, error) {
 	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Profile: held.Name, AllowInsecure: r.insecure, Log: a.log})
 	if err != nil {
 		return nil, errtext.Wrap(err, "profile %+q", held.Name)
@@ -134,7 +134,7 @@ func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (someo
 }
 
 // identity is who AWS takes the owner of keys for.
-func (a *app) identity(ctx context.Context, r *request, region string, provider aws.CredentialsProvider) (someone, error) {
+func (a *app) identity(ctx context.Context, r *request, region string, provider aws.CredentialsProvider) (identified, error) {
 	keys, err := provider.Retrieve(ctx)
 	switch {
 	case ctx.Err() != nil:
