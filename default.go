@@ -104,6 +104,9 @@ func (c *Client) read(ctx context.Context) ([]byte, error) {
 // setDefault copies what stands in a kept section into [default].
 func (c *Client) setDefault(doc []byte, name string, pairs []inifile.Pair) ([]byte, error) {
 	doc, err := c.freeDefault(doc)
+	if err == nil {
+		doc, err = dropModules(doc)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +156,7 @@ func (c *Client) freeDefault(doc []byte) ([]byte, error) {
 		return nil, err
 	}
 	isUsers := lease.IsLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] ||
-		inifile.HasAccess(pairs) && !lease.HasCopy(doc) // which would be overwritten for good
+		inifile.HasAccess(pairs) && !lease.HasCopy(doc) && !lease.HasExpired(pairs) // which would be overwritten for good
 	switch {
 	case c.defaultRival != "":
 		return nil, fmt.Errorf("%w: %s", ErrInUse, c.defaultRival)
@@ -185,16 +188,36 @@ func isCopy(copied map[string]string, name string, pairs map[string]string) bool
 // followDefault does to the copy of a section in [default] what becomes of the section of those pairs: it is written anew,
 // or without written removed.
 func (c *Client) followDefault(doc []byte, name string, pairs map[string]string, written []inifile.Pair) ([]byte, error) {
+	copied, unreadable := inifile.ReadDefault(doc) // such as two of them
+	hasCopy := unreadable == nil && isCopy(copied, name, pairs)
 	for _, s := range inifile.Scan(doc) {
-		switch {
-		case s.Name() != inifile.DefaultSection || !isCopy(s.Managed(doc), name, pairs):
-		case written == nil:
-			return inifile.Delete(doc, inifile.DefaultSection)
-		default:
-			return c.setDefault(doc, name, written)
-		}
+		hasCopy = hasCopy || s.Name() == inifile.DefaultSection && isCopy(s.Managed(doc), name, pairs)
 	}
-	return doc, nil
+	switch {
+	case !hasCopy:
+		return doc, nil
+	case unreadable != nil:
+		return nil, unreadable
+	case written != nil:
+		return c.setDefault(doc, name, written)
+	}
+	doc, err := dropModules(doc)
+	if err != nil {
+		return nil, err
+	}
+	return inifile.Delete(doc, inifile.DefaultSection)
+}
+
+// dropModules removes from [default] what the Python module writes beside keys into any section. They are the user's where
+// there is no accountname, which tells that they are the module's.
+func dropModules(doc []byte) ([]byte, error) {
+	pairs, err := inifile.ReadDefault(doc)
+	if err != nil || pairs[inifile.MarkerKey] == "" {
+		return doc, err
+	}
+	return inifile.SetKeys(doc, inifile.DefaultSection, nil, func(key string) bool {
+		return slices.Contains([]string{inifile.MarkerKey, "role", "duration", "expstr", "gui_url"}, key)
+	})
 }
 
 // deleteSection removes a section, and the copy of it in [default].

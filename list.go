@@ -107,7 +107,7 @@ func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 			Static:    lease.IsLongLived(pairs["aws_access_key_id"]),
 		}
 		p.Dead = hasScope && !p.Live
-		p.Expires, _ = humantime.Instant(pairs["expires"])
+		p.Expires, _ = humantime.Expiry(pairs["expires"])
 		p.Duration, _ = humantime.Lifetime(pairs["duration"])
 		if pairs[inifile.ProcessKey] != "" && pairs["aws_access_key_id"] == "" {
 			p.Form = Process

@@ -36,6 +36,8 @@ func TestDefaultOfTheOriginals(t *testing.T) {
 		"expires ISO":                {keysOf("01") + strings.Replace(named, "4102444800.5", "2030-01-01T00:00:00Z", 1), profile("02")},
 		"expires negative":           {keysOf("01") + strings.Replace(named, "4102444800.5", "-1", 1), profile("02")},
 		"terrible":                   {keysOf("01") + "aws_security_token = CANARY\n" + named, profile("01")},
+		"by the module":              {keysOf("01") + "expires = 4102444800\nexpstr = later\nduration = 1\ngui_url = notset\nrole = rro\naccountname = dev\n", ""},
+		"by the module, expired":     {keysOf("01") + "expires = 1536139015\nexpstr = later\nrole = rro\naccountname = dev\n", profile("02")},
 		"profile gone":               {keysOf("01") + named, ""},
 		"profile gone, chaim's copy": {keysOf("01") + named + stale, ""},
 	} {
@@ -101,5 +103,19 @@ func TestDefaultOfTheUser(t *testing.T) {
 			require.NoError(t, clientFor(t, opts).DeleteAccount(t.Context(), "dev"))
 			assert.Equal(t, "[default]\n"+inDefault, read(t, credentialsFile(opts)))
 		})
+	}
+}
+
+// TestDefaultThatHasExpired replaces temporary keys that are of no use any more, whoever wrote them.
+func TestDefaultThatHasExpired(t *testing.T) {
+	for _, expires := range []string{"1536139015", "0", "-5", "2018-09-05 09:16:55", "2018-09-05T09:16:55.123456"} {
+		opts := optionsFor(t, chaimtest.NewServer(t))
+		write(t, credentialsFile(opts), "[default]\noutput = json\naws_access_key_id = ASIAEXAMPLE00000MINE\naws_secret_access_key = CANARYOLD\naws_session_token = CANARYOLD\nexpires = "+expires+"\n")
+		opts.Default = true
+		keeper(t, opts, "sredev", "dev")
+		text := read(t, credentialsFile(opts))
+		assert.NotContains(t, text, "CANARYOLD")
+		inDefault, inProfile := copies(t, []byte(text), "dev")
+		assert.Equal(t, inProfile, inDefault)
 	}
 }

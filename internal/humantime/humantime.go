@@ -121,6 +121,29 @@ func Instant(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// localLayouts are forms of ISO 8601 without a zone, as Python writes a time.
+var localLayouts = []string{"2006-01-02T15:04:05", time.DateTime}
+
+// maxZone is how much later than by UTC a time may come that is said by a clock on earth.
+const maxZone = 14 * time.Hour
+
+// Expiry is [Instant] for when keys expire, and also knows what is surely past: a number that is not positive, and a time
+// without a zone once it is past everywhere, which then counts as one of UTC.
+func Expiry(text string) (time.Time, bool) {
+	if t, isTime := Instant(text); isTime {
+		return t, true
+	}
+	if n, err := strconv.ParseFloat(text, 64); err == nil && n < 1 {
+		return time.Unix(0, 0), true
+	}
+	for _, layout := range localLayouts {
+		if t, err := time.Parse(layout, text); err == nil && time.Since(t) >= maxZone {
+			return time.Unix(t.Unix(), 0), true
+		}
+	}
+	return time.Time{}, false
+}
+
 // Lifetime reads how long keys are valid as gateways take it: 1 to 12 are hours, 900 to 43200 are seconds.
 func Lifetime(text string) (time.Duration, bool) {
 	n, err := strconv.Atoi(text)

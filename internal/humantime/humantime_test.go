@@ -116,6 +116,27 @@ func TestInstant(t *testing.T) {
 	}
 }
 
+func TestExpiry(t *testing.T) {
+	now := time.Now().UTC()
+	for text, want := range map[string]int64{
+		"1536139015": 1536139015, "2018-09-05T09:16:55Z": 1536139015, "4102444800": 4102444800,
+		"0": 0, "-5": 0, "-1.5": 0, "0.0": 0, "-Inf": 0, "-1536139015123": 0,
+		"2018-09-05 09:16:55": 1536139015, "2018-09-05T09:16:55": 1536139015, "2018-09-05T09:16:55.123456": 1536139015,
+		now.Add(-15 * time.Hour).Format(time.DateTime): now.Add(-15 * time.Hour).Unix(),
+	} {
+		got, isTime := Expiry(text)
+		assert.True(t, isTime, text)
+		assert.Equal(t, time.Unix(want, 0), got, text)
+	}
+	for _, text := range []string{
+		"", "notset", "NaN", "1e400", now.Format(time.DateTime), now.Add(-13 * time.Hour).Format(time.DateTime),
+		now.Add(time.Hour).Format("2006-01-02T15:04:05.000000"), "2018-09-05",
+	} {
+		_, isTime := Expiry(text)
+		assert.False(t, isTime, text)
+	}
+}
+
 func TestLifetime(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"1": time.Hour, "12": 12 * time.Hour, "900": 15 * time.Minute, "5400": 90 * time.Minute, "43200": 12 * time.Hour,

@@ -21,8 +21,24 @@ const (
 	CopyKey    = "chaim_copy" // of one that is kept: tells its keys from others
 )
 
-// DefaultName is that of the default account's section, by the keys of [DefaultSection]; empty where there is none.
-func DefaultName(pairs map[string]string) string { return cmp.Or(pairs[AliasKey], pairs[SectionKey]) }
+// DefaultName is that of the default account's section, by the keys of [DefaultSection]; empty where there is none. The
+// Python module may have written keys there as into any section, with a [MarkerKey].
+func DefaultName(pairs map[string]string) string {
+	return cmp.Or(pairs[AliasKey], pairs[SectionKey], pairs[MarkerKey])
+}
+
+// ReadDefault returns the managed keys of [DefaultSection], with the [MarkerKey] of the Python module.
+func ReadDefault(doc []byte) (map[string]string, error) {
+	pairs, exists, err := ReadManaged(doc, DefaultSection)
+	if err != nil || !exists {
+		return pairs, err
+	}
+	all, _, err := ReadAll(doc, DefaultSection)
+	if marker := all[MarkerKey]; marker != "" {
+		pairs[MarkerKey] = marker
+	}
+	return pairs, err
+}
 
 // HasAccess reports whether there is anything among the managed keys of a section that gives access.
 func HasAccess(pairs map[string]string) bool {

@@ -55,7 +55,7 @@ func CopyOf(pairs map[string]string) string { return accessHash("", pairs) }
 
 // HasCopy reports whether what gives access in [default] is a copy of a profile's.
 func HasCopy(doc []byte) bool {
-	pairs, _, err := inifile.ReadManaged(doc, inifile.DefaultSection)
+	pairs, err := inifile.ReadDefault(doc)
 	if err != nil {
 		return false
 	}
@@ -243,6 +243,6 @@ func (f Files) IsLive(pairs map[string]string) bool {
 
 // HasExpired reports whether the keys of a section are known to be past their end.
 func HasExpired(pairs map[string]string) bool {
-	end, isKnown := humantime.Instant(pairs["expires"])
+	end, isKnown := humantime.Expiry(pairs["expires"])
 	return isKnown && !time.Now().Before(end)
 }
