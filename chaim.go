@@ -163,8 +163,8 @@ type Client struct {
 var _ aws.CredentialsProvider = (*Client)(nil)
 
 // New checks opts, finds the gateway or how to ask STS, and removes what dead processes left, as [Sweep] does, for a second
-// at most and not with NoProfile. Where that cannot be done it goes into the log, but it is an error where something else
-// stands under the name of a file of chaim's, as then nothing could be stored. It may read the credentials file, AWS_CA_BUNDLE and the configuration of the AWS
+// at most. Where that cannot be done it goes into the log. It is an error where something else stands under the name of a file
+// of chaim's, as then nothing could be stored, but not with NoProfile. It may read the credentials file, AWS_CA_BUNDLE and the configuration of the AWS
 // SDK, and touches no network. The error wraps [ErrNotConfigured] when there is no gateway and no Source, and the account
 // and role are none that STS could be asked for.
 func New(opts Options) (*Client, error) {
@@ -188,7 +188,7 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 	if err := c.chooseRegion(); err != nil {
 		return nil, err
 	}
-	if other == nil && !opts.NoProfile {
+	if other == nil && !opts.onlyReads() {
 		if err := c.lookAtFile(); err != nil { // before the SDK finds keys there that a dead scope was lent
 			return nil, err
 		}

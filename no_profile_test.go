@@ -2,6 +2,9 @@ package chaim_test
 
 import (
 	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -74,4 +77,38 @@ func TestNoProfileExcludesWhatIsSaidOfOne(t *testing.T) {
 	}
 	opts := chaim.EachOptions{Options: chaim.Options{NoProfile: true}, Profiles: true}
 	assert.ErrorContains(t, chaim.Each(t.Context(), nil, opts, func(context.Context, chaim.Account, *chaim.Client) error { return nil }), "NoProfile")
+}
+
+// TestNoProfileSweeps has a client that keeps its keys in memory remove what a killed scope left, and log what hinders that.
+func TestNoProfileSweeps(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
+		path := scopeOfTheDead(t, form)
+		opts := optionsFor(t, srv)
+		opts.NoProfile, opts.Dir = true, filepath.Dir(path)
+		clientFor(t, opts)
+		assert.Equal(t, userFile, read(t, path))
+		assert.Empty(t, scopeFiles(t, path))
+	}
+
+	path := scopeOfTheDead(t, chaim.Keys)
+	before := read(t, path)
+	require.NoError(t, os.Remove(path+".lock"))
+	require.NoError(t, os.Mkdir(path+".lock", 0o700))
+	opts := optionsFor(t, srv)
+	opts.NoProfile, opts.Dir = true, filepath.Dir(path)
+	var log strings.Builder
+	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	_, err := clientFor(t, opts).RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), "what dead processes left cannot be removed")
+	assert.NotContains(t, log.String(), "CANARY")
+	assert.Equal(t, before, read(t, path))
+
+	opts = optionsFor(t, srv)
+	opts.NoProfile = true
+	clientFor(t, opts)
+	left, err := os.ReadDir(opts.Dir)
+	require.NoError(t, err)
+	assert.Empty(t, left, "where there is no file none is made")
 }

@@ -71,8 +71,8 @@ type Options struct {
 	// NoReplace keeps Keep from replacing a profile of another account whose keys may still be valid: that is [ErrInUse]. It
 	// is for a name that the user did not choose.
 	NoReplace bool
-	// NoProfile keeps the keys in memory only. The client is a provider of them, no file is written, and none is needed but
-	// for settings. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
+	// NoProfile keeps the keys in memory only. The client is a provider of them, no file is written, but for what [Sweep]
+	// would remove, and none is needed but for settings. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
 	NoProfile bool
 	// NoRenew switches off the renewal in the background. New keys come only with a call that asks for them, or for any
 	// after their end. A context made by
@@ -183,6 +183,9 @@ func (o *Options) complete() error {
 	}
 	return nil
 }
+
+// onlyReads reports whether a client has neither keys nor a profile: all that it could do is to look at the file.
+func (o *Options) onlyReads() bool { return o.NoProfile && o.Account == "" && o.Source != nil }
 
 func checkDuration(d time.Duration) error {
 	if d < minDuration || d > maxDuration || d%time.Second != 0 {

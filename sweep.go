@@ -66,7 +66,7 @@ func (c *Client) sweep(ctx context.Context) error {
 }
 
 // lookAtFile warns of what a user should know about the credentials file, and sweeps. What stands in the way of that is
-// only logged, but for an unsafe file, with which no edit would work.
+// only logged, but for an unsafe file, with which no edit of a client with a profile would work.
 func (c *Client) lookAtFile() error {
 	path, log := c.file.Path, c.opts.Logger
 	if c.file.CanStore() != nil {
@@ -92,7 +92,7 @@ func (c *Client) lookAtFile() error {
 		}
 	}
 	switch {
-	case errors.Is(err, sharedfile.ErrUnsafe):
+	case errors.Is(err, sharedfile.ErrUnsafe) && !c.opts.NoProfile:
 		return err
 	case err != nil:
 		log.Warn("chaim: what dead processes left cannot be removed", "path", path, "error", err)
