@@ -28,6 +28,7 @@ func (e signalError) exitCode() int {
 type relay struct {
 	signals chan os.Signal
 	ignored chan os.Signal // is never read
+	caught  []os.Signal
 	end     context.CancelCauseFunc
 	done    sync.WaitGroup
 
@@ -46,6 +47,7 @@ func relaySignals(ctx context.Context) (context.Context, *relay) {
 	for _, s := range endingSignals {
 		if !signal.Ignored(s) {
 			signal.Notify(r.signals, s)
+			r.caught = append(r.caught, s)
 		}
 	}
 	// A reader of our output that goes away must not end the process before it has cleaned up. A child gets the default.
@@ -118,9 +120,13 @@ func (r *relay) wait(cmd *exec.Cmd) error {
 
 // close ends the relay and, where Ctrl-C has ended a program or what stood in for it, this process: by an exit code alone a
 // shell script could not tell that it is to end too. https://www.cons.org/cracauer/sigint.html
+//
+// Signals that come later are ignored: the process has cleaned up and is about to exit with its code.
 func (r *relay) close() {
+	for _, s := range r.caught {
+		signal.Notify(r.ignored, s)
+	}
 	signal.Stop(r.signals)
-	signal.Stop(r.ignored)
 	close(r.signals)
 	r.done.Wait()
 	r.end(nil)

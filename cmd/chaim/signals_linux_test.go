@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -120,6 +122,40 @@ func TestSignalBeforeTheProgram(t *testing.T) {
 			assert.Contains(t, r.talk.String(), s.String())
 			isClean(t, r.home)
 		}
+	}
+}
+
+// TestSignalsUntilTheEnd sends one after the other until chaim has gone. Those that come when it has cleaned up change nothing:
+// the Go runtime would print its stacks at a SIGQUIT, and end with another exit code.
+func TestSignalsUntilTheEnd(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	asked := make(chan struct{})
+	srv.Inject(-1, func(_ http.ResponseWriter, req *http.Request) {
+		asked <- struct{}{}
+		<-req.Context().Done()
+	})
+	for range 4 * rounds {
+		r := begin(t, lend(srv, newHome(t), "echo began"))
+		<-asked
+		ended := make(chan struct{})
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+					_ = r.Process.Signal(syscall.SIGQUIT)
+				}
+			}
+		})
+		_, code := r.end(t)
+		close(ended)
+		sending.Wait()
+		assert.Equal(t, exitSignal+int(syscall.SIGQUIT), code)
+		assert.False(t, strings.Contains(r.talk.String(), "goroutine"), "no stacks are printed")
+		isClean(t, r.home)
 	}
 }
 
