@@ -198,7 +198,9 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 
 // matchingAccounts asks the gateway for the accounts, each of which it returns once.
 func (a *app) matchingAccounts(ctx context.Context, f eachFlags) (accounts []chaim.Account, err error) {
-	err = a.withClient(f.options(""), func(c *chaim.Client) error {
+	opts := f.options("")
+	opts.NoProfile = true
+	err = a.withClient(opts, func(c *chaim.Client) error {
 		accounts, err = c.RequestList(ctx)
 		return err
 	})

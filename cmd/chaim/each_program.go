@@ -39,7 +39,7 @@ type eachRun struct {
 func (e *eachRun) options() chaim.EachOptions {
 	opts := e.flags.options("")
 	opts.Logger = slog.New(e.screen.logHandler(e.app.log.Handler()))
-	opts.NoRenew = e.flags.asEnv
+	opts.NoRenew, opts.NoProfile = e.flags.asEnv, e.flags.asEnv
 	return chaim.EachOptions{Options: opts, Parallel: e.flags.parallel, Profiles: !e.flags.asEnv, Progress: e.progress}
 }
 

@@ -33,7 +33,7 @@ which the name or the id matches GLOB. In it * stands for any characters, ? for 
 					return usageError{errtext.Unprefixed(err)}
 				}
 			}
-			return a.withClient(chaim.Options{AllowInsecure: insecure}, func(c *chaim.Client) error {
+			return a.withClient(chaim.Options{NoProfile: true, AllowInsecure: insecure}, func(c *chaim.Client) error {
 				accounts, err := c.RequestList(cmd.Context())
 				if err != nil {
 					return err

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -92,7 +93,8 @@ func (a *app) heldFor(ctx context.Context, r *request, name string) (held chaim.
 	return held, isAccount, isSame, err
 }
 
-// heldProfile returns the profile of a name, or an empty one.
+// heldProfile returns the profile of a name, or an empty one. A file that cannot be read has none, as keys that are lent
+// without a profile need no file, and says so when it is written.
 func (a *app) heldProfile(ctx context.Context, name string) (held chaim.Profile, err error) {
 	path, err := sharedfile.CredentialsPath("")
 	if err != nil || (sharedfile.File{Path: path}).CanStore() != nil {
@@ -103,6 +105,10 @@ func (a *app) heldProfile(ctx context.Context, name string) (held chaim.Profile,
 		held, err = find(ctx, c, name)
 		return err
 	})
+	if err != nil && ctx.Err() == nil {
+		a.say("no profile is looked for: %s", errtext.Unprefixed(err))
+		return chaim.Profile{}, nil
+	}
 	if held.Dead {
 		return chaim.Profile{}, err
 	}
@@ -120,7 +126,7 @@ func (a *app) quiet() *app {
 // The list of accounts tells that by their ids, as names may change and several accounts have the same.
 func (a *app) compare(ctx context.Context, r *request, name string, held chaim.Profile) (isAccount, isSame bool, err error) {
 	isAccount, isSame = remote.IsAccountID(name), name == held.Account // without a gateway only ids are accounts
-	err = a.quiet().withClient(chaim.Options{AllowInsecure: r.insecure}, func(c *chaim.Client) error {
+	err = a.quiet().withClient(chaim.Options{NoProfile: true, AllowInsecure: r.insecure}, func(c *chaim.Client) error {
 		accounts, err := c.RequestList(ctx)
 		if err != nil {
 			return err

@@ -90,16 +90,19 @@ func (a *app) whoami(cmd *cobra.Command, r *request, args []string) (identified,
 func (a *app) asker(ctx context.Context, r *request) (identified, error) {
 	var who gatewayUser
 	hasNoGateway := false // nor a part of its settings
-	err := a.withClient(chaim.Options{Region: r.region, AllowInsecure: r.insecure}, func(c *chaim.Client) (err error) {
+	err := a.withClient(chaim.Options{NoProfile: true, Region: r.region, AllowInsecure: r.insecure}, func(c *chaim.Client) (err error) {
 		if who.Gateway, err = c.Endpoint(ctx); err != nil {
 			hasNoGateway = errors.Is(err, chaim.ErrNotConfigured)
 			return err
 		}
+		who.User = os.Getenv("CHAIM_USER") // without it the settings are not those of the environment
 		section, err := c.DefaultSection(ctx)
-		if err != nil && !errors.Is(err, chaim.ErrNotConfigured) {
+		switch {
+		case err != nil && who.User != "" && ctx.Err() == nil:
+			return nil // no file is needed
+		case err != nil && !errors.Is(err, chaim.ErrNotConfigured):
 			return err
 		}
-		who.User = os.Getenv("CHAIM_USER") // without it the settings are not those of the environment
 		if who.User == "" {
 			who.User = section.Value("username")
 			if end, isKnown := humantime.Instant(section.Value("tokenexpires")); isKnown {
