@@ -105,8 +105,29 @@ func TestInitStringInItsMessage(t *testing.T) {
 		require.NoError(t, err, text)
 		assert.Equal(t, want, got)
 	}
+	fold := func(text string, width int, end string) (folded string) {
+		for ; len(text) > width; text = text[width:] {
+			folded += text[:width] + end
+		}
+		return folded + text
+	}
+	var utf16 string
+	for _, char := range []byte("cca init " + plain + "\r\n") {
+		utf16 += string([]byte{char, 0})
+	}
+	for _, text := range []string{
+		fold("cca init "+plain, 76, "\n"), fold("cca init "+plain, 80, "\r\n") + "\n\nthank you\n", fold("cca init "+plain, 60, "\\\n"),
+		fold("cca init "+plain, 40, "\n  "), "> " + fold("cca init "+plain, 70, "\n> "), fold(plain, 72, "\n"), fold(message, 100, "\n"),
+		"token=" + plain, "--string=" + plain, "chaim init --string=" + strings.TrimRight(plain, "="), "https://example.com/init?string=" + plain + "&x=y",
+		"_" + plain + "_", "*_" + plain + "_*", "cca init " + plain[:50] + "\u200b" + plain[50:], "\ufeff" + plain + "\n", plain[:30] + "\u00ad" + plain[30:],
+		"\xff\xfe" + utf16,
+	} {
+		got, err := chaim.ParseInit(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got, text)
+	}
 	other := initString(strings.Replace(pairs, "chris", "anna", 1))
-	for _, text := range []string{"", "cca init", "cca init ", "cca init " + plain[:60], message + other, strings.ReplaceAll(message, plain, plain[1:])} {
+	for _, text := range []string{"", "cca init", "cca init ", "cca init " + plain[:60], message + other, fold("cca init "+plain, 76, "\n") + "``` ```" + fold(other, 76, "\n"), fold("cca init "+plain[:150], 76, "\n"), strings.ReplaceAll(message, plain, plain[1:])} {
 		_, err := chaim.ParseInit(text)
 		require.Error(t, err, text)
 		assert.NotContains(t, err.Error(), "ca9a12e5")

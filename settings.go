@@ -3,8 +3,6 @@ package chaim
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -153,70 +151,6 @@ func (s *Settings) endpoint(where string, allowInsecure bool) (string, error) {
 }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
-
-// ParseInit reads the string that a gateway hands out to set up a client: base64url, padded or not, of
-// key=value pairs joined by "&" and percent-encoded. It checks that the pairs name a gateway, a user and a token; pairs
-// it does not know are kept in Extra. The string may stand in a command such as "cca init STRING", or in the whole message
-// that it came in. The error never holds a part of the string.
-func ParseInit(init string) (Settings, error) {
-	words := strings.FieldsFunc(init, func(r rune) bool { return !strings.ContainsRune(initAlphabet, r) })
-	found, err := Settings{}, errors.New("chaim: there is no init string in that; copy it again in full")
-	for i, word := range words {
-		if len(words) > 1 && (len(word) < minInit || slices.Contains(words[:i], word)) {
-			continue
-		}
-		s, wordErr := parseInit(word)
-		switch {
-		case wordErr == nil && err == nil:
-			return Settings{}, errors.New("chaim: there are two init strings in that; give one of them")
-		case wordErr == nil, err != nil:
-			found, err = s, wordErr
-		}
-	}
-	return found, err
-}
-
-const (
-	// initAlphabet is what init strings are made of.
-	initAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_="
-	// minInit is shorter than any, and longer than the words around it.
-	minInit = 40
-)
-
-// parseInit reads an init string with nothing around it.
-func parseInit(init string) (Settings, error) {
-	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(init), "="))
-	if err != nil {
-		return Settings{}, errors.New("chaim: init string is not base64url; copy it again in full")
-	}
-	pairs := map[string]string{}
-	for pair := range strings.SplitSeq(string(text), "&") {
-		key, value, ok := strings.Cut(pair, "=")
-		// A plus is a plus here: the gateway percent-encodes spaces.
-		value, err := url.PathUnescape(value)
-		key = strings.ToLower(key)
-		_, isKnown := pairs[key]
-		if !ok || key == "" || err != nil || isKnown || strings.ContainsFunc(key+value, isControl) {
-			return Settings{}, errors.New("chaim: init string does not hold key=value pairs, each once; copy it again in full")
-		}
-		pairs[key] = value
-	}
-	if expires, ok := pairs["expires"]; ok {
-		pairs[tokenExpiresKey] = expires
-		delete(pairs, "expires")
-	}
-	s, rest := settingsFromPairs(pairs)
-	if rest[tokenExpiresKey] != "" {
-		return Settings{}, errors.New("chaim: expires in the init string is not a time in Unix seconds; copy it again in full")
-	}
-	if len(rest) > 0 {
-		s.Extra = rest
-	}
-	if _, err := s.endpoint("the init string", false); err != nil {
-		return Settings{}, err
-	}
-	return s, nil
-}
 
 // sdkKeys begin the keys that mean something to an AWS SDK, or to chaim, in a section that belongs to the user.
 var sdkKeys = lazyregexp.New(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|cli_|credential|defaults_|disable_|duration|ec2_|endpoint|expire|external_id|ignore_|login_|max_attempts|metadata_|mfa_|output|parameter_|region|request_|response_|retry_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
