@@ -26,10 +26,8 @@ import (
 	"github.com/chaim-go/chaim/internal/loopback"
 )
 
-const (
-	openLimit    = time.Minute     // for a browser to start and ask for the page
-	openPatience = 3 * time.Second // until people are told what to do without a browser
-)
+// openLimit is how long a browser has to start and ask for the page.
+const openLimit = time.Minute
 
 // open opens a secret link in the user's browser. A command line would show the link to every user of the machine, so the
 // browser is given the address of a page that leads there once.
@@ -37,33 +35,24 @@ func (a *app) open(ctx context.Context, link string) error {
 	if err := os.Unsetenv(awsenv.GatewayToken); err != nil { // a browser may keep its environment for days
 		return fmt.Errorf("chaim: %w", err)
 	}
-	o := opening{a.log, openLimit, openPatience, browse, func() {
-		a.say("no browser has asked for the page yet: set BROWSER to the command of one, or open the link that 'chaim url' prints")
-	}}
-	return o.open(ctx, link)
+	slow := &waits{patience: waitPatience, tell: a.waits.tell} // of its own, as what was waited for before may have been told
+	defer slow.close()
+	defer slow.begin("a browser to ask for the page; BROWSER may name the command of one, and 'chaim url' prints the link")()
+	return openOnce(ctx, a.log, link, openLimit, browse)
 }
 
-// opening is how a browser gets a link.
-type opening struct {
-	log             *slog.Logger
-	limit, patience time.Duration
-	browse          func(address string) error // has a browser open an address, and may return before or after the browser asks for it
-	tell            func()                     // is called once if that takes longer than patience
-}
-
-func (o opening) open(ctx context.Context, link string) error {
-	page, err := newOncePage(o.log, link)
+// openOnce does so with a function that has a browser open an address, and may return before or after the browser asks for it.
+func openOnce(ctx context.Context, log *slog.Logger, link string, limit time.Duration, browse func(address string) error) error {
+	page, err := newOncePage(log, link)
 	if err != nil {
 		return err
 	}
 	defer page.close()
-	late := fmt.Errorf("chaim: no browser asked for the page within %s: is there one on this machine? 'chaim url' prints the link", o.limit)
-	ctx, stop := context.WithTimeoutCause(ctx, o.limit, late)
+	late := fmt.Errorf("chaim: no browser asked for the page within %s: is there one on this machine? 'chaim url' prints the link", limit)
+	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
 	started := make(chan error, 1)
-	go func() { started <- o.browse(page.address()) }()
-	slow := time.NewTimer(o.patience)
-	defer slow.Stop()
+	go func() { started <- browse(page.address()) }()
 	for {
 		select {
 		case <-page.taken:
@@ -73,8 +62,6 @@ func (o opening) open(ctx context.Context, link string) error {
 				return errtext.Wrap(err, "no browser could be started; BROWSER may name one, and 'chaim url' prints the link")
 			}
 			started = nil
-		case <-slow.C:
-			o.tell()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

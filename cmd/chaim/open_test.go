@@ -141,43 +141,27 @@ func TestOpenOnce(t *testing.T) {
 	ctx := t.Context()
 	log := slog.New(slog.DiscardHandler)
 
-	open := func(ctx context.Context, limit time.Duration, browse func(string) error) error {
-		return opening{log, limit, time.Hour, browse, nil}.open(ctx, secretLink)
-	}
-
 	// The program that starts the browser may stay with it, or end in whatever way.
 	end := make(chan struct{})
-	require.NoError(t, open(ctx, time.Minute, func(at string) error { address = at; err := get(at); <-end; return err }))
+	require.NoError(t, openOnce(ctx, log, secretLink, time.Minute, func(at string) error { address = at; err := get(at); <-end; return err }))
 	assert.True(t, nobodyListens())
 	close(end)
-	require.NoError(t, open(ctx, time.Minute, func(at string) error { go func() { assert.NoError(t, get(at)) }(); return nil }))
-	require.NoError(t, open(ctx, time.Minute, func(at string) error { assert.NoError(t, get(at)); return errors.New("odd") }))
+	require.NoError(t, openOnce(ctx, log, secretLink, time.Minute, func(at string) error { go func() { assert.NoError(t, get(at)) }(); return nil }))
+	require.NoError(t, openOnce(ctx, log, secretLink, time.Minute, func(at string) error { assert.NoError(t, get(at)); return errors.New("odd") }))
 
-	err := open(ctx, time.Minute, func(at string) error { address = at; return errors.New("no display") })
+	err := openOnce(ctx, log, secretLink, time.Minute, func(at string) error { address = at; return errors.New("no display") })
 	require.ErrorContains(t, err, "no display")
 	assert.True(t, nobodyListens())
 	assert.NotContains(t, err.Error(), "CANARY")
 
-	err = open(ctx, time.Millisecond, func(string) error { return nil })
+	err = openOnce(ctx, log, secretLink, time.Millisecond, func(string) error { return nil })
 	require.ErrorContains(t, err, "no browser asked for the page within 1ms")
 	assert.Equal(t, exitFailed, exitCode(err))
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	cancel(signalError{os.Interrupt})
-	err = open(ctx, time.Minute, func(string) error { return nil })
+	err = openOnce(ctx, log, secretLink, time.Minute, func(string) error { return nil })
 	assert.ErrorIs(t, err, signalError{os.Interrupt})
-}
-
-func TestSlowBrowserIsTold(t *testing.T) {
-	told := make(chan bool)
-	o := opening{log: slog.New(slog.DiscardHandler), limit: time.Minute, patience: time.Millisecond, tell: func() { told <- true }}
-	o.browse = func(address string) error {
-		<-told
-		client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		_, err := client.Get(address)
-		return err
-	}
-	assert.NoError(t, o.open(t.Context(), secretLink))
 }
 
 func TestBrowserOfTheEnvironment(t *testing.T) {

@@ -290,3 +290,20 @@ func TestProgramHasTheScreen(t *testing.T) {
 	assert.Zero(t, x.end().ExitStatus())
 	isClean(t, home)
 }
+
+// TestSlowBrowserIsTold has a browser that waits, and then fails.
+func TestSlowBrowserIsTold(t *testing.T) {
+	unignore(t)
+	home := newHome(t)
+	pipe, browser := filepath.Join(home, "pipe"), filepath.Join(home, "browser")
+	require.NoError(t, unix.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.WriteFile(browser, []byte("#!/bin/sh\nread line <"+pipe+"\nexit 1\n"), 0o700))
+	cmd := inHome(chaimtest.NewServer(t), home, "chaim", "gui", "sredev")
+	cmd.Env = append(cmd.Env, "BROWSER="+browser)
+	x := onTerminal(t, cmd)
+	x.shows("chaim: waiting for a browser to ask for the page; BROWSER may name the command of one, and 'chaim url' prints the link\n")
+	require.NoError(t, os.WriteFile(pipe, []byte("go\n"), 0))
+	x.shows("chaim: no browser could be started")
+	assert.Equal(t, exitFailed, x.end().ExitStatus())
+	isClean(t, home)
+}
