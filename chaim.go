@@ -164,9 +164,9 @@ var _ aws.CredentialsProvider = (*Client)(nil)
 
 // New checks opts, finds the gateway or how to ask STS, and removes what dead processes left, as [Sweep] does, for a second
 // at most. Where that cannot be done it goes into the log. It is an error where something else stands under the name of a file
-// of chaim's, as then nothing could be stored, but not with NoProfile. It may read the credentials file, AWS_CA_BUNDLE and the configuration of the AWS
-// SDK, and touches no network. The error wraps [ErrNotConfigured] when there is no gateway and no Source, and the account
-// and role are none that STS could be asked for.
+// of chaim's, as then nothing could be stored, but not with NoProfile. It may read the credentials file, AWS_CA_BUNDLE and the
+// configuration of the AWS SDK, and touches no network. The error wraps [ErrNotConfigured] when there is no gateway and no
+// Source, and the account and role are none that STS could be asked for.
 func New(opts Options) (*Client, error) {
 	return makeClient(opts, nil)
 }

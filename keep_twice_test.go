@@ -82,7 +82,7 @@ func TestKeepNoReplace(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, chaim.ErrInUse)
-			assert.ErrorContains(t, err, `profile "dev" is held for account`)
+			assert.ErrorContains(t, err, `profile "dev" is held for account "`)
 			assert.Equal(t, tt.section, read(t, credentialsFile(opts)))
 			opts.NoReplace = false
 			_, err = clientFor(t, opts).RequestKeys(t.Context())

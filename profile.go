@@ -214,10 +214,23 @@ func (c *Client) claim(doc []byte, g *grant) (string, error) {
 	case marker == "":
 		return "", errtext.Because(ErrInUse, fmt.Errorf("%w: [%s] is yours: choose another profile name", ErrUnmanagedAccount, name))
 	}
-	if pairs[inifile.ScopeKey] == "" {
-		return "", fmt.Errorf("%w: profile %q is held for account %q: delete it, or choose another profile name", ErrInUse, name, marker)
+	return "", c.heldError(name, pairs)
+}
+
+// heldError refuses the profile of a name and its managed keys, which are not the client's to replace.
+func (c *Client) heldError(name string, pairs map[string]string) error {
+	account := pairs[inifile.MarkerKey]
+	whose := strconv.Quote(account)
+	if id := holderOf(pairs).id; id != "" && account == c.opts.Account && id != account { // perhaps another of that name
+		whose += " with the id " + id
 	}
-	return "", fmt.Errorf("%w: [%s] holds keys for %q: choose another profile name", ErrInUse, name, marker)
+	switch {
+	case pairs[inifile.ScopeKey] != "":
+		return fmt.Errorf("%w: [%s] holds keys for %s: choose another profile name", ErrInUse, name, whose)
+	case lease.IsLongLived(pairs["aws_access_key_id"]):
+		return fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get: choose another profile name", ErrInUse, name)
+	}
+	return fmt.Errorf("%w: profile %q is held for account %s: delete it, or choose another profile name", ErrInUse, name, whose)
 }
 
 // isFree reports whether the profile of a name and its managed keys may be replaced: one that is kept by another that is
