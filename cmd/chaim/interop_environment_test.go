@@ -25,8 +25,11 @@ func resolvers(t *testing.T) map[string][]string {
 	t.Helper()
 	require.NotEmpty(t, os.Getenv("CHAIM_NODE_MODULES"),
 		"must name the folder that npm ci has filled from internal/readers/testdata/node")
+	// By its own path, as a wrapper that looks for one (pyenv) would take as long as botocore for each row of the tests.
+	python, err := exec.Command(cmp.Or(os.Getenv("CHAIM_MOTO_PYTHON"), "python3"), "-c", "import sys; print(sys.executable)").Output()
+	require.NoError(t, err)
 	return map[string][]string{
-		"botocore": {cmp.Or(os.Getenv("CHAIM_MOTO_PYTHON"), "python3"), "testdata/resolve/resolve.py"},
+		"botocore": {strings.TrimSpace(string(python)), "testdata/resolve/resolve.py"},
 		"JS v2":    {"node", "testdata/resolve/resolve_v2.js"},
 		"JS v3":    {"node", "testdata/resolve/resolve.js"},
 		"Go v2":    {buildProgram(t, "./testdata/resolve")},
