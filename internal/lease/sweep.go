@@ -3,14 +3,18 @@ package lease
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
+
+// leastRemoved is how many temporary files a sweep looks at even without time, which the listing of very many may have used
+// up: so each sweep comes on.
+const leastRemoved = 1000
 
 // Swept is one thing that is gone.
 type Swept struct {
@@ -45,7 +49,7 @@ func Sweep(ctx context.Context, file sharedfile.File, doc []byte, isThorough boo
 		return nil, err
 	}
 	var gone []Swept
-	if len(found.dead) > 0 || isInterrupted || len(temps) > 0 && (isThorough || !isLocked) {
+	if len(found.dead) > 0 || isInterrupted || (isThorough || !isLocked) && slices.ContainsFunc(temps, isOwnFile) {
 		var err error
 		if gone, found, err = scopes.sweepFile(ctx, file, notes); err != nil {
 			found.err = errors.Join(found.err, err)
@@ -103,9 +107,12 @@ func (f Files) sweepFile(ctx context.Context, file sharedfile.File, notes map[No
 			temps = append(temps, path)
 		}
 	}
-	for _, path := range temps {
-		if ctx.Err() != nil {
+	for i, path := range temps {
+		if i >= leastRemoved && ctx.Err() != nil {
 			break // the rest is left to another sweep
+		}
+		if !isOwnFile(path) {
+			continue
 		}
 		if removeErr := sharedfile.Remove(path); removeErr != nil {
 			refusals = errors.Join(refusals, errtext.Wrap(removeErr, "cannot remove what a dead process left"))
@@ -197,7 +204,7 @@ func (f Files) files() (ids, temps []string) {
 			}
 			id := f.idIn(name)
 			switch isOurs := dir == f.Folder && id != "" || dir != f.Folder && isTemp && name == f.base; {
-			case isOurs && isTemp && isOwnFile(e):
+			case isOurs && isTemp:
 				temps = append(temps, filepath.Join(dir, e.Name()))
 			case isOurs && !isTemp && !isListed[id]:
 				isListed[id] = true
@@ -208,8 +215,9 @@ func (f Files) files() (ids, temps []string) {
 	return ids, temps
 }
 
-// isOwnFile reports whether a temporary file can be one that this user's processes left.
-func isOwnFile(e fs.DirEntry) bool {
-	info, err := e.Info()
+// isOwnFile reports whether a temporary file can be one that this user's processes left. It is asked of those to be removed
+// only, as that takes longer than to list them.
+func isOwnFile(path string) bool {
+	info, err := os.Lstat(path)
 	return err == nil && sharedfile.IsOwnFile(info)
 }

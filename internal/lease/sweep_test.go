@@ -91,3 +91,23 @@ func TestSweepGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, left)
 }
+
+// TestSweepComesOn where listing what is left takes all the time that the sweep has.
+func TestSweepComesOn(t *testing.T) {
+	file, _ := littered(t, 0)
+	dir := filepath.Dir(file.Path)
+	const n = 2*leastRemoved + leastRemoved/2
+	for i := range n {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf(".chaim-tmp-credentials-%d", i)), nil, 0o600))
+	}
+	gone := 0
+	for _, want := range []int{leastRemoved, leastRemoved, leastRemoved / 2} {
+		ctx := &endingContext{t.Context(), 0}
+		swept, err := Sweep(ctx, file, nil, false)
+		require.NoError(t, err)
+		removed := len(swept)
+		require.Equal(t, want, removed)
+		gone += removed
+	}
+	assert.Equal(t, n, gone)
+}
