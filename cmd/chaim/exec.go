@@ -55,6 +55,8 @@ so that a shell script around it stops.
 On a terminal, what chaim has to say while CMD runs is said when CMD has ended, as CMD may draw there; --log-file has it
 at once.
 
+As the first process of a container on Linux it runs itself as a child, and reaps the processes whose parents have ended.
+
 What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.` + aboutNames,
 		Example: `  chaim exec sredev -- aws s3 ls
   chaim exec sredev mpu --process -- terraform apply

@@ -25,6 +25,9 @@ import (
 )
 
 func main() {
+	if code, isInit := runAsInit(); isInit {
+		os.Exit(code)
+	}
 	a := &app{in: os.Stdin, out: newOutlet(os.Stdout), err: newOutlet(os.Stderr), log: slog.New(slog.DiscardHandler)}
 	os.Exit(a.run(os.Args[1:]))
 }

@@ -49,7 +49,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) *session {
 	require.NoError(t, all.SetReadDeadline(time.Now().Add(patience)))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.ExtraFiles = []*os.File{held}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	cmd.SysProcAttr.Setctty = true
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // where a test has failed
