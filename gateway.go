@@ -34,13 +34,20 @@ func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
 
 // keys asks for credentials.
 func (g *gateway) keys(ctx context.Context, o *Options, accountID string) (grant, error) {
-	keys, err := g.Keys(ctx, remote.KeyRequest{
-		Account: o.Account, AccountID: accountID, Role: o.Role, Duration: durationText(o.Duration), Lifetime: o.Duration,
-	})
+	request := o.keyRequest()
+	request.AccountID = accountID
+	keys, err := g.Keys(ctx, request)
 	if err != nil {
 		return grant{}, asGatewayError(err)
 	}
 	return grantOf(keys, o.Account)
+}
+
+// keyRequest is what a gateway is asked for.
+func (o *Options) keyRequest() remote.KeyRequest {
+	return remote.KeyRequest{
+		Account: o.Account, AccountID: o.AccountID, Role: o.Role, Duration: durationText(o.Duration), Lifetime: o.Duration, Region: o.Region,
+	}
 }
 
 // grantOf is what a gateway gave for an account. A profile says whose keys it holds by the gateway's name for the account, as

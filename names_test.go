@@ -140,7 +140,21 @@ func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 		{"sredev", "mpu", "'role': 'mpu'", ""},
 		{"sredev", "mpu", "'role': '" + arn + "CrossAccountPowerUser'", ""},
 		{"sredev", "mpu", "'role': '" + arn + "path/to/CrossAccountPowerUser'", ""},
-		{"sredev", "mpu", "'role': 'arn:aws-cn:sts::111111111111:assumed-role/CrossAccountPowerUser/me'", ""},
+		{"sredev", "mpu", "'role': 'arn:aws:sts::111111111111:assumed-role/CrossAccountPowerUser/me'", ""},
+		{"sredev", "mpu", "'role': 'CrossAccountPowerUser\\n'", ""},
+		{"sredev", "MPU", "'role': b'CrossAccountPowerUser'", ""},
+		{"sredev", "CrossAccountPowerUser", "'role': 'mpu'", ""},
+		{"sredev", "rro", "'role': 'apu'", "reply has keys of role"},
+		{"sredev", "mpu", "'role': 'rro'", "reply has keys of role"},
+		{"sredev", "spu", "'role': 'apu '", "reply has keys of role"},
+		{"sredev", "rro", "'role': b'CrossAccountAdminUser'", "reply has keys of role"},
+		{"sredev", "rro", "'role': 'CrossAccountAdminUser\\n'", "reply has keys of role"},
+		{"sredev", "MPU", "'role': '" + arn + "CrossAccountReadOnly'", "reply has keys of role"},
+		{"sredev", "rro", "'role': 7", "role of the reply is no text"},
+		{"sredev", "rro", "'role': ['CrossAccountReadOnly']", "role of the reply is no text"},
+		{"sredev", "mpu", "'role': 'arn:aws-cn:iam::111111111111:role/CrossAccountPowerUser'", "is of partition aws-cn, but region eu-west-1"},
+		{"sredev", "mpu", "'accountid': None, 'role': 'arn:aws:iam::999999999999:role/CrossAccountPowerUser', 'sectionname': 'x'", "reply has keys for account"},
+		{"111111111111", "mpu", "'accountid': None, 'role': 'arn:aws:iam::999999999999:role/CrossAccountPowerUser'", "another account, 999999999999"},
 		{"sredev", "mpu", "'role': '" + arn + "TeamPowerUser'", ""}, // what this gateway means by it
 		{"sredev", "mpu", "'role': None", ""},
 		{"sredev", "CrossAccountPowerUser", "'role': 'crossaccountpoweruser'", ""},
@@ -153,6 +167,16 @@ func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 		{"sredev", "CrossAccountPowerUser", "'role': '" + arn + "TeamPowerUser'", "reply has keys of role"},
 		{"sredev", "mpu", "'role': 'arn:aws:iam::222222222222:role/CrossAccountPowerUser'", "not one of account 111111111111"},
 
+		{"111111111111", "mpu", "'accountid': 111111111111", ""},
+		{"111111111111", "mpu", "'accountid': b'111111111111'", ""},
+		{"111111111111", "mpu", "'accountid': ''", ""}, // whose name the list knows
+		{"111111111111", "mpu", "'accountid': 'x'", "accountid of the reply is no account id"},
+		{"111111111111", "mpu", "'accountid': 1.5", "accountid of the reply is no account id"},
+		{"111111111111", "mpu", "'accountid': True", "accountid of the reply is no account id"},
+		{"111111111111", "mpu", "'accountid': 999999999999", "another account, 999999999999"},
+		{"sredev", "mpu", "'accountid': 999999999999, 'sectionname': 'other'", "reply has keys for account"},
+		{"111111111111", "mpu", "'accountid': None, 'sectionname': 'other'", "reply has keys for account"},
+		{"111111111111", "mpu", "'accountid': None, 'sectionname': 'Connected Homes'", "reply has keys for account"},
 		{"sredev", "mpu", "'sectionname': 'SREDEV'", ""},
 		{"111111111111", "mpu", "'sectionname': 'whatever'", ""},
 		{"sredev", "mpu", "'sectionname': 'long name of sredev'", ""}, // which the list says it is
@@ -210,6 +234,54 @@ func TestRenamedAccount(t *testing.T) {
 	_, err = c.RenewSection(t.Context(), "dev")
 	assert.ErrorIs(t, err, chaim.ErrInUse)
 	assert.ErrorContains(t, err, "444444444444, and for 111111111111")
+}
+
+// TestKeysThatLastLonger has keys refused that are valid for longer than was asked for, wherever they come from.
+func TestKeysThatLastLonger(t *testing.T) {
+	for lifetime, isRefused := range map[time.Duration]bool{4*time.Hour + 4*time.Minute: false, 4*time.Hour + 6*time.Minute: true, 12 * time.Hour: true} {
+		synctest.Test(t, func(t *testing.T) {
+			srv, opts := originalGateway(t)
+			srv.SetLifetime(lifetime)
+			srv.Advance(time.Hour) // a wrong clock is something else
+			check := func(err error) {
+				t.Helper()
+				if !isRefused {
+					assert.NoError(t, err)
+					return
+				}
+				assert.ErrorContains(t, err, ", but 4h0m0s was asked for")
+				assert.NoFileExists(t, credentialsFile(opts))
+			}
+			_, err := clientFor(t, opts).RequestKeys(t.Context())
+			check(err)
+			text := keysText(map[string]string{"expires": fmt.Sprint(time.Now().Add(lifetime).Unix())})
+			_, err = clientFor(t, opts).StoreKeys(t.Context(), []byte(text))
+			check(err)
+			sts := stsFor(srv)
+			sts.Duration = 4 * time.Hour
+			_, err = sts.Retrieve(t.Context())
+			check(err)
+		})
+	}
+}
+
+// TestShorterLifetimeOfOthers has keys told of that were stored, or that STS gave, for less time than was asked for.
+func TestShorterLifetimeOfOthers(t *testing.T) {
+	srv, opts := originalGateway(t)
+	var log bytes.Buffer
+	opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	_, err := clientFor(t, opts).StoreKeys(t.Context(), []byte(keysText(nil)))
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), `msg="chaim: keys end sooner than was asked for" account=sredev role=mpu asked=4h0m0s given=1h0m`)
+
+	log.Reset()
+	srv.SetLifetime(15 * time.Minute)
+	sts := stsFor(srv)
+	sts.Duration = 2 * time.Hour
+	opts.Source = sts
+	_, err = clientFor(t, opts).RequestKeys(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), "asked=2h0m0s given=15m0s")
 }
 
 func TestShorterLifetimeIsTold(t *testing.T) {

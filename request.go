@@ -109,6 +109,12 @@ func (c *Client) request(ctx context.Context) (*grant, error) {
 func (c *Client) ask(ctx context.Context) (*grant, error) {
 	var g grant
 	var err error
+	lifetime := c.opts.Duration // that is asked for
+	if s, isSTS := c.opts.Source.(*STS); isSTS {
+		lifetime = s.duration()
+	} else if c.opts.Source != nil {
+		lifetime = 0 // of which nothing is known
+	}
 	if c.gateway != nil {
 		g, err = c.askGateway(ctx)
 	} else {
@@ -124,6 +130,7 @@ func (c *Client) ask(ctx context.Context) (*grant, error) {
 		return nil, err
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
+	c.tellShort(&g, lifetime)
 	return &g, nil
 }
 
@@ -133,20 +140,20 @@ const shortSlack = 5 * time.Minute
 // askGateway asks by the id of the account, once that is known: the name may become another account's.
 func (c *Client) askGateway(ctx context.Context) (grant, error) {
 	id := c.opts.AccountID
-	last := c.latest.Load()
-	if last != nil && id == "" {
+	if last := c.latest.Load(); last != nil && id == "" {
 		id = last.creds.AccountID
 	}
-	g, err := c.gateway.keys(ctx, c.opts, id)
-	if err != nil {
-		return g, err
-	}
-	isShort := func(lifetime time.Duration) bool { return c.opts.Duration-lifetime > shortSlack }
-	if left := time.Until(g.creds.Expires); isShort(left) && (last == nil || !isShort(last.lifetime())) { // said once
+	return c.gateway.keys(ctx, c.opts, id)
+}
+
+// tellShort warns of keys that end sooner than was asked for, but not again where those before did too. Longer ones are
+// refused where they come in.
+func (c *Client) tellShort(g *grant, asked time.Duration) {
+	isShort := func(g *grant) bool { return !g.creds.Expires.IsZero() && asked-g.lifetime() > shortSlack }
+	if last := c.latest.Load(); isShort(g) && (last == nil || !isShort(last)) {
 		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", c.opts.Account, "role", c.opts.Role,
-			"asked", c.opts.Duration, "given", left.Round(time.Second))
+			"asked", asked, "given", g.lifetime().Round(time.Second))
 	}
-	return g, nil
 }
 
 // checkBetter refuses what the monitor would, while it is not in the profile yet.

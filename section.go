@@ -17,7 +17,8 @@ import (
 // StoreKeys stores the keys in text, which is a gateway's reply or the text in it, as if RequestKeys had just been given
 // them: they go into the profile, and are renewed. No network is touched.
 //
-// Keys for another account than the client's, and keys that end sooner than those at hand, are refused. Otherwise the
+// Keys for another account or role than the client's, keys that end later than Options.Duration allows, and keys that end sooner
+// than those at hand, are refused. Otherwise the
 // errors are those of [Client.RequestKeys]; for a reply that is a refusal or none of a gateway's it is a [*GatewayError].
 func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	if err := c.checkOpen(); err != nil {
@@ -28,7 +29,7 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 		userToken = c.gateway.Token
 	}
 	var g grant
-	keys, err := remote.ReadKeys(text, c.opts.Account, c.opts.Role, userToken, c.opts.Logger)
+	keys, err := remote.ReadKeys(text, c.opts.keyRequest(), userToken, c.opts.Logger)
 	if err == nil {
 		g, err = grantOf(keys, c.opts.Account)
 	}
@@ -36,6 +37,7 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 		return AwsCreds{}, errtext.Wrap(asGatewayError(err), "storing keys for account %q", c.opts.Account)
 	}
 	g.creds.Region, g.received = c.opts.Region, time.Now()
+	c.tellShort(&g, c.opts.Duration)
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	err = c.checkBetter(&g) // before the monitor takes that for a failed renewal

@@ -8,11 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
-	"github.com/chaim-go/chaim/internal/partition"
 )
 
 // gatewayVerbs are names that a gateway takes for something else than an account.
@@ -53,50 +48,6 @@ func (g *Gateway) findAccount(ctx context.Context, name string) (string, error) 
 		return "", finalReply(fmt.Sprintf("account %s has no 12-digit id in the gateway's list", quoteName(name)))
 	}
 	return ids[0], nil
-}
-
-// checkName refuses keys of an account that was asked for by its name and has another one, unless the gateway's list says that
-// it is that account: a gateway may have names of its own. Where the id is known it decides, as names may change.
-func (g *Gateway) checkName(ctx context.Context, r KeyRequest, keys GatewayKeys) error {
-	id, isPlain := keys.Creds.AccountID, keys.Account != "" && !strings.ContainsFunc(keys.Account, func(r rune) bool { return !unicode.IsPrint(r) })
-	if r.AccountID != "" || IsAccountID(r.Account) || !isPlain || strings.EqualFold(keys.Account, r.Account) {
-		return nil
-	}
-	ids, err := g.namedAccounts(ctx, func(name string) bool { return strings.EqualFold(name, r.Account) })
-	switch {
-	case err != nil:
-		return err
-	case len(ids) == 1 && ids[0] == id:
-		return nil
-	}
-	return finalReply(fmt.Sprintf("reply has keys for account %s (%s), not for %s; ask by the id", quoteName(keys.Account), quoteName(id), quoteName(r.Account)))
-}
-
-// checkRole refuses keys of another role than was asked for, where the reply names one: by its name, its ARN, or as it was
-// asked for. What an alias stands for is up to the gateway, but one that all gateways have is not what another of them is.
-func checkRole(asked, got, accountID string) error {
-	role, err := arn.Parse(got)
-	if err == nil && accountID != "" && role.AccountID != accountID {
-		return finalReply(fmt.Sprintf("reply has keys of role %s, which is not one of account %s", quoteName(got), accountID))
-	}
-	name, wanted := roleName(got), partition.RoleName(roleName(asked))
-	isAlias := len(asked) == 3
-	switch {
-	case got == "", strings.EqualFold(got, asked), strings.EqualFold(name, wanted):
-		return nil
-	case isAlias && !(partition.IsCommonRole(wanted) && partition.IsCommonRole(name)):
-		return nil
-	}
-	return finalReply(fmt.Sprintf("reply has keys of role %s, not of %s", quoteName(got), quoteName(asked)))
-}
-
-// roleName is the name in the ARN of a role or of its session, or a name without its path.
-func roleName(role string) string {
-	parts := strings.Split(role[strings.LastIndexByte(role, ':')+1:], "/")
-	if parts[0] == "assumed-role" && len(parts) == 3 {
-		return parts[1]
-	}
-	return parts[len(parts)-1]
 }
 
 // quoteName is a name in an error.

@@ -35,6 +35,7 @@ type Gateway struct {
 type GatewayKeys struct {
 	Creds       aws.Credentials // end by the clock of this machine; with the id of the account, where the gateway tells
 	Account     string          // the gateway's name for it, which may be anything
+	Role        string          // by its name, alias or ARN, as the gateway tells it; may be empty
 	ExpiresText string          // its words for the expiration, may be empty
 	ConsoleURL  string          // signed-in console link, may be empty
 }
@@ -49,6 +50,7 @@ type KeyRequest struct {
 	Role      string        // name or alias
 	Duration  string        // in the form that gateways take
 	Lifetime  time.Duration // the same
+	Region    string        // in which the keys are to be used
 }
 
 // Keys asks for credentials, by the id of the account where that is known, or where its name could be misread.
@@ -68,37 +70,51 @@ func (g *Gateway) Keys(ctx context.Context, r KeyRequest) (keys GatewayKeys, err
 	if err != nil {
 		return GatewayKeys{}, err
 	}
-	if keys, err = parseKeys(reply.Dict, account, r.Role); err == nil {
+	if keys, err = parseKeys(reply.Dict); err != nil {
+		return GatewayKeys{}, err
+	}
+	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, reply.date, reply.sent, r.Lifetime, g.Log)
+	if err == nil {
+		err = r.check(keys)
+	}
+	if err == nil && !r.isFor(keys) {
 		err = g.checkName(ctx, r, keys)
 	}
 	if err != nil {
 		return GatewayKeys{}, err
 	}
-	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, reply.date, reply.sent, r.Lifetime, g.Log)
-	return keys, err
+	keys.Creds.AccountID = cmp.Or(keys.Creds.AccountID, r.id())
+	return keys, nil
 }
 
-// ReadKeys takes keys for that account out of a gateway's reply, or of the text in one, which another program has asked for. The
-// error does not hold the secret.
-func ReadKeys(text []byte, account, role, secret string, log *slog.Logger) (GatewayKeys, error) {
+// ReadKeys takes keys out of a gateway's reply to such a request, or out of the text in one, for which another program has
+// asked. The error does not hold the secret.
+func ReadKeys(text []byte, r KeyRequest, secret string, log *slog.Logger) (GatewayKeys, error) {
 	if len(text) > maxReplySize {
 		return GatewayKeys{}, badReply(fmt.Sprintf("reply is larger than %d bytes", maxReplySize))
 	}
 	dict, err := parseText(string(text))
 	if key, _ := dict.Get("accesskeyid"); err != nil || key == nil {
-		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, redaction{limit: maxText, secrets: []string{secret}, local: []string{account, role}}); err != nil {
+		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, redaction{limit: maxText, secrets: []string{secret}, local: []string{r.Account, r.Role}}); err != nil {
 			return GatewayKeys{}, err
 		}
 	}
-	keys, err := parseKeys(dict, account, role)
+	keys, err := parseKeys(dict)
+	if err != nil {
+		return GatewayKeys{}, err
+	}
+	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, time.Time{}, time.Now(), 0, log)
+	if err == nil {
+		err = r.check(keys)
+	}
 	switch {
 	case err != nil:
 		return GatewayKeys{}, err
-	case keys.Creds.AccountID != account && !strings.EqualFold(keys.Account, account):
-		return GatewayKeys{}, badReply("reply has keys for another account, or does not say for which")
+	case !r.isFor(keys):
+		return GatewayKeys{}, finalReply("reply has keys for another account, or does not say for which")
 	}
-	keys.Creds.Expires, err = ExpirationHere(keys.Creds.Expires, time.Time{}, time.Now(), 0, log)
-	return keys, err
+	keys.Creds.AccountID = cmp.Or(keys.Creds.AccountID, r.id())
+	return keys, nil
 }
 
 // Accounts asks for the accounts that the gateway knows. Rows may have further columns, in any order: 12 digits are the id, and
@@ -239,7 +255,7 @@ var accountIDRule = lazyregexp.New(`^[0-9]{12}$`)
 func IsAccountID(text string) bool { return accountIDRule().MatchString(text) }
 
 // parseKeys takes all of a set of keys out of a reply, or none of it.
-func parseKeys(reply pyliteral.Dict, account, role string) (GatewayKeys, error) {
+func parseKeys(reply pyliteral.Dict) (GatewayKeys, error) {
 	keys := GatewayKeys{
 		Creds: aws.Credentials{
 			AccessKeyID:     stringAt(reply, "accesskeyid"),
@@ -260,18 +276,17 @@ func parseKeys(reply pyliteral.Dict, account, role string) (GatewayKeys, error) 
 	}
 	keys.Creds.Expires = time.Unix(unix, 0)
 
-	// Keys for another account than the one asked for would send the work there.
-	id, _ := reply.Get("accountid")
-	if id != nil && IsAccountID(account) && id != account {
-		return GatewayKeys{}, badReply("reply has keys for another account")
+	var isText, isID bool
+	value, _ = reply.Get("role")
+	if keys.Role, isText = plainText(value); !isText {
+		return GatewayKeys{}, badReply("role of the reply is no text")
 	}
-	if text, _ := id.(string); IsAccountID(text) {
-		keys.Creds.AccountID = text
-	} else if IsAccountID(account) {
-		keys.Creds.AccountID = account
+	value, _ = reply.Get("accountid")
+	if keys.Creds.AccountID, isID = accountIDOf(value); !isID {
+		return GatewayKeys{}, badReply("accountid of the reply is no account id")
 	}
-	if err := checkRole(role, stringAt(reply, "role"), keys.Creds.AccountID); err != nil {
-		return GatewayKeys{}, err
+	if role, err := arn.Parse(keys.Role); err == nil && keys.Creds.AccountID == "" && IsAccountID(role.AccountID) {
+		keys.Creds.AccountID = role.AccountID
 	}
 	if link := stringAt(reply, "url"); isConsoleURL(link) {
 		keys.ConsoleURL = link

@@ -156,6 +156,29 @@ func stringAt(d pyliteral.Dict, key string) string {
 	return text
 }
 
+// plainText is a text, which a database of the gateway's may have as bytes. None is an empty one.
+func plainText(value any) (text string, isText bool) {
+	switch value := value.(type) {
+	case nil:
+		return "", true
+	case string:
+		return value, true
+	case []byte:
+		return string(value), true
+	}
+	return "", false
+}
+
+// accountIDOf is an account id, which a gateway may have as a number, without its zeros in front. None is an empty one.
+func accountIDOf(value any) (id string, isID bool) {
+	if number, isNumber := value.(int64); isNumber {
+		id = fmt.Sprintf("%012d", number)
+		return id, IsAccountID(id)
+	}
+	id, isText := plainText(value)
+	return id, isText && (id == "" || IsAccountID(id))
+}
+
 // sequence returns the items of a list or a tuple.
 func sequence(v any) ([]any, bool) {
 	switch v := v.(type) {

@@ -185,7 +185,7 @@ func (r *RoleRequest) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent 
 	if creds.Expires, err = ExpirationHere(*out.Credentials.Expiration, server, sent, r.Duration, r.Logger); err != nil {
 		return aws.Credentials{}, err
 	}
-	return creds, nil
+	return creds, CheckLifetime(time.Until(creds.Expires), r.Duration)
 }
 
 // isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
