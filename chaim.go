@@ -129,8 +129,8 @@ func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client
 	return fn(ctx, c)
 }
 
-// Client holds the credentials of one account and role, and their profile. It is made by [New]; the zero value only
-// returns errors. It must be closed. To delete or park its own profile closes it too.
+// Client holds the credentials of one account and role, and their profile. It is made by [New]; the zero value and nil
+// only return errors. It must be closed. To delete or park its own profile closes it too.
 //
 // All methods may be called by any number of goroutines.
 type Client struct {
@@ -271,7 +271,7 @@ func (c *Client) findSource(other *Client) error {
 
 // Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.
 func (c *Client) Format(f fmt.State, _ rune) {
-	if c.opts == nil {
+	if c == nil || c.opts == nil {
 		fmt.Fprint(f, "chaim.Client{}")
 		return
 	}
@@ -301,7 +301,7 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 // Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is
 // empty with [Options].NoProfile.
 func (c *Client) Profile() string {
-	if c.opts == nil || c.opts.NoProfile {
+	if c == nil || c.opts == nil || c.opts.NoProfile {
 		return ""
 	}
 	if name := c.profile.Load(); name != nil {
@@ -313,6 +313,9 @@ func (c *Client) Profile() string {
 // Creds is the current set of keys: the zero value before RequestKeys and after Close, an expired set while renewing
 // fails.
 func (c *Client) Creds() AwsCreds {
+	if c == nil {
+		return AwsCreds{}
+	}
 	if m := c.monitor.Load(); m != nil {
 		if h := m.keeper.Held(); h != nil {
 			return credsFrom(h.Creds, c.opts.Region)
@@ -324,6 +327,9 @@ func (c *Client) Creds() AwsCreds {
 // Retrieve returns keys that are valid now, so that a Client can be the provider of any AWS SDK client: it obtains the
 // first set if there is none, and else returns what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if c == nil {
+		return aws.Credentials{Source: "chaim"}, errZeroClient
+	}
 	m := c.monitor.Load()
 	if m == nil || m.keeper.Held() == nil {
 		var stop func()

@@ -16,7 +16,7 @@ import (
 // a full disk with keys that have been made useless: Close may be called again, and tries again. Once it has succeeded it
 // does nothing more.
 func (c *Client) Close() error {
-	if c.opts == nil {
+	if c == nil || c.opts == nil {
 		return errZeroClient
 	}
 	s := c.stop()
@@ -43,7 +43,7 @@ var errZeroClient = errors.New("chaim: this Client is a zero value: make one wit
 // checkOpen returns why the client can do nothing: it was closed, or not made by New.
 func (c *Client) checkOpen() error {
 	switch {
-	case c.opts == nil:
+	case c == nil || c.opts == nil:
 		return errZeroClient
 	case c.life.Err() != nil:
 		return ErrClosed
@@ -54,7 +54,7 @@ func (c *Client) checkOpen() error {
 // bound ends ctx with the client.
 func (c *Client) bound(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	if c.opts == nil {
+	if c == nil || c.opts == nil {
 		cancel(errZeroClient)
 		return ctx, func() {}
 	}

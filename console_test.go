@@ -392,7 +392,7 @@ func TestGatewayWithoutLink(t *testing.T) {
 	srv.Inject(1, chaimtest.Rewrite(func(body string) string { return strings.Replace(body, "https://signin", "nothing", 1) }))
 	c := clientWithKeys(t, srv, optionsFor(t, srv))
 	srv.SetOriginal(chaimtest.Original{NoSignIn: true})
-	for _, text := range []string{"", "{'url': None}", "{'url': 'notset'}", "{'url': ''}"} {
+	for _, text := range []string{"", "{'url': None}", "{'url': 'notset'}", "{'url': ''}", "{}", "{'url': 0}", "{'url': []}", "{'url': 'False'}", "{'url': b'None'}"} {
 		if text != "" {
 			srv.Inject(1, chaimtest.Reply(text))
 		}
@@ -400,7 +400,11 @@ func TestGatewayWithoutLink(t *testing.T) {
 		require.ErrorIs(t, err, chaim.ErrNoURL, text)
 		assert.ErrorContains(t, err, "could not make one")
 	}
+	srv.Inject(1, chaimtest.Reply("{'url': b'https://x.example/'}"))
+	link, err := c.ConsoleURL(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "https://x.example/", link)
 	srv.Inject(1, chaimtest.Reply("{'url': 'http://x.example/'}"))
-	_, err := c.ConsoleURL(t.Context())
+	_, err = c.ConsoleURL(t.Context())
 	assert.ErrorAs(t, err, new(*chaim.GatewayError))
 }

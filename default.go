@@ -93,6 +93,9 @@ func (c *Client) Settings(ctx context.Context) (Settings, error) {
 
 // read returns the text of the credentials file, for calls that only look.
 func (c *Client) read(ctx context.Context) ([]byte, error) {
+	if c == nil {
+		return nil, errZeroClient
+	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	if ctx.Err() != nil {

@@ -70,6 +70,9 @@ type AccountError struct {
 
 // Error counts the accounts and describes the first ones.
 func (e *EachError) Error() string {
+	if e == nil {
+		return "chaim: no account failed"
+	}
 	const shown = 3
 	var b strings.Builder
 	fmt.Fprintf(&b, "chaim: %d of %d accounts failed", len(e.Accounts), e.Total)
@@ -94,6 +97,9 @@ func (e *EachError) Unwrap() []error {
 
 // Error names the account and what went wrong.
 func (e *AccountError) Error() string {
+	if e == nil {
+		return "chaim: no account failed"
+	}
 	text := "chaim: account " + quoteShort(cmp.Or(e.Account.Name, e.Account.ID))
 	if e.Account.Name != "" && remote.IsAccountID(e.Account.ID) {
 		text += " (" + e.Account.ID + ")"

@@ -35,7 +35,7 @@ func (c *Client) Environ() []string {
 
 // lent are the variables that lead a child to the client's credentials.
 func (c *Client) lent() []string {
-	if c.opts == nil { // a zero Client has nothing to lend
+	if c == nil || c.opts == nil { // a zero Client has nothing to lend
 		return []string{"AWS_PROFILE=" + noProfile, "AWS_DEFAULT_PROFILE=" + noProfile}
 	}
 	if creds := c.Creds(); c.opts.NoProfile && creds.AccessKeyID != "" {

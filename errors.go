@@ -64,6 +64,9 @@ type GatewayError struct {
 
 // Error describes the refusal.
 func (e *GatewayError) Error() string {
+	if e == nil {
+		return "chaim: no error of a gateway"
+	}
 	return (&remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message}).Error()
 }
 

@@ -70,7 +70,7 @@ func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOp
 // Format prints when the keys expire, whatever the verb: the fields of a Monitor lead to secrets.
 func (m *Monitor) Format(f fmt.State, _ rune) {
 	text := "closed"
-	if m.keeper == nil {
+	if m == nil || m.keeper == nil {
 		text = "zero"
 	} else if h := m.keeper.Held(); h != nil {
 		text = credsFrom(h.Creds, "").String()
@@ -84,7 +84,7 @@ func (m *Monitor) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m))
 // Retrieve returns the current set. When it has expired, Retrieve waits for one attempt to renew it, unless the last
 // one has only just failed; then the error wraps [ErrExpired] and the reason. After Close it is [ErrClosed].
 func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if m.keeper == nil {
+	if m == nil || m.keeper == nil {
 		return aws.Credentials{Source: "chaim"}, errZeroMonitor
 	}
 	if h := m.keeper.Held(); h != nil && h.IsFresh() { // saves the call of Get
@@ -99,7 +99,7 @@ func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // State tells how it stands with the keys. After Close it is [StateExpired].
 func (m *Monitor) State() State {
-	if m.keeper == nil {
+	if m == nil || m.keeper == nil {
 		return StateExpired
 	}
 	return State(m.keeper.State())
@@ -108,7 +108,7 @@ func (m *Monitor) State() State {
 // Updated is signalled after each renewal and each change of [Monitor.State]. Signals that are not received merge
 // into one. The channel is never closed, and silent after Close.
 func (m *Monitor) Updated() <-chan struct{} {
-	if m.keeper == nil {
+	if m == nil || m.keeper == nil {
 		return nil
 	}
 	return m.keeper.Updated()
@@ -117,7 +117,7 @@ func (m *Monitor) Updated() <-chan struct{} {
 // Close stops renewing, cancels a call under way and waits for it, for a second if src does not heed its context. It
 // may be called more than once; its error is nil but for a zero Monitor.
 func (m *Monitor) Close() error {
-	if m.keeper == nil {
+	if m == nil || m.keeper == nil {
 		return errZeroMonitor
 	}
 	m.keeper.Close()

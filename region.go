@@ -17,7 +17,7 @@ import (
 // Region returns the AWS region of the client's profile and keys: [Options].Region, or what is taken where that is empty.
 // It never changes, and is empty for a zero Client.
 func (c *Client) Region() string {
-	if c.opts == nil {
+	if c == nil || c.opts == nil {
 		return ""
 	}
 	return c.opts.Region

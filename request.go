@@ -16,6 +16,9 @@ import (
 
 // obtain returns the client's monitor, which may have no keys yet. It is made by the first call.
 func (c *Client) obtain(ctx context.Context) (*Monitor, error) {
+	if c == nil {
+		return nil, errZeroClient
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.checkOpen(); err != nil {

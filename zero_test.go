@@ -13,10 +13,11 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// TestZeroValuesReturnErrors calls every method of a Client and a Monitor that were not made by New and NewMonitor.
+// TestZeroValuesReturnErrors calls every method of a Client and a Monitor that were not made by New and NewMonitor, nil ones
+// among them, as a deferred Close has where New failed.
 func TestZeroValuesReturnErrors(t *testing.T) {
 	asError := reflect.TypeFor[error]()
-	for _, value := range []any{&chaim.Client{}, &chaim.Monitor{}} {
+	for _, value := range []any{&chaim.Client{}, &chaim.Monitor{}, (*chaim.Client)(nil), (*chaim.Monitor)(nil)} {
 		v := reflect.ValueOf(value)
 		for i := range v.NumMethod() {
 			name, method := v.Type().Method(i).Name, v.Method(i)
@@ -51,4 +52,9 @@ func TestZeroValuesReturnErrors(t *testing.T) {
 	}
 	assert.Equal(t, []string{"AWS_PROFILE=no-profile-of-chaim", "AWS_DEFAULT_PROFILE=no-profile-of-chaim"}, new(chaim.Client).Environ())
 	assert.Equal(t, chaim.StateExpired, new(chaim.Monitor).State())
+	for _, err := range []error{
+		(*chaim.GatewayError)(nil), (*chaim.AccountError)(nil), (*chaim.EachError)(nil), &chaim.EachError{Accounts: []*chaim.AccountError{nil}},
+	} {
+		assert.NotPanics(t, func() { assert.NotEmpty(t, err.Error()) }, "%T", err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,7 +119,7 @@ func ReadKeys(text []byte, r KeyRequest, secret string, log *slog.Logger) (Gatew
 }
 
 // Accounts asks for the accounts that the gateway knows. Rows may have further columns, in any order: 12 digits are the id, and
-// the first other text is the name. A row without both is passed over.
+// the text after them, or else the one before, is the name. A row without both is passed over.
 func (g *Gateway) Accounts(ctx context.Context) ([]GatewayAccount, error) {
 	reply, err := g.call(ctx, "", g.form("--list"))
 	if err != nil {
@@ -147,23 +148,39 @@ func (g *Gateway) Accounts(ctx context.Context) ([]GatewayAccount, error) {
 // accountOf reads a row of the account list.
 func accountOf(row any) (a GatewayAccount, isAccount bool) {
 	fields, _ := sequence(row)
-	hasName := false
-	for _, field := range fields {
-		text, isText := field.(string)
-		switch {
-		case !isText:
-		case a.ID == "" && IsAccountID(text):
-			a.ID = text
-		case !hasName:
-			a.Name, hasName = text, true
+	at := idIn(fields)
+	if at < 0 && len(fields) == 2 { // whatever the gateway takes for ids
+		id, isID := fields[0].(string)
+		name, isName := plainText(fields[1])
+		return GatewayAccount{id, name}, isID && isName && name != ""
+	}
+	if at < 0 {
+		return a, false
+	}
+	a.ID, _ = accountIDOf(fields[at])
+	for _, field := range slices.Concat(fields[at+1:], fields[:at]) {
+		if name, isText := plainText(field); isText && field != nil {
+			a.Name = name
+			return a, true
 		}
 	}
-	if len(fields) == 2 && a.ID == "" { // whatever the gateway takes for ids
-		id, isID := fields[0].(string)
-		name, isName := fields[1].(string)
-		return GatewayAccount{id, name}, isID && isName
+	return a, false
+}
+
+// idIn returns where in a row of the account list the id stands: as a text of 12 digits or else as the largest number that
+// can be one. Small numbers are others, such as those of rows. It is -1 where there is none.
+func idIn(fields []any) int {
+	at, largest := -1, int64(1e8)
+	for i, field := range fields {
+		text, isText := plainText(field)
+		if isText && IsAccountID(text) {
+			return i
+		}
+		if number, isNumber := field.(int64); isNumber && number >= largest && number < 1e12 {
+			at, largest = i, number
+		}
 	}
-	return a, hasName && a.ID != ""
+	return at
 }
 
 // ConsoleURL asks for a signed-in console link.
@@ -181,8 +198,9 @@ func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account
 	if err != nil {
 		return "", err
 	}
-	link := stringAt(reply.Dict, "url")
-	if value, isThere := reply.Get("url"); isThere && (value == false || value == nil || value == "" || value == "notset") {
+	value, _ := reply.Get("url") // missing, or something else than a link, where there is none
+	link, isText := plainText(value)
+	if !isText || slices.Contains([]string{"", "notset", "None", "False", "null", "false"}, link) {
 		return "", fmt.Errorf("%w: gateway %s could not make one", ErrNoURL, g.URL)
 	}
 	if !isConsoleURL(link) {
@@ -288,7 +306,8 @@ func parseKeys(reply pyliteral.Dict) (GatewayKeys, error) {
 	if role, err := arn.Parse(keys.Role); err == nil && keys.Creds.AccountID == "" && IsAccountID(role.AccountID) {
 		keys.Creds.AccountID = role.AccountID
 	}
-	if link := stringAt(reply, "url"); isConsoleURL(link) {
+	value, _ = reply.Get("url")
+	if link, _ := plainText(value); isConsoleURL(link) {
 		keys.ConsoleURL = link
 	}
 	return keys, nil
