@@ -34,7 +34,7 @@ func (c *Client) CheckToken(ctx context.Context) error {
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	_, err := c.gateway.Keys(ctx, remote.KeyRequest{
-		Account: noAccount, Role: defaultRole, Duration: durationText(minDuration), Lifetime: minDuration,
+		Account: noAccount, Role: defaultRole, Duration: durationText(minDuration), // and whatever lifetime comes
 	})
 	if refusal := (*remote.Refusal)(nil); errors.As(err, &refusal) {
 		isAccepted := func(text string) bool { return strings.Contains(refusal.Message, text) }
