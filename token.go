@@ -18,6 +18,9 @@ var acceptances = []string{
 	"Account not found", "Permission not granted", "Role not found", "failed to generate access keys", "is not allowed to access",
 }
 
+// rejections are of the user or the token, whatever else a refusal says.
+var rejections = []string{"token", "not an active user"}
+
 // CheckToken asks the gateway whether it accepts the user and the user token, which a list of accounts does not tell: the
 // original gateway gives that to everybody. It asks for keys of an account that does not exist, and takes a refusal for that
 // reason as acceptance. Nothing changes, and keys that come in spite of that are dropped.
@@ -37,8 +40,8 @@ func (c *Client) CheckToken(ctx context.Context) error {
 		Account: noAccount, Role: defaultRole, Duration: durationText(minDuration), // and whatever lifetime comes
 	})
 	if refusal := (*remote.Refusal)(nil); errors.As(err, &refusal) {
-		isAccepted := func(text string) bool { return strings.Contains(refusal.Message, text) }
-		if refusal.Kind != "" && slices.ContainsFunc(acceptances, isAccepted) {
+		says := func(text string) bool { return strings.Contains(refusal.Message, text) }
+		if refusal.Kind != "" && slices.ContainsFunc(acceptances, says) && !slices.ContainsFunc(rejections, says) {
 			return nil
 		}
 	}

@@ -57,6 +57,7 @@ func TestCheckToken(t *testing.T) {
 	for _, text := range []string{
 		"Sorry.", "DataNotFound: Failed to obtain username from workspace and slack ids",
 		`DataNotFound: User not found in Cognito DB: /me\`, "IncorrectCredentials: user me does not exist in chaim.",
+		"IncorrectCredentials: Invalid token (Account not found)", "IncorrectCredentials: Account not found: me is not an active user.",
 	} {
 		srv.Inject(1, chaimtest.Refuse(text))
 		assert.ErrorAs(t, c.CheckToken(t.Context()), new(*chaim.GatewayError), text)
