@@ -324,6 +324,15 @@ func (c *Client) Creds() AwsCreds {
 	return AwsCreds{}
 }
 
+// State tells how it stands with the keys, without waiting for anything, as [Monitor.State] does: by the wall clock and the
+// monotonic one, of which [AwsCreds.Expired] has only the first. Before RequestKeys and after Close it is [StateExpired].
+func (c *Client) State() State {
+	if c == nil {
+		return StateExpired
+	}
+	return c.monitor.Load().State()
+}
+
 // Retrieve returns keys that are valid now, so that a Client can be the provider of any AWS SDK client: it obtains the
 // first set if there is none, and else returns what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {

@@ -127,8 +127,10 @@ func TestExpiredKeysEndTheScope(t *testing.T) {
 		started := time.Now()
 		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
 			first := c.Creds()
+			assert.Equal(t, chaim.StateOK, c.State())
 			srv.Inject(-1, chaimtest.Status(503))
 			<-ctx.Done()
+			assert.Equal(t, chaim.StateExpired, c.State())
 			assert.ErrorIs(t, context.Cause(ctx), chaim.ErrExpired)
 			var ge *chaim.GatewayError
 			if assert.ErrorAs(t, context.Cause(ctx), &ge) {

@@ -124,7 +124,7 @@ func (m *Monitor) Close() error {
 	return nil
 }
 
-// State is how it stands with the keys of a [Monitor].
+// State is how it stands with the keys of a [Monitor] or a [Client].
 type State int
 
 const (

@@ -52,6 +52,7 @@ func TestZeroValuesReturnErrors(t *testing.T) {
 	}
 	assert.Equal(t, []string{"AWS_PROFILE=no-profile-of-chaim", "AWS_DEFAULT_PROFILE=no-profile-of-chaim"}, new(chaim.Client).Environ())
 	assert.Equal(t, chaim.StateExpired, new(chaim.Monitor).State())
+	assert.Equal(t, chaim.StateExpired, new(chaim.Client).State())
 	for _, err := range []error{
 		(*chaim.GatewayError)(nil), (*chaim.AccountError)(nil), (*chaim.EachError)(nil), &chaim.EachError{Accounts: []*chaim.AccountError{nil}},
 	} {

@@ -30,9 +30,12 @@ const (
 	maxHeader = 4 << 10
 )
 
-// Source is where keys come from: a [*chaim.Client]. Creds must answer from memory, and may be called by many goroutines
-// at once.
-type Source interface{ Creds() chaim.AwsCreds }
+// Source is where keys come from: a [*chaim.Client]. Its methods must answer from memory, and may be called by many
+// goroutines at once.
+type Source interface {
+	Creds() chaim.AwsCreds
+	State() chaim.State // knows of the keys' end where the wall clock was set back, too
+}
 
 // Config says what to serve. Source is required.
 type Config struct {

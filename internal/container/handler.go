@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/time/rate"
 
+	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/loopback"
 )
@@ -168,8 +169,13 @@ func (h *handler) keys(ctx context.Context) (keys aws.Credentials, err error) {
 			err = errors.New("chaim: the source of the keys panicked")
 		}
 	}()
+	state := h.source.State() // before Creds, which then are these keys or newer ones
 	keys, err = h.source.Creds().Retrieve(ctx)
-	if err == nil && !keys.CanExpire {
+	switch {
+	case err != nil:
+	case state == chaim.StateExpired:
+		err = chaim.ErrExpired
+	case !keys.CanExpire:
 		err = errors.New("chaim: the keys have no expiration")
 	}
 	return keys, err

@@ -34,11 +34,12 @@ func TestDocument(t *testing.T) {
 
 func TestNothingIsServedWithoutValidKeys(t *testing.T) {
 	const body = `{"code": "CredentialsUnavailable", "message": "chaim has no valid keys, and its log says why"}`
-	for why, source := range map[string]sourceFunc{
-		"this AwsCreds holds no keys":                 func() chaim.AwsCreds { return chaim.AwsCreds{} },
-		"credentials expired at 2001-09-09T01:46:40Z": func() chaim.AwsCreds { return keysUntil(time.Unix(1e9, 0)) },
-		"the keys have no expiration":                 func() chaim.AwsCreds { return keysUntil(time.Time{}) },
-		"the source of the keys panicked":             func() chaim.AwsCreds { panic("CANARY") },
+	for why, source := range map[string]Source{
+		"this AwsCreds holds no keys":                 sourceFunc(func() chaim.AwsCreds { return chaim.AwsCreds{} }),
+		"credentials expired at 2001-09-09T01:46:40Z": sourceFunc(func() chaim.AwsCreds { return keysUntil(time.Unix(1e9, 0)) }),
+		"credentials expired":                         overSource{hourKeys}, // as where the clock was set back
+		"the keys have no expiration":                 sourceFunc(func() chaim.AwsCreds { return keysUntil(time.Time{}) }),
+		"the source of the keys panicked":             sourceFunc(func() chaim.AwsCreds { panic("CANARY") }),
 	} {
 		t.Run(why, func(t *testing.T) {
 			h, path, token, log := handlerFor(source)

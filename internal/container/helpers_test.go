@@ -20,9 +20,16 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
+// sourceFunc is a source of keys whose clock was not set.
 type sourceFunc func() chaim.AwsCreds
 
 func (f sourceFunc) Creds() chaim.AwsCreds { return f() }
+func (f sourceFunc) State() chaim.State    { return chaim.StateOK }
+
+// overSource is one of keys that have expired by the monotonic clock alone.
+type overSource struct{ sourceFunc }
+
+func (overSource) State() chaim.State { return chaim.StateExpired }
 
 // hourKeys is a source of keys that always have an hour to live.
 var hourKeys = sourceFunc(func() chaim.AwsCreds { return keysUntil(time.Now().Add(time.Hour)) })

@@ -176,6 +176,18 @@ func TestKeeperWhenTheClockIsSet(t *testing.T) {
 	}
 }
 
+func TestKeysEndThoughTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &machine{lifetime: time.Hour}
+		k := c.keeper(t)
+		c.fail.Store(new(error(errAway)))
+		c.step(-24 * time.Hour)
+		<-time.After(time.Hour)
+		assert.Equal(t, Expired, k.State())
+		assert.True(t, k.Held().Creds.Expires.After(c.clocks().Wall), "valid by the wall clock")
+	})
+}
+
 func TestKeeperAsksOnceForAHundredCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &machine{lifetime: time.Hour}
