@@ -205,7 +205,11 @@ func makeClient(opts Options, other *Client) (*Client, error) {
 	}
 	c.opts.Region = cmp.Or(c.opts.Region, sourceRegion(c.opts.Source), defaultRegion)
 	if opts.Form == Process {
-		if err := inifile.CheckValue(inifile.ProcessKey, readCommand(c.scopes.Path("", lease.ProcessExtension))); err != nil {
+		command, err := readCommand(c.scopes.Path("", lease.ProcessExtension))
+		if err == nil {
+			err = inifile.CheckValue(inifile.ProcessKey, command)
+		}
+		if err != nil {
 			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(c.scopes.Folder))
 		}
 	}

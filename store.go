@@ -158,7 +158,11 @@ func (c *Client) write(doc []byte) ([]byte, error) {
 	access := map[string]string{"aws_access_key_id": w.grant.creds.AccessKeyID}
 	if c.opts.Form == Process {
 		path := w.scopes.Path(w.scope, lease.ProcessExtension)
-		access = map[string]string{inifile.ProcessKey: readCommand(path)}
+		command, err := readCommand(path)
+		if err != nil {
+			return nil, err
+		}
+		access = map[string]string{inifile.ProcessKey: command}
 		text, err := w.grant.creds.ProcessJSON()
 		if err != nil {
 			return nil, err

@@ -48,7 +48,8 @@ var managedKeys = map[string]bool{
 }
 
 // processRule is a command that prints the file of a scope, as against one of the user's.
-var processRule = lazyregexp.New(`^(cat '.*/|cmd /c type ".*\\)chaim[/\\].*-[A-Z2-7]{26}\.json['"]$`)
+var processRule = lazyregexp.New(`^(cat '.*/chaim/.*-[A-Z2-7]{26}\.json'` +
+	`|cmd /c type ".*\\chaim\\.*-[A-Z2-7]{26}\.json"|cmd /c type [^"]*\\chaim\\[^"]*-[A-Z2-7]{26}\.json)$`)
 
 func isManaged(key, value string) bool { return managedKeys[key] || givesAccess(key, value) }
 
