@@ -52,7 +52,8 @@ rename an account can choose it. Write this instead:
 
   chaim each -- sh -c 'aws s3 ls >"$CHAIM_ACCOUNT_ID.txt"; echo "$CHAIM_ACCOUNT"'
 
-A name that begins with a dash is not put at the beginning of an ARG, nor one with a slash into CMD: the account fails.
+A name that begins with a dash is not put at the beginning of an ARG, nor one with a slash into CMD: the account fails. On
+Windows nothing is run where CMD is a batch file and an account has one of % ! ^ & | < > " in an ARG; {id} never has.
 
 Each line of output has the name of the account before it, as "NAME | ". Lines are never mixed; one of more than 64 KiB
 comes in pieces of that size, each a line. --out keeps the output in files instead: DIR/NAME-ID.out, and DIR/NAME-ID.err
@@ -140,8 +141,7 @@ func (f *eachFlags) check(a *app, cmd *cobra.Command, args []string) (program []
 func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	if !hasPlaceholder(program[0]) {
 		if _, failure := findProgram(program[0]); failure != nil {
-			a.say("%s", failure.text)
-			return silentError{failure.code}
+			return a.refuse(failure)
 		}
 	}
 	accounts, err := a.matchingAccounts(ctx, f)
@@ -150,6 +150,9 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if failure := refuseForAny(program, accounts, refuseArguments); failure != nil {
+		return a.refuse(failure)
 	}
 	f.parallel = min(f.parallel, len(accounts))
 	if most := parallelFor(maxOpenFiles()); f.parallel > most {

@@ -52,6 +52,9 @@ foreground of a terminal, which sends them to CMD itself. The exit code is that 
 signal that ended it; 126 where CMD cannot be run and 127 where it is not found. Where Ctrl-C ended CMD it ends chaim too,
 so that a shell script around it stops.
 
+On Windows a batch file (.bat, .cmd) is not run with arguments that have one of % ! ^ & | < > " in them, as cmd.exe could take
+a part of them for a command.
+
 On a terminal, what chaim has to say while CMD runs is said when CMD has ended, as CMD may draw there; --log-file has it
 at once.
 
@@ -145,6 +148,9 @@ func (a *app) command(program []string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, a.cannotRun(program[0], err)
 	}
+	if failure := refuseArguments(program); failure != nil {
+		return nil, a.refuse(failure)
+	}
 	cmd := exec.Command(path, program[1:]...)
 	cmd.Args[0] = program[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out.file, a.err.file
@@ -174,7 +180,11 @@ func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
 
 // cannotRun says why a program cannot be run, and returns the exit code for that.
 func (a *app) cannotRun(name string, err error) error {
-	failure := failureToRun(name, err)
+	return a.refuse(failureToRun(name, err))
+}
+
+// refuse says why a program is not run, and returns the exit code for that.
+func (a *app) refuse(failure *programError) error {
 	a.say("%s", failure.text)
 	return silentError{failure.code}
 }
