@@ -170,9 +170,11 @@ func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration
 		defer close(ended)
 		wasTold = endGroup(cmd.Process, endingSignal(ctx), wait)
 	})
-	err := cmd.Wait()
+	reap := awaitEnd(cmd)
 	isRead := r.readOutput(wait + time.Second)
-	if !stop() {
+	isStopping := !stop()
+	err := reap() // after the signal to the group, and before the group can be empty
+	if isStopping {
 		<-ended
 	}
 	exit := (*exec.ExitError)(nil)
@@ -246,7 +248,8 @@ func endingSignal(ctx context.Context) os.Signal {
 }
 
 // endGroup sends a signal to a program and what it has started, and kills what is still there after wait. It reports
-// whether there was anything.
+// whether there was anything. The number of the group is its own until the leader is reaped, and then while there is
+// another member: from one look to the next it cannot be that of another group.
 func endGroup(leader *os.Process, s os.Signal, wait time.Duration) bool {
 	err := signalGroup(leader, s)
 	wasThere := err == nil

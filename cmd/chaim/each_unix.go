@@ -16,10 +16,14 @@ import (
 // ends it through us and once, and a question to the terminal fails instead of waiting for an answer among many.
 func leadGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
+// signalGroup also continues what has stopped, which would get no other signal. 0 asks whether there is anything.
 func signalGroup(leader *os.Process, s os.Signal) error {
 	err := syscall.Kill(-leader.Pid, s.(syscall.Signal))
 	if errors.Is(err, syscall.ESRCH) {
 		return os.ErrProcessDone
+	}
+	if err == nil && s != syscall.Signal(0) {
+		_ = syscall.Kill(-leader.Pid, syscall.SIGCONT)
 	}
 	return err
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -166,9 +165,32 @@ func TestWhatHoldsTheOutputIsEnded(t *testing.T) {
 	var pid int
 	_, err = fmt.Fscan(r, &pid)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }, time.Minute, time.Millisecond)
+	require.NoError(t, w.Close())
+	_, err = io.Copy(io.Discard, r) // ends when the program has
+	require.NoError(t, err)
 	end(errStopped)
 	assert.EqualError(t, <-ended, "chaim: ended early, with exit code 0")
+	assert.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "it has been reaped")
+}
+
+// TestProgramThatHasStoppedIsEnded has one that would not get the signal otherwise.
+func TestProgramThatHasStoppedIsEnded(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	cmd := exec.Command("sh", "-c", `trap "exit 9" TERM; echo $$; kill -STOP $$; while :; do sleep 0.1; done`)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stdout = w
+	ended := make(chan error)
+	go func() { ended <- new(result).runToEnd(ctx, cmd, time.Hour) }()
+	var pid int
+	_, err = fmt.Fscan(r, &pid)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+		return err == nil && strings.HasPrefix(string(state), "T")
+	}, time.Minute, time.Millisecond)
+	end(errStopped)
+	assert.EqualError(t, <-ended, "chaim: exit code 9")
 }
 
 func TestProgramIsNotBegunAfterTheEnd(t *testing.T) {

@@ -170,8 +170,9 @@ func (a *app) runProgram(ctx context.Context, cmd *exec.Cmd) error {
 		return a.cannotRun(cmd.Args[0], err)
 	}
 	unfollow := followStops(cmd.Process)
-	err = a.signals.wait(cmd)
-	unfollow()
+	reap := awaitEnd(cmd)
+	unfollow() // while the number of the program's group is its own
+	err = a.signals.wait(reap)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return silentError{endOf(exit)}
 	}

@@ -107,9 +107,9 @@ func (r *relay) start(ctx context.Context, cmd *exec.Cmd, log *slog.Logger) erro
 	return nil
 }
 
-// wait waits for the program. What comes after it is short, and signals no longer interrupt it.
-func (r *relay) wait(cmd *exec.Cmd) error {
-	err := cmd.Wait()
+// wait waits for the program to be reaped. What comes after it is short, and signals no longer interrupt it.
+func (r *relay) wait(reap func() error) error {
+	err := reap()
 	exit := (*exec.ExitError)(nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -221,7 +221,7 @@ func TestSignalAfterTheProgram(t *testing.T) {
 	defer r.close()
 	cmd := exec.Command("true")
 	require.NoError(t, r.start(ctx, cmd, slog.New(slog.DiscardHandler)))
-	require.NoError(t, r.wait(cmd))
+	require.NoError(t, r.wait(cmd.Wait))
 	r.take(syscall.SIGTERM)
 	assert.NoError(t, ctx.Err())
 }
