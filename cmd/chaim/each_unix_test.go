@@ -165,12 +165,19 @@ func TestWhatHoldsTheOutputIsEnded(t *testing.T) {
 	var pid int
 	_, err = fmt.Fscan(r, &pid)
 	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	_, err = io.Copy(io.Discard, r) // ends when the program has
-	require.NoError(t, err)
+	awaitState(t, pid, "Z") // ended, and not reaped
 	end(errStopped)
 	assert.EqualError(t, <-ended, "chaim: ended early, with exit code 0")
 	assert.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "it has been reaped")
+}
+
+// awaitState waits until ps tells that state of a process.
+func awaitState(t *testing.T, pid int, state string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		got, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+		return err == nil && strings.HasPrefix(string(got), state)
+	}, time.Minute, time.Millisecond)
 }
 
 // TestProgramThatHasStoppedIsEnded has one that would not get the signal otherwise.
@@ -185,10 +192,7 @@ func TestProgramThatHasStoppedIsEnded(t *testing.T) {
 	var pid int
 	_, err = fmt.Fscan(r, &pid)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
-		return err == nil && strings.HasPrefix(string(state), "T")
-	}, time.Minute, time.Millisecond)
+	awaitState(t, pid, "T")
 	end(errStopped)
 	assert.EqualError(t, <-ended, "chaim: exit code 9")
 }

@@ -27,10 +27,7 @@ func TestNumberOfAProgramIsItsOwnUntilItsOutputIsRead(t *testing.T) {
 	var leader, left int
 	_, err = fmt.Fscan(r, &leader, &left)
 	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	_, err = io.Copy(io.Discard, r) // ends when the program has
-	require.NoError(t, err)
-	assert.Never(t, func() bool { return syscall.Kill(leader, 0) != nil }, 100*time.Millisecond, time.Millisecond)
+	awaitState(t, leader, "Z") // its number is not free
 	end(errStopped)
 	require.NoError(t, syscall.Kill(left, syscall.SIGKILL))
 	assert.EqualError(t, <-ended, "chaim: ended early, with exit code 0")
