@@ -94,10 +94,11 @@ type Options struct {
 	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address, with a warning in the log.
 	AllowInsecure bool
 	// HTTPClient sends the requests to the gateway, STS or the sign-in page of the AWS console. Whatever it says of them,
-	// redirects are refused, an attempt at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB. Each request has a connection of its
-	// own, as net/http prints what a server sends after a reply on one that stays open. Nil means one that shares connections
-	// among the accounts of [Each], allows 3 seconds to connect and 5 for TLS, speaks HTTP/1.1, uses the proxy of the
-	// environment and trusts AWS_CA_BUNDLE.
+	// redirects are refused, an attempt at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB.
+	// Each request has a connection of its own and an *http.Transport is used as a copy that speaks HTTP/1.1, as net/http
+	// prints what a server sends after a reply on a connection that stays open, and what it gets wrong in HTTP/2. Nil means
+	// one that shares connections among the accounts of [Each], allows 3 seconds to connect and 5 for TLS, speaks HTTP/1.1,
+	// uses the proxy of the environment and trusts AWS_CA_BUNDLE.
 	HTTPClient *http.Client
 	// Logger gets events and warnings, without secrets. They tell what happens in the background, and what is wrong with the
 	// credentials file. Its

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -123,18 +124,45 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections has the next request open a connection.
 func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// unshared is a program's transport, nil for the default one. It uses each connection for one request: net/http prints what
-// comes after a reply on a connection that it keeps, and which connections a program's transport makes is not for chaim to
-// say.
+// unshared is a program's transport. It uses each connection for one request: net/http prints what comes after a reply on a
+// connection that it keeps, and which connections a program's transport makes is not for chaim to say.
 type unshared struct{ next http.RoundTripper }
 
-// RoundTrip sends a request and closes the connection after the reply.
-func (t unshared) RoundTrip(req *http.Request) (*http.Response, error) {
-	next := t.next
-	if next == nil {
-		next = http.DefaultTransport
+// newUnshared takes the default transport for nil. Of an *http.Transport it takes a copy that speaks HTTP/1.1, as net/http
+// prints what a server gets wrong in HTTP/2. One that makes TLS connections by a function of its own has agreed on a
+// protocol by then, and is taken as it is.
+func newUnshared(given http.RoundTripper) unshared {
+	if given == nil {
+		given = http.DefaultTransport
 	}
+	t, ok := given.(*http.Transport)
+	//lint:ignore SA1019 programs may still set DialTLS
+	if !ok || t.DialTLSContext != nil || t.DialTLS != nil {
+		return unshared{given}
+	}
+	t = t.Clone()
+	t.DisableKeepAlives = true
+	t.ForceAttemptHTTP2 = false
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	if t.TLSClientConfig != nil {
+		t.TLSClientConfig.NextProtos = nil
+	}
+	return unshared{t}
+}
+
+// RoundTrip sends a request and closes the connection after the reply. A reply beside an error is dropped: net/http would
+// print that there was one.
+func (t unshared) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.WithContext(req.Context()) // a transport must not change what it was given
 	req.Close = true
-	return next.RoundTrip(req)
+	resp, err := t.next.RoundTrip(req)
+	if err != nil && resp != nil {
+		if resp.Body != nil {
+			_ = resp.Body.Close()
+		}
+		resp = nil
+	}
+	return resp, err
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -354,26 +355,69 @@ func TestTransportOfManyCallers(t *testing.T) {
 	assert.Empty(t, told())
 }
 
+// TestTransportSpeaksHTTP1 has a server and programs' transports that prefer HTTP/2, of whose frames net/http prints what it
+// does not understand.
 func TestTransportSpeaksHTTP1(t *testing.T) {
 	told := globalLog(t)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
 	srv.EnableHTTP2, srv.Config.ErrorLog = true, log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	defer srv.Close()
-	own, err := NewTransport()
-	require.NoError(t, err)
-	defer own.CloseIdleConnections()
-	own.dialer.tls = srv.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	theirs, done, err := ClientFor(srv.Client())
-	require.NoError(t, err)
-	defer done()
-	for want, client := range map[string]*http.Client{"HTTP/1.1": {Transport: own}, "HTTP/2.0": theirs} {
+	ask := func(client *http.Client) string {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL, nil)
 		require.NoError(t, err)
 		_, body, err := exchange(t.Context(), client, req)
 		require.NoError(t, err)
-		assert.Equal(t, want, string(body))
+		return string(body)
 	}
+	own, err := NewTransport()
+	require.NoError(t, err)
+	defer own.CloseIdleConnections()
+	own.dialer.tls = srv.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	assert.Equal(t, "HTTP/1.1", ask(&http.Client{Transport: own}))
+
+	trusting := &tls.Config{RootCAs: own.dialer.tls.RootCAs}
+	onlyHTTP2 := new(http.Protocols)
+	onlyHTTP2.SetHTTP2(true)
+	for name, theirs := range map[string]*http.Transport{
+		"forced":    {TLSClientConfig: trusting.Clone(), ForceAttemptHTTP2: true},
+		"no other":  {TLSClientConfig: trusting.Clone(), Protocols: onlyHTTP2},
+		"preferred": {TLSClientConfig: &tls.Config{RootCAs: trusting.RootCAs, NextProtos: []string{"h2", "http/1.1"}}, ForceAttemptHTTP2: true},
+	} {
+		program := &http.Client{Transport: theirs}
+		defer theirs.CloseIdleConnections()
+		for range 2 { // before and after the program has used it
+			client, done, err := ClientFor(program)
+			require.NoError(t, err)
+			defer done()
+			assert.Equal(t, "HTTP/1.1", ask(client), name)
+			assert.Equal(t, "HTTP/1.1", ask(stsClient(program, aws.Config{})), name)
+			assert.Equal(t, "HTTP/2.0", ask(program), "the program's own requests, %s", name)
+		}
+	}
+	assert.Empty(t, told())
+}
+
+// both returns a reply and an error, which net/http prints.
+type both struct{ closed *int }
+
+func (b both) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: b}, errors.New("x")
+}
+func (b both) Read([]byte) (int, error) { return 0, io.EOF }
+func (b both) Close() error             { *b.closed++; return nil }
+
+func TestReplyBesideErrorReachesNoLogger(t *testing.T) {
+	told := globalLog(t)
+	closed := 0
+	program := &http.Client{Transport: both{&closed}}
+	client, done, err := ClientFor(program)
+	require.NoError(t, err)
+	defer done()
+	for _, c := range []*http.Client{client, stsClient(program, aws.Config{})} {
+		assert.Error(t, post(t.Context(), t, c, "https://127.0.0.1:1/"))
+	}
+	assert.Equal(t, 2, closed, "replies that were closed")
 	assert.Empty(t, told())
 }
 

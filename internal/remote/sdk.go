@@ -162,11 +162,11 @@ func stsClient(base *http.Client, cfg aws.Config) *http.Client {
 	var c http.Client
 	if base != nil {
 		c = *base
-		c.Transport = unshared{base.Transport}
+		c.Transport = newUnshared(base.Transport)
 	} else if sdk, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 		c.Transport = sdk.GetTransport()
 	} else {
-		c.Transport = unshared{}
+		c.Transport = newUnshared(nil)
 	}
 	c.Timeout = cmp.Or(c.Timeout, STSTimeout)
 	c.CheckRedirect = RefuseRedirect

@@ -136,7 +136,7 @@ func ClientFor(given *http.Client) (client *http.Client, done func(), err error)
 	var c http.Client
 	if given != nil {
 		c, done = *given, func() {}
-		c.Transport = unshared{given.Transport}
+		c.Transport = newUnshared(given.Transport)
 	} else {
 		transport, err := NewTransport()
 		if err != nil {
