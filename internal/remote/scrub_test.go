@@ -180,6 +180,29 @@ func TestForeignKeepsLocalNames(t *testing.T) {
 	assert.NotContains(t, Foreign(errors.New("read "+strings.Repeat("CaNARY", 8))).Error(), "NARY")
 }
 
+// TestForeignKeepsNamesOfFiles has long names in the user's own AWS files, where the SDK finds fault with what they name.
+func TestForeignKeepsNamesOfFiles(t *testing.T) {
+	const long = "acme-production-AdministratorAccess-123456789012-eu-west-1"
+	token := "/srv/" + long + "/token-of-" + long
+	for profile, want := range map[string]string{
+		"[default]\nsso_session = " + long + "\nsso_account_id = 111111111111\nsso_role_name = x\n":         "failed to find SSO session section, " + long,
+		"[default]\nrole_arn = arn:aws:iam::222222222222:role/x\nweb_identity_token_file = " + token + "\n": "unable to read file at " + token + ": open " + token + ": no such file",
+	} {
+		noFiles(t)
+		write(t, "AWS_CONFIG_FILE", profile)
+		cfg, err := SDKConfig(t.Context(), SDKOptions{Region: "eu-west-1"})
+		if err == nil {
+			_, err = cfg.Credentials.Retrieve(t.Context())
+			err = Foreign(err)
+		}
+		assert.ErrorContains(t, err, want)
+	}
+	write(t, "AWS_CONFIG_FILE", "[profile "+long+"]\naws_secret_access_key = "+strings.Repeat("CANARY", 8)+"\ncredential_process = x "+strings.Repeat("canary", 8)+"\n")
+	assert.EqualError(t, Foreign(errors.New("of "+long+": "+strings.Repeat("CANARY", 8)+" "+strings.Repeat("canary", 8))), "chaim: of "+long+": [secret] [secret]")
+	write(t, "AWS_CONFIG_FILE", "[profile admin]\n")
+	assert.EqualError(t, Foreign(errors.New("password=admin")), "chaim: password=[secret]")
+}
+
 func TestNetworkErrorKeepsHosts(t *testing.T) {
 	host := strings.Repeat("gateway-", 6) + "0.example"
 	err := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, Server: "10.0.0.53:53"}}
