@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,13 +72,11 @@ func (a *app) run(args []string) int {
 		plainDescriptions(root)
 	}
 	root.SetArgs(args)
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.isRunning {
 		err = usageError{plainUsage(err) + "; usage: " + cmd.UseLine()}
 	}
+	err = cmp.Or(err, a.out.failure())
 	if a.closeLog != nil {
 		err = errors.Join(err, a.closeLog())
 	}
@@ -117,6 +116,9 @@ otherwise CMD's.`,
 		},
 		SuggestionsMinimumDistance: 2,
 	}
+	root.SetIn(a.in)
+	root.SetOut(a.out) // before there is a completion command, which keeps what stdout is now
+	root.SetErr(a.err)
 	root.Flags().BoolVar(&isVersion, "version", false, "print the version of this program")
 	flags := root.PersistentFlags()
 	flags.CountVarP(&a.verbosity, "verbose", "v", "say what happens (-v), and in detail (-vv)")

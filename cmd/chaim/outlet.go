@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -28,6 +29,7 @@ type outlet struct {
 
 	mu      sync.Mutex // guards what follows
 	isStuck bool
+	lost    error // why a text was not written, the first time
 	isHeld  bool
 	held    []byte // until release
 	isCut   bool   // the beginning of held is lost
@@ -84,6 +86,23 @@ func (o *outlet) keep(text []byte) bool {
 
 // Write writes text, or returns why over has ended.
 func (o *outlet) Write(text []byte) (int, error) {
+	n, err := o.tryWrite(text)
+	if err != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.lost = cmp.Or(o.lost, err)
+	}
+	return n, err
+}
+
+// failure is why a text was not written, also one of cobra, which ignores that.
+func (o *outlet) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lost
+}
+
+func (o *outlet) tryWrite(text []byte) (int, error) {
 	if o.keep(text) {
 		return len(text), nil
 	}

@@ -96,12 +96,19 @@ func (r *loan) waitsForAReader(t *testing.T) {
 // TestSignalWhileOutputIsNotRead has a signal end a command that waits for a reader of its output.
 func TestSignalWhileOutputIsNotRead(t *testing.T) {
 	unignore(t)
-	r := beginUnread(t, `echo ready; exec chaim "$@" 1>&3 2>&3 3>&-`, "list", "--json")
-	require.Equal(t, "ready", r.line(t))
-	r.waitsForAReader(t)
-	r.send(t, syscall.SIGTERM)
-	_, code := r.end(t)
-	assert.Equal(t, exitSignal+int(syscall.SIGTERM), code)
+	for _, args := range [][]string{
+		{"list", "--json"}, {"help", "exec"}, {"listall", "--help"}, {"--version"}, {"completion", "bash"}, {"completion", "zsh", "--help"}, {"__complete", "li"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			r := beginUnread(t, `echo ready; exec chaim "$@" 1>&3 2>&3 3>&-`, args...)
+			require.Equal(t, "ready", r.line(t))
+			r.waitsForAReader(t)
+			r.send(t, syscall.SIGTERM)
+			_, code := r.end(t)
+			assert.Equal(t, exitSignal+int(syscall.SIGTERM), code)
+		})
+	}
 }
 
 func TestOutletLosesWhatIsNotRead(t *testing.T) {
