@@ -8,10 +8,11 @@ import (
 
 func TestRival(t *testing.T) {
 	const doc = "[default]\nrole_arn = x\n[profile tempname]\nregion = eu-west-1\nsso_session = y\n[tempname]\nrole_arn = x\n" +
-		"[profile \"quoted\"]\nROLE_ARN = x\n[profile plain]\nregion = eu-west-1\n"
+		"[profile \"quoted\"]\nROLE_ARN = x\n[profile plain]\nregion = eu-west-1\n[profile scoped]\naws_credential_scope = s3\n"
 	for profile, want := range map[string][2]string{
 		"tempname": {"profile tempname", "sso_session"},
 		"quoted":   {`profile "quoted"`, "role_arn"},
+		"scoped":   {"profile scoped", "aws_credential_scope"},
 		"plain":    {},
 		"default":  {"default", "role_arn"},
 		"absent":   {},

@@ -65,10 +65,10 @@ func ownerOf(name string) func(key, value string) bool {
 	return isManaged
 }
 
-var decisiveKeys = lazyregexp.New(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|sso_.*)$`)
+var decisiveKeys = lazyregexp.New(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|aws_credential_scope|sso_.*)$`)
 
 // IsDecisive reports whether a key in lower case is one in place of which, or along with which, some SDK ignores the
-// keys of its section.
+// keys of its section, or which it combines with them.
 func IsDecisive(key string) bool { return decisiveKeys().MatchString(key) }
 
 var utf8BOM = []byte("\xef\xbb\xbf")

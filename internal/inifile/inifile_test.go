@@ -156,6 +156,7 @@ func TestSectionRefusals(t *testing.T) {
 		"section twice":        "[p]\n[a]\n[p]\n",
 		"assumes a role":       "[p]\naccountname = x\nrole_arn = y\n",
 		"logs in by SSO":       "[p]\nSSO_session: x\n",
+		"scope of a service":   "[p]\naws_credential_scope = s3\n",
 		"padded header":        "[ p ]\nregion = x\n",
 		"text after header":    "[p] mine\nregion = x\n",
 		"brackets in comment":  "[p] # [x]\nregion = x\n",
