@@ -13,7 +13,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,7 +21,9 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func main() {
@@ -215,9 +216,9 @@ func (a *app) openLog() error {
 		a.log = slog.New(toStderr)
 		return nil
 	}
-	file, err := os.OpenFile(a.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600) // a FIFO without a reader fails
+	file, err := sharedfile.OpenLog(a.logFile)
 	if err != nil {
-		return fmt.Errorf("chaim: log file: %w", err)
+		return errtext.Wrap(err, "log file")
 	}
 	a.closeLog = file.Close
 	toFile := a.logTo(newOutlet(file), &slog.HandlerOptions{Level: levels[min(n+1, len(levels)-1)]})

@@ -72,6 +72,33 @@ func openAtOnce(path string, flag int) (*os.File, error) {
 	}
 }
 
+// OpenLog opens a file to append to, by links of this user's and not of others, and makes it where it is missing. It may be a
+// terminal, a device or a pipe. A FIFO without a reader is an error.
+func OpenLog(path string) (*os.File, error) {
+	target, err := Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	flag := os.O_APPEND | os.O_WRONLY | noWait
+	// Otherwise it may be a link still: that of an open file, such as /dev/stderr.
+	if info, err := os.Lstat(target); err != nil || info.Mode().IsRegular() {
+		flag |= os.O_CREATE | noFollow
+	}
+	f, err := os.OpenFile(target, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = checkOwn(f, target)
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return f, nil
+}
+
 // checkSide refuses what is no side file of this user.
 func checkSide(path string, info fs.FileInfo, limit int64) error {
 	if !info.Mode().IsRegular() {

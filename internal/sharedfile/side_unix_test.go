@@ -3,6 +3,7 @@
 package sharedfile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -175,4 +176,55 @@ func TestSecondLock(t *testing.T) {
 	require.NoError(t, first.Remove())
 	assert.NoFileExists(t, path)
 	require.NoError(t, second.Close())
+}
+
+// TestLogOfOthers has another user prepare the folder of all in which root logs, where Linux does not refuse that itself.
+func TestLogOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // only root can act as another user
+	}
+	dir := t.TempDir()
+	victim := filepath.Join(dir, "victim")
+	require.NoError(t, os.WriteFile(victim, []byte("mine\n"), 0o600))
+	folder := filepath.Join(dir, "tmp")
+	require.NoError(t, os.Mkdir(folder, 0o700)) // the link is not refused for the sticky bit
+	log := filepath.Join(folder, "log")
+	for name, prepare := range map[string]func() error{
+		"link":          func() error { return errors.Join(os.Symlink(victim, log), os.Lchown(log, nobody, nobody)) },
+		"dangling link": func() error { return errors.Join(os.Symlink(dir+"/new", log), os.Lchown(log, nobody, nobody)) },
+		"hard link":     func() error { return os.Link(victim, log) },
+		"file":          func() error { return errors.Join(os.WriteFile(log, nil, 0o600), os.Lchown(log, nobody, nobody)) },
+	} {
+		require.NoError(t, prepare())
+		_, err := OpenLog(log)
+		assert.ErrorContains(t, err, log, name)
+		require.NoError(t, os.Remove(log))
+	}
+	assert.NoFileExists(t, dir+"/new")
+}
+
+func TestLogFiles(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink("behind", dir+"/link"))
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	for _, path := range []string{dir + "/log", dir + "/link", dir + "/link", os.DevNull, fmt.Sprintf("/dev/fd/%d", w.Fd())} {
+		f, err := OpenLog(path)
+		require.NoError(t, err, path)
+		_, err = f.WriteString("line\n")
+		assert.NoError(t, err, path)
+		assert.NoError(t, f.Close())
+	}
+	text, err := os.ReadFile(dir + "/behind")
+	require.NoError(t, err)
+	assert.Equal(t, "line\nline\n", string(text))
+	info, err := os.Stat(dir + "/log")
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o600), info.Mode())
+	require.NoError(t, syscall.Mkfifo(dir+"/pipe", 0o600))
+	_, err = OpenLog(dir + "/pipe")
+	assert.ErrorIs(t, err, syscall.ENXIO)
+	assert.Error(t, func() error { _, err := OpenLog(dir); return err }(), "a folder")
 }
