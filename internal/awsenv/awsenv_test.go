@@ -2,6 +2,7 @@ package awsenv
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,7 +68,7 @@ func TestDirect(t *testing.T) {
 func TestVariablesAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/tools.md")
 	require.NoError(t, err)
-	for _, name := range append(append([]string{}, keys...), places...) {
+	for _, name := range slices.Concat(keys, places, []string{GatewayToken, lentMark}) {
 		assert.Contains(t, string(page), "`"+name+"`")
 	}
 }
