@@ -56,7 +56,7 @@ asked for, or come from --slack-id and --workspace-id; those that are stored for
 	f := cmd.Flags()
 	f.StringVar(&s.endpoint, "endpoint", "", "`URL` of the gateway: https, or http on a loopback address such as 127.0.0.1")
 	f.StringVar(&s.user, "user", "", "chaim user `NAME`")
-	f.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the user token")
+	f.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the user token; may be a pipe")
 	f.StringVar(&s.slackID, "slack-id", "", "`ID` of you in Slack, where the gateway knows its users by that")
 	f.StringVar(&s.workspaceID, "workspace-id", "", "`ID` of the Slack workspace")
 	f.StringVarP(&s.region, "region", "R", "", "default AWS `REGION` of profiles (default that of the init string, then eu-west-1)")
