@@ -63,3 +63,49 @@ func TestBundleFromPipe(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// TestTokenPipes has the SDK take a token out of a pipe when keys are asked for: one without a writer, and one that has the
+// token.
+func TestTokenPipes(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	token := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token <- r.Header.Get("Authorization") + r.FormValue("WebIdentityToken")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer server.Close()
+	for name, set := range map[string]func(path string){
+		"web identity": func(path string) {
+			t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::111111111111:role/x")
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", path)
+		},
+		"of a profile": func(path string) {
+			write(t, "AWS_CONFIG_FILE", "[default]\nrole_arn = arn:aws:iam::111111111111:role/x\nweb_identity_token_file = "+path+"\n")
+		},
+		"container": func(path string) {
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.URL)
+			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path)
+		},
+	} {
+		retrieve := func(path string) error {
+			noFiles(t)
+			t.Setenv("AWS_ENDPOINT_URL_STS", server.URL)
+			set(path)
+			cfg, err := SDKConfig(t.Context(), SDKOptions{Region: "eu-west-1"})
+			require.NoError(t, err)
+			_, err = cfg.Credentials.Retrieve(t.Context())
+			return err
+		}
+		assert.ErrorContains(t, retrieve(pipe), pipe+" is empty", name)
+
+		from, to, err := os.Pipe()
+		require.NoError(t, err)
+		defer from.Close()
+		_, err = to.WriteString("token of " + name)
+		require.NoError(t, err)
+		require.NoError(t, to.Close())
+		assert.Error(t, retrieve(fmt.Sprintf("/dev/fd/%d", from.Fd())), name)
+		assert.Equal(t, "token of "+name, <-token)
+	}
+}

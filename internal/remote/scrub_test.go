@@ -186,7 +186,7 @@ func TestForeignKeepsNamesOfFiles(t *testing.T) {
 	token := "/srv/" + long + "/token-of-" + long
 	for profile, want := range map[string]string{
 		"[default]\nsso_session = " + long + "\nsso_account_id = 111111111111\nsso_role_name = x\n":         "failed to find SSO session section, " + long,
-		"[default]\nrole_arn = arn:aws:iam::222222222222:role/x\nweb_identity_token_file = " + token + "\n": "unable to read file at " + token + ": open " + token + ": no such file",
+		"[default]\nrole_arn = arn:aws:iam::222222222222:role/x\nweb_identity_token_file = " + token + "\n": token + ": no such file",
 	} {
 		noFiles(t)
 		write(t, "AWS_CONFIG_FILE", profile)

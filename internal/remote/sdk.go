@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/internal/awaiting"
@@ -48,7 +49,17 @@ func SDKConfig(ctx context.Context, o SDKOptions) (aws.Config, error) {
 		config.WithLogger(logging.Nop{}),                // or the SDK writes to the program's stderr
 		config.WithHTTPClient(client),
 		// A container's keys come by another client, which would keep its connections.
-		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) {
+			o.HTTPClient = client
+			if path := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); path != "" {
+				o.AuthorizationTokenProvider = tokenFile(path)
+			}
+		}),
+		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+			if path, ok := o.TokenRetriever.(stscreds.IdentityTokenFile); ok {
+				o.TokenRetriever = tokenFile(path)
+			}
+		}),
 		config.WithRegion(o.Region),
 		config.WithSharedConfigProfile(o.Profile),
 	}
@@ -139,6 +150,29 @@ func inputs(ctx context.Context, o SDKOptions) (options []func(*config.LoadOptio
 		lo.CustomCABundle = bytes.NewReader(pem)
 		return nil
 	}), err
+}
+
+// tokenFile is one with which keys are asked for, each time they are. The SDK would wait for a writer of a pipe for ever.
+type tokenFile string
+
+// GetToken reads the file.
+func (f tokenFile) GetToken() (string, error) {
+	ctx, stop := context.WithTimeout(context.Background(), STSTimeout)
+	defer stop()
+	text, _, err := sharedfile.ReadInput(ctx, string(f))
+	if err == nil && len(text) == 0 {
+		err = fmt.Errorf("%s is empty", string(f))
+	}
+	if err != nil {
+		return "", errtext.Wrap(err, "reading a token to get keys with")
+	}
+	return string(text), nil
+}
+
+// GetIdentityToken is GetToken for STS.
+func (f tokenFile) GetIdentityToken() ([]byte, error) {
+	text, err := f.GetToken()
+	return []byte(text), err
 }
 
 // withoutLentKeys refuses keys that chaim has lent, or looks for others where they are a copy in [default].
