@@ -15,6 +15,8 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -59,7 +61,7 @@ asked for, or come from --slack-id and --workspace-id; those that are stored for
 	f.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the user token; may be a pipe")
 	f.StringVar(&s.slackID, "slack-id", "", "`ID` of you in Slack, where the gateway knows its users by that")
 	f.StringVar(&s.workspaceID, "workspace-id", "", "`ID` of the Slack workspace")
-	f.StringVarP(&s.region, "region", "R", "", "default AWS `REGION` of profiles (default that of the init string, then eu-west-1)")
+	f.StringVarP(&s.region, "region", "R", "", "AWS `REGION` of profiles (default that in [default], then that of the init string)")
 	f.BoolVar(&s.isUntested, "no-test", false, "store the settings without asking the gateway")
 	_ = cmd.RegisterFlagCompletionFunc("region", completeRegions)
 	cmd.MarkFlagsRequiredTogether("slack-id", "workspace-id")
@@ -81,7 +83,10 @@ func (a *app) init(ctx context.Context, s initFlags, args []string) error {
 		return err
 	}
 	stored, _ := a.storedSettings(ctx)
-	settings.Region = cmp.Or(s.region, settings.Region)
+	settings, err = a.withRegion(settings, s.region, stored.Region)
+	if err != nil {
+		return err
+	}
 	settings.SlackID, settings.WorkspaceID = cmp.Or(s.slackID, settings.SlackID), cmp.Or(s.workspaceID, settings.WorkspaceID)
 	settings = withStored(settings, stored)
 	if !s.isUntested {
@@ -149,6 +154,24 @@ func readTokenFile(ctx context.Context, path string) (token string, err error) {
 		return "", errtext.Wrap(err, "%q", path)
 	}
 	return token, nil
+}
+
+// withRegion returns settings with the region that profiles shall have: what is given or, without that, what is stored. SDKs
+// use that of [default] for all that names no region, so it stays. Where it is not the gateway's, the gateway is named by its
+// URL and not by API and stage.
+func (a *app) withRegion(s chaim.Settings, given, stored string) (chaim.Settings, error) {
+	if given == "" && stored != "" && partition.CheckRegion(stored) != nil {
+		return s, errtext.Wrap(partition.CheckRegion(stored), "section [default] (correct it there, or give a region with -R)")
+	}
+	region, of := cmp.Or(given, stored, s.Region), cmp.Or(s.Region, partition.DefaultRegion)
+	url, err := remote.APIGatewayURL(s.API, s.Stage, of, "")
+	if s.Endpoint == "" && err == nil && region != "" && region != of {
+		a.say("profiles get region %s and the gateway is in %s, so its URL is stored as endpoint, which the original programs cannot read; -R %s makes both the same",
+			region, of, of)
+		s.Endpoint, s.API, s.Stage = url, "", ""
+	}
+	s.Region = region
+	return s, nil
 }
 
 // storeSettings stores settings, and says so.

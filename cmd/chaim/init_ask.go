@@ -21,15 +21,18 @@ const pasteGap = 50 * time.Millisecond
 func (a *app) askUntilGood(ctx context.Context, s initFlags, mustBeString bool) (chaim.Settings, error) {
 	defer func() { _ = dropInput(a.in) }() // such as the rest of a message
 	stored, _ := a.storedSettings(ctx)
+	kept := stored.Region // stored is also what was answered before
 	var refused error
 	for {
-		settings, err := a.askSettings(ctx, mustBeString, &stored)
+		settings, region, err := a.askSettings(ctx, mustBeString, &stored)
+		if err == nil {
+			settings, err = a.withRegion(settings, cmp.Or(s.region, region), kept)
+		}
 		if err != nil && ctx.Err() == nil { // no person is there to answer
 			return settings, cmp.Or(refused, err)
 		} else if err != nil {
 			return settings, err
 		}
-		settings.Region = cmp.Or(s.region, settings.Region)
 		settings = withStored(settings, stored)
 		if s.isUntested {
 			return settings, nil
@@ -53,8 +56,8 @@ func (a *app) askUntilGood(ctx context.Context, s initFlags, mustBeString bool) 
 }
 
 // askSettings asks for the init string or, unless that must be it, for what would be in one. What is stored already is
-// what an empty answer means.
-func (a *app) askSettings(ctx context.Context, mustBeString bool, stored *chaim.Settings) (settings chaim.Settings, err error) {
+// what an empty answer means. region is that of profiles, where it was answered; that of the settings is the gateway's.
+func (a *app) askSettings(ctx context.Context, mustBeString bool, stored *chaim.Settings) (settings chaim.Settings, region string, err error) {
 	question := "Init string (not shown; empty to answer one by one)"
 	if mustBeString {
 		question = "Init string (not shown)"
@@ -64,14 +67,14 @@ func (a *app) askSettings(ctx context.Context, mustBeString bool, stored *chaim.
 		line, err := a.ask(ctx, question, true)
 		text += "\n" + line
 		if err != nil {
-			return settings, err
+			return settings, "", err
 		}
 		isEmpty := strings.TrimSpace(text) == ""
 		if isEmpty && !mustBeString {
 			break
 		}
 		if settings, err = chaim.ParseInit(text); err == nil {
-			return settings, nil
+			return settings, "", nil
 		}
 		if !isEmpty && hasInput(a.in, pasteGap) { // the text goes on
 			question = ""
@@ -82,6 +85,7 @@ func (a *app) askSettings(ctx context.Context, mustBeString bool, stored *chaim.
 	}
 	settings = *stored
 	settings.UserToken, settings.TokenExpires = "", time.Time{}
+	region = cmp.Or(stored.Region, partition.DefaultRegion)
 	url := stored.Endpoint
 	if url == "" && stored.API != "" {
 		url, _ = remote.APIGatewayURL(stored.API, stored.Stage, cmp.Or(stored.Region, partition.DefaultRegion), "")
@@ -90,12 +94,12 @@ func (a *app) askSettings(ctx context.Context, mustBeString bool, stored *chaim.
 		{"Gateway URL", url, false, &settings.Endpoint},
 		{"User name", stored.Username, false, &settings.Username},
 		{"User token (not shown)", "", true, &settings.UserToken},
-		{"Region", cmp.Or(stored.Region, partition.DefaultRegion), false, &settings.Region},
+		{"Region", region, false, &region},
 	})
 	if settings.Username != stored.Username {
 		settings.SlackID, settings.WorkspaceID = "", ""
 	}
-	return settings, err
+	return settings, region, err
 }
 
 // initQuestion is a question for a setting.
@@ -146,7 +150,6 @@ func (a *app) storedSettings(ctx context.Context) (s chaim.Settings, err error) 
 
 // withStored adds what will stay in [default], so that what is tested is what will be used.
 func withStored(s, stored chaim.Settings) chaim.Settings {
-	s.Region = cmp.Or(s.Region, stored.Region)
 	if s.Username == stored.Username || stored.Username == "" {
 		s.SlackID, s.WorkspaceID = cmp.Or(s.SlackID, stored.SlackID), cmp.Or(s.WorkspaceID, stored.WorkspaceID)
 	}
