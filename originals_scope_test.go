@@ -16,7 +16,10 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-var markLine = regexp.MustCompile(`(?m)^chaim_scope = .*\n`)
+var (
+	markLine = regexp.MustCompile(`(?m)^chaim_scope = .*\n`)
+	idLine   = regexp.MustCompile(`(?m)^accountid = .*\n`)
+)
 
 // TestScopeRenewedByTheOriginals has another tool put newer keys of the same account into the profile of a scope, as
 // "cca renew" does. No keys stay after the scope's end, whether its watcher has seen them or not.
@@ -52,6 +55,45 @@ func TestScopeRenewedByTheOriginals(t *testing.T) {
 				assert.Empty(t, scopeFiles(t, path))
 			})
 		}
+	}
+}
+
+// TestScopeOfAnAccountSpeltOtherwise has another tool write the account of a scope's profile in another way. It is known by
+// its id, and not taken for another account of such a name.
+func TestScopeOfAnAccountSpeltOtherwise(t *testing.T) {
+	const otherID = "accountid = 222222222222\n"
+	for name, tt := range map[string]struct {
+		account string
+		change  func(string) string
+		isOurs  bool
+	}{
+		"case":                   {"SREDEV", nil, true},
+		"id":                     {"111111111111", nil, true},
+		"id, nothing else known": {"111111111111", func(text string) string { return idLine.ReplaceAllString(text, "") }, true},
+		"another id":             {"222222222222", nil, false},
+		"case, another id":       {"SREDEV", func(text string) string { return idLine.ReplaceAllString(text, otherID) }, false},
+		"case, no id":            {"SREDEV", func(text string) string { return idLine.ReplaceAllString(text, "") }, false},
+		"same name, another id":  {"sredev", func(text string) string { return idLine.ReplaceAllString(text, otherID) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := optionsFor(t, chaimtest.NewServer(t))
+			path := credentialsFile(opts)
+			require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
+				text := markLine.ReplaceAllString(read(t, path), "")
+				require.Contains(t, text, "accountid = 111111111111\n")
+				text = strings.Replace(text, "accountname = sredev", "accountname = "+tt.account, 1)
+				if tt.change != nil {
+					text = tt.change(text)
+				}
+				write(t, path, text)
+				return nil
+			}))
+			if tt.isOurs {
+				assert.NotContains(t, read(t, path), "aws_access_key_id")
+				return
+			}
+			assert.Contains(t, read(t, path), "accountname = "+tt.account)
+		})
 	}
 }
 

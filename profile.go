@@ -51,6 +51,9 @@ func checkSection(name string) error {
 	case "default", "DEFAULT":
 		return fmt.Errorf("chaim: [%s] is no profile of its own: name the profile that its keys come from", name)
 	}
+	if before, _, isPast := strings.Cut(name, "]"); isPast {
+		return fmt.Errorf("chaim: a profile name ends at the first ], so %s is no profile: where a section begins with that, its profile is %s", quoteShort(name), quoteShort(before))
+	}
 	return nil
 }
 
@@ -332,5 +335,18 @@ func (c *Client) owns(pairs map[string]string) bool {
 	id := pairs["aws_access_key_id"]
 	last := c.latest.Load() // what is written may be newer than what stands there
 	isUsers := lease.IsLongLived(id) && id != c.written.grant.creds.AccessKeyID && (last == nil || id != last.creds.AccessKeyID)
-	return (isOwnScope || pairs[inifile.ScopeKey] == "") && pairs[inifile.MarkerKey] == c.written.grant.account && !isUsers
+	return (isOwnScope || pairs[inifile.ScopeKey] == "") && c.written.grant.isFor(holderOf(pairs)) && !isUsers
+}
+
+// isFor reports whether the keys of g are for the account that a profile is held for. With the same id its name may be spelt
+// otherwise, as other programs do, but not be another name: they leave the id there when they write keys of another account.
+func (g *grant) isFor(held holder) bool {
+	id := g.creds.AccountID
+	if id == "" && remote.IsAccountID(g.account) {
+		id = g.account
+	}
+	if id == "" || held.id == "" {
+		return held.name == g.account
+	}
+	return held.id == id && (held.name == id || strings.EqualFold(held.name, g.account))
 }

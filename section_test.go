@@ -472,3 +472,22 @@ func TestDeleteAccountThatIsOnlyParked(t *testing.T) {
 	require.NoError(t, os.Mkdir(parkedFile(opts), 0o700))
 	assert.Error(t, clientFor(t, opts).DeleteAccount(t.Context(), "homes"), "a file that cannot be read")
 }
+
+// TestNameWithABracket has a section whose header goes on after its first bracket, which has two names among readers. Under
+// that of the list it is deleted, and the error of a renewal says what to do.
+func TestNameWithABracket(t *testing.T) {
+	opts := optionsFor(t, chaimtest.NewServer(t))
+	opts.Account = ""
+	const before = "[a]b]\naws_access_key_id = ASIAEXAMPLEEXAMPLE00\naws_secret_access_key = CANARY\naws_session_token = CANARY\naccountname = sredev\nrole = rro\n"
+	write(t, credentialsFile(opts), before)
+	c := clientFor(t, opts)
+	_, err := c.RenewSection(t.Context(), "a]b")
+	for _, err := range []error{err, c.DeleteAccount(t.Context(), "a]b"), c.ParkAccount(t.Context(), "a]b")} {
+		assert.ErrorContains(t, err, `its profile is "a"`)
+	}
+	assert.Equal(t, before, read(t, credentialsFile(opts)))
+	_, err = c.RenewSection(t.Context(), "a")
+	assert.ErrorContains(t, err, "leave nothing but [a] on that line", "or readers would go on to differ")
+	assert.NoError(t, c.DeleteAccount(t.Context(), "a"))
+	assert.NotContains(t, read(t, credentialsFile(opts)), "aws_")
+}
