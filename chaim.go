@@ -143,6 +143,7 @@ type Client struct {
 	ownsGateway  bool
 	leavesRegion bool         // see profileOptions
 	noGateway    error        // why there is none
+	noRegion     error        // what is wrong with the one that is chosen, for a client that needs none
 	pace         *remote.Pace // nil for a client that does not share it with others
 
 	life    context.Context // ends with Close
@@ -237,8 +238,7 @@ func (c *Client) findFile() error {
 func (c *Client) findSource(other *Client) error {
 	if other != nil && other.gateway != nil {
 		c.gateway = other.gateway
-		c.opts.Region = cmp.Or(c.opts.Region, c.gateway.settings.Region)
-		return nil
+		return c.takeRegion(c.gateway.settings, c.gateway.where)
 	}
 	var settings *Settings
 	var where string
@@ -267,7 +267,9 @@ func (c *Client) findSource(other *Client) error {
 	case err != nil:
 		return err
 	}
-	c.opts.Region = cmp.Or(c.opts.Region, settings.Region)
+	if err := c.takeRegion(settings, where); err != nil {
+		return err
+	}
 	c.gateway, err = newGateway(settings, where, c.opts)
 	c.ownsGateway = err == nil
 	return err

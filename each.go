@@ -140,6 +140,9 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 		return err
 	}
 	defer first.Close()
+	if first.noRegion != nil {
+		return first.noRegion
+	}
 	e.first = first
 
 	ctx, e.stop = context.WithCancelCause(ctx)

@@ -11,6 +11,7 @@ import (
 type gateway struct {
 	remote.Gateway
 	settings *Settings
+	where    string // the settings come from
 	close    func()
 }
 
@@ -27,7 +28,7 @@ func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
 		return nil, err
 	}
 	own := *s
-	return &gateway{settings: &own, close: done, Gateway: remote.Gateway{
+	return &gateway{settings: &own, where: where, close: done, Gateway: remote.Gateway{
 		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: opts.Logger,
 	}}, nil
 }

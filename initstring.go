@@ -129,7 +129,7 @@ func parseInit(init string) (Settings, error) {
 	if len(rest) > 0 {
 		s.Extra = rest
 	}
-	if _, err := s.endpoint("the init string", false); err != nil {
+	if err := s.check("the init string"); err != nil {
 		return Settings{}, err
 	}
 	return s, nil

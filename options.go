@@ -44,7 +44,7 @@ type Options struct {
 	Duration time.Duration
 	// Region is the AWS region of the profile and its keys. Without a gateway it is also that of the STS to ask. Empty means the first
 	// of these that there is: AWS_REGION, AWS_DEFAULT_REGION, the region of the AWS config file for the profile of that
-	// name, for AWS_PROFILE and for [default], that of the gateway's settings or the Source, one of the role's partition,
+	// name, for one of the account's name, for AWS_PROFILE and for [default], that of the gateway's settings or the Source, one of the role's partition,
 	// "eu-west-1". A misspelt region and a zone such as "us-east-1a" are refused. A profile that is kept is written without
 	// a region where the AWS config file has one for its name, unless this is another.
 	Region string

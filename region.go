@@ -40,27 +40,46 @@ func (c *Client) chooseRegion() error {
 		c.leavesRegion = c.opts.Keep && regions(profile) == c.opts.Region
 		return nil
 	}
-	region, err := chosenRegion(profile, regions)
-	switch {
-	case err != nil && c.opts.Account == "": // it lists and removes, which no region is needed for
-		return nil
-	case err != nil:
-		return err
+	region, err := chosenRegion(profile, c.opts.Account, regions)
+	if err != nil {
+		return c.refuseRegion(err)
 	}
 	c.opts.Region = region
 	c.leavesRegion = c.opts.Keep && regions(profile) != ""
 	return nil
 }
 
-// chosenRegion returns the region that the user has chosen for a profile, if any. The AWS config file has these regions.
-func chosenRegion(profile string, regions func(profile string) string) (string, error) {
+// takeRegion completes the region by that of a gateway's settings. where names their source.
+func (c *Client) takeRegion(s *Settings, where string) error {
+	if c.opts.Region != "" || s.Region == "" {
+		return nil
+	}
+	if err := checkRegion(s.Region, where); err != nil {
+		return c.refuseRegion(err)
+	}
+	c.opts.Region = s.Region
+	return nil
+}
+
+// refuseRegion returns err, unless the client only lists and removes, which no region is needed for.
+func (c *Client) refuseRegion(err error) error {
+	if c.opts.Account != "" {
+		return err
+	}
+	c.noRegion = cmp.Or(c.noRegion, err)
+	return nil
+}
+
+// chosenRegion returns the region that the user has chosen for a profile or for its account, if any. The AWS config file has
+// these regions: an account may have a profile of its name there, whatever the profile is called that is lent.
+func chosenRegion(profile, account string, regions func(profile string) string) (string, error) {
 	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if region := os.Getenv(variable); region != "" {
 			return region, checkRegion(region, variable)
 		}
 	}
 	own := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), inifile.DefaultSection)
-	for _, name := range []string{profile, own, inifile.DefaultSection} {
+	for _, name := range []string{profile, account, own, inifile.DefaultSection} {
 		region := regions(name)
 		if name == own && own != inifile.DefaultSection { // of which the region is the gateway's
 			region = cmp.Or(credentialsRegion(name), region)

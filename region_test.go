@@ -107,6 +107,61 @@ func TestRegionOfTheProfileInUse(t *testing.T) {
 	assert.Equal(t, "us-west-2", clientFor(t, opts).Region(), "as for SDKs")
 }
 
+// TestRegionOfTheAccountsProfile lends a profile of another name, and none.
+func TestRegionOfTheAccountsProfile(t *testing.T) {
+	const ofAccount, ofDefault = "[profile sredev]\nregion = us-west-1\n", "[default]\nregion = us-east-2\n"
+	_, opts := regionWorld(t, ofAccount+ofDefault)
+	assert.Equal(t, "us-west-1", clientFor(t, opts).Region())
+	opts.TempName = "dev"
+	assert.Equal(t, "us-west-1", clientFor(t, opts).Region())
+	write(t, filepath.Join(opts.Dir, "config"), ofAccount+ofDefault+"[profile dev]\nregion = us-west-2\n")
+	assert.Equal(t, "us-west-2", clientFor(t, opts).Region(), "the profile that is lent comes first")
+	opts.TempName, opts.NoProfile = "", true
+	assert.Equal(t, "us-west-1", clientFor(t, opts).Region())
+	t.Setenv("AWS_PROFILE", "dev")
+	assert.Equal(t, "us-west-1", clientFor(t, opts).Region())
+}
+
+// TestWrongRegionThatIsNotNeeded has one in the settings of a gateway with a URL, and another that is given.
+func TestWrongRegionThatIsNotNeeded(t *testing.T) {
+	srv, opts := regionWorld(t, "")
+	opts.Settings = nil
+	for name, value := range map[string]string{"CHAIM_URL": srv.URL(), "CHAIM_USER": "u", "CHAIM_TOKEN": "t", "CHAIM_REGION": "eu-wst-1"} {
+		t.Setenv(name, value)
+	}
+	_, err := chaim.New(opts)
+	assert.ErrorContains(t, err, "the CHAIM_ variables of the environment: region \"eu-wst-1\"")
+	opts.Region = "us-east-1"
+	assert.Equal(t, "us-east-1", clientFor(t, opts).Region())
+	opts.Region = ""
+	t.Setenv("AWS_REGION", "us-east-2")
+	assert.Equal(t, "us-east-2", clientFor(t, opts).Region())
+	t.Setenv("CHAIM_URL", "")
+	t.Setenv("CHAIM_API", "abc123")
+	t.Setenv("CHAIM_STAGE", "prod")
+	_, err = chaim.New(opts)
+	assert.ErrorContains(t, err, "did you mean eu-west-1?", "the URL is made of it")
+}
+
+// TestWrongRegionIsOneErrorOfEach has a region that no account could be lent keys in.
+func TestWrongRegionIsOneErrorOfEach(t *testing.T) {
+	srv, opts := regionWorld(t, "")
+	opts.Account, opts.TempName = "", ""
+	refused := func(opts chaim.Options) {
+		t.Helper()
+		err := chaim.Each(t.Context(), []chaim.Account{{Name: "sredev"}}, chaim.EachOptions{Options: opts},
+			func(context.Context, chaim.Account, *chaim.Client) error { return nil })
+		assert.ErrorContains(t, err, "did you mean")
+		assert.NotErrorAs(t, err, new(*chaim.EachError))
+	}
+	ofSettings := opts
+	ofSettings.Settings = &chaim.Settings{Endpoint: srv.URL(), Username: "u", UserToken: "t", Region: "eu-wst-1"}
+	refused(ofSettings)
+	t.Setenv("AWS_REGION", "us-west-2a")
+	refused(opts)
+	assert.Empty(t, srv.Requests())
+}
+
 func TestBuiltInRegion(t *testing.T) {
 	_, opts := regionWorld(t, "")
 	settings := *opts.Settings

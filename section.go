@@ -161,7 +161,7 @@ func (c *Client) requestFor(ctx context.Context, profile string, pairs map[strin
 	regions := configRegions()
 	if opts.Region == "" {
 		var err error
-		if opts.Region, err = chosenRegion(profile, regions); err != nil {
+		if opts.Region, err = chosenRegion(profile, opts.Account, regions); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -140,14 +140,25 @@ func (s *Settings) endpoint(where string, allowInsecure bool) (string, error) {
 	if len(missing) > 0 {
 		return "", fmt.Errorf("%w: %s lack the %s", ErrNotConfigured, where, strings.Join(missing, " and the "))
 	}
+	if s.Endpoint != "" { // whose region, if it is wrong, matters only to a client that takes it for its own
+		return remote.CheckGatewayURL(s.Endpoint, where, allowInsecure)
+	}
 	region := cmp.Or(s.Region, defaultRegion)
 	if err := checkRegion(region, where); err != nil {
 		return "", err
 	}
-	if s.Endpoint != "" {
-		return remote.CheckGatewayURL(s.Endpoint, where, allowInsecure)
-	}
 	return remote.APIGatewayURL(s.API, s.Stage, region, where)
+}
+
+// check refuses settings that cannot be used, or have a wrong region. where names their source for the error.
+func (s *Settings) check(where string) error {
+	if s.Region != "" {
+		if err := checkRegion(s.Region, where); err != nil {
+			return err
+		}
+	}
+	_, err := s.endpoint(where, false)
+	return err
 }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
@@ -164,7 +175,7 @@ var sdkKeys = lazyregexp.New(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|c
 // Otherwise errors are those of [Client.RequestKeys] that concern the file. Any number of goroutines and processes may call
 // it at once.
 func (s Settings) Store(ctx context.Context, dir string) error {
-	if _, err := s.endpoint("the settings", false); err != nil {
+	if err := s.check("the settings"); err != nil {
 		return err
 	}
 	own := map[string]bool{tokenExpiresKey: true}

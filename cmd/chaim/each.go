@@ -201,7 +201,7 @@ func (a *app) each(ctx context.Context, f eachFlags, program []string) error {
 
 // matchingAccounts asks the gateway for the accounts, each of which it returns once.
 func (a *app) matchingAccounts(ctx context.Context, f eachFlags) (accounts []chaim.Account, err error) {
-	opts := f.options("")
+	opts := f.options("any") // so that options are checked which no list needs, such as the region
 	opts.NoProfile = true
 	err = a.withClient(opts, func(c *chaim.Client) error {
 		accounts, err = c.RequestList(ctx)

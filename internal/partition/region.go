@@ -29,6 +29,9 @@ var (
 	zoneRule   = lazyregexp.New(`^([a-z-]+-[0-9])[a-z]$`)
 	// A region's name is an area, perhaps a partition or a country in it, a direction and a digit.
 	usualRule = lazyregexp.New(`^([a-z]{2}|eusc)(-gov|-iso[a-z]?|-[a-z]{2})?-(central|(north|south)?(east|west)|north|south)-[1-9]$`)
+	// Of directions there is one in a region's name, or two as in southeast.
+	directionsRule = lazyregexp.New(`((north|south|east|west|central)-?){2,}`)
+	jointRule      = lazyregexp.New(`^(north|south)(east|west)-?$`)
 )
 
 // CheckRegion refuses what cannot be a region, and what is a misspelt known one or a zone of a region: with a suggestion,
@@ -45,6 +48,9 @@ func CheckRegion(name string) error {
 		return fmt.Errorf("chaim: region %q is the name of a zone; did you mean %s?", name, region)
 	}
 	isRegion, isUsual := regionRule().MatchString(plain), usualRule().MatchString(plain)
+	if directions := directionsRule().FindString(plain); directions != "" && !jointRule().MatchString(directions) {
+		isRegion = false
+	}
 	if isUsual && !hasSwappedArea(plain) {
 		return nil
 	}

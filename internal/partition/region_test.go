@@ -30,6 +30,10 @@ func TestCheckRegion(t *testing.T) {
 		"a/b?c=evil\n":            "is not an AWS region name, such as eu-west-1",
 		"Ireland":                 "is not an AWS region name",
 		"eu":                      "is not an AWS region name",
+		"us-westeast-1":           "is not an AWS region name",
+		"us-east-west-1":          "is not an AWS region name",
+		"moon-eastnorth-1":        "is not an AWS region name",
+		"moon-centralwest-1":      "is not an AWS region name",
 		"":                        "is not an AWS region name",
 	} {
 		assert.ErrorContains(t, CheckRegion(name), want, name)
@@ -37,7 +41,7 @@ func TestCheckRegion(t *testing.T) {
 	for _, name := range []string{
 		"aws-global", "aws-us-gov-global", "fips-us-gov-west-1", "us-gov-west-1-fips",
 		"us-east-3", "eu-west-9", "ap-southeast-8", "sa-west-1", "nz-north-1", "me-central-2", // that may come
-		"us-isog-east-1", "us-isox-central-1", "eusc-fr-west-1", "us-gov-central-1", "uksc-gb-south-1", "moon-base-1",
+		"us-isog-east-1", "us-isox-central-1", "eusc-fr-west-1", "us-gov-central-1", "uksc-gb-south-1", "moon-base-1", "moon-northwest-1",
 	} {
 		assert.NoError(t, CheckRegion(name), name)
 	}
