@@ -93,7 +93,7 @@ func (c *Client) Settings(ctx context.Context) (Settings, error) {
 
 // read returns the text of the credentials file, for calls that only look.
 func (c *Client) read(ctx context.Context) ([]byte, error) {
-	if c == nil {
+	if c == nil || c.opts == nil {
 		return nil, errZeroClient
 	}
 	ctx, stop := c.bound(ctx)

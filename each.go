@@ -70,9 +70,7 @@ type AccountError struct {
 
 // Error counts the accounts and describes the first ones.
 func (e *EachError) Error() string {
-	if e == nil {
-		return "chaim: no account failed"
-	}
+	e = cmp.Or(e, new(EachError))
 	const shown = 3
 	var b strings.Builder
 	fmt.Fprintf(&b, "chaim: %d of %d accounts failed", len(e.Accounts), e.Total)
@@ -88,6 +86,7 @@ func (e *EachError) Error() string {
 
 // Unwrap returns the errors of the accounts, each an [*AccountError].
 func (e *EachError) Unwrap() []error {
+	e = cmp.Or(e, new(EachError))
 	errs := make([]error, len(e.Accounts))
 	for i, a := range e.Accounts {
 		errs[i] = a
@@ -97,9 +96,7 @@ func (e *EachError) Unwrap() []error {
 
 // Error names the account and what went wrong.
 func (e *AccountError) Error() string {
-	if e == nil {
-		return "chaim: no account failed"
-	}
+	e = cmp.Or(e, new(AccountError))
 	text := "chaim: account " + quoteShort(cmp.Or(e.Account.Name, e.Account.ID))
 	if e.Account.Name != "" && remote.IsAccountID(e.Account.ID) {
 		text += " (" + e.Account.ID + ")"
@@ -111,7 +108,7 @@ func (e *AccountError) Error() string {
 }
 
 // Unwrap returns what went wrong.
-func (e *AccountError) Unwrap() error { return e.Err }
+func (e *AccountError) Unwrap() error { return cmp.Or(e, new(AccountError)).Err }
 
 // Each runs fn once for each account, with keys for the same role, several at a time. The client that fn gets is closed
 // when fn returns. It asks for an account by its ID or, without 12 digits there, by its name. All ask the same gateway, with

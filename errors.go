@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -64,20 +65,20 @@ type GatewayError struct {
 
 // Error describes the refusal.
 func (e *GatewayError) Error() string {
-	if e == nil {
-		return "chaim: no error of a gateway"
-	}
+	e = cmp.Or(e, new(GatewayError))
 	return (&remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message}).Error()
 }
 
 // Is reports whether target is [ErrDenied] and the gateway refused the user rather than failed, or [ErrUnreachable] and
 // something answered in its place.
 func (e *GatewayError) Is(target error) bool {
+	e = cmp.Or(e, new(GatewayError))
 	return target == ErrUnreachable && remote.IsAway(e.StatusCode) && e.Kind == "" || target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
 }
 
 // As hands out what else is known of a refusal, which only this module can ask for. See [errors.As].
 func (e *GatewayError) As(target any) bool {
+	e = cmp.Or(e, new(GatewayError))
 	r, isAsked := target.(**remote.Refusal)
 	if isAsked {
 		*r = &remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message, IsFinal: e.final, RetryAfter: e.retryAfter}

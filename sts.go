@@ -128,7 +128,7 @@ func (s *STS) duration() time.Duration { return cmp.Or(s.Duration, defaultDurati
 //
 // [smithy.APIError]: https://pkg.go.dev/github.com/aws/smithy-go#APIError
 func (s *STS) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := s.assumeRole(ctx)
+	creds, err := cmp.Or(s, new(STS)).assumeRole(ctx)
 	if err != nil {
 		return aws.Credentials{Source: "chaim"}, err
 	}
