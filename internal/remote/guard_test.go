@@ -82,12 +82,12 @@ func (s *talker) start(t *testing.T, cfg *tls.Config) {
 		if cfg != nil {
 			conn = tls.Server(conn, cfg)
 		}
-		s.talk(conn)
+		s.talk(t.Context(), conn)
 		s.closed <- struct{}{}
 	})
 }
 
-func (s *talker) talk(conn net.Conn) {
+func (s *talker) talk(ctx context.Context, conn net.Conn) {
 	if _, err := io.WriteString(conn, s.greeting); err != nil {
 		return
 	}
@@ -102,45 +102,49 @@ func (s *talker) talk(conn net.Conn) {
 			return
 		}
 		if s.late != "" {
-			<-s.hasReply
+			select {
+			case <-s.hasReply:
+			case <-ctx.Done():
+				return
+			}
 			_, _ = io.WriteString(conn, s.late)
 		}
 	}
 }
 
-// serve calls handle for each connection to the address that it returns, and waits for all of them at the end of the test.
+// serve calls handle for each connection to the address that it returns. At the end of the test it closes all of them, also one
+// that comes only then, and waits for the calls.
 func serve(t *testing.T, handle func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var open []net.Conn
 	wg.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			mu.Lock()
-			open = append(open, conn)
-			mu.Unlock()
 			wg.Go(func() {
-				defer conn.Close()
+				defer closeAtEnd(t, conn)()
 				handle(conn)
 			})
 		}
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		mu.Lock()
-		for _, conn := range open {
-			_ = conn.Close()
-		}
-		mu.Unlock()
 		wg.Wait()
 	})
 	return l.Addr().String()
+}
+
+// closeAtEnd closes a connection when the returned function is called, and at the end of the test at the latest.
+func closeAtEnd(t *testing.T, conn net.Conn) func() {
+	stop := context.AfterFunc(t.Context(), func() { _ = conn.Close() })
+	return func() {
+		stop()
+		_ = conn.Close()
+	}
 }
 
 // join carries bytes both ways until one side ends.
@@ -441,13 +445,13 @@ func newSwallower(t *testing.T, to string) *swallower {
 		if err != nil {
 			return
 		}
-		defer server.Close()
+		defer closeAtEnd(t, server)()
 		forward := func(to, from net.Conn) {
 			buffer := make([]byte, 4096)
 			for {
 				n, err := from.Read(buffer)
 				if err != nil {
-					_ = to.Close()
+					_, _ = to.Close(), from.Close() // also of the other direction, which may be writing
 					return
 				}
 				select {
@@ -477,7 +481,7 @@ func TestTimeOutIsFollowedByANewConnection(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	srv.EnableHTTP2, srv.Config.ErrorLog = true, log.New(io.Discard, "", 0)
 	srv.StartTLS()
-	defer srv.Close()
+	t.Cleanup(srv.Close) // it waits for the relay's connections, which end before that
 	trusting := srv.Client().Transport.(*http.Transport).TLSClientConfig
 	for _, kind := range []string{"ours", "program's, HTTP/2"} {
 		relay := newSwallower(t, srv.Listener.Addr().String())
