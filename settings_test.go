@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -65,7 +66,10 @@ func TestParseInitRefusals(t *testing.T) {
 	assert.NotContains(t, err.Error(), "CANARY")
 }
 
-func TestSecretsAreRedacted(t *testing.T) {
+// TestSecretsAreRedacted runs in a bubble, where no goroutine of the client changes what fmt reads.
+func TestSecretsAreRedacted(t *testing.T) { synctest.Test(t, testSecretsAreRedacted) }
+
+func testSecretsAreRedacted(t *testing.T) {
 	settings := chaim.Settings{Username: "chris", UserToken: "CANARY-token"}
 	creds := chaim.AwsCreds{
 		Region: "eu-west-1", AccessKeyID: "ASIAEXAMPLE000009876", SecretAccessKey: "CANARY-secret", SessionToken: "CANARY-session",
@@ -114,6 +118,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 		section,
 		fmt.Errorf("wrapped: %v", creds),
 	}
+	synctest.Wait()
 	var out bytes.Buffer
 	for _, v := range all {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T", "%20s", "%U", "%c", "%e"} {

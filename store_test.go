@@ -58,22 +58,36 @@ func renewElsewhere(t *testing.T, c *Client, lifetime time.Duration, account, re
 		if err != nil {
 			return nil, err
 		}
+		scopes := scopesOf(c)
 		s, isIntact := lease.Of(pairs)
 		process := pairs[inifile.ProcessKey]
 		mark := ""
 		if !c.opts.Keep {
 			require.True(t, isIntact)
-			mark = lease.New(s.ID, c.scopes.Folder, map[string]string{"aws_access_key_id": g.creds.AccessKeyID}).String()
+			mark = lease.New(s.ID, scopes.Folder, map[string]string{"aws_access_key_id": g.creds.AccessKeyID}).String()
 		}
 		if process != "" {
 			mark = pairs[inifile.ScopeKey]
 			text, err := g.creds.ProcessJSON()
 			require.NoError(t, err)
-			require.NoError(t, sharedfile.WriteFile(c.scopes.Path(s.ID, lease.ProcessExtension), text))
+			require.NoError(t, sharedfile.WriteFile(scopes.Path(s.ID, lease.ProcessExtension), text))
 		}
 		return inifile.Set(doc, c.Profile(), sectionPairs(g, c.opts, process, mark))
 	})
 	require.NoError(t, err)
+}
+
+func scopesOf(c *Client) lease.Files {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.scopes
+}
+
+// processFile is where a scope has its keys for a credential_process.
+func processFile(c *Client) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.scopes.Path(c.written.scope, lease.ProcessExtension)
 }
 
 // TestKeysOfAnotherProcessAreReplaced: a client serves, and a scope's profile holds, what its own source gave.
@@ -106,7 +120,7 @@ func TestKeysOfAnotherProcessAreReplaced(t *testing.T) {
 				inFile := func() string {
 					path := c.file.Path
 					if opts.Form == Process {
-						path = c.scopes.Path(c.written.scope, lease.ProcessExtension)
+						path = processFile(c)
 					}
 					text, err := os.ReadFile(path)
 					require.NoError(t, err)
@@ -137,7 +151,7 @@ func TestWhatSomebodyElseBrokeIsWrittenAgain(t *testing.T) {
 				require.NoError(t, err)
 				path := c.file.Path
 				if form == Process {
-					path = c.scopes.Path(c.written.scope, lease.ProcessExtension)
+					path = processFile(c)
 				}
 				want, err := os.ReadFile(path)
 				require.NoError(t, err)
