@@ -130,8 +130,19 @@ func (c *checkup) checkGateway(ctx context.Context, where string, opts chaim.Opt
 		c.fail(answer, errtext.Unprefixed(err), networkHint(err))
 	}
 	if err == nil { // which needs no token at some gateways
+		c.checkTwins(accounts)
 		c.checkAccepted(ctx, client)
 	}
+}
+
+// checkTwins looks for accounts that cannot be told apart by name.
+func (c *checkup) checkTwins(accounts []chaim.Account) {
+	const name = "account names"
+	if same := twins(accounts, accounts); len(same) > 0 {
+		c.warn(name, tellTwins(same), askByID)
+		return
+	}
+	c.ok(name, "no two accounts have the same")
 }
 
 // checkAccepted asks the gateway whether it accepts the user token.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +19,8 @@ func (a *app) listAllCommand() *cobra.Command {
 		GroupID:    groupProfiles,
 		Short:      "List the accounts that the gateway knows",
 		Long: `listall prints the id and the name of each account that the gateway knows, sorted by name: all of them, or those of
-which the name or the id matches GLOB. In it * stands for any characters, ? for one, and [a-z] for one of them.`,
+which the name or the id matches GLOB. In it * stands for any characters, ? for one, and [a-z] for one of them.
+Without --json a line on stderr tells which of them have a name that another account has too, whatever its case.`,
 		Example:           "  chaim listall\n  chaim listall 'team-*'\n  chaim listall --json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -38,15 +38,21 @@ which the name or the id matches GLOB. In it * stands for any characters, ? for 
 				if err != nil {
 					return err
 				}
+				shown := accounts
 				if len(args) == 1 {
-					if accounts, err = chaim.FilterAccounts(accounts, args[0]); err != nil {
+					if shown, err = chaim.FilterAccounts(accounts, args[0]); err != nil {
 						return err
 					}
 				}
-				if len(accounts) == 0 && !asJSON {
+				same := twins(accounts, shown)
+				switch {
+				case asJSON:
+				case len(shown) == 0:
 					a.say("%s", noAccount(args))
+				case len(same) > 0:
+					a.say("%s; %s", tellTwins(same), askByID)
 				}
-				return a.listAccounts(accounts, asJSON)
+				return a.listAccounts(shown, asJSON)
 			})
 		},
 	}
@@ -73,9 +79,7 @@ type accountInfo struct {
 }
 
 func (a *app) listAccounts(accounts []chaim.Account, asJSON bool) error {
-	slices.SortFunc(accounts, func(x, y chaim.Account) int {
-		return cmp.Or(cmp.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(accounts, byName)
 	if asJSON {
 		infos := []accountInfo{}
 		for _, account := range accounts {
