@@ -22,19 +22,21 @@ import (
 // On a full disk the keys of the profile are overwritten where they stand, if the system allows that, and the profile stays,
 // with an error that tells, until there is space to delete it by another call.
 func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
-	var account string
+	var account holder
 	err := c.take(ctx, profile, func(pairs map[string]string) error {
-		account = cmp.Or(pairs[inifile.MarkerKey], account)
-		if pairs != nil || account != "" {
+		if held := holderOf(pairs); held.name != "" {
+			account = held
+		}
+		if pairs != nil || account.name != "" {
 			return nil
 		}
 		definition, err := c.definition(profile)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return cmp.Or(err, c.unpark(ctx, profile, definition[inifile.MarkerKey]))
+		return cmp.Or(err, c.unpark(ctx, profile, holderOf(definition)))
 	})
-	if err != nil || account == "" {
+	if err != nil || account.name == "" {
 		return err
 	}
 	// First of all the keys are gone, whatever the other file is like.

@@ -77,16 +77,15 @@ func (c *Client) ListParkAccounts(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	type profile struct{ name, account string }
-	isHeld := map[profile]bool{}
+	held := map[string][]holder{}
 	for _, s := range inifile.Scan(doc) {
-		isHeld[profile{s.Name(), s.Managed(doc)[inifile.MarkerKey]}] = true
+		held[s.Name()] = append(held[s.Name()], holderOf(s.Managed(doc)))
 	}
 	var names []string
 	for _, s := range inifile.Scan(parked) {
-		p := profile{s.Name(), s.Managed(parked)[inifile.MarkerKey]}
-		if p.name != "" && p.account != "" && !isHeld[p] && !slices.Contains(names, p.name) {
-			names = append(names, p.name)
+		name, account := s.Name(), holderOf(s.Managed(parked))
+		if name != "" && account.name != "" && !slices.ContainsFunc(held[name], account.isSame) && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
@@ -128,7 +127,7 @@ func (c *Client) park(ctx context.Context, profile string, pairs map[string]stri
 		}
 	}
 	return c.parked().TryEdit(ctx, func(doc []byte) ([]byte, error) {
-		if err := canHold(doc, profile, pairs[inifile.MarkerKey]); err != nil {
+		if err := canHold(doc, profile, holderOf(pairs)); err != nil {
 			return nil, err
 		}
 		return inifile.Set(doc, profile, definitionOf(pairs))
@@ -169,21 +168,21 @@ func (c *Client) unparkHeld(ctx context.Context, doc []byte, profile string) err
 		return err
 	}
 	written, _, err := inifile.ReadManaged(onDisk, profile)
-	account := pairs[inifile.MarkerKey]
-	if err != nil || account == "" || written[inifile.MarkerKey] != account {
+	account := holderOf(pairs)
+	if err != nil || !account.isSame(holderOf(written)) {
 		return err
 	}
 	return c.unpark(ctx, profile, account)
 }
 
 // unpark removes the definition of an account, if there is one of that name.
-func (c *Client) unpark(ctx context.Context, profile, account string) error {
+func (c *Client) unpark(ctx context.Context, profile string, account holder) error {
 	doc, err := c.parked().Read()
 	if err != nil {
 		return err
 	}
 	definition, _, err := inifile.ReadManaged(doc, profile)
-	if err != nil || definition[inifile.MarkerKey] != account {
+	if err != nil || !account.isSame(holderOf(definition)) {
 		return err
 	}
 	return c.parked().TryEdit(ctx, func(doc []byte) ([]byte, error) { return inifile.Delete(doc, profile) })
@@ -225,14 +224,14 @@ func (c *Client) isParked(profile string) bool {
 
 // canHold reports whether a section may be written for an account: it is not there, is for that account already, or has
 // nothing but what parking it or deleting it has left for its owner.
-func canHold(doc []byte, name, account string) error {
+func canHold(doc []byte, name string, account holder) error {
 	pairs, exists, err := inifile.ReadManaged(doc, name)
-	marker := pairs[inifile.MarkerKey]
+	held := holderOf(pairs)
 	switch {
-	case err != nil || !exists || marker == account || isLeft(doc, name, pairs):
+	case err != nil || !exists || held.isSame(account) || isLeft(doc, name, pairs):
 		return err
-	case marker != "":
-		return fmt.Errorf("%w: [%s] is one for %q", ErrInUse, name, marker)
+	case held.name != "":
+		return fmt.Errorf("%w: [%s] is one for %s", ErrInUse, name, held.apartFrom(account.name))
 	}
 	return errtext.Because(ErrInUse, fmt.Errorf("%w: [%s] is yours", ErrUnmanagedAccount, name))
 }
@@ -252,8 +251,8 @@ func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error
 		if err != nil {
 			return nil, nil, err
 		}
-		account := definition[inifile.MarkerKey]
-		if pairs[inifile.MarkerKey] == account {
+		account := holderOf(definition)
+		if account.isSame(holderOf(pairs)) {
 			definition = pairs
 		}
 		_, unusable := inifile.Set(doc, profile, definitionOf(definition)) // for what else stands there

@@ -222,11 +222,7 @@ func (c *Client) claim(doc []byte, g *grant) (string, error) {
 
 // heldError refuses the profile of a name and its managed keys, which are not the client's to replace.
 func (c *Client) heldError(name string, pairs map[string]string) error {
-	account := pairs[inifile.MarkerKey]
-	whose := strconv.Quote(account)
-	if id := holderOf(pairs).id; id != "" && account == c.opts.Account && id != account { // perhaps another of that name
-		whose += " with the id " + id
-	}
+	whose := holderOf(pairs).apartFrom(c.opts.Account)
 	switch {
 	case pairs[inifile.ScopeKey] != "":
 		return fmt.Errorf("%w: [%s] holds keys for %s: choose another profile name", ErrInUse, name, whose)
@@ -291,6 +287,26 @@ func holderOf(pairs map[string]string) holder {
 		}
 	}
 	return h
+}
+
+// isSame reports whether two are one account: by their ids where both are known, as several accounts may have one name, and
+// else by name. Without a name there is none.
+func (h holder) isSame(other holder) bool {
+	switch {
+	case h.name == "" || other.name == "":
+		return false
+	case h.id != "" && other.id != "":
+		return h.id == other.id
+	}
+	return h.name == other.name
+}
+
+// apartFrom names the account for a text that is about one of the other name.
+func (h holder) apartFrom(other string) string {
+	if h.id != "" && h.name == other && h.id != h.name { // perhaps another of that name
+		return strconv.Quote(h.name) + " with the id " + h.id
+	}
+	return strconv.Quote(h.name)
 }
 
 // findRivals finds what would be used in place of the profile, whatever is written to it.
