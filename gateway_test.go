@@ -305,7 +305,7 @@ func TestCABundle(t *testing.T) {
 	}))
 	defer gateway.Close()
 	gateway.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	opts := chaim.Options{Account: "sredev", Dir: t.TempDir(), Settings: &chaim.Settings{Endpoint: gateway.URL, Username: "u", UserToken: "t"}}
+	opts := chaim.Options{Account: "sredev", Duration: time.Hour, Dir: t.TempDir(), Settings: &chaim.Settings{Endpoint: gateway.URL, Username: "u", UserToken: "t"}}
 	run := func() error {
 		return chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { return nil })
 	}
