@@ -19,7 +19,7 @@ import (
 // Account is an AWS account that a gateway knows.
 type Account struct {
 	ID   string // 12 digits, if the gateway is right
-	Name string // full name, as the gateway calls it
+	Name string // full name, as the gateway calls it; empty where it has none
 }
 
 // RequestList asks the gateway for the accounts it knows, in the gateway's order. It returns an error wrapping

@@ -16,6 +16,8 @@
 // [*big.Int] if it does not fit; a float is a float64, a complex a complex128.
 // None and null are nil, True and true are true.
 //
+// [ParseRepr] also reads what stands for other objects, such as datetime.date(2018, 9, 5), as an [Object].
+//
 // # Differences from Python
 //
 // All of these are refused, although literal_eval accepts them:
@@ -75,7 +77,20 @@ type Tuple []any
 // and a tuple without parentheses are fine. Strings without escapes share the
 // memory of text.
 func Parse(text string) (any, error) {
-	p := &parser{text: text}
+	p := parser{text: text}
+	return p.parse()
+}
+
+// ParseRepr is Parse for a repr that may hold other objects than literals, such as those that a database gives for a date or
+// a decimal. Where they stand as a name with arguments in parentheses, each is an [Object], and nothing is called.
+func ParseRepr(text string) (any, error) {
+	p := parser{text: text, objects: true}
+	return p.parse()
+}
+
+// parse reads the whole text.
+func (p *parser) parse() (any, error) {
+	text := p.text
 	if !utf8.ValidString(text) {
 		for i, r := range text {
 			if _, n := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && n == 1 {
@@ -173,6 +188,8 @@ type parser struct {
 	i     int
 	depth int  // brackets open
 	json  bool // text is a JSON document
+
+	objects bool // are read as well as literals
 }
 
 func (p *parser) fail(at int, why fault) error {
@@ -305,6 +322,10 @@ func (p *parser) atom() (any, form, error) {
 	if _, ok := p.opening(); ok {
 		v, err := p.strings()
 		return v, other, err
+	}
+	if n := p.name(); p.objects && !p.json && p.at(p.i+n) == '(' {
+		p.i += n
+		return Object{}, other, p.arguments()
 	}
 	for _, n := range names {
 		if n.json == p.json && strings.HasPrefix(p.text[p.i:], n.name) {

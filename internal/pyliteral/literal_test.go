@@ -407,6 +407,9 @@ func FuzzParse(f *testing.F) {
 	for _, tc := range seeds {
 		f.Add(tc.Text)
 	}
+	for text := range objects {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		v, err := Parse(text)
 		again, errAgain := Parse(text)
@@ -415,6 +418,13 @@ func FuzzParse(f *testing.F) {
 		}
 		if err != nil {
 			checkError(t, text, err)
+		}
+		wide, errWide := ParseRepr(text)
+		switch {
+		case err == nil && (errWide != nil || dump(wide) != dump(v)):
+			t.Errorf("ParseRepr(%q) gives %s, %v, Parse %s", text, dump(wide), errWide, dump(v))
+		case errWide != nil:
+			checkError(t, text, errWide)
 		}
 
 		valid := strings.ToValidUTF8(text, "\ufffd")

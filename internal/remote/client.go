@@ -119,7 +119,8 @@ func ReadKeys(text []byte, r KeyRequest, secret string, log *slog.Logger) (Gatew
 }
 
 // Accounts asks for the accounts that the gateway knows. Rows may have further columns, in any order: 12 digits are the id, and
-// the text after them, or else the one before, is the name. A row without both is passed over.
+// the text after them, or else the one before, is the name. A row without an id is passed over; one without a name has an empty
+// one, as its account can be asked for by id.
 func (g *Gateway) Accounts(ctx context.Context) ([]GatewayAccount, error) {
 	reply, err := g.call(ctx, "", g.form("--list"))
 	if err != nil {
@@ -134,13 +135,13 @@ func (g *Gateway) Accounts(ctx context.Context) ([]GatewayAccount, error) {
 	for i, item := range items {
 		account, isAccount := accountOf(item)
 		if !isAccount {
-			g.Log.Warn("chaim: the gateway's list of accounts has a row without an id and a name, which is passed over", "row", i+1)
+			g.Log.Warn("chaim: the gateway's list of accounts has a row without an id, which is passed over", "row", i+1)
 			continue
 		}
 		accounts = append(accounts, account)
 	}
 	if len(accounts) == 0 && len(items) > 0 {
-		return nil, badReply("account list has no row with an id and a name")
+		return nil, badReply("account list has no row with an id")
 	}
 	return accounts, nil
 }
@@ -161,10 +162,10 @@ func accountOf(row any) (a GatewayAccount, isAccount bool) {
 	for _, field := range slices.Concat(fields[at+1:], fields[:at]) {
 		if name, isText := plainText(field); isText && field != nil {
 			a.Name = name
-			return a, true
+			break
 		}
 	}
-	return a, false
+	return a, true
 }
 
 // idIn returns where in a row of the account list the id stands: as a text of 12 digits or else as the largest number that

@@ -89,7 +89,7 @@ func hideTokens(text string) string { return userToken().ReplaceAllLiteralString
 
 // parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
 func parseText(text string) (pyliteral.Dict, error) {
-	value, err := pyliteral.Parse(text)
+	value, err := pyliteral.ParseRepr(text)
 	if err != nil {
 		return nil, badReply("text of the reply is neither a Python literal nor JSON")
 	}
