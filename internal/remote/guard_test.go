@@ -509,10 +509,15 @@ func TestTimeOutIsFollowedByANewConnection(t *testing.T) {
 		}
 		wg.Wait()
 		relay.swallow()
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_ = post(short, t, client, address) // fails where it takes an old connection
-		require.NoError(t, post(t.Context(), t, client, address), kind)
+		for n := range attempts { // the first fails where it takes an old connection, the second where one was on its way
+			short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			err = post(short, t, client, address)
+			cancel()
+			if n > 0 && err == nil {
+				break
+			}
+		}
+		require.NoError(t, err, kind)
 	}
 }
 
