@@ -65,7 +65,7 @@ func TestCoreDumps(t *testing.T) {
 			assert.Empty(t, dumps)
 			said := r.talk.String()
 			assert.Contains(t, said, "goroutine ")
-			assert.Contains(t, said, "chaim.(*relay)")
+			assert.Contains(t, said, "chaim.(*app).runProgram")
 			for _, secret := range []string{token, "CANARY"} {
 				assert.NotContains(t, said, secret)
 			}
