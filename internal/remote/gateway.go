@@ -90,7 +90,7 @@ func hideTokens(text string) string { return userToken().ReplaceAllLiteralString
 // parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
 func parseText(text string) (pyliteral.Dict, error) {
 	value, err := pyliteral.ParseRepr(text)
-	if err != nil {
+	if _, isObject := value.(pyliteral.Object); err != nil || isObject {
 		return nil, badReply("text of the reply is neither a Python literal nor JSON")
 	}
 	dict, ok := value.(pyliteral.Dict)
