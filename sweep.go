@@ -87,13 +87,12 @@ func (c *Client) lookAtFile() error {
 		for _, s := range swept {
 			log.Info("chaim: removed what a dead process left", "path", s.Path, "profile", s.Profile)
 		}
-		if errors.Is(err, context.DeadlineExceeded) && len(swept) > 0 {
-			err = nil // the next client goes on from there
-		}
 	}
 	switch {
 	case errors.Is(err, sharedfile.ErrUnsafe) && !c.opts.NoProfile:
 		return err
+	case errors.Is(err, context.DeadlineExceeded): // as on a busy machine; the next client goes on from there
+		log.Info("chaim: what dead processes left is not all removed yet", "path", path, "error", err)
 	case err != nil:
 		log.Warn("chaim: what dead processes left cannot be removed", "path", path, "error", err)
 	}

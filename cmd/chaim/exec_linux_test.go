@@ -110,7 +110,11 @@ func begin(t *testing.T, cmd *exec.Cmd) *loan {
 func (r *loan) line(t *testing.T) string {
 	t.Helper()
 	line, err := r.lines.ReadString('\n')
-	require.NoError(t, err)
+	if err != nil {
+		_ = r.Process.Kill()
+		end := r.Wait()
+		require.NoError(t, err, "%v: %s", end, r.talk)
+	}
 	return line[:len(line)-1]
 }
 
