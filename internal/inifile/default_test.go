@@ -159,7 +159,7 @@ func FuzzDefaultCopy(f *testing.F) {
 		}
 		names := []string{DefaultSection, "p", "q"}
 		for _, s := range Scan(doc) {
-			if s.Name() == "p" || s.Name() == "q" || s.HasScope(doc) {
+			if s.Name() == "p" || s.Name() == "q" || s.MayHave(doc, ScopeKey) {
 				return
 			}
 		}

@@ -278,9 +278,9 @@ func (s *Section) Managed(doc []byte) map[string]string {
 	return pairs
 }
 
-// HasScope reports whether s may have the key [ScopeKey].
-func (s *Section) HasScope(doc []byte) bool {
-	return bytes.Contains(doc[s.start:s.end], []byte(ScopeKey))
+// MayHave reports whether s may have that key, in lower case. It takes a fraction of what reading the section does.
+func (s *Section) MayHave(doc []byte, key string) bool {
+	return bytes.Contains(bytes.ToLower(doc[s.start:s.end]), []byte(key))
 }
 
 // cutLine splits off the first line, its ending included.

@@ -34,7 +34,10 @@ func isRenewed(pairs map[string]string) bool {
 // notes returns the ids of the dead among those scopes by what their leases note, but for the profiles that a live one has.
 // Where doc has no section that could be meant, the leases are not read.
 func (f Files) notes(doc []byte, ids []string) map[Note]string {
-	isSought := slices.ContainsFunc(inifile.Scan(doc), func(s inifile.Section) bool {
+	isSought := len(ids) > 0 && slices.ContainsFunc(inifile.Scan(doc), func(s inifile.Section) bool {
+		if !s.MayHave(doc, inifile.MarkerKey) {
+			return false
+		}
 		pairs := s.Managed(doc)
 		_, isIntact := Of(pairs)
 		return !isIntact && isRenewed(pairs)

@@ -168,7 +168,7 @@ type profile struct{ name, id string }
 func (f Files) in(doc []byte, notes map[Note]string) profiles {
 	found := profiles{hasProfile: map[string]bool{}}
 	for _, section := range inifile.Scan(doc) {
-		if !section.HasScope(doc) && len(notes) == 0 {
+		if !section.MayHave(doc, inifile.ScopeKey) && (len(notes) == 0 || !section.MayHave(doc, inifile.MarkerKey)) {
 			continue
 		}
 		pairs := section.Managed(doc)
