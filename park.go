@@ -238,7 +238,7 @@ func canHold(doc []byte, name string, account holder) error {
 
 // bringBack gets keys for a parked account and puts them into the credentials file.
 func (c *Client) bringBack(ctx context.Context, profile string) (AwsCreds, error) {
-	if rival := configRival(profile); rival != "" {
+	if rival := readConfig().rival(profile); rival != "" {
 		return AwsCreds{}, fmt.Errorf("%w: %s", ErrInUse, rival)
 	}
 	// free returns the managed keys of the profile, if it may be written to doc, and what tells which keys it is to get.

@@ -16,7 +16,6 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/lease"
 	"github.com/chaim-go/chaim/internal/remote"
-	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 const defaultProfile = "tempname"
@@ -311,30 +310,14 @@ func (h holder) apartFrom(other string) string {
 
 // findRivals finds what would be used in place of the profile, whatever is written to it.
 func (c *Client) findRivals() {
-	rival, defaultRival := configRival(cmp.Or(c.opts.TempName, defaultProfile)), ""
+	config := readConfig()
+	rival, defaultRival := config.rival(cmp.Or(c.opts.TempName, defaultProfile)), ""
 	if c.opts.Default {
-		defaultRival = configRival(inifile.DefaultSection)
+		defaultRival = config.rival(inifile.DefaultSection)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rival, c.defaultRival = rival, defaultRival
-}
-
-// configRival tells what in the AWS config file SDKs would use in place of a profile's keys, if anything.
-func configRival(name string) string {
-	path, err := sharedfile.ConfigPath()
-	if err != nil {
-		return ""
-	}
-	doc, err := sharedfile.File{Path: path}.Read()
-	if err != nil {
-		return "" // the SDKs cannot read it either
-	}
-	section, key := inifile.Rival(doc, name)
-	if key == "" {
-		return ""
-	}
-	return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", section, path, key)
 }
 
 // owns reports whether a section is still this client's: as it wrote it, or with other keys of its account, as another tool

@@ -2,6 +2,7 @@ package chaim
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"sync"
 
@@ -108,23 +109,40 @@ func credentialsRegion(profile string) string {
 // configRegions returns a function that tells the region of a profile in the AWS config file. The file is read when it is
 // first called, and only once.
 func configRegions() func(profile string) string {
-	text := sync.OnceValue(readConfig)
+	config := sync.OnceValue(readConfig)
 	return func(profile string) string {
 		if profile == "" {
 			return ""
 		}
-		return inifile.ConfigRegion(text(), profile)
+		return inifile.ConfigRegion(config().doc, profile)
 	}
 }
 
-// readConfig returns the text of the AWS config file, and none where the SDKs cannot read it either.
-func readConfig() []byte {
+// configFile is the AWS config file. It is empty where the SDKs cannot read it either.
+type configFile struct {
+	path string
+	doc  []byte
+}
+
+func readConfig() configFile {
 	path, err := sharedfile.ConfigPath()
 	if err != nil {
-		return nil
+		return configFile{}
 	}
-	text, _ := sharedfile.File{Path: path}.Read()
-	return text
+	doc, err := sharedfile.File{Path: path}.Read()
+	if err != nil {
+		return configFile{}
+	}
+	return configFile{path, doc}
+}
+
+// rival tells what in the file SDKs would use in place of a profile's keys, if anything.
+func (f configFile) rival(profile string) string {
+	section, key := inifile.Rival(f.doc, profile)
+	if key == "" {
+		return ""
+	}
+	return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", section, f.path, key)
 }
 
 // sourceRegion is the region that a Source is for, if it has one.
