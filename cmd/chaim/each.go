@@ -32,13 +32,7 @@ type eachFlags struct {
 	passGateway bool
 }
 
-func (a *app) eachCommand() *cobra.Command {
-	var f eachFlags
-	cmd := &cobra.Command{
-		Use:     "each [--match GLOB]... [flags] -- CMD [ARG...]",
-		GroupID: groupWork,
-		Short:   "Run a program once for each account that the gateway knows, several at a time",
-		Long: `each asks the gateway for its accounts and runs CMD once for each of them, with credentials as of exec: a profile in its
+const eachHelp = `each asks the gateway for its accounts and runs CMD once for each of them, with credentials as of exec: a profile in its
 environment that is taken away when it ends, or with --env the keys themselves. The failure of one account does not stop
 the others, unless --stop is given. CMD reads nothing: its standard input is empty, and it has no terminal.
 
@@ -75,7 +69,15 @@ A reader that stays and reads nothing, such as a pager, holds up programs that w
 not hold up the removal of credentials: when a program ends, up to 1 MiB each of its stdout and stderr is kept in memory
 until it is read. A program that ends while another that it started still has its output open, or still writes more than
 that, is waited for 11 seconds longer, and has failed; with --out it is not waited for, and what the other writes comes
-into the file.`,
+into the file.`
+
+func (a *app) eachCommand() *cobra.Command {
+	var f eachFlags
+	cmd := &cobra.Command{
+		Use:     "each [--match GLOB]... [flags] -- CMD [ARG...]",
+		GroupID: groupWork,
+		Short:   "Run a program once for each account that the gateway knows, several at a time",
+		Long:    eachHelp,
 		Example: `  chaim each -- aws s3 ls
   chaim each --match 'team-*' --match prod -r mpu -p 20 -- python3 audit.py --account {id}
   chaim each --out reports -- aws iam get-account-summary

@@ -28,14 +28,7 @@ type lending struct {
 	passGateway bool // to a chaim that the program runs
 }
 
-func (a *app) execCommand() *cobra.Command {
-	var l lending
-	cmd := &cobra.Command{
-		Use:        "exec ACCOUNT [ROLE] [flags] [-- CMD [ARG...]]",
-		SuggestFor: []string{"assume", "switch", "run", "shell"},
-		GroupID:    groupWork,
-		Short:      "Run a program with credentials of an account, and take them away when it ends",
-		Long: `exec gets keys for the account and role, lends them to CMD, renews them while it runs, and removes them when it ends.
+const execHelp = `exec gets keys for the account and role, lends them to CMD, renews them while it runs, and removes them when it ends.
 Without CMD it starts your shell.
 
 CMD is told of a profile of the shared credentials file, and of no keys: AWS_PROFILE, AWS_DEFAULT_PROFILE, AWS_REGION,
@@ -60,7 +53,16 @@ at once.
 
 As the first process of a container on Linux it runs itself as a child, and reaps the processes whose parents have ended.
 
-What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.` + aboutNames,
+What kills chaim itself (SIGKILL) does not end CMD. The next chaim then removes the profile.` + aboutNames
+
+func (a *app) execCommand() *cobra.Command {
+	var l lending
+	cmd := &cobra.Command{
+		Use:        "exec ACCOUNT [ROLE] [flags] [-- CMD [ARG...]]",
+		SuggestFor: []string{"assume", "switch", "run", "shell"},
+		GroupID:    groupWork,
+		Short:      "Run a program with credentials of an account, and take them away when it ends",
+		Long:       execHelp,
 		Example: `  chaim exec sredev -- aws s3 ls
   chaim exec sredev mpu --process -- terraform apply
   chaim exec 111111111111 -r CrossAccountReadOnly -- python3 report.py
