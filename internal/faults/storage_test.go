@@ -74,6 +74,10 @@ func TestDiskError(t *testing.T) {
 	f.refused(t, run(t, "once", f.dir, strace("fsync:error=EIO:when=1")...), "EIO")
 
 	o := run(t, "once", f.dir, strace("fsync:error=EIO:when=1", "-P", f.dir)...)
+	if strings.Contains(o.Err, `removing profile "tempname"`) { // on another thread, whose calls strace counts anew
+		assert.Len(t, f.others(t), 1, "only the lease, as the removal may not survive a power cut")
+		f.swept(t)
+	}
 	f.refused(t, o, "EIO")
 	assert.Contains(t, o.Err, "may not survive a power cut")
 }
