@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +67,12 @@ func TestStoppedHolder(t *testing.T) {
 	h.assertUntouched(t)
 }
 
+// stopWithLock stops a process that takes a lock again and again, once it has the lock and has written down before that it does.
 func stopWithLock(t *testing.T, holder *exec.Cmd, path string) {
+	require.Eventually(t, func() bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.HasPrefix(string(text), fmt.Sprintf("process %d ", holder.Process.Pid))
+	}, time.Minute, time.Millisecond)
 	for {
 		<-time.After(20 * time.Millisecond)
 		require.NoError(t, holder.Process.Signal(unix.SIGSTOP))
