@@ -287,7 +287,8 @@ func (c *Client) Format(f fmt.State, _ rune) {
 // RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set.
 //
 // It returns the errors of the gateway, STS or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
-// the lock of the credentials file is not obtained within 10 seconds, and [ErrClosed] after Close.
+// another process keeps the lock of the credentials file for 10 seconds, or when many that take turns leave none for a minute,
+// and [ErrClosed] after Close.
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	ctx, stop := c.bound(ctx)
 	defer stop()

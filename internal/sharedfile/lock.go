@@ -1,6 +1,7 @@
 package sharedfile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -16,16 +17,23 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-const lockPoll = time.Millisecond // to twice that
+const (
+	lockPoll    = time.Millisecond // to twice that
+	lookPause   = 100 * time.Millisecond
+	maxLockWait = time.Minute // while other processes get the lock one after the other
+)
 
 // lockPath is the file that is locked instead of the target, of which the next rename would replace the inode.
 func lockPath(target string) string { return target + ".lock" }
 
-// lock waits for the lock of the target, for as long as patience lasts.
-func lock(ctx context.Context, target string, patience time.Duration) (*Side, error) {
+// lock waits for the lock of the target, for as long as patience lasts. That begins anew whenever another process has got the
+// lock since, and advanced is called: so only a lock that is stuck is given up soon.
+func lock(ctx context.Context, target string, patience time.Duration, advanced func()) (*Side, error) {
 	path := lockPath(target)
-	polling, cancel := context.WithTimeout(ctx, max(patience, lockPoll))
-	defer cancel()
+	start := time.Now()
+	deadline := start.Add(max(patience, lockPoll))
+	var holder []byte // what the lock file said when it was last looked at
+	var looked time.Time
 	over := func() {}
 	defer func() { over() }()
 	for isFirst := true; ; isFirst = false {
@@ -39,13 +47,22 @@ func lock(ctx context.Context, target string, patience time.Duration) (*Side, er
 		case isFirst:
 			over = awaiting.For(ctx, "the process that holds "+path)
 		}
-		select {
-		case <-time.After(lockPoll + rand.N(lockPoll)):
-		case <-polling.Done():
-			if ctx.Err() != nil {
-				return nil, errtext.Wrap(context.Cause(ctx), "waiting for %s", path)
+		now := time.Now()
+		if now.Sub(looked) > lookPause {
+			text, _ := ReadSide(path, MaxLockSize) // what cannot be read says nothing
+			if !looked.IsZero() && !bytes.Equal(text, holder) && patience > 0 {
+				deadline = now.Add(lockTimeout)
+				advanced()
 			}
+			holder, looked = text, now
+		}
+		if !now.Before(deadline) || now.Sub(start) > maxLockWait {
 			return nil, lockedError(target)
+		}
+		select {
+		case <-time.After(min(lockPoll+rand.N(lockPoll), deadline.Sub(now))):
+		case <-ctx.Done():
+			return nil, errtext.Wrap(context.Cause(ctx), "waiting for %s", path)
 		}
 	}
 }

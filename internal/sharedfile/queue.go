@@ -27,7 +27,7 @@ type edit struct {
 type queue struct {
 	queueKey
 	waiting  []*edit
-	lastLock time.Time
+	advanced time.Time // when this process, or another one, last got the lock
 }
 
 type queueKey struct {
@@ -56,7 +56,7 @@ func join(key queueKey, e *edit) *queue {
 }
 
 // wait returns the outcome of e. Until its commit has begun it also ends with e's context, and after lockTimeout in
-// which this process did not get the lock.
+// which no process got the lock.
 func (q *queue) wait(e *edit) error {
 	if e.isTry {
 		return q.try(e)
@@ -98,6 +98,13 @@ func (q *queue) try(e *edit) error {
 	return <-e.done
 }
 
+// advance notes that the lock has been had.
+func (q *queue) advance() {
+	queues.Lock()
+	defer queues.Unlock()
+	q.advanced = time.Now()
+}
+
 // patience is how long e still waits for the lock.
 func (q *queue) patience(e *edit) time.Duration {
 	if e.isTry {
@@ -105,8 +112,8 @@ func (q *queue) patience(e *edit) time.Duration {
 	}
 	queues.Lock()
 	defer queues.Unlock()
-	if q.lastLock.After(e.start) {
-		return lockTimeout - time.Since(q.lastLock)
+	if q.advanced.After(e.start) {
+		return lockTimeout - time.Since(q.advanced)
 	}
 	return lockTimeout - time.Since(e.start)
 }
@@ -140,7 +147,7 @@ func (q *queue) passLead() {
 // commit makes the edits that wait by the time it has the lock, of which leader is one.
 func (q *queue) commit(leader *edit) {
 	defer q.passLead()
-	l, err := lock(leader.ctx, q.target, q.patience(leader))
+	l, err := lock(leader.ctx, q.target, q.patience(leader), q.advance)
 	if leader.isTry && errors.Is(err, ErrLocked) {
 		err = fmt.Errorf("%w: %s", ErrHeld, lockPath(q.target))
 	}
@@ -150,9 +157,10 @@ func (q *queue) commit(leader *edit) {
 		return
 	}
 	defer l.Close()
+	q.advance()
 	queues.Lock()
 	batch := q.waiting
-	q.waiting, q.lastLock = nil, time.Now()
+	q.waiting = nil
 	queues.Unlock()
 	c := commit{target: q.target, isOwn: q.isOwn, batch: batch, record: openRecord(l), start: time.Now(), put: (*commit).replace}
 	if q.overwrites {

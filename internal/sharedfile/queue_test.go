@@ -134,6 +134,39 @@ func TestLockEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// TestLockTimeoutDoesNotCountOtherProcesses waits while others get the lock one after the other, but not for one that keeps it.
+func TestLockTimeoutDoesNotCountOtherProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		held := hold(t, path)
+		var wg sync.WaitGroup
+		started := time.Now()
+		for range 3 {
+			wg.Go(func() { assert.NoError(t, newFile(path).Edit(t.Context(), addLine("x"))) })
+		}
+		for n := range 5 {
+			<-time.After(lockTimeout - time.Second)
+			require.NoError(t, os.WriteFile(lockPath(path), fmt.Appendf(nil, "process %d on h\n", n), 0o600))
+		}
+		require.NoError(t, held.Close())
+		wg.Wait()
+		assert.Less(t, time.Since(started), 5*lockTimeout)
+
+		held = hold(t, path)
+		defer held.Close()
+		started = time.Now()
+		for n := range 3 {
+			wg.Go(func() {
+				<-time.After(time.Duration(n) * lockTimeout / 2)
+				assert.NoError(t, os.WriteFile(lockPath(path), fmt.Appendf(nil, "process %d on h\n", 9+n), 0o600))
+			})
+		}
+		assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("x")), ErrLocked)
+		wg.Wait()
+		assert.InDelta(t, 2*lockTimeout, time.Since(started), float64(time.Second))
+	})
+}
+
 // A panic in an edit is its caller's, but those whose edits were to be made along with it hear of it too.
 func TestPanicLeavesNobodyWaiting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
