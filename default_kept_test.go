@@ -183,6 +183,7 @@ func FuzzKeptDefault(f *testing.F) {
 		}
 		f.Add(lines, byte(random.IntN(1<<8)))
 	}
+	f.Add([]byte("\x02\xef"), byte('l')) // an accountname in [default]
 	f.Fuzz(func(t *testing.T, lines []byte, how byte) {
 		if len(lines) > 12 {
 			return
@@ -204,6 +205,9 @@ func FuzzKeptDefault(f *testing.F) {
 		}
 		write(t, credentialsFile(opts), before)
 		rest, err := inifile.Delete([]byte(before), inifile.DefaultSection)
+		if err == nil { // an accountname there is the Python module's, which goes with the keys
+			rest, err = inifile.SetKeys(rest, inifile.DefaultSection, nil, func(key string) bool { return key == inifile.MarkerKey })
+		}
 		if err != nil {
 			rest = []byte(before)
 		}
