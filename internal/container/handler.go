@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,10 +49,26 @@ type handler struct {
 	isForeign   func(peer, here netip.AddrPort) bool
 	path, token digest
 
-	requests *rate.Limiter // of clients with the token
+	requests *limiter // of clients with the token
 	// Any user of the machine can have requests refused, which must not fill the disk with the log.
-	lines    *rate.Limiter
+	lines    *limiter
 	unlogged atomic.Int64
+}
+
+// limiter lets exactly so many pass: a [rate.Limiter] that is asked with times out of order, as by goroutines that were held up
+// between the clock and the call, counts some time twice.
+type limiter struct {
+	mu sync.Mutex
+	*rate.Limiter
+}
+
+func newLimiter() *limiter { return &limiter{Limiter: rate.NewLimiter(perSecond, burst)} }
+
+// Allow reports whether one more may pass now.
+func (l *limiter) Allow() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.AllowN(time.Now(), 1)
 }
 
 // newHandler makes the handler of a server on that port, and what a request must know.
@@ -69,8 +86,8 @@ func newHandler(cfg Config, port string) (h *handler, path, token string) {
 		isForeign: isForeign,
 		path:      digestOf(path),
 		token:     digestOf(token),
-		requests:  rate.NewLimiter(perSecond, burst),
-		lines:     rate.NewLimiter(perSecond, burst),
+		requests:  newLimiter(),
+		lines:     newLimiter(),
 	}, path, token
 }
 
@@ -94,14 +111,18 @@ func (d digest) matches(guess string) bool {
 
 // ServeHTTP answers from memory, and the same whatever a request is refused for.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if why := h.refusal(r); why != "" {
-		h.note(r.RemoteAddr, refused, why)
-		fail(w, http.StatusForbidden, "AccessDenied", "chaim serves these keys to the program they are for, and to no other")
-		return
-	}
-	if !h.requests.Allow() {
+	why := h.refusal(r)
+	if why == "" && !h.requests.Allow() {
 		h.note(r.RemoteAddr, throttled, "")
 		fail(w, http.StatusTooManyRequests, "TooManyRequests", "chaim has been asked for keys too often")
+		return
+	}
+	if why == "" && h.isForeign(endsOf(r)) { // last, as the system takes long to tell where it has many connections
+		why = "user"
+	}
+	if why != "" {
+		h.note(r.RemoteAddr, refused, why)
+		fail(w, http.StatusForbidden, "AccessDenied", "chaim serves these keys to the program they are for, and to no other")
 		return
 	}
 	keys, err := h.keys(r.Context())
@@ -133,8 +154,6 @@ func (h *handler) refusal(r *http.Request) string {
 		return "path"
 	case !h.token.matches(strings.Join(r.Header.Values("Authorization"), ",")):
 		return "token"
-	case h.isForeign(endsOf(r)): // last, as the system takes long to tell where it has many connections
-		return "user"
 	}
 	return ""
 }
