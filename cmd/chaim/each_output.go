@@ -22,7 +22,8 @@ type output struct {
 	mu      sync.Mutex // guards what follows
 	changed *sync.Cond
 	held    []byte // was read and is still to be written
-	most    int    // bytes to hold
+	writing int    // bytes that are being written
+	most    int    // of both
 	isRead  bool   // nothing more is read
 	isCut   bool   // before the end of the output
 	err     error  // of to
@@ -82,7 +83,7 @@ func (o *output) readAll() {
 func (o *output) hold(text []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.held) >= o.most && o.err == nil && !o.isCut {
+	for len(o.held)+o.writing >= o.most && o.err == nil && !o.isCut {
 		o.changed.Wait()
 	}
 	o.held = append(o.held, text...)
@@ -105,16 +106,17 @@ func (o *output) writeAll() {
 	o.changed.Broadcast()
 }
 
-// next waits for text to write. There is none at the end.
+// next waits for text to write, when that which it gave before is written. There is none at the end.
 func (o *output) next() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.writing = 0
+	o.changed.Broadcast()
 	for len(o.held) == 0 && !o.isRead {
 		o.changed.Wait()
 	}
 	text := o.held
-	o.held = nil
-	o.changed.Broadcast()
+	o.held, o.writing = nil, len(text)
 	return text
 }
 
