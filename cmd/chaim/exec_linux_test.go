@@ -138,7 +138,7 @@ func (r *loan) end(t *testing.T) (rest string, code int) {
 }
 
 func TestManyAtOnce(t *testing.T) {
-	const n = 30
+	const n = 50
 	srv := chaimtest.NewServer(t)
 	home := newHome(t)
 	profiles := map[string]bool{}
