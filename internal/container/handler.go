@@ -112,12 +112,13 @@ func (d digest) matches(guess string) bool {
 // ServeHTTP answers from memory, and the same whatever a request is refused for.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	why := h.refusal(r)
-	if why == "" && !h.requests.Allow() {
+	switch {
+	case why != "":
+	case !h.requests.Allow():
 		h.note(r.RemoteAddr, throttled, "")
 		fail(w, http.StatusTooManyRequests, "TooManyRequests", "chaim has been asked for keys too often")
 		return
-	}
-	if why == "" && h.isForeign(endsOf(r)) { // last, as the system takes long to tell where it has many connections
+	case h.isForeign(endsOf(r)): // last, as the system takes long to tell where it has many connections
 		why = "user"
 	}
 	if why != "" {
