@@ -56,8 +56,11 @@ func lock(ctx context.Context, target string, patience time.Duration, advanced f
 			}
 			holder, looked = text, now
 		}
-		if !now.Before(deadline) || now.Sub(start) > maxLockWait {
+		switch {
+		case !now.Before(deadline):
 			return nil, lockedError(target)
+		case now.Sub(start) > maxLockWait:
+			return nil, fmt.Errorf("%w: other processes have taken turns with %s for %s: try again", ErrLocked, path, maxLockWait)
 		}
 		select {
 		case <-time.After(min(lockPoll+rand.N(lockPoll), deadline.Sub(now))):

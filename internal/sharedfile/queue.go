@@ -98,7 +98,7 @@ func (q *queue) try(e *edit) error {
 	return <-e.done
 }
 
-// advance notes that the lock has been had.
+// advance notes that another process has got the lock.
 func (q *queue) advance() {
 	queues.Lock()
 	defer queues.Unlock()
@@ -157,10 +157,9 @@ func (q *queue) commit(leader *edit) {
 		return
 	}
 	defer l.Close()
-	q.advance()
 	queues.Lock()
 	batch := q.waiting
-	q.waiting = nil
+	q.waiting, q.advanced = nil, time.Now()
 	queues.Unlock()
 	c := commit{target: q.target, isOwn: q.isOwn, batch: batch, record: openRecord(l), start: time.Now(), put: (*commit).replace}
 	if q.overwrites {

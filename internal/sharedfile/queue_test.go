@@ -167,6 +167,30 @@ func TestLockTimeoutDoesNotCountOtherProcesses(t *testing.T) {
 	})
 }
 
+// TestLockThatGoesRoundForAMinute has others get the lock one after the other, and leave no turn.
+func TestLockThatGoesRoundForAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "credentials")
+		held := hold(t, path)
+		defer held.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		var others sync.WaitGroup
+		others.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				assert.NoError(t, os.WriteFile(lockPath(path), fmt.Appendf(nil, "process %d on h\n", n), 0o600))
+				<-time.After(lockTimeout / 2)
+			}
+		})
+		started := time.Now()
+		err := newFile(path).Edit(t.Context(), addLine("x"))
+		assert.ErrorIs(t, err, ErrLocked)
+		assert.ErrorContains(t, err, "have taken turns with "+lockPath(path)+" for 1m0s")
+		assert.InDelta(t, maxLockWait, time.Since(started), float64(time.Second))
+		cancel()
+		others.Wait()
+	})
+}
+
 // A panic in an edit is its caller's, but those whose edits were to be made along with it hear of it too.
 func TestPanicLeavesNobodyWaiting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
