@@ -134,7 +134,8 @@ func TestOutputAfterTheEndHasABound(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "head -c 5000000 /dev/zero & exit 0")
 	cmd.Stdout = to
 	r := &result{}
-	require.EqualError(t, r.runToEnd(t.Context(), cmd, 0), "chaim: it has ended, but left a process that keeps its output open")
+	const enough = 4 * time.Second // to write that much on a busy machine
+	require.EqualError(t, r.runToEnd(t.Context(), cmd, enough), "chaim: it has ended, but left a process that keeps its output open")
 	close(to.open)
 	r.waitWritten()
 	assert.Greater(t, to.count, heldAfterEnd)
