@@ -40,10 +40,12 @@ func (c *machine) step(d time.Duration) { c.ahead.Add(int64(d)) }
 
 func (c *machine) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	n := c.calls.Add(1)
-	select {
-	case <-time.After(time.Duration(c.takes.Load())):
-	case <-ctx.Done():
-		return aws.Credentials{}, context.Cause(ctx)
+	if d := time.Duration(c.takes.Load()); d > 0 { // timers that are due when made crash the race detector: https://go.dev/issue/78156
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return aws.Credentials{}, context.Cause(ctx)
+		}
 	}
 	if err := c.fail.Load(); err != nil {
 		return aws.Credentials{}, *err
