@@ -39,7 +39,7 @@ func run(source *chaim.STS, isReal, isKept bool) error {
 		srv := chaimtest.NewServer(nil)
 		defer srv.Close()
 		if isKept {
-			srv.SetLifetime(4 * time.Second) // AWS gives them for 15 minutes at least
+			srv.SetLifetime(10 * time.Second) // AWS gives them for 15 minutes at least
 		}
 		source.Endpoint = srv.STSURL()
 		source.Keys = credentials.StaticCredentialsProvider{Value: srv.AddKeys("sredev", "test.user")}
