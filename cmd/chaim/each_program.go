@@ -165,15 +165,21 @@ func (r *result) runToEnd(ctx context.Context, cmd *exec.Cmd, wait time.Duration
 		return r.failed(failure.code, failure.text)
 	}
 	wasTold := false
-	ended := make(chan struct{})
+	told, ended := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
-		wasTold = endGroup(cmd.Process, endingSignal(ctx), wait)
+		err := signalGroup(cmd.Process, endingSignal(ctx))
+		wasTold = err == nil
+		close(told)
+		endGroup(cmd.Process, err, wait)
 	})
 	reap := awaitEnd(cmd)
 	isRead := r.readOutput(wait + time.Second)
 	isStopping := !stop()
-	err := reap() // after the signal to the group, and before the group can be empty
+	if isStopping {
+		<-told // while the number of the group is its own
+	}
+	err := reap() // before the group can be empty
 	if isStopping {
 		<-ended
 	}
@@ -247,12 +253,10 @@ func endingSignal(ctx context.Context) os.Signal {
 	return syscall.SIGTERM
 }
 
-// endGroup sends a signal to a program and what it has started, and kills what is still there after wait. It reports
-// whether there was anything. The number of the group is its own until the leader is reaped, and then while there is
-// another member: from one look to the next it cannot be that of another group.
-func endGroup(leader *os.Process, s os.Signal, wait time.Duration) bool {
-	err := signalGroup(leader, s)
-	wasThere := err == nil
+// endGroup waits for a program and what it has started to end, as a signal has told them with that outcome, and kills what is
+// still there after wait. The number of the group is its own until the leader is reaped, and then while there is another
+// member: from one look to the next it cannot be that of another group.
+func endGroup(leader *os.Process, err error, wait time.Duration) {
 	for end := time.Now().Add(wait); !errors.Is(err, os.ErrProcessDone); err = signalGroup(leader, syscall.Signal(0)) {
 		if !time.Now().Before(end) {
 			_ = signalGroup(leader, os.Kill)
@@ -260,5 +264,4 @@ func endGroup(leader *os.Process, s os.Signal, wait time.Duration) bool {
 		}
 		<-time.After(groupPoll)
 	}
-	return wasThere
 }
