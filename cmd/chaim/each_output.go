@@ -106,7 +106,7 @@ func (o *output) writeAll() {
 	o.changed.Broadcast()
 }
 
-// next waits for text to write, when that which it gave before is written. There is none at the end.
+// next waits for text to write. The text that it returned before is written by then. At the end there is none.
 func (o *output) next() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()

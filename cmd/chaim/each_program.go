@@ -253,9 +253,9 @@ func endingSignal(ctx context.Context) os.Signal {
 	return syscall.SIGTERM
 }
 
-// endGroup waits for a program and what it has started to end, as a signal has told them with that outcome, and kills what is
-// still there after wait. The number of the group is its own until the leader is reaped, and then while there is another
-// member: from one look to the next it cannot be that of another group.
+// endGroup waits until a program and what it has started have ended, and kills what is still there after wait. err is what came
+// of the signal that told them to end. The number of the group is its own until the leader is reaped, and then while there is
+// another member: from one look to the next it cannot be that of another group.
 func endGroup(leader *os.Process, err error, wait time.Duration) {
 	for end := time.Now().Add(wait); !errors.Is(err, os.ErrProcessDone); err = signalGroup(leader, syscall.Signal(0)) {
 		if !time.Now().Before(end) {
