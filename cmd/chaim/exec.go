@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/internal/container"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/container"
 )
 
 // lending says how a program gets at the credentials.

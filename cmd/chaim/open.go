@@ -21,9 +21,9 @@ import (
 
 	"github.com/cli/browser"
 
+	"github.com/chaim-go/chaim/cmd/chaim/internal/loopback"
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/loopback"
 )
 
 // openLimit is how long a browser has to start and ask for the page.

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/internal/container"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/container"
 )
 
 func (a *app) serveCommand() *cobra.Command {
