@@ -101,6 +101,29 @@ func TestWith(t *testing.T) {
 	assert.Equal(t, time.Hour, requests[0].Duration)
 }
 
+// TestScopeLeavesEveryByte has files that programs are known to damage or misread.
+func TestScopeLeavesEveryByte(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "corpus", "*.ini"))
+	require.NoError(t, err)
+	require.Len(t, files, 44)
+	srv := chaimtest.NewServer(t)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			opts := optionsFor(t, srv)
+			before := read(t, file)
+			write(t, credentialsFile(opts), before)
+			called := false
+			err := chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+				called = true
+				assert.True(t, strings.HasPrefix(read(t, credentialsFile(opts)), before))
+				return nil
+			})
+			assert.Equal(t, err == nil, called, "%v", err)
+			assert.Equal(t, before, read(t, credentialsFile(opts)))
+		})
+	}
+}
+
 func TestWithReturnsErrorUntouched(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	home := srv.Setenv(t)

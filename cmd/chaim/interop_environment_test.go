@@ -24,7 +24,7 @@ import (
 func resolvers(t *testing.T) map[string][]string {
 	t.Helper()
 	require.NotEmpty(t, os.Getenv("CHAIM_NODE_MODULES"),
-		"must name the folder that npm ci has filled from internal/readers/testdata/node")
+		"must name the folder that npm ci has filled from internal/e2e/readers/testdata/node")
 	// By its own path, as a wrapper that looks for one (pyenv) would take as long as botocore for each row of the tests.
 	python, err := exec.Command(cmp.Or(os.Getenv("CHAIM_MOTO_PYTHON"), "python3"), "-c", "import sys; print(sys.executable)").Output()
 	require.NoError(t, err)

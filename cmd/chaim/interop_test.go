@@ -50,7 +50,7 @@ func awsClients(t *testing.T) []awsClient {
 	t.Helper()
 	goClient := buildProgram(t, "./testdata/interop")
 	require.NotEmpty(t, os.Getenv("CHAIM_NODE_MODULES"),
-		"must name the folder that npm ci has filled from internal/readers/testdata/node")
+		"must name the folder that npm ci has filled from internal/e2e/readers/testdata/node")
 	return []awsClient{
 		{"AWS CLI", awsCLI, true},
 		{"boto3", func(stsURL string) []string {

@@ -30,15 +30,17 @@ type torture struct {
 	doc         []byte
 }
 
+const corpus = "../../../testdata/corpus"
+
 func readCorpus(t testing.TB) []torture {
 	t.Helper()
-	text, err := os.ReadFile("testdata/corpus/index.json")
+	text, err := os.ReadFile(filepath.Join(corpus, "index.json"))
 	require.NoError(t, err)
 	var cases []torture
 	require.NoError(t, json.Unmarshal(text, &cases))
 	require.Len(t, cases, 44)
 	for i := range cases {
-		cases[i].doc, err = os.ReadFile(filepath.Join("testdata/corpus", cases[i].Name+".ini"))
+		cases[i].doc, err = os.ReadFile(filepath.Join(corpus, cases[i].Name+".ini"))
 		require.NoError(t, err)
 	}
 	return cases

@@ -1,6 +1,6 @@
 //go:build interop
 
-package chaim_test
+package interop
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -89,6 +91,14 @@ func originalClient(t *testing.T, srv *chaimtest.Server, file string) func(args 
 	}
 }
 
+// ownerOf asks STS whose keys these are.
+func ownerOf(t *testing.T, srv *chaimtest.Server, creds chaim.AwsCreds) string {
+	t.Helper()
+	id, err := sts.New(sts.Options{Region: "eu-west-1", Credentials: creds, HTTPClient: srv.HTTPClient()}).GetCallerIdentity(t.Context(), nil)
+	require.NoError(t, err)
+	return aws.ToString(id.Arn)
+}
+
 // TestInteropOriginals has a client like the originals at the same gateway and in the same file as ours.
 func TestInteropOriginals(t *testing.T) {
 	srv := chaimtest.NewServer(t)
@@ -142,7 +152,10 @@ func TestInteropOriginals(t *testing.T) {
 	assert.Contains(t, out, "SQL syntax")
 	for _, account := range []string{"Connected Homes", "O'Brien"} {
 		opts := chaim.Options{Account: account, Role: "mpu", Duration: 4 * time.Hour, Dir: dir, NoProfile: true}
-		creds, err := clientFor(t, opts).RequestKeys(t.Context())
+		c, err := chaim.New(opts)
+		require.NoError(t, err)
+		defer c.Close()
+		creds, err := c.RequestKeys(t.Context())
 		require.NoError(t, err)
 		assert.Contains(t, ownerOf(t, srv, creds), ":assumed-role/CrossAccountPowerUser/")
 	}

@@ -2,7 +2,7 @@
 // need Linux, root and a few tools:
 //
 //	apt-get install strace e2fsprogs xfsprogs util-linux mount
-//	go test -tags faults ./internal/faults
+//	go test -tags faults ./internal/e2e/faults
 //
 // With CHAIM_SOAK=1 in the environment they go on for longer.
 package faults

@@ -1,6 +1,6 @@
 //go:build interop
 
-package chaim_test
+package interop
 
 import (
 	"context"
@@ -46,7 +46,8 @@ func TestInterop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
 			home := srv.Setenv(t)
-			write(t, filepath.Join(home, "credentials"), "# mine\n[prod]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = x\n")
+			mine := "# mine\n[prod]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = x\n"
+			require.NoError(t, os.WriteFile(filepath.Join(home, "credentials"), []byte(mine), 0o600))
 			// What would win over a profile, were it not for Environ.
 			t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
