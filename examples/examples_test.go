@@ -61,25 +61,6 @@ func build(t *testing.T, example string) string {
 	return binary
 }
 
-func TestExamples(t *testing.T) {
-	for example, want := range map[string][]string{
-		"client":   {"sredev           profile tempname", "deleted", "Connected Homes  profile tempname"},
-		"provider": {"Client is arn:", "AwsCreds is arn:", ":assumed-role/CrossAccountPowerUser/"},
-	} {
-		t.Run(example, func(t *testing.T) {
-			srv := chaimtest.NewServer(t)
-			home := t.TempDir()
-			out := run(t, srv, home, example)
-			for _, s := range want {
-				assert.Contains(t, out, s)
-			}
-			text, err := os.ReadFile(filepath.Join(home, "credentials"))
-			require.NoError(t, err)
-			assert.Empty(t, text, "no profile is left")
-		})
-	}
-}
-
 func TestWith(t *testing.T) {
 	t.Setenv(child, "1")
 	srv := chaimtest.NewServer(t)
