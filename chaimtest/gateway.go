@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chaim-go/chaim/internal/pyliteral"
+	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
 const (
@@ -150,14 +150,14 @@ func (x *exchange) issue(user, accountID, section, role string, d time.Duration)
 	k := &key{account: accountID, role: role, session: user, user: user, expires: s.now().Add(d).Truncate(time.Second)}
 	id := s.world.issue(k)
 	return dict(
-		"accountid", pyliteral.Quote(accountID),
-		"sectionname", pyliteral.Quote(section),
-		"accesskeyid", pyliteral.Quote(id),
-		"secretkey", pyliteral.Quote(k.secret),
-		"sessiontoken", pyliteral.Quote(k.token),
-		"expiresstr", pyliteral.Quote(fmt.Sprintf("Expires in %s at %s.", spoken(d), k.expires.UTC().Format(time.TimeOnly))),
+		"accountid", pyrepr.Quote(accountID),
+		"sectionname", pyrepr.Quote(section),
+		"accesskeyid", pyrepr.Quote(id),
+		"secretkey", pyrepr.Quote(k.secret),
+		"sessiontoken", pyrepr.Quote(k.token),
+		"expiresstr", pyrepr.Quote(fmt.Sprintf("Expires in %s at %s.", spoken(d), k.expires.UTC().Format(time.TimeOnly))),
 		"expires", strconv.FormatInt(k.expires.Unix(), 10),
-		"url", pyliteral.Quote(signInLink()),
+		"url", pyrepr.Quote(signInLink()),
 	)
 }
 
@@ -170,7 +170,7 @@ func (x *exchange) list() (string, error) {
 	}
 	accounts := make([]string, 0, 8)
 	for _, a := range x.s.world.accounts {
-		accounts = append(accounts, tuple([]string{pyliteral.Quote(a.id), pyliteral.Quote(a.name)}))
+		accounts = append(accounts, tuple([]string{pyrepr.Quote(a.id), pyrepr.Quote(a.name)}))
 	}
 	return dict("accountlist", tuple(accounts)), nil
 }
@@ -186,7 +186,7 @@ func (x *exchange) consoleLink() (string, error) {
 	case !x.s.now().Before(k.expires):
 		return "", refused("UrlGenerationFail: the security token has expired")
 	}
-	return dict("url", pyliteral.Quote(signInLink())), nil
+	return dict("url", pyrepr.Quote(signInLink())), nil
 }
 
 func signInLink() string {
@@ -205,7 +205,7 @@ func dict(pairs ...string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(pyliteral.Quote(pairs[i]) + ": " + pairs[i+1])
+		b.WriteString(pyrepr.Quote(pairs[i]) + ": " + pairs[i+1])
 	}
 	return "{" + b.String() + "}"
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
-	"github.com/chaim-go/chaim/internal/pyliteral"
+	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
 func TestGatewayKeys(t *testing.T) {
@@ -23,7 +23,7 @@ func TestGatewayKeys(t *testing.T) {
 		`'accesskeyid': 'ASIA[A-Z0-9]{16}', 'secretkey': '[A-Za-z0-9+/]{40}', 'sessiontoken': '[A-Za-z0-9+/]{320}', `+
 		`'expiresstr': 'Expires in 2 hours at \d\d:\d\d:\d\d\.', 'expires': \d+, `+
 		`'url': 'https://signin\.aws\.amazon\.com/federation\?[^']+'\}$`, e.Text)
-	_, err = pyliteral.Parse(e.Text)
+	_, err = pyrepr.Parse(e.Text)
 	require.NoError(t, err)
 
 	user, _ := defaults(srv)

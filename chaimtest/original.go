@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chaim-go/chaim/internal/pyliteral"
+	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
 // Original is how the gateway behaves that the original project runs, where the double is stricter or kinder by default.
@@ -245,9 +245,9 @@ func (x *exchange) originalList(o *Original) string {
 	})
 	rows := make([]string, len(sorted))
 	for i, a := range sorted {
-		row := []string{pyliteral.Quote(a.id), pyliteral.Quote(a.name)}
+		row := []string{pyrepr.Quote(a.id), pyrepr.Quote(a.name)}
 		for _, column := range o.Columns {
-			row = append(row, pyliteral.Quote(column))
+			row = append(row, pyrepr.Quote(column))
 		}
 		rows[i] = tuple(row)
 	}
@@ -264,7 +264,7 @@ func (x *exchange) originalLink(o *Original) (string, error) {
 	if o.NoSignIn {
 		return dict("url", "False"), nil
 	}
-	return dict("url", pyliteral.Quote(signInLink())), nil
+	return dict("url", pyrepr.Quote(signInLink())), nil
 }
 
 // original returns how the original behaves, or nil where the gateway is not to be like it.

@@ -18,7 +18,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
-	"github.com/chaim-go/chaim/internal/pyliteral"
+	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
 const userAgent = "chaim-go/0.1.0"
@@ -229,7 +229,7 @@ func (g *Gateway) form(text string) url.Values {
 
 // gatewayReply is what a gateway answers with.
 type gatewayReply struct {
-	pyliteral.Dict
+	pyrepr.Dict
 	sent time.Time // when it was asked
 	date time.Time // what the gateway's clock said then; zero if it did not
 }
@@ -274,7 +274,7 @@ var accountIDRule = lazyregexp.New(`^[0-9]{12}$`)
 func IsAccountID(text string) bool { return accountIDRule().MatchString(text) }
 
 // parseKeys takes all of a set of keys out of a reply, or none of it.
-func parseKeys(reply pyliteral.Dict) (GatewayKeys, error) {
+func parseKeys(reply pyrepr.Dict) (GatewayKeys, error) {
 	keys := GatewayKeys{
 		Creds: aws.Credentials{
 			AccessKeyID:     stringAt(reply, "accesskeyid"),

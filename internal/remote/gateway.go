@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/lazyregexp"
-	"github.com/chaim-go/chaim/internal/pyliteral"
+	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
 // Refusal is a gateway's error, or an answer that is not one of a chaim gateway.
@@ -35,7 +35,7 @@ func (r *Refusal) Error() string {
 
 // parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us. Its words go through the
 // redaction.
-func parseReply(resp *http.Response, body []byte, words redaction) (pyliteral.Dict, error) {
+func parseReply(resp *http.Response, body []byte, words redaction) (pyrepr.Dict, error) {
 	status := resp.StatusCode
 	switch {
 	case status >= 300 && status < 400:
@@ -88,12 +88,12 @@ var userToken = lazyregexp.New(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\
 func hideTokens(text string) string { return userToken().ReplaceAllLiteralString(text, hidden) }
 
 // parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
-func parseText(text string) (pyliteral.Dict, error) {
-	value, err := pyliteral.ParseRepr(text)
-	if _, isObject := value.(pyliteral.Object); err != nil || isObject {
+func parseText(text string) (pyrepr.Dict, error) {
+	value, err := pyrepr.Parse(text)
+	if _, isObject := value.(pyrepr.Object); err != nil || isObject {
 		return nil, badReply("text of the reply is neither a Python literal nor JSON")
 	}
-	dict, ok := value.(pyliteral.Dict)
+	dict, ok := value.(pyrepr.Dict)
 	if !ok {
 		return nil, badReply("text of the reply is not a dict")
 	}
@@ -150,7 +150,7 @@ func exceptionKind(text string) (kind, message string) {
 }
 
 // stringAt returns the string under a key, or "" where there is something else or nothing.
-func stringAt(d pyliteral.Dict, key string) string {
+func stringAt(d pyrepr.Dict, key string) string {
 	value, _ := d.Get(key)
 	text, _ := value.(string)
 	return text
@@ -184,7 +184,7 @@ func sequence(v any) ([]any, bool) {
 	switch v := v.(type) {
 	case []any:
 		return v, true
-	case pyliteral.Tuple:
+	case pyrepr.Tuple:
 		return v, true
 	}
 	return nil, false

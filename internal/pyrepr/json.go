@@ -1,0 +1,81 @@
+package pyrepr
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// parseJSON reads a JSON document.
+func parseJSON(text string) (any, error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	r := reader{d, text}
+	return r.value(0)
+}
+
+type reader struct {
+	*json.Decoder
+	text string
+}
+
+func (r reader) value(depth int) (any, error) {
+	token, err := r.Token()
+	if err != nil {
+		return nil, fmt.Errorf("pyrepr: offset %d: not JSON", r.InputOffset()) // the error would quote the text
+	}
+	switch token := token.(type) {
+	case string:
+		if strings.ContainsRune(token, utf8.RuneError) && !r.hasReplacement() {
+			return nil, fmt.Errorf("pyrepr: offset %d: lone surrogate", r.InputOffset())
+		}
+	case json.Number:
+		p := &parser{text: strings.ToLower(token.String())}
+		return p.number()
+	case json.Delim:
+		if depth == maxDepth {
+			return nil, fmt.Errorf("pyrepr: offset %d: too many open brackets", r.InputOffset())
+		}
+		if token == '[' {
+			return r.array(depth)
+		}
+		return r.object(depth)
+	}
+	return token, nil
+}
+
+// hasReplacement reports whether the text itself has U+FFFD, which the decoder also puts in the place of a lone surrogate.
+func (r reader) hasReplacement() bool {
+	return strings.ContainsRune(r.text, utf8.RuneError) || strings.Contains(strings.ToLower(r.text), `\ufffd`)
+}
+
+func (r reader) array(depth int) (any, error) {
+	items := []any{}
+	for r.More() {
+		v, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, v)
+	}
+	_, err := r.Token()
+	return items, err
+}
+
+func (r reader) object(depth int) (any, error) {
+	d := Dict{}
+	for r.More() {
+		key, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		value, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		d = append(d, Item{key, value})
+	}
+	_, err := r.Token()
+	return d, err
+}
