@@ -1,42 +1,43 @@
 // Package chaim borrows AWS credentials for exactly as long as a piece of work runs.
 //
-// [With] obtains temporary credentials for an account and a role from a chaim gateway or from AWS STS, writes them into
-// the shared credentials file as a profile, keeps them valid while a function runs, and removes them when it ends. Every
-// AWS SDK and tool can use the profile by its name.
+// [With] gets temporary credentials for an account and a role, writes them into the shared credentials file as a profile,
+// renews them while a function runs, and removes them when it ends. Every AWS SDK and tool can use the profile by its name.
 //
 //	err := chaim.With("sredev", "rro", 1, func(profile string) error {
 //		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
 //		...
 //	})
 //
-// [WithContext] is the same with a context and all [Options]; [New] makes a [Client] to be used by hand. A Client, an
-// [AwsCreds], an [STS] and a [Monitor] are each an [aws.CredentialsProvider], for programs that need no profile.
+// [WithContext] is the same with a context and all [Options]. [New] makes a [Client] to be used by hand. [Each] does the
+// work in many accounts. A Client, an [AwsCreds], an [STS] and a [Monitor] are each an [aws.CredentialsProvider], for
+// programs that need no profile. The keys come from a [Broker]: a chaim gateway, AWS STS, or one of your own.
 //
 // # The credentials file
 //
-// The file belongs to the user. chaim changes only the lines it wrote, under a lock that all programs using this
-// package share, and replaces the file in one step, so that a reader never sees a half-written one. A section without
-// the key accountname is never written to or removed, but for [default], to which [Options].Default and [Settings.Store]
-// add lines when asked to. Programs that take no lock, such as the AWS CLI, may write the file
-// at any time: on Linux they are made to wait for the few milliseconds of an edit, elsewhere an edit waits for them. A
-// profile that they overwrite is back within a second. The README says where that has its limits.
+// The file belongs to the user. chaim changes only known keys in profiles, the sections with the key accountname, whichever
+// program wrote them. It takes a lock that all programs with this package share, and replaces the file in one step, so that
+// nobody reads a half-written one. A section without accountname is never changed, except for [default], into which
+// [Options].Default and [Settings.Store] write. Programs that take no lock, such as the AWS CLI, may write the file at any
+// time. On Linux they wait for the few milliseconds of an edit; elsewhere the edit waits for them. A profile that they
+// overwrite is back within a second. The README says where that has its limits.
 //
-// While a scope lives it holds a lock on a file of its own in the folder "chaim" beside the credentials file. The profile
-// of a process that was killed is known by a lease that is not locked, and is removed by the next [New] or [Sweep]. Where
-// the credentials file is a link that is led elsewhere, a scope stays in the file that it was first written to.
+// A scope is the time from the first keys of a [Client] to its Close. While a scope lives it holds a lock on its lease, a
+// file in the folder "chaim" beside the credentials file. After a process was killed its lease is not locked: the next
+// [New] or [Sweep] removes its profile. If the credentials file is a link that is later led elsewhere, a scope stays in the
+// file that it first wrote to.
 //
 // # Long work
 //
-// AWS SDKs read the keys of a profile once. The profile is rewritten at each renewal, but what was made before keeps its
-// first keys. In Go and Rust a new client of the SDK reads it again, in Python a new boto3 Session, and with the SDKs for
-// JavaScript v3 and Ruby only a new process. To outlive keys, give a Go client the [Client] as its provider, or use a
-// profile of the form [Process], from which SDKs get new keys by themselves.
+// AWS SDKs read the keys of a profile once. The profile is rewritten at each renewal, but an SDK client made before keeps
+// its first keys. In Go and Rust a new SDK client reads the profile again, in Python a new boto3 Session does, and with
+// JavaScript v3 and Ruby only a new process. For work that outlives its keys give a Go SDK client the [Client] as its
+// provider, or use a profile of the form [Process], from which SDKs fetch new keys by themselves.
 //
 // # Secrets
 //
-// No key, token or raw reply is ever part of an error, a log line, or what a value of this package prints. fmt breaks that
-// promise where it calls no methods: for the verb %p, and for an [AwsCreds], [STS], [Settings] or [Options] in an
-// unexported field of another struct, as a value or, with verbs such as %s, behind a pointer.
+// No key, token or raw reply is ever part of an error, a log line, or what a value of this package prints. There is one
+// exception, because fmt calls no methods there: the verb %p, and an [AwsCreds], [Grant], [STS], [Gateway], [Settings] or
+// [Options] in an unexported field of another struct, as a value or, with verbs such as %s, behind a pointer.
 package chaim
 
 import (
@@ -44,35 +45,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/lease"
-	"github.com/chaim-go/chaim/internal/remote"
-	"github.com/chaim-go/chaim/internal/sharedfile"
+	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/renewal"
 )
 
-// cleanupTimeout bounds the removal of a profile. It is long, as many scopes may end at once and each must get the
-// lock; waiting for a lock that is stuck ends sooner.
-const cleanupTimeout = time.Minute
-
-// With obtains credentials for account and role, valid for hours (1 to 12), stores them as a profile, calls fn with
-// its name, keeps them valid while fn runs, and removes them when fn returns, panics or exits its goroutine. They come from
-// the chaim gateway that is configured or, without one, from AWS STS: see [Options].Source.
+// With gets credentials for account and role that are valid for hours (1 to 12), stores them as a profile, calls fn with
+// the profile's name, and renews them while fn runs. It removes the profile when fn returns, panics or exits its goroutine.
+// The credentials come from the chaim gateway that is configured or, without one, from AWS STS: see [Options].Broker.
 //
-// fn is not called when the credentials cannot be had; the error then says why and may wrap [ErrNotConfigured],
-// [ErrDenied], [ErrExpired] (keys that came too late, or a wrong clock) or [ErrLocked], or hold a [*GatewayError]. fn's
-// own error is returned as it is, joined only by that of a removal that failed.
+// fn is not called if there are no credentials. The error then says why. It may wrap [ErrNotConfigured], [ErrDenied],
+// [ErrExpired] (keys that came too late, or a wrong clock) or [ErrLocked], or be a [*GatewayError]. fn's own error is
+// returned as it is, joined only with that of a failed removal.
 //
-// With installs no signal handler, because that would change what signals do to the rest of the program: a program
-// killed by a signal leaves its profile to the next [Sweep]. Use [WithContext] and [signal.NotifyContext] to clean up on Ctrl-C.
+// With installs no signal handler, which would change what signals do to the rest of the program. A program that a signal
+// kills leaves its profile to the next [New] or [Sweep]. To clean up on Ctrl-C use [WithContext] and
+// [signal.NotifyContext].
 //
-// Any number of calls may run at once, in one process or in many; each gets a profile of its own.
+// Any number of calls may run at once, in one process or in many. Each gets a profile of its own.
 //
 // [signal.NotifyContext]: https://pkg.go.dev/os/signal#NotifyContext
 func With(account, role string, hours int, fn func(profile string) error) error {
@@ -86,9 +84,9 @@ func With(account, role string, hours int, fn func(profile string) error) error 
 	return WithContext(context.Background(), opts, func(_ context.Context, c *Client) error { return fn(c.Profile()) })
 }
 
-// WithContext is [With] for everything else. The context given to fn ends with ctx, or when the credentials have
-// expired and could not be renewed; [context.Cause] is then an error wrapping [ErrExpired]. When ctx ends, fn is
-// expected to return; the profile is removed then. Errors are those of With, and [ErrInUse] for [Options].TempName.
+// WithContext is [With] for everything else. The context that fn gets ends with ctx, and when the credentials have expired
+// and could not be renewed: [context.Cause] then wraps [ErrExpired]. fn should return when it ends, as the profile is
+// removed only then. Errors are those of With, and [ErrInUse] for [Options].TempName.
 func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) error {
 	if fn == nil {
 		return errors.New("chaim: no function to run")
@@ -96,17 +94,19 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 	if ctx.Err() != nil {
 		return errtext.Wrap(context.Cause(ctx), "no credentials asked for")
 	}
-	if err := checkAccount(opts.Account); err != nil {
+	if err := keys.CheckAccount(opts.Account); err != nil {
 		return err
 	}
-	c, err := New(opts)
+	ctx, expire := context.WithCancelCause(ctx)
+	defer expire(nil)
+	c, err := newClient(opts, nil, expire)
 	if err != nil {
 		return err
 	}
 	return c.lend(ctx, fn)
 }
 
-// lend is WithContext for a client that has not been used yet.
+// lend runs fn with keys, and closes the client.
 func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Client) error) (err error) {
 	defer func() {
 		if closeErr := c.Close(); closeErr != nil {
@@ -118,161 +118,174 @@ func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Clien
 	return c.use(ctx, fn)
 }
 
-// use runs fn with keys, in a context that ends with them. It does not close the client.
+// use runs fn with keys. It does not close the client.
 func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c.onExpired = cancel
 	if _, err := c.RequestKeys(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil) // before the keys go
 	return fn(ctx, c)
 }
 
-// Client holds the credentials of one account and role, and their profile. It is made by [New]; the zero value and nil
-// only return errors. It must be closed. To delete or park its own profile closes it too.
-//
-// All methods may be called by any number of goroutines.
+// Client holds the credentials of one account and role, and their profile. Make it with [New] and close it; the zero value
+// and nil only return errors. Deleting or parking its own profile closes it too. Any number of goroutines may use it.
 type Client struct {
-	opts      *Options        // a pointer, as is written, because fmt would print the fields of a struct
-	gateway   *gateway        // nil with a Source
-	hasSource bool            // of the program's
-	file      sharedfile.File // as the user calls it: its links may lead elsewhere at any time
-	onExpired func(error)     // may be nil
-
-	ownsGateway  bool
-	leavesRegion bool         // see profileOptions
-	noGateway    error        // why there is none
-	noRegion     error        // what is wrong with the one that is chosen, for a client that needs none
-	pace         *remote.Pace // nil for a client that does not share it with others
-
-	life    context.Context // ends with Close
-	end     context.CancelCauseFunc
-	monitor atomic.Pointer[Monitor] // set once
-	latest  atomic.Pointer[grant]
-	profile atomic.Pointer[string] // set once it is written
-
-	mu                  sync.Mutex // guards what follows
-	written             *written
-	scopes              lease.Files     // beside the file that is looked at
-	unstored            *grant          // could not be written to the profile so far
-	rival, defaultRival string          // see findRivals
-	replaces            holder          // of the profile when keys were asked for; see mayReplace
-	watched             <-chan struct{} // closed when the watcher has ended; nil without one
+	opts   *Options        // with its defaults filled in; a pointer, because fmt would print the fields of a struct
+	origin *origin         // gives the keys
+	keeper *renewal.Keeper // has the current ones
+	book   *profiles.Book
+	scope  *profiles.Scope // nil with NoProfile
+	life   context.Context // ends with Close
+	end    context.CancelCauseFunc
+	isOwn  bool // the origin is not shared, and is closed with the client
 }
 
 var _ aws.CredentialsProvider = (*Client)(nil)
 
-// New checks opts, finds the gateway or how to ask STS, and removes what dead processes left, as [Sweep] does, for a second
-// at most. Where that cannot be done it goes into the log. It is an error where something else stands under the name of a file
-// of chaim's, as then nothing could be stored, but not with NoProfile. It may read the credentials file, AWS_CA_BUNDLE and the
-// configuration of the AWS SDK, and touches no network. The error wraps [ErrNotConfigured] when there is no gateway and no
-// Source, and the account and role are none that STS could be asked for.
-func New(opts Options) (*Client, error) {
-	return makeClient(opts, nil)
-}
+// New checks opts, finds the broker, and removes what dead processes left, as [Sweep] does, for a second at most. If the
+// removal fails that is logged. New may read the credentials file, AWS_CA_BUNDLE and the AWS SDK's configuration, but
+// touches no network.
+//
+// The error wraps [ErrNotConfigured] if there is no gateway, Broker or Source, and AWS STS cannot be asked for the account
+// and role. It is an error, except with NoProfile, if something that is not chaim's has the name of one of its files.
+func New(opts Options) (*Client, error) { return newClient(opts, nil, nil) }
 
-// makeClient is New or, with another client of the same program, makes one that asks the same gateway.
-func makeClient(opts Options, other *Client) (*Client, error) {
+// newClient is New for a client that may share its origin with others, and tells when its keys have expired.
+func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	c := &Client{
-		opts:      &opts,
-		written:   &written{},
-		hasSource: opts.Source != nil,
-		noGateway: errtext.Because(ErrNotConfigured, errNoGateway),
+	c := &Client{opts: &opts, origin: shared, isOwn: shared == nil}
+	var err error
+	switch c.book, err = profiles.OpenIn(opts.Dir, opts.Logger); {
+	case opts.NoProfile:
+	case err == nil && opts.Account != "":
+		err = c.book.CheckStore() // before anything is asked for
 	}
-	if err := c.findFile(); err != nil {
+	if err != nil && !opts.NoProfile {
 		return nil, err
 	}
-	if err := c.chooseRegion(); err != nil {
+	onlyReads := opts.NoProfile && opts.Account == "" && (opts.Source != nil || opts.Broker != nil)
+	if shared == nil && !onlyReads { // before the SDK finds keys there that a dead scope was lent
+		switch err := c.book.Look(); {
+		case err != nil && !opts.NoProfile:
+			return nil, err
+		case err != nil:
+			opts.Logger.Warn("chaim: what dead processes left cannot be removed", "error", err)
+		}
+	}
+	noRegion, err := c.setOrigin()
+	if err != nil {
 		return nil, err
 	}
-	if other == nil && !opts.onlyReads() {
-		if err := c.lookAtFile(); err != nil { // before the SDK finds keys there that a dead scope was lent
+	if !opts.NoProfile {
+		if c.scope, err = c.book.Lend(opts.spec(noRegion)); err != nil {
 			return nil, err
 		}
 	}
-	if opts.Source == nil {
-		if err := c.findSource(other); err != nil {
-			return nil, err
-		}
+	cfg := renewal.Config{Ready: c.ready, Fetch: c.fetch, Store: c.store, Log: opts.Logger, Lazy: opts.NoRenew, OnExpired: onExpired}
+	if shared != nil {
+		cfg.Timeout = eachTimeout
 	}
-	if c.gateway == nil && opts.Account != "" { // a gateway tells the id
-		if err := checkMarker(opts.Account); err != nil {
-			return nil, err
-		}
-	}
-	c.opts.Region = cmp.Or(c.opts.Region, sourceRegion(c.opts.Source), defaultRegion)
-	if opts.Form == Process {
-		command, err := readCommand(c.scopes.Path("", lease.ProcessExtension))
-		if err == nil {
-			err = inifile.CheckValue(inifile.ProcessKey, command)
-		}
-		if err != nil {
-			return nil, errtext.Wrap(err, "folder %s cannot be part of a command", quoteShort(c.scopes.Folder))
-		}
-	}
+	c.keeper = renewal.NewKeeper(cfg)
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
 
-// findFile finds the credentials file, which a client without a profile can do without.
-func (c *Client) findFile() error {
-	path, err := sharedfile.CredentialsPath(c.opts.Dir)
-	if err == nil {
-		c.scopes, err = lease.Beside(path)
+// setOrigin finds the broker, unless it is shared, and completes the region. noRegion says that the AWS config file has
+// the region of the profile.
+func (c *Client) setOrigin() (noRegion bool, err error) {
+	o := c.opts
+	noRegion, regionErr := o.chooseRegion(c.firstName())
+	if regionErr != nil && o.Account != "" {
+		return false, regionErr
 	}
-	c.file = sharedfile.File{Path: path, Unknown: err}
+	if c.origin == nil {
+		if c.origin, err = findOrigin(o, c.book); err != nil {
+			return false, err
+		}
+	}
+	if o.Account != "" {
+		if c.origin, err = c.origin.at(o.request(o.Region)); err != nil {
+			return false, err
+		}
+	}
+	if o.Region == "" && regionErr == nil {
+		regionErr = c.origin.regionErr
+	}
+	o.Region = cmp.Or(o.Region, c.origin.region, partition.RoleRegion(o.Role), partition.DefaultRegion)
 	switch {
-	case c.opts.NoProfile:
-		return nil
-	case err == nil && c.opts.Account != "":
-		return c.file.CanStore() // before anything is asked for
+	case o.Account == "": // no region is needed to list and to remove
+		return noRegion, nil
+	case regionErr != nil:
+		return false, regionErr
 	}
-	return err
+	switch broker := c.origin.broker.(type) {
+	case *Gateway: // tells the id
+		return noRegion, nil
+	case stsAsker:
+		if _, err := broker.For(o.request(o.Region)); err != nil {
+			return false, err
+		}
+	}
+	return noRegion, profiles.CheckMarker(o.Account)
 }
 
-// findSource finds the gateway, unless another client has done so, or without one how to ask STS.
-func (c *Client) findSource(other *Client) error {
-	if other != nil && other.gateway != nil {
-		c.gateway = other.gateway
-		return c.takeRegion(c.gateway.settings, c.gateway.where)
+// ready refuses a profile name that is taken, before keys are asked for.
+func (c *Client) ready(context.Context) error {
+	if c.scope == nil {
+		return nil
 	}
-	var settings *Settings
-	var where string
-	var err error
-	if other != nil {
-		err = other.noGateway // it has looked
-	} else {
-		settings, where, err = c.opts.findSettings(c.file)
+	if err := c.scope.Check(); err != nil {
+		return c.noKeys(err)
 	}
-	switch {
-	case errors.Is(err, ErrNotConfigured) && c.opts.asksSTS():
-		s, err := c.opts.sts(context.Background())
-		if err != nil {
+	return nil
+}
+
+// fetch asks for new keys.
+func (c *Client) fetch(ctx context.Context) (Grant, error) {
+	g, err := c.ask(ctx)
+	if err != nil {
+		return Grant{}, c.noKeys(err)
+	}
+	return g, nil
+}
+
+func (c *Client) noKeys(why error) error {
+	return errtext.Wrap(why, "keys for account %q as %q", c.opts.Account, c.opts.Role)
+}
+
+func (c *Client) ask(ctx context.Context) (Grant, error) {
+	r, held := c.opts.request(c.opts.Region), c.keeper.Held()
+	if _, isSource := c.origin.broker.(*provider); held != nil && r.AccountID == "" && !isSource { // by its name another account may be known by now
+		r.AccountID = held.AccountID
+	}
+	g, err := c.origin.ask(ctx, r)
+	if err == nil {
+		c.tellShort(g, c.origin.asked(r))
+	}
+	return g, err
+}
+
+// tellShort warns of keys that end sooner than was asked for, but not again where those before did too. Longer ones are
+// refused where they come in.
+func (c *Client) tellShort(g Grant, asked time.Duration) {
+	if held := c.keeper.Held(); g.IsShort(asked) && (held == nil || !held.IsShort(asked)) {
+		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", c.opts.Account, "role", c.opts.Role,
+			"asked", asked, "given", g.Lifetime().Round(time.Second))
+	}
+}
+
+// store writes new keys into the profile.
+func (c *Client) store(ctx context.Context, g Grant) error {
+	if c.scope != nil {
+		if err := c.scope.Write(ctx, g); err != nil {
 			return err
 		}
-		if other != nil { // to whose profile the environment may point by now
-			if theirs, isSTS := other.opts.Source.(*STS); isSTS {
-				s.Keys = theirs.Keys
-			}
-		}
-		c.opts.Source = s
-		return nil
-	case errors.Is(err, ErrNotConfigured) && c.opts.Account == "":
-		c.noGateway = err
-		return nil
-	case err != nil:
-		return err
 	}
-	if err := c.takeRegion(settings, where); err != nil {
-		return err
-	}
-	c.gateway, err = newGateway(settings, where, c.opts)
-	c.ownsGateway = err == nil
-	return err
+	c.opts.Logger.Info("chaim: new keys", "account", c.opts.Account, "role", c.opts.Role, "profile", c.Profile(), "expires", g.Expires.UTC())
+	return nil
 }
 
 // Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.
@@ -284,77 +297,195 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "chaim.Client{Account:%q Role:%q Profile:%q}", c.opts.Account, c.opts.Role, c.Profile())
 }
 
-// RequestKeys obtains new keys and stores them in the profile, then keeps them valid unless [Options].NoRenew is set.
+// RequestKeys gets new keys and stores them in the profile, then renews them unless [Options].NoRenew is set.
 //
-// It returns the errors of the gateway, STS or the Source, [ErrInUse] when the profile's name is taken, [ErrLocked] when
-// another process keeps the lock of the credentials file for 10 seconds, or when many that take turns leave none for a minute,
-// and [ErrClosed] after Close.
+// The error is one of the broker's; [ErrInUse] if the profile's name is taken; [ErrLocked] if another process keeps the
+// lock of the credentials file for 10 seconds, or others take turns with it for a minute; or [ErrClosed].
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
-	ctx, stop := c.bound(ctx)
-	defer stop()
-	m, err := c.obtain(ctx)
-	if err == nil {
-		err = m.keeper.Renew(ctx, false)
-	}
-	if err != nil {
+	if err := c.checkLender(); err != nil {
 		return AwsCreds{}, err
 	}
-	if h := m.keeper.Held(); h != nil {
-		return credsFrom(h.Creds, c.opts.Region), nil
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if err := c.keeper.Renew(ctx, false); err != nil {
+		return AwsCreds{}, err
 	}
-	return AwsCreds{}, ErrClosed
+	held := c.keeper.Held()
+	if held == nil {
+		return AwsCreds{}, ErrClosed
+	}
+	return credsFrom(held.Credentials, c.opts.Region), nil
 }
 
-// Profile is the name of the profile. Until RequestKeys has succeeded it is only the name that will be tried first. It is
-// empty with [Options].NoProfile.
-func (c *Client) Profile() string {
-	if c == nil || c.opts == nil || c.opts.NoProfile {
+// StoreKeys stores the keys in text, which is a gateway's reply or the text in it, as if RequestKeys had got them: they go
+// into the profile, and are renewed. No network is touched.
+//
+// It refuses keys for another account or role, keys that end later than Options.Duration allows, and keys that end sooner
+// than the current ones. A reply that is a refusal, or none of a gateway's, is a [*GatewayError]. Otherwise errors are
+// those of [Client.RequestKeys].
+func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
+	if err := c.checkLender(); err != nil {
+		return AwsCreds{}, err
+	}
+	var userToken string
+	if g, err := c.origin.gateway(); err == nil {
+		userToken = g.Settings.UserToken
+	}
+	g, err := gateway.ReadKeys(text, c.opts.request(c.opts.Region), userToken, c.opts.Logger)
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
+	}
+	c.tellShort(g, c.opts.Duration)
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	switch err := c.keeper.Put(ctx, g); {
+	case errors.Is(err, renewal.ErrEndsSooner):
+		return AwsCreds{}, errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
+	case err != nil:
+		return AwsCreds{}, err
+	}
+	return credsFrom(g.Credentials, c.opts.Region), nil
+}
+
+// firstName is the name of the profile that is tried first.
+func (c *Client) firstName() string {
+	if c.opts.NoProfile {
 		return ""
 	}
-	if name := c.profile.Load(); name != nil {
-		return *name
-	}
-	return cmp.Or(c.opts.TempName, defaultProfile)
+	return cmp.Or(c.opts.TempName, profiles.DefaultName)
 }
 
-// Creds is the current set of keys: the zero value before RequestKeys and after Close, an expired set while renewing
-// fails.
+// Profile is the name of the profile. Until RequestKeys has succeeded it is the name that is tried first. It is empty with
+// [Options].NoProfile.
+func (c *Client) Profile() string {
+	if c == nil || c.scope == nil {
+		return ""
+	}
+	return c.scope.Name()
+}
+
+// Region returns the AWS region of the client's profile and keys. It never changes, and is empty for a zero Client.
+func (c *Client) Region() string {
+	if c == nil || c.opts == nil {
+		return ""
+	}
+	return c.opts.Region
+}
+
+// Creds is the current set of keys: the zero value before RequestKeys and after Close, an expired set while renewing fails.
 func (c *Client) Creds() AwsCreds {
-	if c == nil {
+	if c == nil || c.keeper == nil {
 		return AwsCreds{}
 	}
-	if m := c.monitor.Load(); m != nil {
-		if h := m.keeper.Held(); h != nil {
-			return credsFrom(h.Creds, c.opts.Region)
-		}
+	if held := c.keeper.Held(); held != nil {
+		return credsFrom(held.Credentials, c.opts.Region)
 	}
 	return AwsCreds{}
 }
 
-// State tells how it stands with the keys, without waiting for anything, as [Monitor.State] does: by the wall clock and the
-// monotonic one, of which [AwsCreds.Expired] has only the first. Before RequestKeys and after Close it is [StateExpired].
+// State tells whether the keys are valid and being renewed, as [Monitor.State] does. It does not wait. Before RequestKeys
+// and after Close it is [StateExpired].
 func (c *Client) State() State {
-	if c == nil {
+	if c == nil || c.keeper == nil {
 		return StateExpired
 	}
-	return c.monitor.Load().State()
+	return State(c.keeper.State())
 }
 
-// Retrieve returns keys that are valid now, so that a Client can be the provider of any AWS SDK client: it obtains the
-// first set if there is none, and else returns what [Monitor.Retrieve] does.
+// Retrieve returns valid keys, so that a Client can be the provider of any AWS SDK client. It gets the first set if there
+// is none, and otherwise does what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if c == nil {
+	if c == nil || c.keeper == nil {
 		return aws.Credentials{Source: "chaim"}, errZeroClient
 	}
-	m := c.monitor.Load()
-	if m == nil || m.keeper.Held() == nil {
-		var stop func()
-		ctx, stop = c.bound(ctx)
-		defer stop()
-		var err error
-		if m, err = c.obtain(ctx); err != nil {
-			return aws.Credentials{Source: "chaim"}, err
-		}
+	if h := c.keeper.Held(); h != nil && h.IsFresh() { // saves the call of Get
+		return h.Credentials, nil
 	}
-	return m.Retrieve(ctx)
+	if err := c.checkLender(); err != nil {
+		return aws.Credentials{Source: "chaim"}, err
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	return get(ctx, c.keeper)
+}
+
+// Config returns a configuration for AWS SDK clients, such as s3.NewFromConfig: the client's region and keys and, for the
+// rest, what the SDK is configured for. optFns may change all but the keys. If there are no keys yet, the first request of
+// an SDK client gets them. The error is the SDK's, or [ErrClosed].
+func (c *Client) Config(ctx context.Context, optFns ...func(*config.LoadOptions) error) (aws.Config, error) {
+	if err := c.checkLender(); err != nil {
+		return aws.Config{}, err
+	}
+	optFns = append([]func(*config.LoadOptions) error{config.WithRegion(c.opts.Region)}, optFns...)
+	cfg, err := config.LoadDefaultConfig(ctx, append(optFns, config.WithCredentialsProvider(c))...)
+	if err != nil {
+		return aws.Config{}, errtext.Wrap(foreign(ctx, err), "reading the configuration of the AWS SDK")
+	}
+	cfg.Credentials = c // without the SDK's cache, which would keep keys past their renewal, and past Close
+	return cfg, nil
+}
+
+var errZeroClient = errors.New("chaim: this Client is a zero value: make one with chaim.New")
+
+// checkOpen returns why the client can do nothing: it was closed, or not made by New.
+func (c *Client) checkOpen() error {
+	switch {
+	case c == nil || c.opts == nil:
+		return errZeroClient
+	case c.life.Err() != nil:
+		return ErrClosed
+	}
+	return nil
+}
+
+// checkLender is checkOpen for what needs an account.
+func (c *Client) checkLender() error {
+	if err := c.checkOpen(); err != nil {
+		return err
+	}
+	return keys.CheckAccount(c.opts.Account)
+}
+
+// bound ends ctx with the client.
+func (c *Client) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
+	if c.life.Err() != nil {
+		cancel(ErrClosed) // AfterFunc would, but only in a while
+	}
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// cleanupTimeout bounds the removal of a profile. It is long, as many scopes may end at once and each must get the lock;
+// waiting for a lock that is stuck ends sooner.
+const cleanupTimeout = time.Minute
+
+// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. After that it
+// waits for the Logger and, for a second, for a broker that ignores its context. If the error is not nil, such as
+// [ErrLocked], the profile may still be there: call Close again. After a success it does nothing.
+func (c *Client) Close() error {
+	if c == nil || c.opts == nil {
+		return errZeroClient
+	}
+	c.end(ErrClosed)
+	c.keeper.Stop()
+	defer c.wait()
+	if c.scope == nil {
+		return nil
+	}
+	c.scope.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	return c.scope.Close(ctx)
+}
+
+// wait returns when the client's goroutines have ended. It comes last, as a Logger or a broker may block for ever.
+func (c *Client) wait() {
+	if c.isOwn && c.origin.close != nil {
+		c.origin.close()
+	}
+	c.keeper.Close()
+	if c.scope != nil {
+		c.scope.Wait()
+	}
 }

@@ -5,56 +5,64 @@ import (
 	"errors"
 	"time"
 
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/signin"
 )
 
 // A sign-in token, and so the link made of it, can be used for 15 minutes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html
 const consoleURLLifetime = 15 * time.Minute
 
-// ConsoleURL is [Client.ConsoleURLTo] for the console's home page, or for whatever page a gateway's link opens.
+// ConsoleURL is [Client.ConsoleURLTo] without a destination.
 func (c *Client) ConsoleURL(ctx context.Context) (string, error) { return c.ConsoleURLTo(ctx, "") }
 
-// ConsoleURLTo returns a link that opens a page of the AWS console with the client's credentials. The link gives access
-// to the credentials, so it is a secret. It can be used for 15 minutes. A link made without a gateway opens a console session
-// that ends with the keys.
+// ConsoleURLTo returns a link that opens a page of the AWS console with the client's credentials. It is a secret: everyone
+// who has it has the credentials. It works for 15 minutes. The console session ends with the keys, unless a gateway made
+// the link.
 //
 // destination is an https URL of the console in the partition of the client's region, or a path and query such as
-// "/s3/home?region=eu-west-1" in the console of that region; empty means what [Client.ConsoleURL] says. Others are refused.
+// "/s3/home?region=eu-west-1" in that region's console. Empty means the home page, or the page of the gateway's link.
 //
-// With a gateway the link is the one that came with the keys while that can still be used, else the gateway is asked for
-// a new one. Without one the keys are sent to the AWS sign-in page of the partition of the client's region, up to three
-// times in the way that [Options].HTTPClient describes.
+// With a broker that makes links, such as a gateway, this is the link that came with the keys or, if that is too old, a new
+// one. From others the keys are sent to the AWS sign-in page, with the HTTP client and the retries that
+// [Options].HTTPClient describes.
 //
-// The error wraps [ErrNoURL] when there can be no link: there are no keys yet, they have expired (then it wraps
-// [ErrExpired] too), they have no session token, AWS refuses them, or a gateway's link cannot be given another
-// destination, or it could make none. It wraps [ErrClosed] after Close. Otherwise it is that of the gateway or the network.
+// The error wraps [ErrNoURL] if there can be no link: there are no keys yet, they have expired (it then wraps [ErrExpired]
+// too) or have no session token, AWS refuses them, the gateway can make none, or its link allows no other destination. It
+// wraps [ErrClosed] after Close. Otherwise it is the gateway's or the network's.
 func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, error) {
 	if err := c.checkOpen(); err != nil {
 		return "", err
 	}
-	console := remote.ConsoleOf(c.opts.Region)
+	console := signin.ConsoleOf(c.opts.Region)
 	page, err := console.Destination(destination)
 	if err != nil {
 		return "", err
 	}
-	g := c.latest.Load()
-	if g == nil {
-		return "", errtext.Because(ErrNoURL, errNoKeys)
+	held := c.keeper.Held()
+	if held == nil {
+		return "", errtext.Because(ErrNoURL, errors.New("there are no keys yet"))
 	}
-	if _, err := g.creds.Retrieve(ctx); err != nil {
+	if _, err := credsFrom(held.Credentials, c.opts.Region).Retrieve(ctx); err != nil {
 		return "", errtext.Because(ErrNoURL, err)
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	if c.gateway == nil {
-		return c.signInLink(ctx, console, page, g.creds)
+	broker, isLinker := c.origin.broker.(linker)
+	if !isLinker {
+		client, done, err := awssts.HTTPClient(c.opts.HTTPClient, profiles.AWSFiles{})
+		if err != nil {
+			return "", err
+		}
+		defer done()
+		return console.SignIn(ctx, client, c.opts.Logger, held.Credentials, page)
 	}
-	link := g.url
-	if link == "" || time.Since(g.received.Round(0)) >= consoleURLLifetime { // also after a suspend
-		if link, err = c.gateway.consoleURL(ctx, g.creds, g.account); err != nil {
-			return "", errtext.Wrap(err, "asking for a console link")
+	link := held.ConsoleURL
+	if link == "" || time.Since(held.Received.Round(0)) >= consoleURLLifetime { // also after a suspend
+		if link, err = broker.ConsoleURL(ctx, held.Grant); err != nil {
+			return "", errtext.Wrap(c.origin.fit(ctx, err, c.opts.Account, c.opts.Role), "asking for a console link")
 		}
 	}
 	if destination == "" {
@@ -64,35 +72,4 @@ func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, 
 		return "", errtext.Because(ErrNoURL, err)
 	}
 	return link, nil
-}
-
-var (
-	errNoKeys  = errors.New("there are no keys yet")
-	errNoToken = errors.New("these keys have no session token: only temporary keys can be taken to the console, such as those of a role")
-)
-
-// signInLink has AWS make a link of keys.
-func (c *Client) signInLink(ctx context.Context, console remote.Console, page string, creds AwsCreds) (string, error) {
-	if creds.SessionToken == "" {
-		return "", errtext.Because(ErrNoURL, errNoToken)
-	}
-	client, done, err := remote.ClientFor(c.opts.HTTPClient)
-	if err != nil {
-		return "", err
-	}
-	defer done()
-	token, err := console.SignInToken(ctx, client, c.opts.Logger, creds.sdk())
-	if err == nil {
-		return console.Link(token, page), nil
-	}
-	isRefused := false
-	if refusal := new(remote.Refusal); errors.As(err, &refusal) {
-		isRefused = refusal.IsFinal && refusal.StatusCode >= 400
-		err = errors.New(refusal.Message) // its text is one about a gateway
-	}
-	err = errtext.Wrap(err, "asking %s for a console link", console.SignInHost)
-	if isRefused {
-		err = errtext.Because(ErrNoURL, err)
-	}
-	return "", err
 }

@@ -2,7 +2,6 @@ package chaim
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,15 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/internal/awsenv"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// AwsCreds is one set of temporary AWS credentials. It is a value: it never changes and never renews itself.
+// AwsCreds is one set of temporary AWS credentials. It is a value: it never changes and never renews itself. Any number of
+// goroutines may use it, also as an [aws.CredentialsProvider].
 //
-// AwsCreds prints, logs and marshals to JSON without its secrets, but for what the package documentation says of fmt. In
-// an unexported field keep an [atomic.Pointer] to it, or the [Client].
-//
-// An AwsCreds is an [aws.CredentialsProvider] and may be used by any number of goroutines.
+// It prints, logs and marshals to JSON without its secrets, except as the package documentation says. In an unexported
+// field keep an [atomic.Pointer] to it, or the [Client].
 //
 // [atomic.Pointer]: https://pkg.go.dev/sync/atomic#Pointer
 type AwsCreds struct {
@@ -38,23 +36,17 @@ var _ aws.CredentialsProvider = AwsCreds{}
 func credsFrom(c aws.Credentials, region string) AwsCreds {
 	creds := AwsCreds{
 		Region:          region,
-		AccountID:       accountIDOf(c),
 		AccessKeyID:     c.AccessKeyID,
 		SecretAccessKey: c.SecretAccessKey,
 		SessionToken:    c.SessionToken,
+	}
+	if keys.IsAccountID(c.AccountID) { // SDKs put it into host names
+		creds.AccountID = c.AccountID
 	}
 	if c.CanExpire {
 		creds.Expires = c.Expires
 	}
 	return creds
-}
-
-// accountIDOf is the account of keys; empty if what a provider says is no account id, which SDKs put into host names.
-func accountIDOf(c aws.Credentials) string {
-	if !remote.IsAccountID(c.AccountID) {
-		return ""
-	}
-	return c.AccountID
 }
 
 func (c AwsCreds) sdk() aws.Credentials {
@@ -81,8 +73,8 @@ func (c AwsCreds) Retrieve(context.Context) (aws.Credentials, error) {
 	return c.sdk(), nil
 }
 
-// Expired reports whether the set is, or within slack will be, past its expiration. A set without keys is expired; a
-// set without an expiration never is.
+// Expired reports whether the set is, or within slack will be, past its expiration. A set without keys is expired; a set
+// without an expiration never is.
 func (c AwsCreds) Expired(slack time.Duration) bool {
 	if c.AccessKeyID == "" {
 		return true
@@ -92,13 +84,13 @@ func (c AwsCreds) Expired(slack time.Duration) bool {
 }
 
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-// AWS_SESSION_TOKEN, and where they are known AWS_ACCOUNT_ID, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION,
-// and an empty value for each variable of this process that would win over them. CHAIM_LENT marks the keys as lent: a chaim
-// that finds them asks STS for no others with them. Append it to os.Environ() for an
-// exec.Cmd; a child cannot renew keys it was given this way. [Client.ChildEnviron] makes an environment without the others.
+// AWS_SESSION_TOKEN and, if they are known, AWS_ACCOUNT_ID, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION.
+// Variables of this process that SDKs prefer get an empty value. CHAIM_LENT tells a chaim in the child that the keys are
+// lent, so that it asks STS for no others with them. Append the result to os.Environ() for an exec.Cmd.
+// [Client.ChildEnviron] removes the other variables instead. A child cannot renew keys that it got in this way.
 //
-// Where this process has AWS_PROFILE, that becomes AWS_DEFAULT_PROFILE: the SDK for JavaScript would take the profile in
-// place of the keys, and botocore fails where the profile has an empty name.
+// If this process has AWS_PROFILE, that moves to AWS_DEFAULT_PROFILE: the SDK for JavaScript would prefer the profile to
+// the keys, and botocore fails if its name is empty.
 //
 // Names: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
 func (c AwsCreds) Environ() []string {
@@ -108,49 +100,17 @@ func (c AwsCreds) Environ() []string {
 }
 
 // lent is Environ without what takes other variables away.
-func (c AwsCreds) lent() []string {
-	env := []string{
-		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey,
-		"AWS_SESSION_TOKEN=" + c.SessionToken,
-		awsenv.Mark(c.AccessKeyID),
-	}
-	if c.Region != "" {
-		env = append(env, "AWS_REGION="+c.Region, "AWS_DEFAULT_REGION="+c.Region)
-	}
-	if c.AccountID != "" {
-		env = append(env, "AWS_ACCOUNT_ID="+c.AccountID)
-	}
-	if !c.Expires.IsZero() {
-		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+c.Expires.UTC().Format(time.RFC3339))
-	}
-	return env
-}
+func (c AwsCreds) lent() []string { return awsenv.OfKeys(c.sdk(), c.Region) }
 
-// ProcessJSON returns the set, secrets included, as the document that a credential_process prints. It returns the
-// errors of [AwsCreds.Retrieve].
+// ProcessJSON returns the set, secrets included, as the document that a credential_process prints. It returns the errors of
+// [AwsCreds.Retrieve].
 //
 // Format: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 func (c AwsCreds) ProcessJSON() ([]byte, error) {
 	if _, err := c.Retrieve(context.Background()); err != nil {
 		return nil, err
 	}
-	doc := processDocument{
-		Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, AccountID: c.AccountID,
-	}
-	if !c.Expires.IsZero() {
-		doc.Expiration = c.Expires.UTC().Format(time.RFC3339)
-	}
-	return json.Marshal(doc)
-}
-
-type processDocument struct {
-	Version         int
-	AccessKeyID     string `json:"AccessKeyId"`
-	SecretAccessKey string
-	SessionToken    string `json:",omitempty"`
-	Expiration      string `json:",omitempty"`
-	AccountID       string `json:"AccountId,omitempty"`
+	return keys.ProcessJSON(c.sdk())
 }
 
 // String describes the set without its secrets.
@@ -160,7 +120,7 @@ func (c AwsCreds) String() string {
 		expires = c.Expires.UTC().Format(time.RFC3339)
 	}
 	return fmt.Sprintf("chaim.AwsCreds{Region:%q AccessKeyID:%q SecretAccessKey:%s SessionToken:%s AccountID:%q Expires:%s}",
-		c.Region, lastFour(c.AccessKeyID), redacted(c.SecretAccessKey), redacted(c.SessionToken), c.AccountID, expires)
+		c.Region, keys.LastFour(c.AccessKeyID), keys.Redacted(c.SecretAccessKey), keys.Redacted(c.SessionToken), c.AccountID, expires)
 }
 
 // Format prints what String returns, whatever the verb: %x or %d would otherwise print the fields.
@@ -169,13 +129,46 @@ func (c AwsCreds) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.Strin
 // LogValue keeps the secrets out of structured logs.
 func (c AwsCreds) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalText returns what String returns, so that JSON, XML and text encoders show no secret. Use
-// [AwsCreds.ProcessJSON] to hand the keys on.
+// MarshalText returns what String returns, so that JSON, XML and text encoders show no secret. Use [AwsCreds.ProcessJSON]
+// to hand the keys on.
 func (c AwsCreds) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-func lastFour(id string) string {
-	if len(id) <= 4 {
-		return id
+// ChildEnviron returns environ, each "NAME=value", for a child process that is to have the client's credentials and no
+// others: without the variables that some SDK or tool would prefer or add, and with what [Client.Environ] says. Set an
+// exec.Cmd's Env to ChildEnviron(os.Environ()); nil gives only the variables of the client. CHAIM_TOKEN is left out too:
+// append it for a child that uses the gateway itself.
+//
+// Files and settings of a tool's own may still win: docs/tools.md tells which. Before [Client.RequestKeys] has succeeded
+// the child finds no credentials. The result holds keys only with [Options].NoProfile.
+func (c *Client) ChildEnviron(environ []string) []string { return awsenv.Child(environ, c.lent()) }
+
+// Environ returns the variables with which a child process uses the profile, each "NAME=value": AWS_PROFILE,
+// AWS_DEFAULT_PROFILE (which boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE. If the file is
+// not in its usual place, AWS_CREDENTIAL_PROFILES_FILE and AWS_SDK_LOAD_CONFIG are there for SDKs that need them. Variables
+// of this process that SDKs prefer get an empty value. With [Options].NoProfile it is [AwsCreds.Environ] of the current
+// set. Append the result to os.Environ() for an exec.Cmd, or better use [Client.ChildEnviron].
+func (c *Client) Environ() []string {
+	env := c.lent()
+	if creds := c.Creds(); creds.AccessKeyID != "" && c.opts.NoProfile {
+		return creds.Environ()
 	}
-	return "..." + id[len(id)-4:]
+	return append(env, awsenv.Blank(os.Environ(), env)...)
+}
+
+// lent are the variables that lead a child to the client's credentials.
+func (c *Client) lent() []string {
+	if c == nil || c.opts == nil { // a zero Client has nothing to lend
+		return awsenv.OfProfile("", "", "")
+	}
+	if creds := c.Creds(); c.opts.NoProfile && creds.AccessKeyID != "" {
+		return creds.lent()
+	}
+	profile, path := "", c.book.Path()
+	if c.scope != nil {
+		path = c.scope.Path()
+	}
+	if c.scope != nil && c.keeper.Held() != nil {
+		profile = c.Profile()
+	}
+	return awsenv.OfProfile(profile, c.opts.Region, path)
 }

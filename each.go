@@ -5,16 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/fanout"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 const (
@@ -24,21 +24,15 @@ const (
 	eachTimeout = 24 * time.Hour
 )
 
-var errStopped = errors.New("chaim: another account failed")
-
-// EachOptions say how [Each] goes about it. The zero value lends keys in memory for the role "rro", to eight accounts at a
-// time.
+// EachOptions say how [Each] works. The zero value lends keys in memory for the role "rro", to eight accounts at a time.
 type EachOptions struct {
-	// Options are the options of each scope. Account, AccountID, TempName, Default, Keep and Source must be empty in them. Without Profiles,
-	// Form and Terrible mean nothing.
+	// Options are the options of each scope. Account, AccountID, TempName, Default, Keep and Source must be empty. Without
+	// Profiles, Form and Terrible mean nothing.
 	Options Options
-	// Sources returns the Source of an account, as in [Options]. It is called once for each account, by many goroutines, and
-	// must not return nil. Nil means the gateway or, where none is configured, AWS STS.
-	Sources func(Account) aws.CredentialsProvider
 	// Parallel is how many accounts are worked on at a time. Zero means 8.
 	Parallel int
-	// Profiles gives every scope a profile in the credentials file. Without it the client that fn gets is only a provider
-	// of keys, and no file is written, but for what [Sweep] would remove.
+	// Profiles gives every scope a profile in the credentials file. Without it the client that fn gets is only a provider,
+	// and no file is written, except to remove what dead processes left.
 	Profiles bool
 	// StopOnError ends the whole call when the first account fails, as the end of the context does.
 	StopOnError bool
@@ -97,8 +91,8 @@ func (e *EachError) Unwrap() []error {
 // Error names the account and what went wrong.
 func (e *AccountError) Error() string {
 	e = cmp.Or(e, new(AccountError))
-	text := "chaim: account " + quoteShort(cmp.Or(e.Account.Name, e.Account.ID))
-	if e.Account.Name != "" && remote.IsAccountID(e.Account.ID) {
+	text := "chaim: account " + keys.QuoteShort(cmp.Or(e.Account.Name, e.Account.ID))
+	if e.Account.Name != "" && keys.IsAccountID(e.Account.ID) {
 		text += " (" + e.Account.ID + ")"
 	}
 	if e.Err == nil {
@@ -110,49 +104,46 @@ func (e *AccountError) Error() string {
 // Unwrap returns what went wrong.
 func (e *AccountError) Unwrap() error { return cmp.Or(e, new(AccountError)).Err }
 
-// Each runs fn once for each account, with keys for the same role, several at a time. The client that fn gets is closed
-// when fn returns. It asks for an account by its ID or, without 12 digits there, by its name. All ask the same gateway, with
-// connections that they share; when it or STS says that there are too many requests, all of them slow down together
-// instead of failing, unless it says nothing else for five minutes. What may pass otherwise is tried three times,
-// but what an [STS] was asked for with an MFA code once.
+// Each runs fn once for each account, with keys for the same role, several at a time. It asks for an account by its
+// 12-digit ID, or by Name without one. The client that fn gets is closed when fn returns.
 //
-// The failure of one account does not stop the others. The error is an [*EachError] with what went wrong for each, or what
-// was wrong with the arguments. When ctx ends, accounts that wait are not begun, with its cause as their error; the context
-// that fn has ends too, and Each returns when all have cleaned up. A panic of fn ends it in the same way and then travels
-// on from Each.
+// All ask the same broker and share its connections. If it says that there are too many requests, all slow down together;
+// an account fails only if the broker says nothing else for five minutes. Other failures that may pass are tried three times, except those of an [STS] that was sent an MFA code.
 //
-// A profile that cannot be removed when fn returns, as where no file can be opened because too many are, is removed when
-// all others have ended. Only then is its account done, unless it has failed anyhow.
+// The failure of one account does not stop the others, unless StopOnError is set. The error is an [*EachError] with the
+// failures, or says what is wrong with the arguments. When ctx ends, no further account begins, with its cause as their
+// error; the context that fn has ends too, and Each returns when all profiles are removed. A panic of fn does the same, and
+// then continues in Each's caller.
+//
+// A profile that cannot be removed when fn returns, for instance because too many files are open, is removed when all
+// others have ended. Its account is not done until then, unless it has failed anyway.
 func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx context.Context, a Account, c *Client) error) error {
-	e := &each{opts: opts, fn: fn, failures: make([]*AccountError, len(accounts)), pace: remote.NewPace()}
-	if err := e.check(); err != nil || len(accounts) == 0 {
+	if err := opts.check(fn != nil); err != nil || len(accounts) == 0 {
 		return err
 	}
-	shared := opts.Options
-	if opts.Sources != nil {
-		shared.Source = AwsCreds{} // no gateway is looked for
-	}
-	first, err := makeClient(shared, nil)
+	first, err := New(opts.Options) // without an account
 	if err != nil {
 		return err
 	}
 	defer first.Close()
-	if first.noRegion != nil {
-		return first.noRegion
+	e := &each{opts: opts, accounts: accounts, fn: fn}
+	if e.shared, err = first.share(opts.Options); err != nil {
+		return err
 	}
-	e.first = first
-
-	ctx, e.stop = context.WithCancelCause(ctx)
-	defer e.stop(nil)
-	e.run(ctx, accounts)
-	if e.panicked != nil {
-		panic(e.panicked.value)
-	}
+	outcomes, panicked := fanout.Run(ctx, len(accounts), fanout.Config{
+		Parallel: cmp.Or(opts.Parallel, defaultParallel), StopOnError: opts.StopOnError, Work: e.work, Done: e.done, Panicked: e.panicked,
+	})
 	failed := &EachError{Total: len(accounts)}
-	for _, f := range e.failures {
-		if f != nil {
-			failed.Accounts = append(failed.Accounts, f)
+	for i, o := range outcomes {
+		if o.CloseErr != nil {
+			e.log().Error("chaim: profile could not be removed", "account", accounts[i].ID, "name", accounts[i].Name, "error", o.CloseErr)
 		}
+		if err := e.failure(i, o); err != nil {
+			failed.Accounts = append(failed.Accounts, err)
+		}
+	}
+	if panicked != nil {
+		panic(panicked)
 	}
 	if len(failed.Accounts) == 0 {
 		return nil
@@ -160,205 +151,122 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 	return failed
 }
 
-// run has all accounts worked on. No profile waits for Progress, which may block.
-func (e *each) run(ctx context.Context, accounts []Account) {
-	var all, open sync.WaitGroup // accounts that are not done, and those whose client is still to be closed for the first time
-	slots := make(chan struct{}, cmp.Or(e.opts.Parallel, defaultParallel))
-	for i, a := range accounts {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			all.Go(func() { e.leaveOut(i, accounts[i:], errtext.Wrap(context.Cause(ctx), "not begun")) })
-			break
-		}
-		open.Add(1)
-		all.Go(func() {
-			defer func() { <-slots }()
-			e.work(ctx, i, a, open.Done)
-		})
-	}
-	open.Wait()
-	again := e.closeAgain()
-	all.Wait()
-	e.tellOf(again)
-}
-
-// leaveOut tells of accounts that are not begun, the first of which is that of index first.
-func (e *each) leaveOut(first int, accounts []Account, why error) {
-	for i, a := range accounts {
-		func() {
-			defer e.catch(a)
-			e.done(first+i, &AccountError{a, false, why})
-		}()
-	}
-}
-
-// each is one call of Each.
-type each struct {
-	opts  EachOptions
-	fn    func(context.Context, Account, *Client) error
-	first *Client // the others take the gateway from it
-	pace  *remote.Pace
-	stop  context.CancelCauseFunc
-
-	mu       sync.Mutex // guards what follows, and is held during calls of Progress
-	failures []*AccountError
-	count    int
-	failed   int
-	panicked *panicked
-
-	closing  sync.Mutex // guards what follows
-	unclosed []*unclosed
-}
-
-type panicked struct{ value any }
-
-// unclosed is an account whose client could not be closed.
-type unclosed struct {
-	i       int
-	client  *Client
-	outcome *AccountError
-	err     error // of the second time
-}
-
-func (e *each) check() error {
-	o := &e.opts.Options
+// check refuses what cannot be done for many accounts.
+func (opts *EachOptions) check(hasFunction bool) error {
+	o := &opts.Options
 	switch {
-	case e.fn == nil:
+	case !hasFunction:
 		return errors.New("chaim: no function to run")
-	case e.opts.Parallel < 0:
-		return fmt.Errorf("chaim: %d accounts at a time are none", e.opts.Parallel)
+	case opts.Parallel < 0:
+		return fmt.Errorf("chaim: %d accounts at a time are none", opts.Parallel)
 	case o.Account+o.AccountID != "" || o.TempName != "" || o.Default || o.Keep || o.Source != nil:
 		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, AccountID, TempName, Default, Keep and Source empty")
-	case o.NoProfile && e.opts.Profiles:
+	case o.NoProfile && opts.Profiles:
 		return errors.New("chaim: EachOptions.Profiles asks for what Options.NoProfile excludes")
 	}
 	return nil
 }
 
-// work lends keys of one account to fn. It calls closed when their client is closed, or could not be.
-func (e *each) work(ctx context.Context, i int, a Account, closed func()) {
-	outcome := &AccountError{Account: a, Err: errors.New("chaim: fn did not return")}
-	var c *Client
-	defer e.catch(a)
-	defer func() {
-		isClosed := c == nil || c.Close() == nil
-		if !isClosed {
-			e.closing.Lock()
-			e.unclosed = append(e.unclosed, &unclosed{i: i, client: c, outcome: outcome})
-			e.closing.Unlock()
-		}
-		closed()
-		if isClosed || outcome.Err != nil {
-			e.done(i, outcome)
-		}
-	}()
-	var err error
-	if c, err = e.client(a); err == nil {
-		err = c.use(ctx, func(ctx context.Context, c *Client) error {
-			outcome.Began = true
-			return e.fn(ctx, a, c)
-		})
+// share returns the origin of a client without an account for many others, which slow down together where it throttles.
+// given are its options before they were completed.
+func (c *Client) share(given Options) (*origin, error) {
+	if _, err := given.chooseRegion(c.firstName()); err != nil { // which a client without an account does without
+		return nil, err
 	}
-	outcome.Err = err
+	if given.Region == "" && c.origin.regionErr != nil {
+		return nil, c.origin.regionErr
+	}
+	shared := *c.origin
+	shared.pace = httpx.NewPace()
+	return &shared, nil
 }
 
-// closeAgain closes the clients that could not be closed, and returns them. The others are closed.
-func (e *each) closeAgain() []*unclosed {
-	again := e.unclosed
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, cmp.Or(e.opts.Parallel, defaultParallel))
-	for _, u := range again {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			u.err = u.client.Close()
-		})
-	}
-	wg.Wait()
-	return again
+// each is one call of Each.
+type each struct {
+	opts     EachOptions
+	accounts []Account
+	fn       func(context.Context, Account, *Client) error
+	shared   *origin
+	count    int // accounts that are done; changed by one call of done at a time
+	failed   int // of these
 }
 
-// tellOf takes in what came of the accounts whose clients were closed again. All others are done.
-func (e *each) tellOf(again []*unclosed) {
-	for _, u := range again {
-		outcome := *u.outcome // which Progress may have been told of
-		if u.err != nil {
-			u.client.opts.Logger.Error("chaim: profile could not be removed", "profile", u.client.Profile(), "error", u.err)
-			outcome.Err = errors.Join(outcome.Err, u.err)
-		}
-		if u.outcome.Err == nil {
-			e.done(u.i, &outcome)
-		} else {
-			e.failures[u.i] = &outcome
-		}
+func (e *each) log() *slog.Logger { return cmp.Or(e.opts.Options.Logger, silent) }
+
+// work lends keys of one account to fn.
+func (e *each) work(ctx context.Context, t *fanout.Turn) error {
+	ctx, expire := context.WithCancelCause(ctx)
+	defer expire(nil)
+	a := e.accounts[t.Index]
+	c, err := e.client(a, expire)
+	if err != nil {
+		return err
+	}
+	t.Closes(c.Close)
+	return c.use(ctx, func(ctx context.Context, c *Client) error {
+		t.Begin()
+		return e.fn(ctx, a, c)
+	})
+}
+
+// panicked writes down where fn panicked: that is lost when it panics again for the caller of Each.
+func (e *each) panicked(i int) {
+	e.log().Error("chaim: fn panicked", "account", e.accounts[i].ID, "name", e.accounts[i].Name, "stack", string(debug.Stack()))
+}
+
+// done tells Progress of an account.
+func (e *each) done(i int, o fanout.Outcome) {
+	e.count++
+	p := EachProgress{Account: e.accounts[i], Done: e.count, Total: len(e.accounts)}
+	if failure := e.failure(i, o); failure != nil {
+		e.failed++
+		p.Err = failure.Err
+	}
+	p.Failed = e.failed
+	if e.opts.Progress != nil {
+		e.opts.Progress(p)
 	}
 }
 
-// catch keeps a panic for the goroutine that called Each, and ends the others.
-func (e *each) catch(a Account) {
-	if value := recover(); value != nil {
-		e.stop(errStopped)
-		cmp.Or(e.opts.Options.Logger, silent).Error("chaim: fn panicked", "account", a.ID, "name", a.Name, "stack", string(debug.Stack()))
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.panicked = cmp.Or(e.panicked, &panicked{value})
+// failure is what went wrong for an account, or nil.
+func (e *each) failure(i int, o fanout.Outcome) *AccountError {
+	err := o.Err
+	if o.CloseErr != nil {
+		err = errors.Join(o.Err, o.CloseErr)
 	}
+	if err == nil {
+		return nil
+	}
+	return &AccountError{e.accounts[i], o.Began, err}
 }
 
 // asked is by what the keys of an account are asked for. Of two accounts with one name only the ID tells which.
 func asked(a Account) string {
-	if remote.IsAccountID(a.ID) {
+	if keys.IsAccountID(a.ID) {
 		return a.ID
 	}
 	return a.Name
 }
 
-// client makes one for the account.
-func (e *each) client(a Account) (*Client, error) {
+// client makes one for the account, which calls expire when its keys have expired.
+func (e *each) client(a Account, expire func(error)) (*Client, error) {
 	opts := e.opts.Options
-	opts.Account = asked(a)
-	if err := checkAccount(opts.Account); err != nil {
+	opts.Account, opts.NoProfile = asked(a), !e.opts.Profiles
+	if err := keys.CheckAccount(opts.Account); err != nil {
 		return nil, err
 	}
-	if e.opts.Sources != nil {
-		if opts.Source = e.opts.Sources(a); opts.Source == nil {
-			return nil, errors.New("chaim: EachOptions.Sources returned nil")
-		}
+	if opts.NoProfile {
+		opts.Form, opts.Terrible = Keys, false
 	}
-	c, err := makeClient(opts, e.first)
-	if err != nil {
-		return nil, err
-	}
-	c.opts.NoProfile, c.pace = !e.opts.Profiles, e.pace
-	return c, nil
+	return newClient(opts, e.shared, expire)
 }
 
-// done takes in what came of an account.
-func (e *each) done(i int, outcome *AccountError) {
-	if outcome.Err != nil && e.opts.StopOnError {
-		e.stop(errStopped)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.count++
-	if outcome.Err != nil {
-		e.failed++
-		e.failures[i] = outcome
-	}
-	if e.opts.Progress != nil {
-		e.opts.Progress(EachProgress{outcome.Account, outcome.Err, e.count, e.failed, len(e.failures)})
-	}
-}
-
-// FilterAccounts returns those accounts whose name or ID matches a pattern: * stands for any characters, ? for one, and
-// [a-z] for one of them, as in [path.Match], but that a slash is a character like others.
+// FilterAccounts returns the accounts whose name or ID matches a pattern as in [path.Match], except that a slash is an
+// ordinary character: * stands for any characters, ? for one, and [a-z] for one of these.
 func FilterAccounts(accounts []Account, pattern string) ([]Account, error) {
 	plain := strings.NewReplacer("/", "\x00").Replace
 	if _, err := path.Match(plain(pattern), ""); err != nil {
-		return nil, fmt.Errorf("chaim: %s is no pattern of account names: %w", quoteShort(pattern), err)
+		return nil, fmt.Errorf("chaim: %s is no pattern of account names: %w", keys.QuoteShort(pattern), err)
 	}
 	var found []Account
 	for _, a := range accounts {

@@ -1,13 +1,20 @@
 package chaim_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
+	"log/slog"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -378,47 +385,59 @@ func TestEachWithProfiles(t *testing.T) {
 	}
 }
 
-func TestEachWithSources(t *testing.T) {
+// finalError is one that asking again does not help against.
+type finalError struct{ error }
+
+func (finalError) IsFinal() bool { return true }
+
+// brokerFunc is a broker that a program wrote.
+type brokerFunc func(context.Context, chaim.Request) (chaim.Grant, error)
+
+func (f brokerFunc) Keys(ctx context.Context, r chaim.Request) (chaim.Grant, error) { return f(ctx, r) }
+
+func TestEachWithBroker(t *testing.T) {
 	t.Setenv("CHAIM_URL", "") // no gateway is configured
 	srv := chaimtest.NewServer(t)
 	accounts, opts := eachOf(t, srv, 10)
 	opts.Options.Settings = nil
-	keys := srv.AddKeys("sredev", "somebody")
+	signer := credentials.StaticCredentialsProvider{Value: srv.AddKeys("sredev", "somebody")}
+	sts := (&chaim.STS{Region: "eu-west-1", HTTPClient: srv.HTTPClient(), Keys: signer}).Broker()
 	var mu sync.Mutex
-	calls := map[chaim.Account]int{}
-	broken := errors.New("broken")
-	opts.Sources = func(a chaim.Account) aws.CredentialsProvider {
+	calls := map[string]int{}
+	broken := finalError{errors.New("broken")}
+	opts.Options.Broker = brokerFunc(func(ctx context.Context, r chaim.Request) (chaim.Grant, error) {
 		mu.Lock()
-		calls[a]++
+		calls[r.Account]++
 		mu.Unlock()
-		switch a {
-		case accounts[0]:
-			return nil
-		case accounts[1]:
-			return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				calls[a] += 100
-				return aws.Credentials{}, broken
-			})
+		switch r.Account {
+		case accounts[0].ID:
+			return chaim.Grant{}, nil
+		case accounts[1].ID:
+			return chaim.Grant{}, broken
 		}
-		return &chaim.STS{
-			RoleARN: "arn:aws:iam::" + a.ID + ":role/CrossAccountReadOnly", Region: "eu-west-1", HTTPClient: srv.HTTPClient(),
-			Keys: credentials.StaticCredentialsProvider{Value: keys},
-		}
-	}
+		return sts.Keys(ctx, r)
+	})
 	err := chaim.Each(t.Context(), accounts, opts, func(ctx context.Context, a chaim.Account, c *chaim.Client) error {
 		creds, err := c.Retrieve(ctx)
 		assert.Equal(t, a.ID, creds.AccountID)
 		return err
 	})
 	assert.Equal(t, accounts[:2], failedOf(t, err))
-	assert.ErrorContains(t, err, "Sources returned nil")
+	assert.ErrorContains(t, err, "without keys")
 	assert.ErrorIs(t, err, broken)
-	assert.Equal(t, 101, calls[accounts[1]], "what another provider says is not asked again")
-	delete(calls, accounts[1])
-	assert.Equal(t, []int{1}, slices.Compact(slices.Collect(maps.Values(calls))), "one source for each account")
+	assert.Equal(t, []int{1}, slices.Compact(slices.Collect(maps.Values(calls))), "a final error is not asked again")
 	assert.Len(t, srv.Requests(), 8)
+}
+
+// TestEachAsksABrokerAgain has one around a gateway, which makes one attempt of its own.
+func TestEachAsksABrokerAgain(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	accounts, opts := eachOf(t, srv, 1)
+	g := &chaim.Gateway{Settings: *opts.Options.Settings, HTTPClient: srv.HTTPClient()}
+	opts.Options.Settings, opts.Options.Broker = nil, brokerFunc(g.Keys)
+	srv.Inject(2, chaimtest.Status(503))
+	require.NoError(t, chaim.Each(t.Context(), accounts, opts, func(context.Context, chaim.Account, *chaim.Client) error { return nil }))
+	assert.Len(t, srv.Requests(), 3)
 }
 
 func TestEachAsksSTSWithoutAGateway(t *testing.T) {
@@ -473,3 +492,453 @@ func TestFilterAccounts(t *testing.T) {
 		assert.ErrorContains(t, err, `chaim: "a[" is no pattern`)
 	}
 }
+
+// openAfter throttles until that long after the first request.
+func openAfter(d, retryAfter time.Duration) chaimtest.Fault {
+	var once sync.Once
+	var opens time.Time
+	return func(w http.ResponseWriter, r *http.Request) {
+		once.Do(func() { opens = time.Now().Add(d) })
+		if time.Now().Before(opens) {
+			chaimtest.Throttle(retryAfter)(w, r)
+			return
+		}
+		chaimtest.Rewrite(func(body string) string { return body })(w, r)
+	}
+}
+
+func TestEachWaitsWhileThrottled(t *testing.T) {
+	for _, retryAfter := range []time.Duration{0, 5 * time.Second, time.Hour} {
+		for _, ofSTS := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				srv := chaimtest.NewServer(t)
+				accounts, opts := eachOf(t, srv, 100)
+				opts.Parallel = 50
+				if ofSTS {
+					keys := srv.AddKeys("sredev", "somebody")
+					s := chaim.STS{Region: "eu-west-1", HTTPClient: srv.HTTPClient(), Keys: credentials.StaticCredentialsProvider{Value: keys}}
+					opts.Options.Broker, opts.Options.Settings = s.Broker(), nil
+				}
+				srv.Inject(-1, openAfter(4*time.Minute, retryAfter))
+				start := time.Now()
+				assert.NoError(t, chaim.Each(t.Context(), accounts, opts, doNothing))
+				assert.WithinRange(t, time.Now(), start.Add(4*time.Minute), start.Add(5*time.Minute))
+				assert.LessOrEqual(t, len(srv.Requests()), 100+50+40+120)
+			})
+		}
+	}
+}
+
+func TestEachLosesPatienceWithThrottling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		accounts, opts := eachOf(t, srv, 500)
+		opts.Parallel = 50
+		srv.Inject(-1, chaimtest.Throttle(0))
+		start := time.Now()
+		err := chaim.Each(t.Context(), accounts, opts, doNothing)
+		assert.Len(t, failedOf(t, err), 500)
+		var refusal *chaim.GatewayError
+		require.ErrorAs(t, err, &refusal)
+		assert.Equal(t, http.StatusTooManyRequests, refusal.StatusCode)
+		assert.WithinRange(t, time.Now(), start.Add(5*time.Minute), start.Add(5*time.Minute+30*time.Second))
+	})
+}
+
+// manyRequests lets so many through in a second, as an API Gateway does.
+type manyRequests struct {
+	rate   float64
+	mu     sync.Mutex
+	tokens float64
+	filled time.Time
+}
+
+func (l *manyRequests) answer(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	now := time.Now()
+	l.tokens = min(l.rate, l.tokens+now.Sub(l.filled).Seconds()*l.rate)
+	l.filled = now
+	isOver := l.tokens < 1
+	if !isOver {
+		l.tokens--
+	}
+	l.mu.Unlock()
+	if isOver {
+		chaimtest.Throttle(0)(w, r)
+		return
+	}
+	chaimtest.Rewrite(func(body string) string { return body })(w, r)
+}
+
+func TestEachKeepsToTheRateOfTheGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		srv.SetLatency(100 * time.Millisecond)
+		accounts, opts := eachOf(t, srv, 200)
+		opts.Parallel = 50
+		srv.Inject(-1, (&manyRequests{rate: 10}).answer)
+		start := time.Now()
+		assert.NoError(t, chaim.Each(t.Context(), accounts, opts, doNothing))
+		assert.Less(t, time.Since(start), 30*time.Second, "20 seconds would do")
+		assert.LessOrEqual(t, len(srv.Requests()), 300)
+	})
+}
+
+func TestEachWaitsForALimitLongerThanACallMayTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		accounts, opts := eachOf(t, srv, 200)
+		opts.Parallel = 200 // the last one waits for 200 seconds
+		srv.Inject(-1, (&manyRequests{rate: 1}).answer)
+		assert.NoError(t, chaim.Each(t.Context(), accounts, opts, doNothing))
+	})
+}
+
+func TestEachAsksAgain(t *testing.T) {
+	for status, want := range map[int]int{503: 3, 403: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			accounts, opts := eachOf(t, srv, 1)
+			srv.Inject(-1, chaimtest.Status(status))
+			assert.Error(t, chaim.Each(t.Context(), accounts, opts, doNothing))
+			assert.Len(t, srv.Requests(), want, status)
+		})
+	}
+}
+
+func TestEachEndsWaitingForAThrottlingGateway(t *testing.T) {
+	for _, retryAfter := range []time.Duration{0, 20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			accounts, opts := eachOf(t, srv, 100)
+			srv.Inject(-1, chaimtest.Throttle(retryAfter))
+			ctx, cancel := context.WithTimeout(t.Context(), 31*time.Second)
+			defer cancel()
+			start := time.Now()
+			err := chaim.Each(ctx, accounts, opts, doNothing)
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Len(t, failedOf(t, err), 100)
+			assert.Equal(t, 31*time.Second, time.Since(start))
+		})
+	}
+}
+
+func TestEachStopsOnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		accounts, opts := eachOf(t, srv, 50)
+		opts.Profiles, opts.StopOnError, opts.Parallel = true, true, 4
+		mine := errors.New("mine")
+		start := time.Now()
+		ran := atomic.Int32{}
+		told := 0
+		opts.Progress = func(chaim.EachProgress) { told++ }
+		err := chaim.Each(t.Context(), accounts, opts, func(ctx context.Context, a chaim.Account, _ *chaim.Client) error {
+			ran.Add(1)
+			if a == accounts[2] {
+				<-time.After(time.Second)
+				return mine
+			}
+			<-ctx.Done()
+			assert.ErrorContains(t, context.Cause(ctx), "another account failed")
+			return nil // has come to its end
+		})
+		assert.EqualValues(t, 4, ran.Load())
+		assert.Less(t, time.Since(start), 2*time.Second)
+		assert.ErrorIs(t, err, mine)
+		assert.Len(t, failedOf(t, err), 47, "one that failed, and those that were not begun")
+		assert.Equal(t, 50, told)
+		assert.Equal(t, 1, strings.Count(err.Error(), "chaim: "))
+		assert.Empty(t, read(t, credentialsFile(opts.Options)))
+	})
+}
+
+func TestEachEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		accounts, opts := eachOf(t, srv, 50)
+		opts.Profiles = true
+		cause := errors.New("enough")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Minute, func() { cancel(cause) })
+		cleaned := atomic.Int32{}
+		var notBegun []time.Duration
+		start := time.Now()
+		opts.Progress = func(p chaim.EachProgress) {
+			if strings.HasPrefix(p.Err.Error(), "chaim: not begun: ") {
+				notBegun = append(notBegun, time.Since(start))
+			}
+		}
+		err := chaim.Each(ctx, accounts, opts, func(ctx context.Context, _ chaim.Account, _ *chaim.Client) error {
+			<-ctx.Done()
+			assert.Equal(t, cause, context.Cause(ctx))
+			<-time.After(5 * time.Second)
+			cleaned.Add(1)
+			return ctx.Err()
+		})
+		assert.EqualValues(t, 8, cleaned.Load())
+		assert.ErrorIs(t, err, cause)
+		assert.Len(t, failedOf(t, err), 50)
+		require.Len(t, notBegun, 42)
+		assert.Equal(t, time.Minute, notBegun[41], "those that wait end at once")
+		assert.Empty(t, read(t, credentialsFile(opts.Options)))
+
+		err = chaim.Each(ctx, accounts, opts, doNothing)
+		assert.ErrorIs(t, err, cause)
+		assert.Len(t, srv.Requests(), 8)
+	})
+}
+
+func TestEachPanics(t *testing.T) {
+	type value struct{ n int }
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		accounts, opts := eachOf(t, srv, 50)
+		opts.Profiles = true
+		write(t, credentialsFile(opts.Options), userFile)
+		ended := atomic.Int32{}
+		mine := &value{1}
+		got := func() (got any) {
+			defer func() { got = recover() }()
+			_ = chaim.Each(t.Context(), accounts, opts, func(ctx context.Context, a chaim.Account, _ *chaim.Client) error {
+				if a == accounts[3] {
+					<-time.After(time.Second)
+					panic(mine)
+				}
+				<-ctx.Done()
+				ended.Add(1)
+				return nil
+			})
+			return nil
+		}()
+		assert.Same(t, mine, got)
+		assert.EqualValues(t, 7, ended.Load())
+		assert.Equal(t, userFile, read(t, credentialsFile(opts.Options)))
+	})
+}
+
+func TestEachProgressPanics(t *testing.T) {
+	for _, at := range []int{1, 20} { // of an account that has run, and of one that is not begun
+		synctest.Test(t, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			accounts, opts := eachOf(t, srv, 20)
+			opts.Profiles = true
+			ctx, cancel := context.WithCancel(t.Context())
+			opts.Progress = func(p chaim.EachProgress) {
+				if p.Done == at {
+					panic("mine")
+				}
+			}
+			assert.PanicsWithValue(t, "mine", func() {
+				_ = chaim.Each(ctx, accounts, opts, func(ctx context.Context, a chaim.Account, _ *chaim.Client) error {
+					if at == 20 {
+						cancel()
+						<-time.After(time.Minute)
+					}
+					return nil
+				})
+			})
+			cancel()
+			assert.Empty(t, read(t, credentialsFile(opts.Options)))
+		})
+	}
+}
+
+func TestEachGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		accounts, opts := eachOf(t, srv, 20)
+		opts.Profiles = true
+		err := chaim.Each(t.Context(), accounts, opts, func(_ context.Context, a chaim.Account, _ *chaim.Client) error {
+			if a == accounts[4] {
+				runtime.Goexit()
+			}
+			return nil
+		})
+		assert.ErrorContains(t, err, `account "team-004" (500000000004): fn did not return`)
+		assert.Equal(t, accounts[4:5], failedOf(t, err))
+		assert.Empty(t, read(t, credentialsFile(opts.Options)))
+	})
+}
+
+// lockedOut runs Each for three accounts at a time. While the first two are closed nobody can open the lock file. Then end
+// is called for the third.
+func lockedOut(t *testing.T, of error, end func(unlock func()) error) (told []chaim.EachProgress, log, left string, err error) {
+	srv := chaimtest.NewServer(t)
+	accounts, opts := eachOf(t, srv, 3)
+	opts.Profiles = true
+	var text bytes.Buffer
+	opts.Options.Logger = slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	opts.Progress = func(p chaim.EachProgress) { told = append(told, p) }
+	path := credentialsFile(opts.Options)
+	lock := path + ".lock"
+	write(t, path, userFile)
+	func() {
+		defer func() {
+			if value := recover(); value != nil {
+				err = value.(error)
+			}
+		}()
+		err = chaim.Each(t.Context(), accounts, opts, func(_ context.Context, a chaim.Account, c *chaim.Client) error {
+			switch a {
+			case accounts[0]:
+				<-time.After(2 * time.Second)
+				return nil
+			case accounts[1]:
+				<-time.After(time.Second)
+				require.NoError(t, os.Remove(lock))
+				require.NoError(t, os.Mkdir(lock, 0o700))
+				return of
+			}
+			<-time.After(3 * time.Second)
+			synctest.Wait()
+			assert.Equal(t, 3, strings.Count(read(t, path), "accountname"))
+			assert.Empty(t, text.String())
+			for _, p := range told {
+				assert.Equal(t, accounts[1], p.Account)
+				assert.Equal(t, of, p.Err)
+			}
+			return end(func() { require.NoError(t, os.Remove(lock)) })
+		})
+	}()
+	return told, text.String(), read(t, path), err
+}
+
+func TestEachClosesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told, log, left, err := lockedOut(t, nil, func(unlock func()) error { unlock(); return nil })
+		assert.NoError(t, err)
+		assert.Equal(t, userFile, left)
+		assert.Empty(t, log)
+		require.Len(t, told, 3)
+		assert.Equal(t, "team-002", told[0].Account.Name)
+		for i, p := range told {
+			assert.NoError(t, p.Err)
+			assert.Equal(t, []int{i + 1, 0, 3}, []int{p.Done, p.Failed, p.Total})
+		}
+	})
+}
+
+func TestEachClosesAgainAfterAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mine := errors.New("mine")
+		told, _, left, err := lockedOut(t, nil, func(unlock func()) error { unlock(); panic(mine) })
+		assert.Equal(t, mine, err)
+		assert.Equal(t, userFile, left)
+		assert.Len(t, told, 3)
+	})
+}
+
+func TestEachTellsOfWhatCannotBeClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mine := errors.New("mine")
+		told, log, left, err := lockedOut(t, mine, func(func()) error { return nil })
+		assert.Equal(t, 3, strings.Count(left, "accountname"))
+		assert.Equal(t, 3, strings.Count(log, "profile could not be removed"))
+		var failed *chaim.EachError
+		require.ErrorAs(t, err, &failed)
+		require.Len(t, failed.Accounts, 3)
+		assert.ErrorIs(t, failed.Accounts[1], mine)
+		for _, a := range failed.Accounts {
+			assert.ErrorContains(t, a, "cannot lock")
+			assert.Equal(t, 1, strings.Count(a.Error(), "cannot lock"), "what went wrong at first is dropped")
+		}
+		require.Len(t, told, 3, "each is told once")
+		assert.Equal(t, "team-001", told[0].Account.Name)
+		assert.ErrorContains(t, told[2].Err, "cannot lock")
+	})
+}
+
+// echoing is a relay to a server that writes each piece of its answers so many times, and counts connections.
+type echoing struct {
+	url   string
+	count atomic.Int32
+}
+
+func newEchoing(t *testing.T, server string, times int) *echoing {
+	t.Helper()
+	e := &echoing{}
+	to := strings.TrimPrefix(server, "http://")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	e.url = "http://" + l.Addr().String()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			e.count.Add(1)
+			wg.Go(func() { echo(client, to, times) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return e
+}
+
+func echo(client net.Conn, to string, times int) {
+	defer client.Close()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		_, _ = io.Copy(server, client)
+		_ = server.Close()
+	})
+	answer := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(answer)
+		if err != nil {
+			return
+		}
+		_, _ = client.Write(bytes.Repeat(answer[:n], times))
+	}
+}
+
+func TestEachSharesConnections(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	accounts, opts := eachOf(t, srv, 60)
+	relay := newEchoing(t, srv.URL(), 1)
+	settings := *srv.Settings()
+	settings.Endpoint = relay.url + "/prod/"
+	opts.Options.Settings, opts.Options.HTTPClient, opts.Parallel = &settings, nil, 4
+	require.NoError(t, chaim.Each(t.Context(), accounts, opts, doNothing))
+	assert.LessOrEqual(t, relay.count.Load(), int32(8), "4, and those that were not needed in the end")
+}
+
+func TestEachLogsNoSurplus(t *testing.T) {
+	var mu sync.Mutex
+	var told bytes.Buffer
+	before := log.Writer()
+	log.SetOutput(writer(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return told.Write(p)
+	}))
+	defer log.SetOutput(before)
+	srv := chaimtest.NewServer(t)
+	accounts, opts := eachOf(t, srv, 20)
+	for name, client := range map[string]*http.Client{
+		"ours": nil, "zero": {}, "program's": {Transport: http.DefaultTransport.(*http.Transport).Clone()},
+	} {
+		relay := newEchoing(t, srv.URL(), 2)
+		settings := *srv.Settings()
+		settings.Endpoint = relay.url + "/prod/"
+		opts.Options.Settings, opts.Options.HTTPClient = &settings, client
+		require.NoError(t, chaim.Each(t.Context(), accounts, opts, doNothing), name)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Empty(t, told.String())
+}
+
+type writer func(p []byte) (int, error)
+
+func (f writer) Write(p []byte) (int, error) { return f(p) }

@@ -1,87 +1,51 @@
 package chaim
 
 import (
-	"cmp"
-	"errors"
-	"strings"
-	"time"
-
-	"github.com/chaim-go/chaim/internal/remote"
-	"github.com/chaim-go/chaim/internal/renewal"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// The conditions a caller can act on. Test for them with [errors.Is]; the message of an error that wraps one says
-// what was tried and on what.
+// The conditions that a caller can act on. Test for them with [errors.Is]. The message of an error that wraps one says what
+// was tried, and on what.
 var (
-	// ErrNotConfigured: there is no gateway in [Options].Settings, the environment or the default section, no
-	// [Options].Source, and the account and role are none that STS could be asked for; or the default section, or what
-	// was asked for in it, is not there.
-	ErrNotConfigured = errors.New("chaim: not configured")
+	// ErrNotConfigured: there is no gateway, Broker or Source, and AWS STS cannot be asked for this account and role; or
+	// the section [default] lacks what was asked for.
+	ErrNotConfigured = keys.ErrNotConfigured
 
-	// ErrDenied: the gateway or STS refused the request: it does not accept the token or keys, or gives no right to the
-	// account and role.
-	ErrDenied = remote.ErrDenied
+	// ErrDenied: the gateway or STS refused the request. It does not accept the token or the keys, or they have no right to
+	// the account and role.
+	ErrDenied = keys.ErrDenied
 
-	// ErrUnreachable: the gateway, STS or the sign-in page did not answer, or something in between did in its place (502,
-	// 503, 504).
-	ErrUnreachable = remote.ErrUnreachable
+	// ErrUnreachable: the gateway, STS or the sign-in page did not answer, or a proxy did in its place (502, 503, 504).
+	ErrUnreachable = keys.ErrUnreachable
 
 	// ErrExpired: the credentials are past their expiration and could not be renewed.
-	ErrExpired = remote.ErrExpired
+	ErrExpired = keys.ErrExpired
 
 	// ErrClosed: the Client or Monitor was used after Close.
-	ErrClosed = renewal.ErrClosed
+	ErrClosed = keys.ErrClosed
 
-	// ErrInUse: the profile asked for belongs to the user, to a scope that may still run or was not cleaned up after, or
-	// to another account.
-	ErrInUse = renewal.ErrInUse
+	// ErrInUse: the profile belongs to the user, to a scope that may still run, or to another account.
+	ErrInUse = keys.ErrInUse
 
 	// ErrLocked: the lock of the credentials file could not be had in time.
 	ErrLocked = sharedfile.ErrLocked
 
-	// ErrUnmanagedAccount: the section has no accountname, so it is the user's own and is left as it is.
-	ErrUnmanagedAccount = errors.New("chaim: profile is not managed by chaim")
+	// ErrUnmanagedAccount: the section is the user's own: it has no accountname, or long-lived keys. chaim does not change
+	// it.
+	ErrUnmanagedAccount = profiles.ErrUnmanaged
 
 	// ErrNoURL: there is no console link for these credentials.
-	ErrNoURL = remote.ErrNoURL
+	ErrNoURL = keys.ErrNoURL
 )
 
-// GatewayError is a gateway's refusal, or an answer that is not one of a chaim gateway.
+// GatewayError is a gateway's refusal, or an answer that is none of a chaim gateway's. It is [ErrDenied] if the gateway
+// refused the user, and [ErrUnreachable] if a proxy answered in its place.
 //
-// It never holds the body of a reply: Message is the gateway's own error text, at most 200 printable characters, with
-// everything that looks like a secret taken out.
-type GatewayError struct {
-	// StatusCode is the status inside the reply, or the HTTP status where the reply holds none.
-	StatusCode int
-	// Kind is the gateway's exception name, such as "IncorrectCredentials" or "DataNotFound"; empty when it gave none.
-	Kind string
-	// Message is what the gateway said, or what was wrong with its answer.
-	Message string
-
-	final      bool          // asking again will not help
-	retryAfter time.Duration // the pause that the reply asked for
-}
-
-// Error describes the refusal.
-func (e *GatewayError) Error() string {
-	e = cmp.Or(e, new(GatewayError))
-	return (&remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message}).Error()
-}
-
-// Is reports whether target is [ErrDenied] and the gateway refused the user rather than failed, or [ErrUnreachable] and
-// something answered in its place.
-func (e *GatewayError) Is(target error) bool {
-	e = cmp.Or(e, new(GatewayError))
-	return target == ErrUnreachable && remote.IsAway(e.StatusCode) && e.Kind == "" || target == ErrDenied && (e.Kind == "IncorrectCredentials" || strings.Contains(e.Message, "Permission not granted"))
-}
-
-// As hands out what else is known of a refusal, which only this module can ask for. See [errors.As].
-func (e *GatewayError) As(target any) bool {
-	e = cmp.Or(e, new(GatewayError))
-	r, isAsked := target.(**remote.Refusal)
-	if isAsked {
-		*r = &remote.Refusal{StatusCode: e.StatusCode, Kind: e.Kind, Message: e.Message, IsFinal: e.final, RetryAfter: e.retryAfter}
-	}
-	return isAsked
-}
+// StatusCode is the status inside the reply, or else the HTTP status. Kind is the gateway's name of the error, such as
+// "IncorrectCredentials", or "". Message is the gateway's own text, or what was wrong with its answer: at most 200
+// printable characters, without what looks like a secret. Final says that asking again will not help. Pause is how long the
+// gateway asks to be left alone.
+type GatewayError = httpx.Refusal

@@ -2,6 +2,7 @@ package chaim_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -499,4 +500,287 @@ func ExampleClient_Endpoint() {
 	defer c.Close()
 	fmt.Println(c.Endpoint(context.Background()))
 	// Output: https://8xxssu8fs7.execute-api.eu-west-1.amazonaws.com/prod/ <nil>
+}
+
+// Who am I in each account? The keys are in memory only; a client of the AWS SDK gets them from c.
+func ExampleEach() {
+	opts, done := demo()
+	defer done()
+	opts.Account = ""
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	accounts, err := c.RequestList(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	each := chaim.EachOptions{
+		Options:  opts,
+		Parallel: 1, // the order of the output
+		Progress: func(p chaim.EachProgress) { fmt.Printf("%d of %d\n", p.Done, p.Total) },
+	}
+	err = chaim.Each(context.Background(), accounts, each, func(ctx context.Context, a chaim.Account, c *chaim.Client) error {
+		id, err := sts.New(sts.Options{Region: c.Creds().Region, Credentials: c, HTTPClient: opts.HTTPClient}).GetCallerIdentity(ctx, nil)
+		if err != nil {
+			return err
+		}
+		fmt.Println(a.Name, "has", aws.ToString(id.Account))
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// sredev has 111111111111
+	// 1 of 3
+	// Connected Homes has 222222222222
+	// 2 of 3
+	// O'Brien has 333333333333
+	// 3 of 3
+	// <nil>
+}
+
+func ExampleFilterAccounts() {
+	accounts := []chaim.Account{
+		{ID: "111111111111", Name: "team-a-prod"}, {ID: "222222222222", Name: "team-a-dev"}, {ID: "333333333333", Name: "team-b-prod"},
+	}
+	prod, err := chaim.FilterAccounts(accounts, "*-prod")
+	fmt.Println(prod, err)
+	// Output: [{111111111111 team-a-prod} {333333333333 team-b-prod}] <nil>
+}
+
+// The accounts that failed can be tried again, here those for which there were no keys.
+func ExampleEachError() {
+	opts, done := demo()
+	defer done()
+	opts.Account = ""
+	accounts := []chaim.Account{{Name: "sredev"}, {ID: "999999999999"}, {Name: "Connected Homes"}}
+	err := chaim.Each(context.Background(), accounts, chaim.EachOptions{Options: opts}, func(_ context.Context, a chaim.Account, _ *chaim.Client) error {
+		if a.Name == "sredev" {
+			return errors.New("no such bucket")
+		}
+		return nil
+	})
+	var again []chaim.Account
+	var failed *chaim.EachError
+	if errors.As(err, &failed) {
+		for _, a := range failed.Accounts {
+			if !a.Began {
+				again = append(again, a.Account)
+			}
+		}
+		fmt.Println(len(failed.Accounts), "of", failed.Total, "failed, to be tried again:", again)
+	}
+	// Output: 2 of 3 failed, to be tried again: [{999999999999 }]
+}
+
+// Keys by hand. Until Close they are in a profile, and are renewed.
+func ExampleClient_RequestKeys() {
+	opts, done := demo()
+	defer done()
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	creds, err := c.RequestKeys(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(c.Profile(), creds.Region, creds.Expired(0))
+	// Output: tempname eu-west-1 false
+}
+
+// What a gateway's init string says, where all clients find it.
+func ExampleSettings_Store() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir) // in place of ~/.aws
+	settings, err := chaim.ParseInit("YXBpPTh4eHNzdThmczcmc3RhZ2U9cHJvZCZyZWdpb249ZXUtd2VzdC0xJnVzZXJuYW1lPWNocmlzJnVzZXJ0b2tlbj1hYj09")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := settings.Store(context.Background(), dir); err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "credentials"))
+	fmt.Print(string(text), err)
+	// Output:
+	// [default]
+	// api = 8xxssu8fs7
+	// stage = prod
+	// region = eu-west-1
+	// username = chris
+	// usertoken = ab==
+	// <nil>
+}
+
+// vault is a broker that has a provider of keys for each account.
+type vault map[string]aws.CredentialsProvider
+
+func (v vault) Keys(ctx context.Context, r chaim.Request) (chaim.Grant, error) {
+	provider, ok := v[r.Account]
+	if !ok {
+		return chaim.Grant{}, fmt.Errorf("there are no keys for account %s", r.Account)
+	}
+	keys, err := provider.Retrieve(ctx)
+	return chaim.Grant{Credentials: keys}, err
+}
+
+// A broker of a program's own, for each account of an organisation.
+func ExampleBroker() {
+	broker := vault{
+		"sredev": credentials.NewStaticCredentialsProvider("ASIAIOSFODNN7EXAMPLE", "secret", "token"),
+		"prod":   credentials.NewStaticCredentialsProvider("ASIAI44QH8DHBEXAMPLE", "secret", "token"),
+	}
+	accounts := []chaim.Account{{Name: "sredev"}, {Name: "prod"}, {Name: "lab"}}
+	opts := chaim.EachOptions{Options: chaim.Options{Broker: broker}, Parallel: 1}
+	err := chaim.Each(context.Background(), accounts, opts, func(_ context.Context, a chaim.Account, c *chaim.Client) error {
+		fmt.Println(a.Name, c.Creds().AccessKeyID)
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// sredev ASIAIOSFODNN7EXAMPLE
+	// prod ASIAI44QH8DHBEXAMPLE
+	// chaim: 1 of 3 accounts failed; account "lab": keys for account "lab" as "rro": there are no keys for account lab
+}
+
+// A configuration for clients of the AWS SDK: s3.NewFromConfig(cfg) has the client's region and its keys, which stay fresh.
+func ExampleClient_Config() {
+	opts, done := demo()
+	defer done()
+	err := chaim.WithContext(context.Background(), opts, func(ctx context.Context, c *chaim.Client) error {
+		cfg, err := c.Config(ctx)
+		if err != nil {
+			return err
+		}
+		keys, err := cfg.Credentials.Retrieve(ctx)
+		fmt.Println(cfg.Region, keys.Expired())
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// eu-west-1 false
+	// <nil>
+}
+
+// kept is a client for none of its own, beside the profile "dev" that another has put into the credentials file to stay
+// there, with those keys.
+func kept() (c *chaim.Client, keys chaim.AwsCreds, opts chaim.Options, done func()) {
+	opts, end := demo()
+	opts.TempName, opts.Keep = "dev", true
+	err := chaim.WithContext(context.Background(), opts, func(_ context.Context, first *chaim.Client) error {
+		keys = first.Creds()
+		return nil
+	})
+	if err == nil {
+		c, err = chaim.New(chaim.Options{Settings: opts.Settings, HTTPClient: opts.HTTPClient, Dir: opts.Dir})
+	}
+	if err != nil {
+		panic(err)
+	}
+	return c, keys, opts, func() {
+		_ = c.Close()
+		end()
+	}
+}
+
+// A parked account has no keys. What tells how to get new ones stands in a file beside the credentials file.
+func ExampleClient_ParkAccount() {
+	c, _, opts, done := kept()
+	defer done()
+	fmt.Println(profiles(opts))
+	fmt.Println(c.ParkAccount(context.Background(), "dev"))
+	fmt.Println(profiles(opts))
+	definition, err := os.ReadFile(filepath.Join(opts.Dir, "chaim-parked"))
+	fmt.Print(string(definition))
+	fmt.Println(err)
+	// Output:
+	// [[dev]]
+	// <nil>
+	// []
+	// [dev]
+	// duration = 1
+	// role = rro
+	// accountname = sredev
+	// accountid = 111111111111
+	// region = eu-west-1
+	// <nil>
+}
+
+func ExampleClient_UnparkAccount() {
+	c, old, opts, done := kept()
+	defer done()
+	fmt.Println(c.ParkAccount(context.Background(), "dev"))
+	creds, err := c.UnparkAccount(context.Background(), "dev")
+	fmt.Println(profiles(opts), creds.AccessKeyID != old.AccessKeyID, err)
+	// Output:
+	// <nil>
+	// [[dev]] true <nil>
+}
+
+func ExampleClient_ListParkAccounts() {
+	c, _, _, done := kept()
+	defer done()
+	fmt.Println(c.ListParkAccounts(context.Background()))
+	fmt.Println(c.ParkAccount(context.Background(), "dev"))
+	fmt.Println(c.ListParkAccounts(context.Background()))
+	// Output:
+	// [] <nil>
+	// <nil>
+	// [dev] <nil>
+}
+
+// Keys that somebody was given who asked the gateway in another way.
+func ExampleClient_StoreKeys() {
+	opts, done := demo()
+	defer done()
+	c, err := chaim.New(opts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	text := fmt.Sprintf("{'accountid': '111111111111', 'sectionname': 'sredev', 'accesskeyid': 'ASIAIOSFODNN7EXAMPLE', "+
+		"'secretkey': 'wJalrXUtnFEMI', 'sessiontoken': 'AQoDYXdzEJr', 'expires': %d}", time.Now().Add(time.Hour).Unix())
+	creds, err := c.StoreKeys(context.Background(), []byte(text))
+	fmt.Println(profiles(opts), creds.AccessKeyID, err)
+
+	_, err = c.StoreKeys(context.Background(), []byte(strings.ReplaceAll(text, "sredev", "other account")))
+	fmt.Println(err)
+	// Output:
+	// [[tempname]] ASIAIOSFODNN7EXAMPLE <nil>
+	// chaim: storing keys for account "sredev": gateway answered 200: reply has keys for another account, or does not say for which
+}
+
+// Any client can renew what another program has left: the section itself tells of which account and role it is.
+func ExampleClient_RenewSection() {
+	c, old, _, done := kept()
+	defer done()
+	creds, err := c.RenewSection(context.Background(), "dev")
+	fmt.Println(creds.AccessKeyID != old.AccessKeyID, err)
+	// Output:
+	// true <nil>
+}
+
+func ExampleClient_DeleteAccount() {
+	c, _, opts, done := kept()
+	defer done()
+	fmt.Println(profiles(opts))
+	fmt.Println(c.DeleteAccount(context.Background(), "dev"))
+	fmt.Println(profiles(opts))
+	// Output:
+	// [[dev]]
+	// <nil>
+	// []
 }

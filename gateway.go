@@ -1,74 +1,104 @@
 package chaim
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
 
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// gateway is a chaim gateway, as a Client sees it.
-type gateway struct {
-	remote.Gateway
-	settings *Settings
-	where    string // the settings come from
-	close    func()
+// Gateway is a chaim gateway as a [Broker]. Settings must be given; the zero value of every other field works. It also
+// lists accounts and makes console links, and its refusals are a [*GatewayError]. Do not change or copy it after its first
+// use. Any number of goroutines may use it; they share its connections.
+type Gateway struct {
+	// Settings say where the gateway is and who asks.
+	Settings Settings
+	// AllowInsecure accepts plain http to an address that is not a loopback one. Anyone on the way can then read the token.
+	AllowInsecure bool
+	// HTTPClient sends the requests, as [Options].HTTPClient does. Nil means chaim's own client.
+	HTTPClient *http.Client
+	// Logger gets warnings, without secrets. Nil means silence.
+	Logger *slog.Logger
+
+	once sync.Once
+	peer *gatewayPeer
+	err  error // why there is no peer
 }
 
-func newGateway(s *Settings, where string, opts *Options) (*gateway, error) {
-	endpoint, err := s.endpoint(where, opts.AllowInsecure)
+// gatewayPeer is what a Gateway asks.
+type gatewayPeer struct {
+	gateway.Gateway
+	done func() // closes its connections
+}
+
+var _ Broker = (*Gateway)(nil)
+
+// open returns the peer, which is made once.
+func (g *Gateway) open(where string) (*gatewayPeer, error) {
+	if g == nil {
+		return nil, errors.New("chaim: this *Gateway is nil: make one with Settings")
+	}
+	g.once.Do(func() { g.peer, g.err = g.connect(where) })
+	return g.peer, g.err
+}
+
+func (g *Gateway) connect(where string) (*gatewayPeer, error) {
+	s, log := g.Settings, cmp.Or(g.Logger, silent)
+	endpoint, err := gateway.Settings(s).URL(where, g.AllowInsecure)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.endpoint(where, false); err != nil { // accepted only for AllowInsecure
-		opts.Logger.Warn("chaim: gateway is plain http, so anyone on the way can read the user token", "gateway", endpoint)
+	if _, err := gateway.Settings(s).URL(where, false); err != nil { // accepted only for AllowInsecure
+		log.Warn("chaim: gateway is plain http, so anyone on the way can read the user token", "gateway", endpoint)
 	}
-	client, done, err := remote.ClientFor(opts.HTTPClient)
+	client, done, err := awssts.HTTPClient(g.HTTPClient, profiles.AWSFiles{})
 	if err != nil {
 		return nil, err
 	}
-	own := *s
-	return &gateway{settings: &own, where: where, close: done, Gateway: remote.Gateway{
-		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: opts.Logger,
+	return &gatewayPeer{done: done, Gateway: gateway.Gateway{
+		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: log,
 	}}, nil
 }
 
-// keys asks for credentials.
-func (g *gateway) keys(ctx context.Context, o *Options, accountID string) (grant, error) {
-	request := o.keyRequest()
-	request.AccountID = accountID
-	keys, err := g.Keys(ctx, request)
+const whereGiven = "Gateway.Settings"
+
+// close ends connections that are not in use.
+func (g *Gateway) close() {
+	if peer, err := g.open(whereGiven); err == nil {
+		peer.done()
+	}
+}
+
+// Keys asks the gateway for keys. It looks up an account name that a gateway could misread in the gateway's list, and asks
+// by the id.
+func (g *Gateway) Keys(ctx context.Context, r Request) (Grant, error) {
+	peer, err := g.open(whereGiven)
 	if err != nil {
-		return grant{}, asGatewayError(err)
+		return Grant{}, err
 	}
-	return grantOf(keys, o.Account)
+	return peer.Keys(ctx, r)
 }
 
-// keyRequest is what a gateway is asked for.
-func (o *Options) keyRequest() remote.KeyRequest {
-	return remote.KeyRequest{
-		Account: o.Account, AccountID: o.AccountID, Role: o.Role, Duration: durationText(o.Duration), Lifetime: o.Duration, Region: o.Region,
-	}
-}
-
-// grantOf is what a gateway gave for an account. A profile says whose keys it holds by the gateway's name for the account, as
-// it was asked for, or by its id, whichever of them can stand in the file.
-func grantOf(keys remote.GatewayKeys, account string) (grant, error) {
-	g := grant{creds: credsFrom(keys.Creds, ""), expiresStr: keys.ExpiresText, url: keys.ConsoleURL}
-	for _, name := range []string{keys.Account, account, g.creds.AccountID} {
-		if checkMarker(name) == nil {
-			g.account = name
-			return g, nil
-		}
-	}
-	return grant{}, checkMarker(account)
-}
-
-// accounts asks for the accounts that the gateway knows.
-func (g *gateway) accounts(ctx context.Context) ([]Account, error) {
-	list, err := g.Accounts(ctx)
+// Accounts returns the accounts that the gateway knows, in its order.
+func (g *Gateway) Accounts(ctx context.Context) ([]Account, error) {
+	peer, err := g.open(whereGiven)
 	if err != nil {
-		return nil, asGatewayError(err)
+		return nil, err
+	}
+	list, err := peer.Accounts(ctx)
+	if err != nil {
+		return nil, err
 	}
 	accounts := make([]Account, len(list))
 	for i, a := range list {
@@ -77,16 +107,177 @@ func (g *gateway) accounts(ctx context.Context) ([]Account, error) {
 	return accounts, nil
 }
 
-// consoleURL asks for a signed-in console link.
-func (g *gateway) consoleURL(ctx context.Context, creds AwsCreds, account string) (string, error) {
-	link, err := g.ConsoleURL(ctx, creds.sdk(), account)
-	return link, asGatewayError(err)
+// ConsoleURL asks the gateway for a link that signs in to the AWS console with these keys.
+func (g *Gateway) ConsoleURL(ctx context.Context, keys Grant) (string, error) {
+	peer, err := g.open(whereGiven)
+	if err != nil {
+		return "", err
+	}
+	return peer.ConsoleURL(ctx, keys.Credentials, keys.Account)
 }
 
-// asGatewayError makes a refusal one that callers can look at. Other errors, and nil, stay.
-func asGatewayError(err error) error {
-	if r := (*remote.Refusal)(nil); errors.As(err, &r) {
-		return &GatewayError{r.StatusCode, r.Kind, r.Message, r.IsFinal, r.RetryAfter}
+// Format prints the settings without the token, whatever the verb.
+func (g *Gateway) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "chaim.Gateway{%s}", cmp.Or(g, new(Gateway)).Settings)
+}
+
+// LogValue keeps the token out of structured logs.
+func (g *Gateway) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(g)) }
+
+// Account is an AWS account that a gateway knows.
+type Account struct {
+	ID   string // 12 digits, if the gateway is right
+	Name string // full name, as the gateway calls it; empty where it has none
+}
+
+// RequestList returns the accounts that the gateway, or another broker with a list, knows, in its order. The error wraps
+// [ErrNotConfigured] without such a broker and [ErrClosed] after Close; a gateway's refusal is a [*GatewayError].
+func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
+	if err := c.checkOpen(); err != nil {
+		return nil, err
 	}
-	return err
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	accounts, err := c.origin.accounts(ctx)
+	if err != nil && !errors.Is(err, ErrNotConfigured) {
+		return nil, errtext.Wrap(err, "listing accounts")
+	}
+	return accounts, err
+}
+
+// CheckToken asks the gateway whether it accepts the user and the user token. A list of accounts does not tell: the
+// original gateway gives that to everybody. So CheckToken asks for keys of an account that does not exist, and expects to
+// be refused for that reason. Nothing changes.
+//
+// If the gateway does not accept the user or the token, the error is a [*GatewayError] that wraps [ErrDenied], or says that
+// the gateway knows no user with these Slack ids. Otherwise errors are those of [Client.RequestList].
+func (c *Client) CheckToken(ctx context.Context) error {
+	peer, err := c.peer()
+	if err != nil {
+		return err
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if err := peer.CheckToken(ctx); err != nil {
+		return errtext.Wrap(err, "checking the user token")
+	}
+	return nil
+}
+
+// peer is the gateway that the client asks.
+func (c *Client) peer() (*gatewayPeer, error) {
+	if err := c.checkOpen(); err != nil {
+		return nil, err
+	}
+	g, err := c.origin.gateway()
+	if err != nil {
+		return nil, err
+	}
+	return g.open(whereGiven)
+}
+
+// Endpoint returns the URL of the client's gateway. The error wraps [ErrNotConfigured] without one, and [ErrClosed] after
+// Close.
+func (c *Client) Endpoint(ctx context.Context) (string, error) {
+	peer, err := c.peer()
+	switch {
+	case err != nil:
+		return "", err
+	case ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	}
+	return peer.URL, nil
+}
+
+// Settings returns the settings of the client's gateway as they were when the client was made, token included. Errors are
+// those of [Client.Endpoint].
+func (c *Client) Settings(ctx context.Context) (Settings, error) {
+	if _, err := c.Endpoint(ctx); err != nil {
+		return Settings{}, err
+	}
+	g, err := c.origin.gateway()
+	if err != nil {
+		return Settings{}, err
+	}
+	s := g.Settings
+	s.Extra = maps.Clone(s.Extra)
+	return s, nil
+}
+
+// Settings say where the chaim gateway is and who asks it. They come from [Options], the environment, the default section
+// of the credentials file, or an init string (see [ParseInit]).
+//
+// The user token is a secret: a Settings prints and marshals without it.
+type Settings struct {
+	// Endpoint is the URL of the gateway. Empty means the API Gateway named by API, Stage and Region.
+	Endpoint string
+	// API is the id of the API Gateway. It is not needed with an Endpoint.
+	API string
+	// Stage is the stage of the API Gateway. It is not needed with an Endpoint.
+	Stage string
+	// Region is the AWS region of the gateway, and the default for profiles. Empty means "eu-west-1".
+	Region string
+	// Username is the chaim user name. It must be given.
+	Username string
+	// UserToken is the user's token, a secret. It must be given.
+	UserToken string
+	// TokenExpires is when the user token ends. Zero means unknown.
+	TokenExpires time.Time
+	// SlackID is the Slack user id. Empty means none.
+	SlackID string
+	// WorkspaceID is the Slack workspace id. Empty means none.
+	WorkspaceID string
+
+	// Extra holds the pairs of an init string that have no field here, under their own names.
+	Extra map[string]string
+}
+
+// String describes the settings without the token, and without a password in the URL.
+func (s Settings) String() string { return gateway.Settings(s).String() }
+
+// Format prints what String returns, whatever the verb.
+func (s Settings) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue keeps the token out of structured logs.
+func (s Settings) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText returns what String returns, so that JSON and other encoders show no secret.
+func (s Settings) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Store writes the settings into the section [default] of the credentials file, where clients without other settings find
+// them. Extra is written under its own names. dir is as in [Options].Dir. What is empty in s stays as it is in the file,
+// unless it belongs to something that changes: the old endpoint if s has API and Stage, the Slack ids of another user, the
+// end of another token. Every other byte stays.
+//
+// Unusable settings, and an Extra with a name that means something to an AWS SDK, are refused before the file is touched.
+// Otherwise errors are those of [Client.RequestKeys] about the file. Any number of goroutines and processes may call it.
+func (s Settings) Store(ctx context.Context, dir string) error {
+	own := gateway.Settings(s)
+	if err := own.Check("the settings"); err != nil {
+		return err
+	}
+	pairs, err := own.Pairs()
+	if err != nil {
+		return err
+	}
+	if err := profiles.CheckSettings(pairs); err != nil {
+		return err
+	}
+	book, err := profiles.OpenIn(dir, silent)
+	if err != nil {
+		return err
+	}
+	return book.StoreSettings(ctx, pairs, own.Misfits)
+}
+
+// ParseInit reads the string that a gateway hands out to set up a client: base64url, padded or not, of key=value pairs that
+// are joined by "&" and percent-encoded. The pairs must name a gateway, a user and a token. Unknown pairs go into Extra.
+// The string may be part of a command such as "cca init STRING" or of the whole message, and may be wrapped over several
+// lines. The error never holds a part of the string.
+func ParseInit(init string) (Settings, error) {
+	s, err := gateway.ParseInit(init)
+	if err != nil {
+		return Settings{}, err
+	}
+	return Settings(s), nil
 }

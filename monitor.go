@@ -9,27 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
-
-// retrieve calls a provider. Errors of providers that are not chaim's may quote what they read, keys included. For a
-// renewal it has new keys come from the cache that the SDK puts around its providers. That would give the same ones until
-// they expire, and programs that read the profile shortly before would have them for that long.
-func retrieve(ctx context.Context, src aws.CredentialsProvider, isRenewal bool) (aws.Credentials, error) {
-	if cache, ok := src.(*aws.CredentialsCache); ok && isRenewal {
-		cache.Invalidate()
-	}
-	creds, err := src.Retrieve(ctx)
-	switch src.(type) {
-	case *STS, *Client, *Monitor, AwsCreds:
-		return creds, err
-	}
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return creds, remote.Foreign(err)
-}
 
 // MonitorOptions are what a [Monitor] can be told; the zero value works.
 type MonitorOptions struct {
@@ -37,29 +18,29 @@ type MonitorOptions struct {
 	Logger *slog.Logger
 }
 
-// Monitor keeps the credentials of a provider fresh: it renews them after 50 to 67 % of their lifetime, retries
-// with growing pauses when that fails, and serves what it has until that expires. Retrieve is then a memory read.
+// Monitor renews the credentials of a provider: after 50 to 67 % of their lifetime, again with growing pauses if that
+// fails. It serves the current set until that expires, so Retrieve is a memory read. Make it with [NewMonitor], which
+// starts a goroutine, and close it; the zero value only returns errors.
 //
-// It is made by [NewMonitor]; the zero value only returns errors. All methods may be called by any number of goroutines; the provider is called by one at a time. Of an
-// [aws.CredentialsCache], such as the Credentials of an [aws.Config], it drops the keys to renew them before they expire. A
-// Monitor owns a goroutine, so it must be closed.
+// Any number of goroutines may use it. It calls the provider from one at a time. If the provider is an
+// [aws.CredentialsCache], such as the Credentials of an [aws.Config], it empties the cache to renew the keys.
 type Monitor struct{ keeper *renewal.Keeper }
 
 var _ aws.CredentialsProvider = (*Monitor)(nil)
 
 var errZeroMonitor = errors.New("chaim: this Monitor is a zero value: make one with chaim.NewMonitor")
 
-// NewMonitor waits for the first set of credentials of src and keeps them fresh until Close. ctx bounds only that
-// wait; its values are passed to src, its end is not. The error is that of src, or of ctx.
+// NewMonitor waits for the first set of credentials of src and keeps them fresh until Close. ctx bounds only that wait; its
+// values are passed to src, its end is not. The error is that of src, or of ctx.
 func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOptions) (*Monitor, error) {
 	if src == nil {
 		return nil, errors.New("chaim: no source to monitor")
 	}
-	m := &Monitor{}
-	m.keeper = renewal.NewKeeper(ctx, renewal.Config{
-		Source: func(ctx context.Context) (aws.Credentials, error) { return retrieve(ctx, src, m.keeper.Held() != nil) },
-		Log:    cmp.Or(opts.Logger, silent),
-	})
+	broker := &provider{src: src}
+	m := &Monitor{renewal.NewKeeper(renewal.Config{
+		Fetch: func(ctx context.Context) (Grant, error) { return broker.Keys(ctx, Request{}) },
+		Log:   cmp.Or(opts.Logger, silent),
+	})}
 	if err := m.keeper.Renew(ctx, false); err != nil {
 		_ = m.Close()
 		return nil, err
@@ -73,7 +54,7 @@ func (m *Monitor) Format(f fmt.State, _ rune) {
 	if m == nil || m.keeper == nil {
 		text = "zero"
 	} else if h := m.keeper.Held(); h != nil {
-		text = credsFrom(h.Creds, "").String()
+		text = credsFrom(h.Credentials, "").String()
 	}
 	fmt.Fprintf(f, "chaim.Monitor{%s}", text)
 }
@@ -81,20 +62,25 @@ func (m *Monitor) Format(f fmt.State, _ rune) {
 // LogValue keeps the secrets out of structured logs.
 func (m *Monitor) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
-// Retrieve returns the current set. When it has expired, Retrieve waits for one attempt to renew it, unless the last
-// one has only just failed; then the error wraps [ErrExpired] and the reason. After Close it is [ErrClosed].
+// Retrieve returns the current set. When it has expired, Retrieve waits for one attempt to renew it, unless the last one
+// has only just failed; then the error wraps [ErrExpired] and the reason. After Close it is [ErrClosed].
 func (m *Monitor) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if m == nil || m.keeper == nil {
 		return aws.Credentials{Source: "chaim"}, errZeroMonitor
 	}
 	if h := m.keeper.Held(); h != nil && h.IsFresh() { // saves the call of Get
-		return h.Creds, nil
+		return h.Credentials, nil
 	}
-	h, err := m.keeper.Get(ctx)
+	return get(ctx, m.keeper)
+}
+
+// get returns the current set, or waits for one.
+func get(ctx context.Context, k *renewal.Keeper) (aws.Credentials, error) {
+	h, err := k.Get(ctx)
 	if err != nil {
 		return aws.Credentials{Source: "chaim"}, err
 	}
-	return h.Creds, nil
+	return h.Credentials, nil
 }
 
 // State tells how it stands with the keys. After Close it is [StateExpired].
@@ -105,8 +91,8 @@ func (m *Monitor) State() State {
 	return State(m.keeper.State())
 }
 
-// Updated is signalled after each renewal and each change of [Monitor.State]. Signals that are not received merge
-// into one. The channel is never closed, and silent after Close.
+// Updated is signalled after each renewal and each change of [Monitor.State]. Signals that are not received merge into one.
+// The channel is never closed, and silent after Close.
 func (m *Monitor) Updated() <-chan struct{} {
 	if m == nil || m.keeper == nil {
 		return nil
@@ -114,8 +100,8 @@ func (m *Monitor) Updated() <-chan struct{} {
 	return m.keeper.Updated()
 }
 
-// Close stops renewing, cancels a call under way and waits for it, for a second if src does not heed its context. It
-// may be called more than once; its error is nil but for a zero Monitor.
+// Close stops renewing, cancels a call under way and waits for it, for a second if src does not heed its context. It may be
+// called more than once; its error is nil but for a zero Monitor.
 func (m *Monitor) Close() error {
 	if m == nil || m.keeper == nil {
 		return errZeroMonitor

@@ -12,97 +12,84 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/remote"
-	"github.com/chaim-go/chaim/internal/sharedfile"
+	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-const (
-	defaultRole = "rro"
-
-	// What STS accepts for a role session.
-	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-	minDuration = 15 * time.Minute
-	maxDuration = 12 * time.Hour
-)
-
-// Options say which credentials a [Client] is for and how it keeps them. Only Account is required.
+// Options say which credentials a [Client] is for and how it keeps them. A client that gets keys needs an Account; the zero
+// value of every other field works.
 type Options struct {
-	// Account is the full name or the 12-digit id of the account. Only a gateway knows names: one that it could misread, such
-	// as one with a space, is looked up in its list of accounts, and asked for by the id. Empty is for a Client
-	// that gets no keys of its own but lists, renews, parks or deletes what there is.
+	// Account is the full name or the 12-digit id of the account. Only a gateway knows names. Empty is for a Client that
+	// gets no keys of its own, but lists, renews, parks or deletes profiles.
 	Account string
-	// AccountID is the 12-digit id of the account, where Account is its name. Keys are asked for by it, whatever account has
-	// the name by now, and those for another account are refused. Empty means that Account alone says which account it is.
+	// AccountID is the 12-digit id of the account where Account is its name. The keys are then asked for by id, even if the
+	// name has moved to another account, and keys for any other account are refused. Empty means unknown.
 	AccountID string
-	// Role is the role to assume in that account. It is a role name, a role ARN, or an alias that the gateway knows, such
-	// as "rro" or "mpu". Empty means "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly,
-	// CrossAccountPowerUser, CrossAccountSysAdmin and CrossAccountAdminUser.
+	// Role is the role to assume: a role name, a role ARN, or an alias of the gateway such as "rro" or "mpu". Empty means
+	// "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly, CrossAccountPowerUser,
+	// CrossAccountSysAdmin and CrossAccountAdminUser.
 	Role string
-	// Duration is how long each set of keys is valid. It is whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or
-	// 15 minutes in a program built with the tag "dev".
+	// Duration is how long each set of keys is valid: whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or 15
+	// minutes in a program built with the tag "dev".
 	Duration time.Duration
-	// Region is the AWS region of the profile and its keys. Without a gateway it is also that of the STS to ask. Empty means the first
-	// of these that there is: AWS_REGION, AWS_DEFAULT_REGION, the region of the AWS config file for the profile of that
-	// name, for one of the account's name, for AWS_PROFILE and for [default], that of the gateway's settings or the Source, one of the role's partition,
-	// "eu-west-1". A misspelt region and a zone such as "us-east-1a" are refused. A profile that is kept is written without
-	// a region where the AWS config file has one for its name, unless this is another.
+	// Region is the AWS region of the profile and its keys and, without a gateway, of the STS to ask. Empty means the first
+	// of: AWS_REGION; AWS_DEFAULT_REGION; the AWS config file's region for the profile's name, for the account's name, for
+	// AWS_PROFILE and for [default]; the region of the gateway's settings or of the Source; one of the role's partition;
+	// "eu-west-1". A misspelt region, or a zone such as "us-east-1a", is an error. A kept profile gets no region line where
+	// the AWS config file already has this region for its name.
 	Region string
-	// TempName is the name of the profile. Empty means "tempname", or "tempname-" and 12 random characters while that
-	// name is taken. A name given here that is taken is [ErrInUse]; a profile of another tool whose keys have expired is
-	// replaced. A name is taken also where the AWS config file (AWS_CONFIG_FILE, or ~/.aws/config) gives it a role, SSO
-	// login or process, which SDKs would use in place of the keys.
+	// TempName is the name of the profile. Empty means "tempname" or, while that is taken, "tempname-" and 12 random
+	// characters. A given name that is taken is [ErrInUse], unless it is that of a kept profile whose keys have expired. A
+	// name also counts as taken if the AWS config file gives it a role, SSO login or process, which SDKs prefer to keys.
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool
-	// Form is what the profile holds. It is [Keys], the zero value, or [Process].
+	// Form is what the profile holds: [Keys], the zero value, or [Process].
 	Form ProfileForm
-	// Default also makes the profile the default account. It needs Keep, and takes the place of any other default: the keys
-	// are copied into the section [default], for programs that name no profile, and renewed with the profile. What stands
-	// there otherwise stays. It is [ErrInUse] when [default] holds keys of the user;
-	// temporary keys with an expiry beside the name of a profile, as cca writes them, are not the user's. A Source must not
-	// take its keys from [default]; an [STS] without Keys passes over what chaim has put there, and refuses it where another
-	// profile has it as its source_profile.
+	// Default also makes the profile the default account, in place of any other: its keys are copied into the section
+	// [default], for programs that name no profile, and renewed with it. Other lines of [default] stay. It needs Keep;
+	// [Client.ChildEnviron] is for a scope. If [default] holds keys of the user's own, the error is [ErrInUse]; keys that
+	// cca wrote there are not the user's own. The Source must not take its keys from [default]. An [STS] without Keys
+	// ignores keys that chaim put there.
 	Default bool
-	// Keep makes Close leave the profile in place. It may replace one kept under that name before, for whatever account
-	// and by whatever tool that marks it with an accountname. A profile that another program has made for another account
-	// while the keys were asked for is [ErrInUse].
+	// Keep makes Close leave the profile in place. It replaces a kept profile of this name that has temporary keys. A
+	// profile that another program writes for another account while the keys are asked for is [ErrInUse].
 	Keep bool
-	// NoReplace keeps Keep from replacing a profile of another account whose keys may still be valid: that is [ErrInUse]. It
-	// is for a name that the user did not choose.
+	// NoReplace makes Keep return [ErrInUse] for a profile of another account whose keys may still be valid. Use it for a
+	// name that the user did not choose.
 	NoReplace bool
-	// NoProfile keeps the keys in memory only. The client is a provider of them, no file is written, but for what [Sweep]
-	// would remove, and none is needed but for settings. It goes with nothing that is said of the profile: TempName, Terrible, Form, Default and Keep.
+	// NoProfile keeps the keys in memory only: the client is a provider, and writes no file, except to remove what dead
+	// processes left. It excludes TempName, Terrible, Form, Default and Keep.
 	NoProfile bool
-	// NoRenew switches off the renewal in the background. New keys come only with a call that asks for them, or for any
-	// after their end. A context made by
-	// [WithContext] ends when a set does.
+	// NoRenew switches off renewal in the background. A call that needs keys still gets new ones once the old have expired.
+	// A context made by [WithContext] ends when a set expires.
 	NoRenew bool
-	// Source gives the keys in place of a gateway. It is an [STS], or any provider of the AWS SDK. Nil means the gateway; where
-	// none is configured, AWS STS is asked for a 12-digit Account or a role ARN, with the keys of the SDK's default chain
-	// in the environment that New finds, other than keys that chaim has put into [default]. That reads its own files, wherever
-	// Dir is. As in a [Monitor], what an [aws.CredentialsCache] has is dropped to renew it. With a Source, Account, Role and Duration
-	// are only what the profile says of it: they do not shape the keys.
+	// Source gives the keys of one account: an [STS], or any provider of the AWS SDK. The keys are the Source's whatever
+	// Role and Duration say, which only describe the profile; keys that name another account are refused. For a renewal an
+	// [aws.CredentialsCache] is emptied. Nil means Broker.
 	Source aws.CredentialsProvider
-	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and
-	// CHAIM_REGION; CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the default section of the
-	// credentials file.
+	// Broker gives the keys of any account. [Each] asks it for every one. It excludes Source and Settings. Nil means the
+	// gateway of the Settings. Where none is configured it is AWS STS, for a 12-digit Account or a role ARN, with the keys
+	// of the SDK's default chain, except those that chaim has put into [default].
+	Broker Broker
+	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and CHAIM_REGION;
+	// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the section [default] of the credentials file.
 	Settings *Settings
-	// Dir is the folder of the credentials file. Empty means the file named by AWS_SHARED_CREDENTIALS_FILE, then
+	// Dir is the folder of the credentials file. Empty means the file that AWS_SHARED_CREDENTIALS_FILE names, else
 	// ~/.aws/credentials.
 	Dir string
-	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address, with a warning in the log.
+	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address. It is logged as a warning.
 	AllowInsecure bool
-	// HTTPClient sends the requests to the gateway, STS or the sign-in page of the AWS console. Whatever it says of them,
-	// redirects are refused, an attempt at a gateway may take 35 seconds, there are up to three, and a reply may have 1 MiB.
-	// Each request has a connection of its own and an *http.Transport is used as a copy that speaks HTTP/1.1, as net/http
-	// prints what a server sends after a reply on a connection that stays open, and what it gets wrong in HTTP/2. Nil means
-	// one that shares connections among the accounts of [Each], allows 3 seconds to connect and 5 for TLS, speaks HTTP/1.1,
-	// uses the proxy of the environment and trusts AWS_CA_BUNDLE.
+	// HTTPClient sends the requests to the gateway, STS or the AWS sign-in page. Redirects are refused, a request to a
+	// gateway takes 35 seconds at most and is tried three times, and a reply has at most 1 MiB, whatever the client allows.
+	// An *http.Transport is copied, speaks HTTP/1.1 and uses a new connection for each request, because net/http prints
+	// what a server sends after its reply. Nil means chaim's own client: the proxy of the environment, AWS_CA_BUNDLE, 3
+	// seconds to connect, 5 for TLS.
 	HTTPClient *http.Client
-	// Logger gets events and warnings, without secrets. They tell what happens in the background, and what is wrong with the
-	// credentials file. Its
-	// handler must not call the same Client, which may be waiting for it. Nil means silence.
+	// Logger gets what happens in the background and warnings about the credentials file, without secrets. Its handler must
+	// not call the same Client, which may be waiting for it. Nil means silence.
 	Logger *slog.Logger
 }
 
@@ -112,9 +99,9 @@ type ProfileForm int
 const (
 	// Keys writes the keys into the profile. Everything can read that, but an AWS SDK reads it once.
 	Keys ProfileForm = iota
-	// Process writes a credential_process that prints a private file beside the credentials file, in which each
-	// renewal replaces the keys. An SDK reads it again when its keys are about to expire, so that a client may live as
-	// long as the scope does.
+	// Process writes a credential_process that prints a private file beside the credentials file, in which each renewal
+	// replaces the keys. An SDK reads it again when its keys are about to expire, so that a client may live as long as the
+	// scope does.
 	Process
 )
 
@@ -132,93 +119,104 @@ func (f ProfileForm) String() string {
 // silent is the logger where none is given. Tests put one in its place that writes down everything.
 var silent = slog.New(slog.DiscardHandler)
 
-var errNoGateway = errors.New("these credentials do not come from a gateway")
-
 // complete checks o and fills in what was left empty, except for the region. It touches neither network nor file.
 func (o *Options) complete() error {
-	o.Role = cmp.Or(o.Role, defaultRole)
-	o.Duration = cmp.Or(o.Duration, defaultDuration)
+	o.Role = cmp.Or(o.Role, "rro")
+	o.Duration = cmp.Or(o.Duration, keys.DefaultDuration)
 	o.Logger = cmp.Or(o.Logger, silent)
-	if o.Account != "" {
-		if err := checkAccount(o.Account); err != nil {
-			return err
-		}
-	}
-	switch id := o.AccountID; {
-	case id == "":
-	case !remote.IsAccountID(id):
-		return fmt.Errorf("chaim: account id %s is not 12 digits", quoteShort(id))
-	case o.Account == "":
-		return fmt.Errorf("chaim: account %s is given by its id alone: give it as Options.Account", id)
-	case remote.IsAccountID(o.Account) && o.Account != id:
-		return fmt.Errorf("chaim: accounts %s and %s are two: give one of them", o.Account, id)
-	}
-	if err := checkRole(o.Role); err != nil {
-		return err
-	}
-	if err := checkDuration(o.Duration); err != nil {
+	if err := o.request("").Check(); err != nil {
 		return err
 	}
 	if o.Region != "" {
-		if err := checkRegion(o.Region, ""); err != nil {
+		if err := partition.CheckRegion(o.Region); err != nil {
 			return err
 		}
 	}
+	s, isSTS := o.Source.(*STS)
 	switch {
 	case o.Form != Keys && o.Form != Process:
 		return fmt.Errorf("chaim: a profile has no form %s", o.Form)
 	case o.Form == Process && (o.Keep || o.Terrible):
 		return errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
-	}
-	if o.Default && !o.Keep && !o.NoProfile {
+	case o.Default && !o.Keep && !o.NoProfile:
 		return errors.New("chaim: Options.Default is for a profile that is kept, and goes with Options.Keep")
-	}
-	if o.NoProfile && (o.TempName != "" || o.Terrible || o.Form != Keys || o.Default || o.Keep) {
+	case o.NoProfile && (o.TempName != "" || o.Terrible || o.Form != Keys || o.Default || o.Keep):
 		return errors.New("chaim: Options.NoProfile goes with none of TempName, Terrible, Form, Default and Keep")
-	}
-	if s, isSTS := o.Source.(*STS); isSTS && s == nil {
+	case o.Broker != nil && (o.Source != nil || o.Settings != nil):
+		return errors.New("chaim: Options.Broker says where keys come from, and goes with neither Source nor Settings")
+	case isSTS && s == nil:
 		return errors.New("chaim: Options.Source is a nil *STS")
-	}
-	if o.TempName != "" {
-		return checkProfile(o.TempName)
+	case o.TempName != "":
+		return profiles.CheckName(o.TempName)
 	}
 	return nil
 }
 
-// onlyReads reports whether a client has neither keys nor a profile: all that it could do is to look at the file.
-func (o *Options) onlyReads() bool { return o.NoProfile && o.Account == "" && o.Source != nil }
+// request is what keys are asked for in a region.
+func (o *Options) request(region string) Request {
+	return Request{Account: o.Account, AccountID: o.AccountID, Role: o.Role, Region: region, Duration: o.Duration}
+}
 
-func checkDuration(d time.Duration) error {
-	if d < minDuration || d > maxDuration || d%time.Second != 0 {
-		return fmt.Errorf("chaim: duration %s is not whole seconds between 15 minutes and 12 hours", d)
+// spec is what the profile is like.
+func (o *Options) spec(noRegion bool) profiles.Spec {
+	return profiles.Spec{
+		Name: o.TempName, Account: profiles.Holder{Name: o.Account, ID: o.AccountID}, Process: o.Form == Process, Terrible: o.Terrible,
+		Keep: o.Keep, NoReplace: o.NoReplace, Default: o.Default, NoRegion: noRegion,
 	}
-	return nil
 }
 
 // findSettings returns the gateway's settings and where they come from.
-func (o *Options) findSettings(file sharedfile.File) (*Settings, string, error) {
+func (o *Options) findSettings(book *profiles.Book) (s Settings, where string, err error) {
 	if o.Settings != nil {
-		return o.Settings, "Options.Settings", nil
+		return *o.Settings, "Options.Settings", nil
 	}
-	if s, found := settingsFromEnv(); found {
-		return &s, "the CHAIM_ variables of the environment", nil
+	if s, found := gateway.SettingsFromEnv(); found {
+		return Settings(s), "the CHAIM_ variables of the environment", nil
 	}
-	doc, err := file.Read()
-	if file.Unknown != nil {
-		return nil, "", errtext.Because(ErrNotConfigured, err)
+	pairs, _, err := book.DefaultSection()
+	switch {
+	case book.Unknown() != nil:
+		return s, "", errtext.Because(ErrNotConfigured, err)
+	case err != nil:
+		return s, "", err
 	}
-	if err != nil {
-		return nil, "", err
-	}
-	pairs, _, err := inifile.ReadAll(doc, "default")
-	if err != nil {
-		return nil, "", errtext.Wrap(err, "%s", file.Path)
-	}
-	s, _ := settingsFromPairs(pairs)
+	stored, _ := gateway.SettingsFromPairs(pairs)
+	s = Settings(stored)
 	if s.Endpoint == "" && s.API == "" {
-		return nil, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role", ErrNotConfigured, file.Path)
+		return s, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Broker or Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role", ErrNotConfigured, book.Path())
 	}
-	return &s, "section [default] of " + file.Path, nil
+	return s, "section [default] of " + book.Path(), nil
+}
+
+// chooseRegion completes the region by what the user says of it outside of chaim, if anything: the environment, and the AWS
+// config file, of which the profile that is lent comes first. noRegion says that a profile that is kept needs no region, as
+// it has this one there.
+func (o *Options) chooseRegion(profile string) (noRegion bool, err error) {
+	config := profiles.ReadConfig()
+	isGiven := o.Region != ""
+	if !isGiven {
+		if o.Region, err = config.ChosenRegion(profile, o.Account); err != nil {
+			return false, err
+		}
+	}
+	if !o.Keep {
+		return false, nil
+	}
+	own := config.Region(profile)
+	return own != "" && (!isGiven || own == o.Region), nil
+}
+
+// sourceRegion is the region that a Source is for, if it has one.
+func sourceRegion(source aws.CredentialsProvider) string {
+	switch source := source.(type) {
+	case *STS:
+		return cmp.Or(source.Region, partition.RoleRegion(source.RoleARN))
+	case *Client:
+		return source.Region()
+	case AwsCreds:
+		return source.Region
+	}
+	return ""
 }
 
 // String describes the options without what could hold a secret.

@@ -113,7 +113,7 @@ func editor(b *testing.B, n int) (edit func(), last func() []byte) {
 		generation++
 		require.NoError(b, file.Edit(b.Context(), func(doc []byte) ([]byte, error) {
 			var err error
-			text, err = inifile.Set(doc, sectionName(n/2), pairs(generation))
+			text, err = setSection(doc, sectionName(n/2), pairs(generation))
 			return text, err
 		}))
 	}, func() []byte { return text }
@@ -132,4 +132,17 @@ func replaceBare(b *testing.B, path string, text []byte) {
 	require.NoError(b, err)
 	require.NoError(b, dir.Sync())
 	require.NoError(b, dir.Close())
+}
+
+// setSection and deleteSection are edits of a text.
+func setSection(text []byte, name string, pairs []inifile.Pair) ([]byte, error) {
+	doc := inifile.Parse(text)
+	err := doc.Set(name, pairs)
+	return doc.Bytes(), err
+}
+
+func deleteSection(text []byte, name string) ([]byte, error) {
+	doc := inifile.Parse(text)
+	err := doc.Delete(name)
+	return doc.Bytes(), err
 }

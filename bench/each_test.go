@@ -23,7 +23,19 @@ const (
 	eachLatency  = 100 * time.Millisecond
 )
 
-// newEach is an Each of accounts whose source, one for each, takes the latency to answer.
+// slowBroker takes the latency to give the same keys for every account.
+type slowBroker struct{ keys aws.Credentials }
+
+func (s slowBroker) Keys(ctx context.Context, _ chaim.Request) (chaim.Grant, error) {
+	select {
+	case <-time.After(eachLatency):
+		return chaim.Grant{Credentials: s.keys}, nil
+	case <-ctx.Done():
+		return chaim.Grant{}, ctx.Err()
+	}
+}
+
+// newEach is an Each of accounts whose broker takes the latency to answer.
 func newEach(b *testing.B) ([]chaim.Account, chaim.EachOptions) {
 	b.Helper()
 	accounts := make([]chaim.Account, eachAccounts)
@@ -34,19 +46,9 @@ func newEach(b *testing.B) ([]chaim.Account, chaim.EachOptions) {
 		AccessKeyID: keyID(0), SecretAccessKey: strings.Repeat("s", 40), SessionToken: strings.Repeat("t", 320),
 		CanExpire: true, Expires: time.Now().Add(12 * time.Hour),
 	}
-	source := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		select {
-		case <-time.After(eachLatency):
-			return keys, nil
-		case <-ctx.Done():
-			return aws.Credentials{}, ctx.Err()
-		}
-	})
 	dir := newDir(b)
 	b.Setenv("AWS_CONFIG_FILE", dir+"/config")
-	return accounts, chaim.EachOptions{
-		Options: chaim.Options{Dir: dir}, Parallel: eachParallel, Sources: func(chaim.Account) aws.CredentialsProvider { return source },
-	}
+	return accounts, chaim.EachOptions{Options: chaim.Options{Dir: dir, Broker: slowBroker{keys}}, Parallel: eachParallel}
 }
 
 // askGateway has the keys come from a gateway with the latency, in memory.
@@ -62,7 +64,7 @@ func askGateway(b *testing.B, accounts []chaim.Account, opts *chaim.EachOptions)
 	transport.MaxIdleConnsPerHost = eachParallel
 	b.Cleanup(transport.CloseIdleConnections)
 	client.Transport = transport
-	opts.Sources, opts.Options.Settings, opts.Options.HTTPClient = nil, srv.Settings(), &client
+	opts.Options.Broker, opts.Options.Settings, opts.Options.HTTPClient = nil, srv.Settings(), &client
 }
 
 func noWork(context.Context, chaim.Account, *chaim.Client) error { return nil }
@@ -75,9 +77,6 @@ func oneByOne(b *testing.B, accounts []chaim.Account, opts chaim.EachOptions) fl
 		for _, a := range accounts[:few] {
 			one := opts.Options
 			one.Account = a.ID
-			if opts.Sources != nil {
-				one.Source = opts.Sources(a)
-			}
 			require.NoError(b, chaim.WithContext(b.Context(), one, func(context.Context, *chaim.Client) error { return nil }))
 		}
 	})
@@ -100,7 +99,7 @@ func compareEach(b *testing.B, goal, serial float64, accounts []chaim.Account, o
 }
 
 func BenchmarkEach(b *testing.B) {
-	b.Run("source", func(b *testing.B) {
+	b.Run("broker", func(b *testing.B) {
 		accounts, opts := newEach(b)
 		compareEach(b, 1.15, oneByOne(b, accounts, opts), accounts, opts)
 	})

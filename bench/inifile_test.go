@@ -18,17 +18,17 @@ func BenchmarkText(b *testing.B) {
 			do   func() error
 		}{
 			{"Scan", func() error {
-				if found := len(inifile.Scan(doc)); found != n {
+				if found := len(inifile.Parse(doc).Sections()); found != n {
 					return fmt.Errorf("found %d sections", found)
 				}
 				return nil
 			}},
 			{"Set", func() error {
-				_, err := inifile.Set(doc, sectionName(n/2), pairs(1))
+				_, err := setSection(doc, sectionName(n/2), pairs(1))
 				return err
 			}},
 			{"Delete", func() error {
-				_, err := inifile.Delete(doc, sectionName(n/2))
+				_, err := deleteSection(doc, sectionName(n/2))
 				return err
 			}},
 		} {

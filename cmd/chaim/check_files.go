@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -28,7 +29,7 @@ func (c *checkup) checkFiles() awsFiles {
 	var f awsFiles
 	const name = "credentials file"
 	var err error
-	if f.path, err = sharedfile.CredentialsPath(""); err == nil {
+	if f.path, err = awsenv.CredentialsPath(""); err == nil {
 		f.target, err = sharedfile.Resolve(f.path)
 	}
 	if err != nil {
@@ -78,7 +79,7 @@ func (c *checkup) checkContents(f *awsFiles, info fs.FileInfo) {
 			"put that line right; until then the AWS CLI and boto3 read none of the file")
 		return
 	}
-	sections := inifile.Scan(doc)
+	sections := inifile.Parse(doc).Sections()
 	found := fmt.Sprintf("%s, %d of them managed by chaim", counted(len(sections), "section", "sections"), len(f.managed()))
 	if info.Size() > largeFile {
 		c.warn(name, fmt.Sprintf("%s, %d bytes", found, info.Size()),
@@ -121,7 +122,7 @@ func (c *checkup) checkAccess(f awsFiles, info fs.FileInfo) {
 // checkConfig looks for what the AWS config file says of profiles that chaim writes.
 func (c *checkup) checkConfig(f *awsFiles) {
 	const name = "config file"
-	path, err := sharedfile.ConfigPath()
+	path, err := awsenv.ConfigPath()
 	if err == nil {
 		f.config, err = sharedfile.File{Path: path}.Read()
 	}
@@ -139,7 +140,7 @@ func (c *checkup) checkConfig(f *awsFiles) {
 		return
 	}
 	for _, profile := range append(f.managed(), "tempname") {
-		if section, key := inifile.Rival(f.config, profile); key != "" {
+		if section, key := inifile.Parse(f.config).Rival(profile); key != "" {
 			c.warn(name, fmt.Sprintf("section [%s] of %s has %s, which SDKs use in place of the keys in profile %s",
 				section, path, key, profile),
 				"rename that section, or lend under another name with --alias")
@@ -152,8 +153,8 @@ func (c *checkup) checkConfig(f *awsFiles) {
 // managed are the names of the profiles that have an account.
 func (f *awsFiles) managed() []string {
 	var names []string
-	for _, s := range inifile.Scan(f.doc) {
-		if s.Managed(f.doc)[inifile.MarkerKey] != "" && !slices.Contains(names, s.Name()) {
+	for _, s := range inifile.Parse(f.doc).Sections() {
+		if s.Managed()[inifile.MarkerKey] != "" && !slices.Contains(names, s.Name()) {
 			names = append(names, s.Name())
 		}
 	}

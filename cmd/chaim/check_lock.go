@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/lease"
+	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -88,29 +86,14 @@ func holder(path string) string {
 }
 
 // checkLeftovers looks for what dead processes left, which "chaim sweep" and most other commands remove.
-func (c *checkup) checkLeftovers(f awsFiles) {
+func (c *checkup) checkLeftovers(a *app, f awsFiles) {
 	const name = "leftovers"
-	scopes, err := lease.Beside(f.path)
-	if err != nil || f.target == "" {
+	if f.target == "" {
 		return
 	}
-	isLive, profiles := map[string]bool{}, 0
-	for _, s := range inifile.Scan(f.doc) {
-		pairs := s.Managed(f.doc)
-		if scope, isIntact := lease.Of(pairs); isIntact {
-			if isLive[scope.ID] = scopes.IsLive(pairs); !isLive[scope.ID] {
-				profiles++
-			}
-		}
-	}
-	files := 0
-	entries, _ := os.ReadDir(scopes.Folder) // what is not there has nothing
-	for _, e := range entries {
-		name, isLease := strings.CutSuffix(e.Name(), lease.Extension)
-		id, isOurs := strings.CutPrefix(name, filepath.Base(f.target)+"-")
-		if isLease && isOurs && !isLive[id] && isAbandoned(filepath.Join(scopes.Folder, e.Name())) {
-			files++
-		}
+	profiles, files, err := profiles.Open(f.path, nil, a.log).Leftovers()
+	if err != nil {
+		return // said by the check of the file
 	}
 	if profiles+files == 0 {
 		c.ok(name, "nothing is left of programs that died")
@@ -118,10 +101,4 @@ func (c *checkup) checkLeftovers(f awsFiles) {
 	}
 	left := counted(profiles, "profile", "profiles") + " and " + counted(files, "file", "files")
 	c.warn(name, "programs that died left "+left, "run 'chaim sweep'")
-}
-
-// isAbandoned reports whether no process holds a lease any more.
-func isAbandoned(path string) bool {
-	l, err := sharedfile.LockSide(path, os.O_RDONLY, true)
-	return l != nil && err == nil && l.Close() == nil
 }

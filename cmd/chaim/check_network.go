@@ -19,10 +19,13 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 const (
@@ -42,13 +45,14 @@ var gatewayVariables = []string{
 
 // checkNetwork asks the gateway, or STS where there is none.
 func (c *checkup) checkNetwork(ctx context.Context, a *app, f awsFiles) {
-	ctx, cancel := context.WithTimeout(remote.WithSingleAttempt(ctx, true), networkTimeout)
+	ctx, cancel := context.WithTimeout(keys.WithSingleAttempt(ctx, true), networkTimeout)
 	defer cancel()
-	transport, err := remote.NewTransport()
+	roots, err := awssts.TrustedRoots(profiles.AWSFiles{})
 	if err != nil {
 		c.fail("network", errtext.Unprefixed(err), "put AWS_CA_BUNDLE right, or unset it")
 		return
 	}
+	transport := httpx.NewTransport(roots)
 	defer transport.CloseIdleConnections()
 	w := &witness{next: transport}
 	settings, where := gatewaySettings(f)
@@ -67,7 +71,7 @@ func (c *checkup) checkNetwork(ctx context.Context, a *app, f awsFiles) {
 
 // gatewaySettings are those in the credentials file, nil where the environment has some, and where they are, if anywhere.
 func gatewaySettings(f awsFiles) (s *chaim.Settings, where string) {
-	pairs, _, _ := inifile.ReadAll(f.doc, inifile.DefaultSection) // what is wrong with the file is told already
+	pairs, _, _ := inifile.Parse(f.doc).All(inifile.DefaultSection) // what is wrong with the file is told already
 	isInFile := pairs["endpoint"]+pairs["api"] != ""
 	names := slices.DeleteFunc(slices.Clone(gatewayVariables), func(name string) bool { return os.Getenv(name) == "" })
 	switch {
@@ -226,19 +230,19 @@ func networkHint(err error) string {
 // checkSTS asks AWS whose the keys are that chaim would ask for others with.
 func (c *checkup) checkSTS(ctx context.Context, w *witness, log *slog.Logger) {
 	const name = "AWS STS"
-	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Log: log})
+	cfg, err := awssts.Config(ctx, awssts.Options{Files: profiles.AWSFiles{}, Log: log})
 	if err != nil {
 		c.fail(name, errtext.Unprefixed(err), newKeys)
 		return
 	}
-	keys, err := cfg.Credentials.Retrieve(ctx)
+	creds, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		c.fail(name, "there are no keys to ask it with: "+plainly(remote.Foreign(err).Error()), newKeys)
+		c.fail(name, "there are no keys to ask it with: "+plainly(awssts.Foreign(err, profiles.AWSFiles{}).Error()), newKeys)
 		return
 	}
 	cfg.RetryMaxAttempts = 2 // the second by the server's clock
 	cfg.APIOptions = append(cfg.APIOptions, w.watch)
-	who, err := remote.Identify(ctx, cfg, keys, false, log)
+	who, err := awssts.Identify(ctx, cfg, creds, awssts.Options{AllowInsecure: false, Log: log, Files: profiles.AWSFiles{}})
 	switch {
 	case err == nil:
 		c.ok(name, "knows you as %s", who.ARN)

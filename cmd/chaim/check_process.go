@@ -33,12 +33,12 @@ func (c *checkup) checkEnvironment(f awsFiles) {
 
 // hasProfile reports whether one of the two files has a profile.
 func hasProfile(f awsFiles, profile string) bool {
-	for _, s := range inifile.Scan(f.doc) {
+	for _, s := range inifile.Parse(f.doc).Sections() {
 		if s.Name() == profile {
 			return true
 		}
 	}
-	for _, s := range inifile.Scan(f.config) {
+	for _, s := range inifile.Parse(f.config).Sections() {
 		if fields := strings.Fields(s.Name()); len(fields) == 2 && fields[0] == "profile" && strings.Trim(fields[1], `"'`) == profile {
 			return true
 		}

@@ -85,7 +85,7 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	var c checkup
 	files := c.checkFiles()
 	c.checkLock(files)
-	c.checkLeftovers(files)
+	c.checkLeftovers(a, files)
 	c.checkEnvironment(files)
 	c.checkTools()
 	c.checkNetwork(ctx, a, files)

@@ -15,7 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // plainAccount is the account without texts that could do more than name it. It is asked for by what is left.
@@ -54,7 +54,7 @@ func hasPlaceholder(arg string) bool {
 // expand puts the account in place of {account} and {id}. The name is chosen by others, so it must not make an option of
 // an argument, or choose the folder of the program.
 func expand(program []string, account chaim.Account) ([]string, error) {
-	if account.ID != "" && !remote.IsAccountID(account.ID) { // programs trust it to be one
+	if account.ID != "" && !keys.IsAccountID(account.ID) { // programs trust it to be one
 		return nil, fmt.Errorf("chaim: the gateway gives it the id %q, which is not 12 digits", account.ID)
 	}
 	place := strings.NewReplacer("{account}", nameOf(account), "{id}", account.ID)

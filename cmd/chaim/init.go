@@ -13,10 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
+	wire "github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/partition"
-	"github.com/chaim-go/chaim/internal/remote"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -164,7 +165,7 @@ func (a *app) withRegion(s chaim.Settings, given, stored string) (chaim.Settings
 		return s, errtext.Wrap(partition.CheckRegion(stored), "section [default] (correct it there, or give a region with -R)")
 	}
 	region, of := cmp.Or(given, stored, s.Region), cmp.Or(s.Region, partition.DefaultRegion)
-	url, err := remote.APIGatewayURL(s.API, s.Stage, of, "")
+	url, err := wire.APIURL(s.API, s.Stage, of, "")
 	if s.Endpoint == "" && err == nil && region != "" && region != of {
 		a.say("profiles get region %s and the gateway is in %s, so its URL is stored as endpoint, which the original programs cannot read; -R %s makes both the same",
 			region, of, of)
@@ -179,7 +180,7 @@ func (a *app) storeSettings(ctx context.Context, settings chaim.Settings) error 
 	if err := settings.Store(ctx, ""); err != nil {
 		return errtext.Wrap(err, "storing the settings")
 	}
-	path, err := sharedfile.CredentialsPath("")
+	path, err := awsenv.CredentialsPath("")
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
+	wire "github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/partition"
-	"github.com/chaim-go/chaim/internal/remote"
 )
 
 // pasteGap is the longest time between two lines of a text that is pasted into a terminal.
@@ -88,7 +88,7 @@ func (a *app) askSettings(ctx context.Context, mustBeString bool, stored *chaim.
 	region = cmp.Or(stored.Region, partition.DefaultRegion)
 	url := stored.Endpoint
 	if url == "" && stored.API != "" {
-		url, _ = remote.APIGatewayURL(stored.API, stored.Stage, cmp.Or(stored.Region, partition.DefaultRegion), "")
+		url, _ = wire.APIURL(stored.API, stored.Stage, cmp.Or(stored.Region, partition.DefaultRegion), "")
 	}
 	err = a.askFields(ctx, []initQuestion{
 		{"Gateway URL", url, false, &settings.Endpoint},

@@ -21,8 +21,10 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -270,10 +272,11 @@ func (a *app) withClient(opts chaim.Options, fn func(*chaim.Client) error) (err 
 	}
 	// Other than a gateway, STS is asked in the way that the AWS SDK is configured for.
 	if _, err := c.Endpoint(context.Background()); err == nil && opts.HTTPClient == nil && a.log.Enabled(context.Background(), slog.LevelDebug) {
-		transport, err := remote.NewTransport()
+		roots, err := awssts.TrustedRoots(profiles.AWSFiles{})
 		if err != nil {
 			return errors.Join(err, c.Close())
 		}
+		transport := httpx.NewTransport(roots)
 		defer transport.CloseIdleConnections()
 		opts.HTTPClient = &http.Client{Transport: noting{transport, a.log}}
 		if err := c.Close(); err != nil {

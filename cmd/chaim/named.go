@@ -11,8 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -96,7 +97,7 @@ func (a *app) heldFor(ctx context.Context, r *request, name string) (held chaim.
 // heldProfile returns the profile of a name, or an empty one. A file that cannot be read has none, as keys that are lent
 // without a profile need no file, and says so when it is written.
 func (a *app) heldProfile(ctx context.Context, name string) (held chaim.Profile, err error) {
-	path, err := sharedfile.CredentialsPath("")
+	path, err := awsenv.CredentialsPath("")
 	if err != nil || (sharedfile.File{Path: path}).CanStore() != nil {
 		return chaim.Profile{}, nil // without a place for the file there is no profile
 	}
@@ -125,7 +126,7 @@ func (a *app) quiet() *app {
 // compare asks the gateway whether a name is that of an account, or its id, and whether of the one that a profile is held for.
 // The list of accounts tells that by their ids, as names may change and several accounts have the same.
 func (a *app) compare(ctx context.Context, r *request, name string, held chaim.Profile) (isAccount, isSame bool, err error) {
-	isAccount, isSame = remote.IsAccountID(name), name == held.Account // without a gateway only ids are accounts
+	isAccount, isSame = keys.IsAccountID(name), name == held.Account // without a gateway only ids are accounts
 	err = a.quiet().withClient(chaim.Options{NoProfile: true, AllowInsecure: r.insecure}, func(c *chaim.Client) error {
 		accounts, err := c.RequestList(ctx)
 		if err != nil {

@@ -18,9 +18,11 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/partition"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -142,7 +144,7 @@ func (a *app) throughCache(ctx context.Context, c *chaim.Client, account, key st
 
 // cache is the one beside the credentials file.
 func (a *app) cache() (credcache.Cache, error) {
-	path, err := sharedfile.CredentialsPath("")
+	path, err := awsenv.CredentialsPath("")
 	if err == nil {
 		err = sharedfile.File{Path: path}.CanStore() // and not beside /dev/null
 	}
@@ -171,13 +173,13 @@ func gatewayKey(ctx context.Context, c *chaim.Client, opts chaim.Options) (strin
 // signedOptions are those of a client that asks STS, with keys that sign for it. The key is made of these, as of everything
 // that shapes what it gets: a provider of the SDK may give the keys of another user each time.
 func signedOptions(ctx context.Context, opts chaim.Options, log *slog.Logger) (chaim.Options, string, error) {
-	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: opts.Region, AllowInsecure: opts.AllowInsecure, Log: log})
+	cfg, err := awssts.Config(ctx, awssts.Options{Files: profiles.AWSFiles{}, Region: opts.Region, AllowInsecure: opts.AllowInsecure, Log: log})
 	if err != nil {
 		return opts, "", err
 	}
 	signing, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return opts, "", errtext.Wrap(remote.Foreign(err), "no keys to ask AWS STS with")
+		return opts, "", errtext.Wrap(awssts.Foreign(err, profiles.AWSFiles{}), "no keys to ask AWS STS with")
 	}
 	role := opts.Role
 	if !arn.IsARN(role) {
@@ -187,7 +189,7 @@ func signedOptions(ctx context.Context, opts chaim.Options, log *slog.Logger) (c
 		RoleARN: role, Region: opts.Region, Duration: opts.Duration, AllowInsecure: opts.AllowInsecure,
 		Keys: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return signing, nil }),
 	}
-	configPath, err := sharedfile.ConfigPath()
+	configPath, err := awsenv.ConfigPath()
 	if err != nil {
 		return opts, "", err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // request is what credentials are asked for, as flags say it.
@@ -57,7 +57,7 @@ func (r *request) options(account string) chaim.Options {
 func (r *request) takeArgs(cmd *cobra.Command, args []string) (account string, err error) {
 	if len(args) > 0 && arn.IsARN(args[0]) {
 		role, _ := arn.Parse(args[0])
-		if !strings.HasPrefix(role.Resource, "role/") || !remote.IsAccountID(role.AccountID) {
+		if !strings.HasPrefix(role.Resource, "role/") || !keys.IsAccountID(role.AccountID) {
 			return "", usageError{fmt.Sprintf("%q is not the ARN of a role, such as arn:aws:iam::111111111111:role/NAME", args[0])}
 		}
 		args = append([]string{role.AccountID}, args...)

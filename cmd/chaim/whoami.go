@@ -12,9 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 func (a *app) whoamiCommand() *cobra.Command {
@@ -117,19 +118,19 @@ func (a *app) asker(ctx context.Context, r *request) (identified, error) {
 	if !hasNoGateway {
 		return who, err
 	}
-	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: r.region, AllowInsecure: r.insecure, Log: a.log})
+	cfg, err := awssts.Config(ctx, awssts.Options{Files: profiles.AWSFiles{}, Region: r.region, AllowInsecure: r.insecure, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil && ctx.Err() == nil && exitCode(err) != exitUnreachable {
-		return nil, errtext.Because(chaim.ErrNotConfigured, errtext.Wrap(remote.Foreign(err), "there is no gateway, and the AWS SDK finds no keys"))
+		return nil, errtext.Because(chaim.ErrNotConfigured, errtext.Wrap(awssts.Foreign(err, profiles.AWSFiles{}), "there is no gateway, and the AWS SDK finds no keys"))
 	}
 	return a.identity(ctx, r, cfg.Region, cfg.Credentials)
 }
 
 // holder is whose keys stand in a profile, of which the request has the region.
 func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (identified, error) {
-	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Profile: held.Name, AllowInsecure: r.insecure, Log: a.log})
+	cfg, err := awssts.Config(ctx, awssts.Options{Files: profiles.AWSFiles{}, Profile: held.Name, AllowInsecure: r.insecure, Log: a.log})
 	if err != nil {
 		return nil, errtext.Wrap(err, "profile %+q", held.Name)
 	}
@@ -138,18 +139,18 @@ func (a *app) holder(ctx context.Context, r *request, held chaim.Profile) (ident
 
 // identity is who AWS takes the owner of keys for.
 func (a *app) identity(ctx context.Context, r *request, region string, provider aws.CredentialsProvider) (identified, error) {
-	keys, err := provider.Retrieve(ctx)
+	creds, err := provider.Retrieve(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
-		return nil, errtext.Wrap(remote.Foreign(err), "no keys to ask AWS STS with")
+		return nil, errtext.Wrap(awssts.Foreign(err, profiles.AWSFiles{}), "no keys to ask AWS STS with")
 	}
-	cfg, err := remote.SDKConfig(ctx, remote.SDKOptions{Region: region, HasKeys: true, Log: a.log})
+	cfg, err := awssts.Config(ctx, awssts.Options{Files: profiles.AWSFiles{}, Region: region, HasKeys: true, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
-	who, err := remote.Identify(ctx, cfg, keys, r.insecure, a.log)
+	who, err := awssts.Identify(ctx, cfg, creds, awssts.Options{AllowInsecure: r.insecure, Log: a.log, Files: profiles.AWSFiles{}})
 	return awsIdentity(who), err
 }
 

@@ -3,11 +3,15 @@
 package awsenv
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // keys are variables that some SDK or tool prefers to lent keys, or combines with them. All take an empty value for none.
@@ -120,9 +124,55 @@ func State(environ []string) string {
 	}), "\n")
 }
 
-// File returns what makes SDKs read that credentials file. Where it is not in its usual place some need more than one
+// OfKeys returns what makes SDKs use these keys. It marks them as lent.
+func OfKeys(c aws.Credentials, region string) []string {
+	env := []string{
+		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey,
+		"AWS_SESSION_TOKEN=" + c.SessionToken,
+		Mark(c.AccessKeyID),
+	}
+	if region != "" {
+		env = append(env, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
+	}
+	if c.AccountID != "" {
+		env = append(env, "AWS_ACCOUNT_ID="+c.AccountID)
+	}
+	if c.CanExpire {
+		env = append(env, "AWS_CREDENTIAL_EXPIRATION="+c.Expires.UTC().Format(time.RFC3339))
+	}
+	return env
+}
+
+// noProfile is the name of a profile that is not there: a child without one would act on whatever account it finds.
+const noProfile = "no-profile-of-chaim"
+
+// OfProfile returns what makes SDKs use a profile of the credentials file at path. Where there is no profile, it makes them find
+// no credentials. Region and path may be empty.
+func OfProfile(profile, region, path string) []string {
+	profile = cmp.Or(profile, noProfile)
+	env := []string{"AWS_PROFILE=" + profile, "AWS_DEFAULT_PROFILE=" + profile}
+	if region != "" {
+		env = append(env, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
+	}
+	if path == "" {
+		return env
+	}
+	return append(env, ofFile(path, IsUsual(path), hasConfig())...)
+}
+
+// hasConfig reports whether there is an AWS config file.
+func hasConfig() bool {
+	path, err := ConfigPath()
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	return err == nil
+}
+
+// ofFile returns what makes SDKs read that credentials file. Where it is not in its usual place some need more than one
 // variable. The SDK for JavaScript v2 then fails without a config file, so it gets an empty one if there is none.
-func File(path string, isUsual, hasConfig bool) []string {
+func ofFile(path string, isUsual, hasConfig bool) []string {
 	env := []string{credentialsFile + "=" + path}
 	if !isUsual {
 		env = append(env, javaFile+"="+path, loadConfig+"=1")

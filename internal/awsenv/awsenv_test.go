@@ -45,9 +45,9 @@ func TestState(t *testing.T) {
 }
 
 func TestFile(t *testing.T) {
-	assert.Equal(t, []string{"AWS_SHARED_CREDENTIALS_FILE=/f"}, File("/f", true, false))
-	assert.Equal(t, []string{"AWS_SHARED_CREDENTIALS_FILE=/f", "AWS_CREDENTIAL_PROFILES_FILE=/f", "AWS_SDK_LOAD_CONFIG=1"}, File("/f", false, true))
-	assert.Contains(t, File("/f", false, false), "AWS_CONFIG_FILE="+os.DevNull)
+	assert.Equal(t, []string{"AWS_SHARED_CREDENTIALS_FILE=/f"}, ofFile("/f", true, false))
+	assert.Equal(t, []string{"AWS_SHARED_CREDENTIALS_FILE=/f", "AWS_CREDENTIAL_PROFILES_FILE=/f", "AWS_SDK_LOAD_CONFIG=1"}, ofFile("/f", false, true))
+	assert.Contains(t, ofFile("/f", false, false), "AWS_CONFIG_FILE="+os.DevNull)
 }
 
 func TestDirect(t *testing.T) {

@@ -37,5 +37,8 @@ func Because(condition, cause error) error {
 // Unprefixed is the text of err without the prefix.
 func Unprefixed(err error) string { return strings.TrimPrefix(err.Error(), prefix) }
 
-// IsOwn reports whether the text of err has the prefix, and so was made by chaim to be shown.
-func IsOwn(err error) bool { return strings.HasPrefix(err.Error(), prefix) }
+// IsMade reports whether err was made by this package, and so is fit to be shown.
+func IsMade(err error) bool {
+	_, isMade := err.(*chained)
+	return isMade
+}

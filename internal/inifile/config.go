@@ -7,8 +7,8 @@ import (
 
 // Rival finds, in the text of an AWS config file, what SDKs would use in place of a profile's keys: the name of the
 // section and the key of the line, or nothing.
-func Rival(doc []byte, profile string) (section, key string) {
-	for s, l := range configLines(doc, profile) {
+func (d *Document) Rival(profile string) (section, key string) {
+	for s, l := range d.configLines(profile) {
 		if IsDecisive(l.Key) {
 			return s.Name(), l.Key
 		}
@@ -18,9 +18,9 @@ func Rival(doc []byte, profile string) (section, key string) {
 
 // ConfigRegion returns the region that the text of an AWS config file gives to a profile, or "". As for SDKs,
 // [profile default] comes before [default], and of two lines the last counts.
-func ConfigRegion(doc []byte, profile string) (region string) {
+func (d *Document) ConfigRegion(profile string) (region string) {
 	isNamed := false
-	for s, l := range configLines(doc, profile) {
+	for s, l := range d.configLines(profile) {
 		isProfile := s.Name() != DefaultSection
 		if l.kind == quietLine || l.indented || l.Key != "region" || isNamed && !isProfile {
 			continue
@@ -33,17 +33,16 @@ func ConfigRegion(doc []byte, profile string) (region string) {
 }
 
 // configLines are the lines of a profile's sections in the text of an AWS config file.
-func configLines(doc []byte, profile string) iter.Seq2[*Section, Line] {
+func (d *Document) configLines(profile string) iter.Seq2[*Section, Line] {
 	return func(yield func(*Section, Line) bool) {
-		sections := Scan(doc)
-		for i := range sections {
-			s := &sections[i]
+		for i := range d.sections {
+			s := &d.sections[i]
 			fields := strings.Fields(s.Name())
 			isNamed := len(fields) >= 2 && fields[0] == "profile" && strings.Trim(strings.Join(fields[1:], " "), `"'`) == profile
 			if !isNamed && !(profile == DefaultSection && s.Name() == profile) {
 				continue
 			}
-			for l := range s.Lines(doc) {
+			for l := range s.Lines() {
 				if !yield(s, l) {
 					return
 				}

@@ -17,7 +17,7 @@ func TestRival(t *testing.T) {
 		"default":  {"default", "role_arn"},
 		"absent":   {},
 	} {
-		section, key := Rival([]byte(doc), profile)
+		section, key := Parse([]byte(doc)).Rival(profile)
 		assert.Equal(t, want, [2]string{section, key}, profile)
 	}
 }
@@ -29,7 +29,7 @@ func TestConfigRegion(t *testing.T) {
 	for profile, want := range map[string]string{
 		"default": "us-west-2", "dev": "us-east-2", "bare": "", "absent": "", "section": "", "Connected Homes": "ca-west-1",
 	} {
-		assert.Equal(t, want, ConfigRegion([]byte(doc), profile), profile)
+		assert.Equal(t, want, Parse([]byte(doc)).ConfigRegion(profile), profile)
 	}
-	assert.Equal(t, "eu-west-1", ConfigRegion([]byte("[default]\nregion = eu-west-1\n"), "default"))
+	assert.Equal(t, "eu-west-1", Parse([]byte("[default]\nregion = eu-west-1\n")).ConfigRegion("default"))
 }

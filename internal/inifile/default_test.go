@@ -17,7 +17,6 @@ func copyPairs(id string) []Pair {
 const (
 	settings = "[default]\napi = 8xx\nregion = us-east-1\nusertoken = t=1\n"
 	copied   = "aws_access_key_id = A1\nsection = dev\nchaim_copy = C-A1\n"
-	stood    = "aws_access_key_id = A1\nsection = dev\nchaim_scope = S-A1.\n" // of a scope of an earlier version
 	process  = "credential_process = cat '/h/chaim/credentials-ABCDEFGHIJKLMNOPQRSTUVWXYZ.json'\n"
 )
 
@@ -42,56 +41,28 @@ func TestDefaultCopy(t *testing.T) {
 		{"process of the user", "[default]\ncredential_process = mine\n", "[default]\n" + copied + "credential_process = mine\n", "[default]\ncredential_process = mine\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Set([]byte(tt.doc), DefaultSection, copyPairs("A1"))
+			got, err := set([]byte(tt.doc), DefaultSection, copyPairs("A1"))
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(got))
 
-			pairs, exists, err := ReadManaged(got, DefaultSection)
+			pairs, exists, err := Parse(got).Managed(DefaultSection)
 			require.NoError(t, err)
 			assert.True(t, exists)
 			assert.Equal(t, map[string]string{"aws_access_key_id": "A1", "section": "dev", "chaim_copy": "C-A1", "chaim_scope": ""}, pairs)
 
-			again, err := Set(got, DefaultSection, copyPairs("A1"))
+			again, err := set(got, DefaultSection, copyPairs("A1"))
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(again), "the same values change nothing")
 
-			renewed, err := Set(got, DefaultSection, copyPairs("B2"))
+			renewed, err := set(got, DefaultSection, copyPairs("B2"))
 			require.NoError(t, err)
 			assert.Equal(t, strings.ReplaceAll(tt.want, "A1", "B2"), string(renewed))
 
-			back, err := Delete(renewed, DefaultSection)
+			back, err := remove(renewed, DefaultSection)
 			require.NoError(t, err)
 			assert.Equal(t, tt.back, string(back))
 		})
 	}
-}
-
-// TestDefaultThatWasLent removes what scopes of earlier versions wrote, and brings back what they had put aside.
-func TestDefaultThatWasLent(t *testing.T) {
-	for _, tt := range []struct{ name, doc, want string }{
-		{"nothing was there", "[a]\n\n[default]\n" + strings.Replace(stood, ".", "", 1), "[a]\n\n[default]\n"},
-		{"settings were there", "[default]\n" + stood + "api = x\n", "[default]\napi = x\n"},
-		{
-			"an account was kept", "[default]\n" + stood + "api = x\nchaim_was_section=old\nchaim_was_Alias : dev\n# c\nchaim_was_AWS_Access_Key_Id = ASIA\nchaim_was_expires = 1",
-			"[default]\napi = x\nsection=old\nAlias : dev\n# c\nAWS_Access_Key_Id = ASIA\nexpires = 1",
-		},
-		{"a process was there", "[default]\r\nchaim_was_" + process + stood, "[default]\r\n" + process},
-		{"by a process", "[default]\n" + process + "chaim_scope = S.\nchaim_was_section = old\n", "[default]\nsection = old\n"},
-		{"the mark was removed by hand", "[default]\nsection = dev\nchaim_was_section = old\n", "[default]\nsection = old\n"},
-		{
-			"keys that only look put aside", "[default]\n" + stood + "chaim_was_region = r\nchaim_was_credential_process = mine\ns3 =\n  chaim_was_section = x\n",
-			"[default]\nchaim_was_region = r\nchaim_was_credential_process = mine\ns3 =\n  chaim_was_section = x\n",
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Delete([]byte(tt.doc), DefaultSection)
-			require.NoError(t, err)
-			assert.Equal(t, tt.want, string(got))
-		})
-	}
-	pairs, _, err := ReadManaged([]byte("[default]\n"+stood), DefaultSection)
-	require.NoError(t, err)
-	assert.Equal(t, "S-A1", pairs[ScopeKey], "without the note that a header stood there")
 }
 
 func TestDefaultRefusals(t *testing.T) {
@@ -108,11 +79,11 @@ func TestDefaultRefusals(t *testing.T) {
 		"BOM above":                     {"\ufeff[default]\n", copyPairs("A"), "header"},
 		"key twice":                     {"", []Pair{{SectionKey, "a"}, {SectionKey, "b"}}, "twice"},
 	} {
-		_, err := Set([]byte(tt.doc), DefaultSection, tt.pairs)
+		_, err := set([]byte(tt.doc), DefaultSection, tt.pairs)
 		assert.ErrorContains(t, err, tt.says, name)
 	}
 	for _, key := range []string{"region", "role", MarkerKey, "duration", "gui_url", "expstr", "api", ""} {
-		_, err := Set(nil, DefaultSection, []Pair{{key, "x"}})
+		_, err := set(nil, DefaultSection, []Pair{{key, "x"}})
 		assert.ErrorContains(t, err, "not a key", key)
 	}
 }
@@ -120,14 +91,14 @@ func TestDefaultRefusals(t *testing.T) {
 // TestDefaultIsOneSection has what is special of [default] in another.
 func TestDefaultIsOneSection(t *testing.T) {
 	for _, name := range []string{"p", "Default", "DEFAULT"} {
-		for _, key := range []string{SectionKey, AliasKey, "chaim_was_section"} {
-			_, err := Set(nil, name, []Pair{{key, "x"}})
+		for _, key := range []string{SectionKey, AliasKey} {
+			_, err := set(nil, name, []Pair{{key, "x"}})
 			assert.ErrorContains(t, err, "not a key", key)
-			got, err := Delete([]byte("["+name+"]\nregion = r\n"+key+" = x\n"), name)
+			got, err := remove([]byte("["+name+"]\nregion = r\n"+key+" = x\n"), name)
 			require.NoError(t, err)
 			assert.Equal(t, "["+name+"]\n"+key+" = x\n", string(got))
 		}
-		got, err := Delete([]byte("["+name+"]\naccountname = x\nchaim_scope = S.\n"), name)
+		got, err := remove([]byte("["+name+"]\naccountname = x\nchaim_scope = S\n"), name)
 		require.NoError(t, err)
 		assert.Empty(t, string(got))
 	}
@@ -137,7 +108,7 @@ func TestDefaultIsOneSection(t *testing.T) {
 var defaultLines = []string{
 	"[default]\n", "[default]", "[default] # c\r\n", "[a]\n", "[b]\r\n", "# c\n", "\n", "\r\n", "  # c\n", "api = x\n", "api = x", "api = x\r\n", "region = r\n",
 	"section = old\n", "Section=old", "alias : old\r\n", "aws_access_key_id=AKIA\n", "aws_session_token = T\n", "expires = 1\n", "s3 =\n", "  section = n\n",
-	process, "credential_process = mine\n", "junk\n", "accountname = x\n", "chaim_was_region = z\n", "\ufeff",
+	process, "credential_process = mine\n", "junk\n", "accountname = x\n", "\ufeff",
 }
 
 // FuzzDefaultCopy writes and removes a copy in [default] among profiles of scopes, in any order. Every line that is not
@@ -151,19 +122,19 @@ func FuzzDefaultCopy(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, doc, lines, edits []byte) {
-		if len(doc) > 1<<10 || len(lines) > 8 || len(edits) > 8 || bytes.Contains(doc, []byte(asidePrefix)) {
+		if len(doc) > 1<<10 || len(lines) > 8 || len(edits) > 8 {
 			return
 		}
 		for _, i := range lines {
 			doc = append(doc, defaultLines[int(i)%len(defaultLines)]...)
 		}
 		names := []string{DefaultSection, "p", "q"}
-		for _, s := range Scan(doc) {
-			if s.Name() == "p" || s.Name() == "q" || s.MayHave(doc, ScopeKey) {
+		for _, s := range Parse(doc).Sections() {
+			if s.Name() == "p" || s.Name() == "q" || s.MayHave(ScopeKey) {
 				return
 			}
 		}
-		rest, err := Delete(doc, DefaultSection)
+		rest, err := remove(doc, DefaultSection)
 		if err != nil {
 			rest = doc
 		}
@@ -173,9 +144,9 @@ func FuzzDefaultCopy(f *testing.F) {
 				require.Contains(t, string(text), strings.TrimRight(string(line), "\r\n"))
 			}
 		}
-		remove := func(name string) {
+		take := func(name string) {
 			var err error
-			text, err = Delete(text, name)
+			text, err = remove(text, name)
 			require.NoError(t, err)
 			delete(written, name)
 			requireWhole()
@@ -183,32 +154,32 @@ func FuzzDefaultCopy(f *testing.F) {
 		for i, edit := range edits {
 			name := names[int(edit)%len(names)]
 			if written[name] && edit/3%2 == 0 {
-				remove(name)
+				take(name)
 				continue
 			}
 			pairs := copyPairs(strings.Repeat("A", i+1))
 			if name != DefaultSection {
 				pairs = testPairs
 			}
-			out, err := Set(text, name, pairs)
+			out, err := set(text, name, pairs)
 			if err != nil {
 				require.False(t, written[name], "%s in %q", err, text)
 				continue
 			}
 			written[name], text = true, out
 			requireWhole()
-			got, _, err := ReadManaged(text, name)
+			got, _, err := Parse(text).Managed(name)
 			require.NoError(t, err)
 			for _, p := range pairs {
 				require.Equal(t, p.Value, got[p.Key])
 			}
-			again, err := Set(text, name, pairs)
+			again, err := set(text, name, pairs)
 			require.NoError(t, err)
 			require.Equal(t, string(text), string(again), "the same values change the text")
 		}
 		for _, name := range names {
 			if written[name] {
-				remove(name)
+				take(name)
 			}
 		}
 	})

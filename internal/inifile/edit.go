@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/chaim-go/chaim/internal/lazyregexp"
@@ -26,65 +27,65 @@ func CheckValue(key, v string) error {
 	return nil
 }
 
-// Set returns doc with pairs as the managed keys of the section: written in place where the section exists,
-// with every other line of it kept, or added at the end. [DefaultSection] has rules of its own.
-func Set(doc []byte, name string, pairs []Pair) ([]byte, error) {
+// Set makes pairs the managed keys of the section: written in place where the section exists, with every other line of it
+// kept, or added at the end. After an error nothing is changed. [DefaultSection] has rules of its own.
+func (d *Document) Set(name string, pairs []Pair) error {
 	owns := ownerOf(name)
 	for _, p := range pairs {
 		if !owns(p.Key, p.Value) {
-			return nil, errors.New("chaim: " + p.Key + " is not a key that chaim writes into section [" + name + "]")
+			return errors.New("chaim: " + p.Key + " is not a key that chaim writes into section [" + name + "]")
 		}
 	}
 	if err := checkPairs(pairs); err != nil {
-		return nil, err
+		return err
 	}
-	sections := Scan(doc)
-	s, lines, err := openSection(doc, sections, name, owns)
+	s, lines, err := d.open(name, owns)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := checkInherited(doc, sections, pairs); err != nil {
-		return nil, err
+	if err := d.checkInherited(pairs); err != nil {
+		return err
 	}
 	if s == nil {
-		return appendSection(doc, name, pairs)
+		return d.add(name, pairs)
 	}
 	for _, l := range lines {
 		if l.kind == foreignLine && !l.indented && isDecisive(l.Key, pairs) {
-			return nil, s.refusal(doc, "has "+l.Key+", which SDKs use in place of its keys: remove it")
+			return s.refusal("has " + l.Key + ", which SDKs use in place of its keys: remove it")
 		}
 	}
-	return s.rewrite(doc, lines, pairs), nil
+	s.rewrite(lines, pairs)
+	return nil
 }
 
 // keyRule matches keys that need no quoting and that every reader compares alike.
 var keyRule = lazyregexp.New(`^[a-z0-9_.-]{1,64}$`)
 
-// SetKeys returns doc with pairs in the section, whatever their keys mean: in place where a key stands, in any case of
+// SetKeys writes pairs into the section, whatever their keys mean: in place where a key stands, in any case of
 // its letters, and else below the last line that is owned or below the header. Keys that are owned and not in pairs are
 // removed, every other byte stays, and a section that is missing is added at the end. owned is asked for keys in lower
-// case. Unlike [Set] it does not care which keys an SDK would use, so it is for settings only.
-func SetKeys(doc []byte, name string, pairs []Pair, owned func(key string) bool) ([]byte, error) {
+// case. Unlike [Document.Set] it does not care which keys an SDK would use, so it is for settings only.
+func (d *Document) SetKeys(name string, pairs []Pair, owned func(key string) bool) error {
 	for _, p := range pairs {
 		if !keyRule().MatchString(p.Key) {
-			return nil, fmt.Errorf("chaim: key %q is not 1 to 64 lower-case letters, digits and _ . -", p.Key)
+			return fmt.Errorf("chaim: key %q is not 1 to 64 lower-case letters, digits and _ . -", p.Key)
 		}
 	}
 	if err := checkPairs(pairs); err != nil {
-		return nil, err
+		return err
 	}
-	s, lines, err := openSection(doc, Scan(doc), name, func(key, _ string) bool {
+	s, lines, err := d.open(name, func(key, _ string) bool {
 		return key != "" && (hasKey(pairs, key) || owned(key))
 	})
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case s != nil:
-		return s.rewrite(doc, lines, pairs), nil
-	case len(pairs) == 0:
-		return doc, nil
+		s.rewrite(lines, pairs)
+	case len(pairs) > 0:
+		return d.add(name, pairs)
 	}
-	return appendSection(doc, name, pairs)
+	return nil
 }
 
 // checkPairs refuses values that need quoting, and a key that botocore would refuse the whole file for.
@@ -100,18 +101,19 @@ func checkPairs(pairs []Pair) error {
 	return nil
 }
 
-func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
-	if err := checkEditable(doc); err != nil {
-		return nil, err
+// add writes a section at the end.
+func (d *Document) add(name string, pairs []Pair) error {
+	if err := d.checkEditable(); err != nil {
+		return err
 	}
-	eol := lineEnding(doc)
-	out := bytes.NewBuffer(bytes.Clone(doc))
+	eol := d.lineEnding()
+	var out bytes.Buffer
 	isIncomplete := false
 	// After a complete line this is the blank line between sections, after an incomplete one its end; either way
 	// Delete takes it back.
-	if len(doc) > 0 {
+	if len(d.text) > 0 {
 		out.WriteString(eol) // after nothing but a byte order mark too, as that hides a header from some readers
-		text := bytes.TrimPrefix(doc, utf8BOM)
+		text := bytes.TrimPrefix(d.text, utf8BOM)
 		isIncomplete = len(text) > 0 && !isEnded(text)
 	}
 	out.WriteString("[" + name + "]" + eol)
@@ -126,7 +128,25 @@ func appendSection(doc []byte, name string, pairs []Pair) ([]byte, error) {
 	if !hasNote {
 		out.WriteString(ScopeKey + " = " + endedLine + eol)
 	}
-	return out.Bytes(), nil
+	d.splice(len(d.text), len(d.text), out.Bytes())
+	return nil
+}
+
+// checkEditable refuses to add to texts whose lines cannot be told apart the way every reader does, and in which a
+// section may hide.
+func (d *Document) checkEditable() error {
+	if i := bytes.IndexByte(d.text, 0); i >= 0 {
+		return fmt.Errorf("chaim: line %d holds a NUL byte, so this is not an INI file in UTF-8: convert it first", d.lineAt(i))
+	}
+	for from := 0; ; {
+		i := bytes.IndexByte(d.text[from:], '\r')
+		if i < 0 {
+			return nil
+		}
+		if from += i + 1; from == len(d.text) || d.text[from] != '\n' {
+			return fmt.Errorf("chaim: line %d holds a carriage return without a line feed, which readers understand differently: convert the line endings first", d.lineAt(from-1))
+		}
+	}
 }
 
 var (
@@ -136,46 +156,46 @@ var (
 	plainHeaderRule = lazyregexp.New(`^\[[^][#;]*\][ \t]*([ \t][#;][^][]*)?\r?\n?$`)
 )
 
-// openSection returns the one section of that name and its lines, or nil. It refuses a section out of which some reader
-// would take other keys than what is written there.
-func openSection(doc []byte, sections []Section, name string, owns func(key, value string) bool) (*Section, []Line, error) {
-	s, err := findIn(doc, sections, name)
+// open returns the one section of that name and its lines, or nil. It refuses a section out of which some reader would take
+// other keys than what is written there.
+func (d *Document) open(name string, owns func(key, value string) bool) (*Section, []Line, error) {
+	s, err := d.Section(name)
 	if s == nil || err != nil {
 		return nil, nil, err
 	}
-	header, _ := cutLine(doc[s.start:s.end])
-	next, _ := cutLine(doc[s.end:])
+	header, _ := cutLine(s.text())
+	next, _ := cutLine(d.text[s.end:])
 	var why string
 	switch {
-	case oddBlankRule().Match(doc[s.start:s.end]):
+	case oddBlankRule().Match(s.text()):
 		why = "has a carriage return without a line feed, or another character that only some SDKs pass over: remove it"
 	case len(next) > 0 && !plainHeaderRule().Match(next):
 		why = "stands above a header that some SDKs misread: leave nothing but the name in brackets on that line"
-	case s.start > 0 && doc[s.start-1] != '\n' || !plainHeaderRule().Match(header) || !bytes.HasPrefix(header, []byte("["+name+"]")):
+	case s.start > 0 && d.text[s.start-1] != '\n' || !plainHeaderRule().Match(header) || !bytes.HasPrefix(header, []byte("["+name+"]")):
 		why = "has a header that some SDKs misread: leave nothing but [" + name + "] on that line"
 	}
 	if why != "" {
-		return nil, nil, s.refusal(doc, why)
+		return nil, nil, s.refusal(why)
 	}
 	var lines []Line
-	for l := range s.lines(doc, owns) {
+	for l := range s.lines(owns) {
 		if l.ambiguous {
-			return nil, nil, s.refusal(doc, "has an indented line, which readers understand differently: move it to the left or out of the section")
+			return nil, nil, s.refusal("has an indented line, which readers understand differently: move it to the left or out of the section")
 		}
 		lines = append(lines, l)
 	}
 	return s, lines, nil
 }
 
-func (s *Section) refusal(doc []byte, why string) error {
-	return fmt.Errorf("chaim: section [%s] at line %d %s", s.name, lineAt(doc, s.start), why)
+func (s *Section) refusal(why string) error {
+	return fmt.Errorf("chaim: section [%s] at line %d %s", s.name, s.doc.lineAt(s.start), why)
 }
 
 // rewrite replaces the values of keys where they stand in a section of these lines, and adds new ones after the last of
 // them.
-func (s *Section) rewrite(doc []byte, lines []Line, pairs []Pair) []byte {
-	header, _ := cutLine(doc[s.start:s.end])
-	eol := lineEnding(doc)
+func (s *Section) rewrite(lines []Line, pairs []Pair) {
+	header, _ := cutLine(s.text())
+	eol := s.doc.lineEnding()
 	missing := map[string]string{}
 	for _, p := range pairs {
 		missing[p.Key] = p.Value
@@ -187,8 +207,7 @@ func (s *Section) rewrite(doc []byte, lines []Line, pairs []Pair) []byte {
 		}
 	}
 	var out, tail bytes.Buffer // tail follows the last own line
-	out.Grow(len(doc) + 4<<10)
-	out.Write(doc[:s.start+len(header)])
+	out.Write(header)
 	if !isEnded(header) {
 		out.WriteString(eol)
 	}
@@ -213,84 +232,92 @@ func (s *Section) rewrite(doc []byte, lines []Line, pairs []Pair) []byte {
 		}
 	}
 	_, _ = tail.WriteTo(&out)
-	out.Write(doc[s.end:])
-	return out.Bytes()
+	s.doc.splice(s.start, s.end, out.Bytes())
 }
 
-// Delete returns doc without the managed lines of the section, and without its header unless other people's
-// keys stand under it. Comments and blank lines stay, but for the one that Set added above the header. [DefaultSection] has
-// rules of its own.
-func Delete(doc []byte, name string) ([]byte, error) {
-	s, err := find(doc, name)
+// Delete removes the managed lines of the section, and its header unless other people's keys stand under it. Comments and
+// blank lines stay, but for the one that Set added above the header. [DefaultSection] has rules of its own.
+func (d *Document) Delete(name string) error {
+	s, err := d.Section(name)
 	if s == nil || err != nil {
-		return doc, err
+		return err
 	}
+	header, _ := cutLine(s.text())
 	var kept []byte
 	var notes string
 	isForeign := false
-	for l := range s.Lines(doc) {
-		switch {
-		case l.kind == ownLine && l.Key == ScopeKey:
-			_, note := cutNote(l.Value)
-			notes += note
-		case l.kind == ownLine:
-		default:
-			if name == DefaultSection && l.asideKey() != "" {
-				l.text = l.text[len(asidePrefix):]
+	for l := range s.Lines() {
+		if l.kind == ownLine {
+			if l.Key == ScopeKey {
+				_, note := cutNote(l.Value)
+				notes += note
 			}
-			kept = append(kept, l.text...)
-			isForeign = isForeign || l.kind == foreignLine
+			continue
+		}
+		kept = append(kept, l.text...)
+		isForeign = isForeign || l.kind == foreignLine
+	}
+	if isForeign || name == DefaultSection {
+		d.splice(s.start, s.end, slices.Concat(header, kept))
+		return nil
+	}
+	from, to := s.start, s.end
+	hasEnded := strings.Contains(notes, endedLine)
+	if next := s.next(); hasEnded && next != nil && len(bytes.TrimSpace(kept)) == 0 {
+		if text := next.withEnding(); text != nil {
+			kept, to, hasEnded = append(kept, text...), next.end, false
 		}
 	}
-	before, after := doc[:s.start], append(kept, doc[s.end:]...)
-	if isForeign || name == DefaultSection {
-		header, _ := cutLine(doc[s.start:s.end])
-		return bytes.Join([][]byte{before, header, after}, nil), nil
-	}
-	hasEnded := strings.Contains(notes, endedLine)
-	if hasEnded {
-		after, hasEnded = passOnEnding(after)
-	}
-	return append(trimSeparator(before, after, hasEnded), after...), nil
+	after := slices.Concat(kept, d.text[to:min(len(d.text), to+1)])
+	d.splice(len(trimSeparator(d.text[:from], after, hasEnded)), to, kept)
+	return nil
 }
 
-// passOnEnding makes another managed section at the start of doc the one that ended the line above it. If there is none,
-// the ending is still with the caller.
-func passOnEnding(doc []byte) (_ []byte, isLeft bool) {
-	found := Scan(doc)
-	if len(found) == 0 || len(bytes.TrimSpace(doc[:found[0].start])) > 0 {
-		return doc, true
+// next is the section below, or nil.
+func (s *Section) next() *Section {
+	all := s.doc.sections
+	i := sort.Search(len(all), func(i int) bool { return all[i].start > s.start })
+	if i == len(all) {
+		return nil
 	}
-	s := found[0]
-	if s.Managed(doc)[MarkerKey] == "" {
-		return doc, true
+	return &all[i]
+}
+
+// withEnding is the text of a managed section with the note that it has ended the line above it; nil where the note cannot
+// stand.
+func (s *Section) withEnding() []byte {
+	if s.Managed()[MarkerKey] == "" {
+		return nil
 	}
-	header, _ := cutLine(doc[s.start:s.end])
-	out := bytes.Clone(doc[:s.start+len(header)])
-	isLeft = true
+	header, _ := cutLine(s.text())
+	eol := header[len(cutLineEnding(header)):]
+	out := bytes.Clone(header)
 	end := len(out) // of our lines
-	for l := range s.Lines(doc) {
+	hasNote := false
+	for l := range s.Lines() {
 		line := l.text
 		if l.kind == ownLine && l.Key == ScopeKey {
 			id := bytes.TrimRight(line, "\r\n")
 			ending := line[len(id):]
 			line = slices.Concat(bytes.TrimSuffix(id, []byte(endedLine)), []byte(endedLine), ending)
-			isLeft = false
+			hasNote = true
 		}
 		out = append(out, line...)
 		if l.kind == ownLine {
 			end = len(out)
 		}
 	}
-	if isLeft && isEnded(out[:end]) {
-		out = slices.Insert(out, end, []byte(ScopeKey+" = "+endedLine+lineEnding(doc))...)
-		isLeft = false
+	switch {
+	case hasNote:
+		return out
+	case isEnded(out[:end]):
+		return slices.Insert(out, end, slices.Concat([]byte(ScopeKey+" = "+endedLine), eol)...)
 	}
-	return append(out, doc[s.end:]...), isLeft
+	return nil
 }
 
-// trimSeparator takes back the blank line that appendSection wrote above a header, and with hasEnded the end of an
-// incomplete line, unless that would join two lines.
+// trimSeparator takes back the blank line that add wrote above a header, and with hasEnded the end of an incomplete line,
+// unless that would join two lines. It returns the start of before.
 func trimSeparator(before, after []byte, hasEnded bool) []byte {
 	rest := cutLineEnding(before)
 	if len(bytes.TrimPrefix(rest, utf8BOM)) == 0 || isEnded(rest) {
@@ -299,36 +326,22 @@ func trimSeparator(before, after []byte, hasEnded bool) []byte {
 	if joins := len(after) > 0 && after[0] != '\n' && after[0] != '\r'; hasEnded && !joins {
 		before = cutLineEnding(before)
 	}
-	return bytes.Clone(before)
-}
-
-// isEnded reports whether the last line of text is complete.
-func isEnded(text []byte) bool { return bytes.HasSuffix(text, []byte("\n")) }
-
-func cutLineEnding(text []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-}
-
-// lineEnding is that of the first line.
-func lineEnding(doc []byte) string {
-	if i := bytes.IndexByte(doc, '\n'); i > 0 && doc[i-1] == '\r' {
-		return "\r\n"
-	}
-	return "\n"
+	return before
 }
 
 // checkInherited refuses to write what botocore, which adds the keys of [DEFAULT] to every section, would read otherwise.
-func checkInherited(doc []byte, sections []Section, pairs []Pair) error {
+func (d *Document) checkInherited(pairs []Pair) error {
 	isInherited := false
-	for _, s := range sections {
+	for i := range d.sections {
+		s := &d.sections[i]
 		// To botocore an indented header may be more of a value.
-		isInherited = string(s.name) == "DEFAULT" || isInherited && doc[s.start] != '['
+		isInherited = string(s.name) == "DEFAULT" || isInherited && d.text[s.start] != '['
 		if !isInherited {
 			continue
 		}
-		for l := range s.Lines(doc) {
+		for l := range s.Lines() {
 			if !hasKey(pairs, l.Key) && (accessKeys[l.Key] || l.Key == AccountIDKey || isDecisive(l.Key, pairs)) {
-				return fmt.Errorf("chaim: section [DEFAULT] at line %d has %s, which botocore adds to all sections: remove it", lineAt(doc, s.start), l.Key)
+				return fmt.Errorf("chaim: section [DEFAULT] at line %d has %s, which botocore adds to all sections: remove it", d.lineAt(s.start), l.Key)
 			}
 		}
 	}

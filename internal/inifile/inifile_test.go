@@ -33,15 +33,15 @@ func TestSetAndDeleteSection(t *testing.T) {
 		{"damage elsewhere", "junk\n[\n= x\n[a]\nk\n[a]\n", "junk\n[\n= x\n[a]\nk\n[a]\n\n[p]\n" + testBody},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Set([]byte(tt.doc), "p", testPairs)
+			got, err := set([]byte(tt.doc), "p", testPairs)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(got))
 
-			again, err := Set(got, "p", testPairs)
+			again, err := set(got, "p", testPairs)
 			require.NoError(t, err)
 			assert.Equal(t, string(got), string(again), "the same values change nothing")
 
-			back, err := Delete(got, "p")
+			back, err := remove(got, "p")
 			require.NoError(t, err)
 			assert.Equal(t, tt.doc, string(back), "add and remove is the identity")
 		})
@@ -62,11 +62,11 @@ func TestDeleteInAnyOrder(t *testing.T) {
 					if kept>>i&1 == 1 {
 						pairs = keptPairs
 					}
-					text, err = Set(text, name, pairs)
+					text, err = set(text, name, pairs)
 					require.NoError(t, err)
 				}
 				for _, name := range order {
-					text, err = Delete(text, name)
+					text, err = remove(text, name)
 					require.NoError(t, err)
 				}
 				assert.Equal(t, doc, string(text), "%q, kept %b, removed in order %v", doc, kept, order)
@@ -82,13 +82,13 @@ func TestKeptBehindAnIncompleteLine(t *testing.T) {
 		for i, pairs := range [][]Pair{keptPairs, keptPairs, testPairs, keptPairs, keptPairs} {
 			before := text
 			var err error
-			text, err = Set(text, "p", pairs)
+			text, err = set(text, "p", pairs)
 			require.NoError(t, err)
 			assert.Equal(t, i == 1 || i == 4, bytes.Equal(before, text), "%d: the same values change nothing", i)
-			left, _, err := ReadManaged(text, "p")
+			left, _, err := Parse(text).Managed("p")
 			require.NoError(t, err)
 			assert.Equal(t, i == 2, left[ScopeKey] == "S")
-			back, err := Delete(text, "p")
+			back, err := remove(text, "p")
 			require.NoError(t, err)
 			assert.Equal(t, doc, string(back))
 		}
@@ -98,14 +98,14 @@ func TestKeptBehindAnIncompleteLine(t *testing.T) {
 func TestSetSectionInPlace(t *testing.T) {
 	doc := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = old\nAWS_Secret_Access_Key: old\nmine = kept\naws_security_token = stale\n\n# about b\n[b]\nk = v\n"
 	want := "[a]\nk = v\n\n[p]\n# about p\naws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = secret+/=1\naccountname = sredev\nchaim_scope = S\nmine = kept\n\n# about b\n[b]\nk = v\n"
-	got, err := Set([]byte(doc), "p", testPairs)
+	got, err := set([]byte(doc), "p", testPairs)
 	require.NoError(t, err)
 	assert.Equal(t, want, string(got))
 }
 
 func TestNestedSettingsStay(t *testing.T) {
 	const doc = "[p]\nregion = x\ns3 =\n  region = y\n\trole_arn = z\n  # note\n"
-	got, err := Set([]byte(doc), "p", []Pair{{"region", "new"}})
+	got, err := set([]byte(doc), "p", []Pair{{"region", "new"}})
 	require.NoError(t, err)
 	assert.Equal(t, strings.Replace(doc, "region = x", "region = new", 1), string(got))
 }
@@ -128,7 +128,7 @@ func TestDeleteSectionKeepsWhatIsNotOurs(t *testing.T) {
 		{"absent", "[a]\n", "[a]\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Delete([]byte(tt.doc), "p")
+			got, err := remove([]byte(tt.doc), "p")
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(got))
 		})
@@ -137,12 +137,12 @@ func TestDeleteSectionKeepsWhatIsNotOurs(t *testing.T) {
 
 func TestFindMatchesWhatAnyReaderMatches(t *testing.T) {
 	for _, header := range []string{"[p]", "  [p]", "[ p ]", "[p] # note", "[p]\t; note", "[p]#note", "\ufeff[p]"} {
-		s, err := find([]byte(header+"\nk = v\n"), "p")
+		s, err := Parse([]byte(header + "\nk = v\n")).Section("p")
 		require.NoError(t, err)
 		assert.NotNil(t, s, "%q", header)
 	}
 	for _, header := range []string{"[p", "#[p]", "[P]", "[pp]", "[p.q]", "x[p]"} {
-		s, err := find([]byte(header+"\nk = v\n"), "p")
+		s, err := Parse([]byte(header + "\nk = v\n")).Section("p")
 		require.NoError(t, err)
 		assert.Nil(t, s, "%q", header)
 	}
@@ -165,10 +165,10 @@ func TestSectionRefusals(t *testing.T) {
 		"indented by a NBSP":   "[p]\nregion = x\n\u00a0output = json\n",
 		"keys under a value":   "[p]\noutput = json\n  aws_access_key_id = other\n  role_arn = y\n",
 	} {
-		_, err := Set([]byte(doc), "p", testPairs)
+		_, err := set([]byte(doc), "p", testPairs)
 		assert.ErrorContains(t, err, "line", name)
 	}
-	_, err := Delete([]byte("[p]\n[a]\n[p]\n"), "p")
+	_, err := remove([]byte("[p]\n[a]\n[p]\n"), "p")
 	assert.ErrorContains(t, err, "lines 1 and 3")
 }
 
@@ -204,7 +204,7 @@ func TestReadManaged(t *testing.T) {
 		"[p]\ncredential_process = y\n  accountname = x\n": false,
 		"[q]\naccountname = x\n[p]\n":                      false,
 	} {
-		pairs, exists, err := ReadManaged([]byte(doc), "p")
+		pairs, exists, err := Parse([]byte(doc)).Managed("p")
 		require.NoError(t, err)
 		assert.True(t, exists)
 		assert.Equal(t, marked, pairs[MarkerKey] != "", doc)
@@ -216,18 +216,18 @@ func TestSetSectionRefusesValues(t *testing.T) {
 		"", " x", "x ", "a\nb", "a\rb", "a\x00b", "a\tb", "#x", ";x", "'x'", `"x"`, "`x`", "a;b", "a #b", "\u00e9", "\u2028",
 		"x\n[admin]\naws_access_key_id = y", "x\x1b[31m",
 	} {
-		_, err := Set(nil, "p", []Pair{{"aws_secret_access_key", value}})
+		_, err := set(nil, "p", []Pair{{"aws_secret_access_key", value}})
 		if assert.Error(t, err, "%q", value) && len(value) > 2 {
 			assert.NotContains(t, err.Error(), value)
 		}
 	}
-	_, err := Set(nil, "p", []Pair{{"credential_process", "rm"}})
+	_, err := set(nil, "p", []Pair{{"credential_process", "rm"}})
 	assert.Error(t, err)
 }
 
 func TestReadSection(t *testing.T) {
 	doc := "[a]\nk = v\n[p]\nAPI = 8xx\npercent = %(k)s\nequals = a=b==\nhash = a#b # c\nnested =\n  x = y\nquoted = \"q\"\nback = a\\\nflag\n[b]\nk = w\n"
-	pairs, exists, err := ReadAll([]byte(doc), "p")
+	pairs, exists, err := Parse([]byte(doc)).All("p")
 	require.NoError(t, err)
 	require.True(t, exists)
 	for key, want := range map[string]string{
@@ -237,13 +237,13 @@ func TestReadSection(t *testing.T) {
 	}
 	assert.NotContains(t, pairs, "k")
 
-	_, exists, err = ReadAll([]byte(doc), "q")
+	_, exists, err = Parse([]byte(doc)).All("q")
 	require.NoError(t, err)
 	assert.False(t, exists)
 }
 
 func TestReadSectionErrorHoldsNoValue(t *testing.T) {
-	_, _, err := ReadAll([]byte("[p]\n= CANARY\n"), "p")
+	_, _, err := Parse([]byte("[p]\n= CANARY\n")).All("p")
 	require.ErrorContains(t, err, "line 1")
 	assert.NotContains(t, err.Error(), "CANARY")
 }
@@ -256,7 +256,7 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 		f.Add([]byte(seed), true)
 	}
 	f.Fuzz(func(t *testing.T, doc []byte, isKept bool) {
-		s, err := find(doc, "p")
+		s, err := Parse(doc).Section("p")
 		if err != nil {
 			return // ambiguous, so refused
 		}
@@ -264,18 +264,18 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 		if isKept {
 			pairs = keptPairs
 		}
-		set, err := Set(doc, "p", pairs)
+		text, err := set(doc, "p", pairs)
 		if err != nil {
 			return // refused, with the document untouched
 		}
-		again, err := Set(set, "p", pairs)
-		if err != nil || !bytes.Equal(set, again) {
+		again, err := set(text, "p", pairs)
+		if err != nil || !bytes.Equal(text, again) {
 			t.Fatalf("setting the same values again changes the text: %v", err)
 		}
-		if before, after := Scan(doc), Scan(set); len(after)-len(before) > 1 || len(after) < len(before) {
+		if before, after := Parse(doc).Sections(), Parse(text).Sections(); len(after)-len(before) > 1 || len(after) < len(before) {
 			t.Fatalf("%d sections became %d", len(before), len(after))
 		}
-		if got, _, err := ReadManaged(set, "p"); err != nil {
+		if got, _, err := Parse(text).Managed("p"); err != nil {
 			t.Fatal(err)
 		} else {
 			for _, p := range pairs {
@@ -284,7 +284,7 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 				}
 			}
 		}
-		back, err := Delete(set, "p")
+		back, err := remove(text, "p")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,8 +292,8 @@ func FuzzSetAndDeleteSection(f *testing.F) {
 			t.Fatalf("add and remove made %q of %q", back, doc)
 		}
 		if s != nil {
-			if !bytes.HasPrefix(set, doc[:s.start]) || !bytes.HasSuffix(set, doc[s.end:]) {
-				t.Fatalf("bytes outside the section changed: %q became %q", doc, set)
+			if !bytes.HasPrefix(text, doc[:s.start]) || !bytes.HasSuffix(text, doc[s.end:]) {
+				t.Fatalf("bytes outside the section changed: %q became %q", doc, text)
 			}
 		}
 	})

@@ -30,16 +30,15 @@ func TestSetKeys(t *testing.T) {
 		{"owned and not given", "[default]\nstage = prod\nmine = x\nUserName = me\n", "[default]\n" + settingBody + "mine = x\n"},
 		{"below the last owned line", "[default]\nmine = x\nregion = old\n# c\nyours = y\n", "[default]\nmine = x\nregion = us-east-1\napi = 8xx\nusertoken = t=1\n# c\nyours = y\n"},
 		{"nested settings", "[default]\ns3 =\n  region = x\n  stage = y", "[default]\n" + settingBody + "s3 =\n  region = x\n  stage = y"},
-		{"copy of a scope of an earlier version", "[default]\n" + stood + "chaim_was_section = old\n", "[default]\n" + settingBody + stood + "chaim_was_section = old\n"},
 		{"role and lines without a key", "[default]\nrole_arn = r\njunk\n= x\n[DEFAULT]\nrole_arn = r\n", "[default]\n" + settingBody + "role_arn = r\njunk\n= x\n[DEFAULT]\nrole_arn = r\n"},
 		{"other sections", "[a]\napi = x\n[default]\n[b]\nstage = y\n", "[a]\napi = x\n[default]\n" + settingBody + "[b]\nstage = y\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := SetKeys([]byte(tt.doc), DefaultSection, settingPairs, isSetting)
+			got, err := setKeys([]byte(tt.doc), DefaultSection, settingPairs, isSetting)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(got))
 
-			again, err := SetKeys(got, DefaultSection, settingPairs, isSetting)
+			again, err := setKeys(got, DefaultSection, settingPairs, isSetting)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, string(again), "the same values change nothing")
 		})
@@ -48,20 +47,20 @@ func TestSetKeys(t *testing.T) {
 
 func TestSetKeysThatAreNotOwned(t *testing.T) {
 	none := func(string) bool { return false }
-	got, err := SetKeys([]byte("[p]\nregion = r\nMine=old\n"), "p", []Pair{{"mine", "x"}}, none)
+	got, err := setKeys([]byte("[p]\nregion = r\nMine=old\n"), "p", []Pair{{"mine", "x"}}, none)
 	require.NoError(t, err)
 	assert.Equal(t, "[p]\nregion = r\nmine = x\n", string(got))
 
-	got, err = SetKeys(got, "p", nil, isSetting)
+	got, err = setKeys(got, "p", nil, isSetting)
 	require.NoError(t, err)
 	assert.Equal(t, "[p]\nmine = x\n", string(got))
 
 	all := func(string) bool { return true }
-	got, err = SetKeys([]byte("[p]\njunk\n= x\nk = v\n\n# c\n"), "p", nil, all)
+	got, err = setKeys([]byte("[p]\njunk\n= x\nk = v\n\n# c\n"), "p", nil, all)
 	require.NoError(t, err)
 	assert.Equal(t, "[p]\njunk\n= x\n\n# c\n", string(got), "a line without a key is nobody's")
 
-	got, err = SetKeys([]byte("[a]"), "p", nil, isSetting)
+	got, err = setKeys([]byte("[a]"), "p", nil, isSetting)
 	require.NoError(t, err)
 	assert.Equal(t, "[a]", string(got), "no section is made for nothing")
 }
@@ -77,18 +76,18 @@ func TestSetKeysRefusals(t *testing.T) {
 		"bare carriage return": "[default]\nregion = x\ry\n",
 		"not UTF-8":            "[\x00a\x00]\x00\n\x00",
 	} {
-		_, err := SetKeys([]byte(doc), DefaultSection, settingPairs, isSetting)
+		_, err := setKeys([]byte(doc), DefaultSection, settingPairs, isSetting)
 		assert.ErrorContains(t, err, "line", name)
 	}
 	for _, key := range []string{"", "A", "a b", "a=b", "[a]", "#a", "a\nb", "\u00e9", strings.Repeat("x", 65)} {
-		_, err := SetKeys(nil, DefaultSection, []Pair{{key, "x"}}, isSetting)
+		_, err := setKeys(nil, DefaultSection, []Pair{{key, "x"}}, isSetting)
 		assert.ErrorContains(t, err, "lower-case", "%q", key)
 	}
 	for _, value := range []string{"", " x", "a\nb", "#x", "a;b", "a #b", "\u00e9"} {
-		_, err := SetKeys(nil, DefaultSection, []Pair{{"api", value}}, isSetting)
+		_, err := setKeys(nil, DefaultSection, []Pair{{"api", value}}, isSetting)
 		assert.ErrorContains(t, err, "value for api", "%q", value)
 	}
-	_, err := SetKeys(nil, DefaultSection, []Pair{{"api", "a"}, {"api", "b"}}, isSetting)
+	_, err := setKeys(nil, DefaultSection, []Pair{{"api", "a"}, {"api", "b"}}, isSetting)
 	assert.ErrorContains(t, err, "api is given twice")
 }
 
@@ -98,22 +97,22 @@ func FuzzSetKeys(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		set, err := SetKeys(doc, DefaultSection, settingPairs, isSetting)
+		set, err := setKeys(doc, DefaultSection, settingPairs, isSetting)
 		if err != nil {
 			return // refused, with the document untouched
 		}
-		again, err := SetKeys(set, DefaultSection, settingPairs, isSetting)
+		again, err := setKeys(set, DefaultSection, settingPairs, isSetting)
 		require.NoError(t, err)
 		require.Equal(t, string(set), string(again))
-		s, err := find(doc, DefaultSection)
+		s, err := Parse(doc).Section(DefaultSection)
 		require.NoError(t, err)
 		if s == nil {
 			require.True(t, bytes.HasPrefix(set, doc))
 			return
 		}
-		bare, err := SetKeys(doc, DefaultSection, nil, isSetting)
+		bare, err := setKeys(doc, DefaultSection, nil, isSetting)
 		require.NoError(t, err)
-		left, err := SetKeys(set, DefaultSection, nil, isSetting)
+		left, err := setKeys(set, DefaultSection, nil, isSetting)
 		require.NoError(t, err)
 		require.Equal(t, string(bare), string(left))
 		require.True(t, bytes.HasPrefix(bare, doc[:s.start]) && bytes.HasSuffix(bare, doc[s.end:]))

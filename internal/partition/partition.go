@@ -61,6 +61,12 @@ func Region(partition string) string {
 	return ""
 }
 
+// RoleRegion returns a region in which the role of an ARN is known, or "" where text is none.
+func RoleRegion(text string) string {
+	role, _ := arn.Parse(text)
+	return Region(role.Partition)
+}
+
 // Check refuses a role that STS in that region cannot know. An ARN of some other system passes.
 func Check(role arn.ARN, region string) error {
 	if Region(role.Partition) != "" && Of(region) != role.Partition {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/spelling"
 )
@@ -33,6 +34,14 @@ var (
 	directionsRule = lazyregexp.New(`((north|south|east|west|central)-?){2,}`)
 	jointRule      = lazyregexp.New(`^(north|south)(east|west)-?$`)
 )
+
+// CheckRegionOf is CheckRegion for a region that the user did not type. where is where it stands, for the error.
+func CheckRegionOf(where, name string) error {
+	if err := CheckRegion(name); err != nil {
+		return errtext.Wrap(err, "%s", where)
+	}
+	return nil
+}
 
 // CheckRegion refuses what cannot be a region, and what is a misspelt known one or a zone of a region: with a suggestion,
 // where there is one. Regions that AWS opens later pass, also those of new partitions.

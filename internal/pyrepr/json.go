@@ -21,13 +21,14 @@ type reader struct {
 }
 
 func (r reader) value(depth int) (any, error) {
+	start := r.InputOffset()
 	token, err := r.Token()
 	if err != nil {
 		return nil, fmt.Errorf("pyrepr: offset %d: not JSON", r.InputOffset()) // the error would quote the text
 	}
 	switch token := token.(type) {
 	case string:
-		if strings.ContainsRune(token, utf8.RuneError) && !r.hasReplacement() {
+		if strings.Count(token, replacement) > replacements(r.text[start:r.InputOffset()]) {
 			return nil, fmt.Errorf("pyrepr: offset %d: lone surrogate", r.InputOffset())
 		}
 	case json.Number:
@@ -45,9 +46,11 @@ func (r reader) value(depth int) (any, error) {
 	return token, nil
 }
 
-// hasReplacement reports whether the text itself has U+FFFD, which the decoder also puts in the place of a lone surrogate.
-func (r reader) hasReplacement() bool {
-	return strings.ContainsRune(r.text, utf8.RuneError) || strings.Contains(strings.ToLower(r.text), `\ufffd`)
+const replacement = string(utf8.RuneError)
+
+// replacements counts how often a text itself has U+FFFD, which the decoder also puts in the place of a lone surrogate.
+func replacements(text string) int {
+	return strings.Count(text, replacement) + strings.Count(strings.ToLower(text), `\ufffd`)
 }
 
 func (r reader) array(depth int) (any, error) {

@@ -100,3 +100,10 @@ func FuzzParse(f *testing.F) {
 		assert.Equal(t, string([]rune(text)), back)
 	})
 }
+
+func TestLoneSurrogateBesideAReplacement(t *testing.T) {
+	for _, text := range []string{`["\ufffd", "\ud800"]`, `["\ufffd\ud800"]`, "[\"\ufffd\", \"a\\udc00\"]"} {
+		_, err := Parse(text)
+		assert.ErrorContains(t, err, "lone surrogate", text)
+	}
+}

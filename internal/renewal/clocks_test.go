@@ -11,11 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // machine is a computer whose wall clock can be set, and a source of keys on it. A suspend is a step forward of the wall
@@ -38,17 +37,17 @@ func (c *machine) clocks() Instant {
 
 func (c *machine) step(d time.Duration) { c.ahead.Add(int64(d)) }
 
-func (c *machine) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (c *machine) fetch(ctx context.Context) (keys.Grant, error) {
 	n := c.calls.Add(1)
 	if d := time.Duration(c.takes.Load()); d > 0 { // timers that are due when made crash the race detector: https://go.dev/issue/78156
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
-			return aws.Credentials{}, context.Cause(ctx)
+			return keys.Grant{}, context.Cause(ctx)
 		}
 	}
 	if err := c.fail.Load(); err != nil {
-		return aws.Credentials{}, *err
+		return keys.Grant{}, *err
 	}
 	now := c.clocks()
 	c.issued.Store(n, now.Mono)
@@ -58,7 +57,7 @@ func (c *machine) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // age is how long ago a set came, whatever the wall clock says.
-func (c *machine) age(creds aws.Credentials) time.Duration {
+func (c *machine) age(creds keys.Grant) time.Duration {
 	n, _ := strconv.Atoi(creds.AccessKeyID)
 	came, _ := c.issued.Load(int32(n))
 	return time.Since(came.(time.Time))
@@ -66,8 +65,8 @@ func (c *machine) age(creds aws.Credentials) time.Duration {
 
 // keeper starts a Keeper on the machine, which lives as long as the test.
 func (c *machine) keeper(t *testing.T) *Keeper {
-	k := NewKeeper(t.Context(), Config{Source: c.Retrieve, Log: slog.New(slog.DiscardHandler), OnExpired: c.onExpired})
-	k.clocks = c.clocks
+	k := NewKeeper(Config{Fetch: c.fetch, Log: slog.New(slog.DiscardHandler), OnExpired: c.onExpired})
+	k.clock.now = c.clocks
 	require.NoError(t, k.Renew(t.Context(), false))
 	t.Cleanup(k.Close)
 	return k
@@ -77,9 +76,10 @@ func (c *machine) keeper(t *testing.T) *Keeper {
 const attemptAfterWaking, deadKeysAfterWaking = 15 * time.Second, 100 * time.Millisecond
 
 // keySet is the set of that number: each part tells it.
-func keySet(n int) aws.Credentials {
+func keySet(n int) (g keys.Grant) {
 	id := strconv.Itoa(n)
-	return aws.Credentials{AccessKeyID: id, SecretAccessKey: "secret " + id, SessionToken: "token " + id}
+	g.AccessKeyID, g.SecretAccessKey, g.SessionToken = id, "secret "+id, "token "+id
+	return g
 }
 
 func TestKeeperForADay(t *testing.T) {
@@ -89,7 +89,7 @@ func TestKeeperForADay(t *testing.T) {
 		for start := time.Now(); time.Since(start) < 24*time.Hour; <-time.After(10 * time.Second) {
 			h, err := k.Get(t.Context())
 			require.NoError(t, err)
-			require.GreaterOrEqual(t, time.Until(h.Creds.Expires), 19*time.Minute)
+			require.GreaterOrEqual(t, time.Until(h.Expires), 19*time.Minute)
 			require.Equal(t, OK, k.State())
 		}
 		renewals := c.calls.Load() - 1
@@ -127,7 +127,7 @@ func TestKeeperAfterASuspendWithoutNetwork(t *testing.T) {
 			for time.Since(resumed) < 10*time.Minute {
 				_, err := k.Get(t.Context())
 				if time.Since(resumed) >= deadKeysAfterWaking {
-					require.ErrorIs(t, err, remote.ErrExpired)
+					require.ErrorIs(t, err, keys.ErrExpired)
 					require.ErrorIs(t, err, errAway)
 				}
 				require.Equal(t, Expired, k.State())
@@ -159,7 +159,7 @@ func TestKeeperWhenTheClockIsSet(t *testing.T) {
 				for start := time.Now(); time.Since(start) < 3*lifetime; {
 					h, err := k.Get(t.Context())
 					require.NoError(t, err)
-					require.LessOrEqual(t, c.age(h.Creds), lifetime+15*time.Second, "step of %s at %d/%d", step, point, points)
+					require.LessOrEqual(t, c.age(h.Grant), lifetime+15*time.Second, "step of %s at %d/%d", step, point, points)
 					if time.Since(start) == lifetime*time.Duration(point)/points {
 						c.step(step)
 					}
@@ -186,7 +186,7 @@ func TestKeysEndThoughTheClockWasSetBack(t *testing.T) {
 		c.step(-24 * time.Hour)
 		<-time.After(time.Hour)
 		assert.Equal(t, Expired, k.State())
-		assert.True(t, k.Held().Creds.Expires.After(c.clocks().Wall), "valid by the wall clock")
+		assert.True(t, k.Held().Expires.After(c.clocks().Wall), "valid by the wall clock")
 	})
 }
 
@@ -202,7 +202,7 @@ func TestKeeperAsksOnceForAHundredCallers(t *testing.T) {
 			callers.Go(func() {
 				h, err := k.Get(t.Context())
 				if assert.NoError(t, err) {
-					assert.Equal(t, "2", h.Creds.AccessKeyID)
+					assert.Equal(t, "2", h.AccessKeyID)
 				}
 			})
 		}
@@ -214,12 +214,12 @@ func TestKeeperAsksOnceForAHundredCallers(t *testing.T) {
 func TestReadersSeeWholeSets(t *testing.T) {
 	const swaps = 1_000_000
 	end := time.Now().Add(time.Hour)
-	set := func(n int) aws.Credentials {
+	set := func(n int) keys.Grant {
 		creds := keySet(n)
 		creds.CanExpire, creds.Expires = true, end.Add(time.Duration(n))
 		return creds
 	}
-	k := &Keeper{clocks: Now, random: rand.Float64}
+	k := &Keeper{clock: clock{Now, rand.Float64}}
 	first, err := Hold(set(0), Now(), 0)
 	require.NoError(t, err)
 	k.current.Store(first)
@@ -235,7 +235,7 @@ func TestReadersSeeWholeSets(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				creds := h.Creds
+				creds := h.Credentials
 				if creds.SecretAccessKey != "secret "+creds.AccessKeyID || creds.SessionToken != "token "+creds.AccessKeyID {
 					t.Errorf("key id %q with secret %q and token %q", creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken)
 					return
@@ -248,12 +248,12 @@ func TestReadersSeeWholeSets(t *testing.T) {
 		})
 	}
 	for n := 1; n <= swaps; n++ {
-		k.land(&flight{done: make(chan struct{})}, set(n), nil)
+		k.landSet(set(n), nil)
 	}
 	done.Store(true)
 	readers.Wait()
 	last, err := k.Get(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, strconv.Itoa(swaps), last.Creds.AccessKeyID)
+	assert.Equal(t, strconv.Itoa(swaps), last.AccessKeyID)
 	assert.Greater(t, seen.Load(), int64(1000), "sets that readers have seen")
 }

@@ -1,6 +1,7 @@
 package renewal
 
 import (
+	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -11,11 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // epoch is when simulations start.
@@ -23,12 +23,39 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 var (
 	errAway      = errors.New("no route to host")
-	errRefused   = &remote.Refusal{StatusCode: 400, IsFinal: true}
-	errThrottled = &remote.Refusal{StatusCode: 429}
+	errRefused   = &refusal{final: true}
+	errThrottled = &refusal{}
 
 	// lifetimes are the shortest that AWS gives, the usual one, and the longest.
 	lifetimes = []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour}
 )
+
+// What the servers of chaim's own brokers are given for one attempt.
+const attemptTimeout, stsTimeout = 35 * time.Second, 10 * time.Second
+
+// refusal is an error of a broker.
+type refusal struct {
+	final bool
+	pause time.Duration
+}
+
+func (r *refusal) Error() string             { return "refused" }
+func (r *refusal) IsFinal() bool             { return r.final }
+func (r *refusal) RetryAfter() time.Duration { return r.pause }
+
+func validUntil(end time.Time) (g keys.Grant) {
+	g.AccessKeyID, g.SecretAccessKey, g.CanExpire, g.Expires = "ASIA", "s", true, end
+	return g
+}
+
+// landSet has a fetch end with a set or an error.
+func (k *Keeper) landSet(g keys.Grant, err error) {
+	var h *Held
+	if err == nil {
+		h, err = k.hold(g)
+	}
+	k.land(&flight{ctx: context.Background(), done: make(chan struct{})}, h, err)
+}
 
 // scheduled is a Keeper without its goroutine, for simulations of more hours than a goroutine could wake up in: plan
 // tells when to ask, and land takes the answer. TestKeeperKeepsToItsPlan shows that a running one asks at those times.
@@ -41,9 +68,9 @@ type scheduled struct {
 
 // newScheduled gets its first set at that time.
 func newScheduled(lifetime time.Duration, at time.Time, random func() float64) *scheduled {
-	s := &scheduled{Keeper: &Keeper{random: random}, lifetime: lifetime, now: at}
-	s.clocks = func() Instant { return Instant{Wall: s.now, Mono: s.now} }
-	h, err := Hold(s.keys(), s.clocks(), random())
+	s := &scheduled{Keeper: &Keeper{clock: clock{random: random}}, lifetime: lifetime, now: at}
+	s.clock.now = func() Instant { return Instant{Wall: s.now, Mono: s.now} }
+	h, err := Hold(s.keys(), s.clock.now(), random())
 	if err != nil {
 		panic(err)
 	}
@@ -52,21 +79,19 @@ func newScheduled(lifetime time.Duration, at time.Time, random func() float64) *
 }
 
 // keys are those that the source has.
-func (s *scheduled) keys() aws.Credentials {
-	return aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: s.now.Add(s.lifetime)}
-}
+func (s *scheduled) keys() keys.Grant { return validUntil(s.now.Add(s.lifetime)) }
 
 // next is when the source is asked next.
 func (s *scheduled) next() time.Time {
-	due, _, _ := s.plan(s.clocks())
+	due, _, _ := s.Keeper.next(s.clock.now())
 	return s.now.Add(max(due, 0))
 }
 
 // answer is what the source says at that time: a new set, unless err. It reports whether the keys had expired by then.
 func (s *scheduled) answer(at time.Time, err error) (expired bool) {
 	s.now = at
-	expired = s.current.Load().Left(s.clocks()) <= 0
-	s.land(&flight{done: make(chan struct{})}, s.keys(), err)
+	expired = s.current.Load().Left(s.clock.now()) <= 0
+	s.landSet(s.keys(), err)
 	return expired
 }
 
@@ -96,7 +121,7 @@ func TestKeeperKeepsToItsPlan(t *testing.T) {
 			if random.Float64() < 0.2 || n%400 < 100 { // also until the keys expire, and for a while after that
 				src.fail.Store(new(error(errAway)))
 			}
-			due, _, _ := k.plan(k.clocks())
+			due, _, _ := k.next(k.clock.now())
 			require.Positive(t, due)
 			<-time.After(due - 1)
 			synctest.Wait()
@@ -138,7 +163,7 @@ func TestSoftPointsAreUniform(t *testing.T) {
 
 	now := Now()
 	for i := range values {
-		h, err := Hold(aws.Credentials{AccessKeyID: "ASIA", SecretAccessKey: "s", CanExpire: true, Expires: now.Wall.Add(time.Hour)}, now, rand.Float64())
+		h, err := Hold(validUntil(now.Wall.Add(time.Hour)), now, rand.Float64())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +192,7 @@ func TestRandomFailuresExpireNothing(t *testing.T) {
 			_, expired := newScheduled(lifetime, epoch, random.Float64).live(12*time.Hour, func(time.Duration) (time.Duration, error) {
 				if random.Float64() < 0.1 {
 					failures++
-					return time.Duration(random.Float64() * float64(remote.AttemptTimeout)), errAway
+					return time.Duration(random.Float64() * float64(attemptTimeout)), errAway
 				}
 				return 0, nil
 			})
@@ -181,7 +206,7 @@ func TestOutageOfAThirdExpiresNothing(t *testing.T) {
 	const keepers = 100
 	for _, lifetime := range lifetimes {
 		// What hangs for as long as one call of STS may take does as little harm as what fails at once.
-		for _, takes := range []time.Duration{0, remote.STSTimeout} {
+		for _, takes := range []time.Duration{0, stsTimeout} {
 			random := rand.New(rand.NewPCG(1, uint64(lifetime)))
 			for step := range 60 {
 				from := lifetime * time.Duration(step) / 60

@@ -10,10 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 const (
@@ -30,12 +28,8 @@ const (
 	LazyPause = 10 * time.Second
 )
 
-// The errors that callers of a Keeper test for.
-var (
-	ErrClosed     = errors.New("chaim: closed")
-	ErrInUse      = errors.New("chaim: profile in use") // of a source that writes one: asking again will not help
-	ErrEndsSooner = errors.New("chaim: the source answered with keys that end sooner than those at hand")
-)
+// ErrEndsSooner refuses keys that are worse than those at hand.
+var ErrEndsSooner = errors.New("chaim: the source answered with keys that end sooner than those at hand")
 
 var (
 	errRenewalTimeout = errors.New("the source has not answered yet")
@@ -65,69 +59,83 @@ func stateOf(left, lifetime time.Duration, err error) State {
 	return Late
 }
 
-// Config is what a [Keeper] is made of. Only Source and Log must be given.
+// Config is what a [Keeper] is made of. Only Fetch and Log must be given.
 type Config struct {
-	Source    func(context.Context) (aws.Credentials, error) // its errors are fit to be shown
+	Fetch     func(context.Context) (keys.Grant, error) // asks for a new set; its errors are fit to be shown
+	Ready     func(context.Context) error               // refuses keys that could not be stored, before they are asked for; may be nil
+	Store     func(context.Context, keys.Grant) error   // writes a new set before it is served; may be nil
 	Log       *slog.Logger
 	Lazy      bool          // renew only when a caller finds the keys expired
-	OnExpired func(error)   // called when keys expired and could not be renewed
-	Timeout   time.Duration // of a call of Source; zero means two minutes
+	OnExpired func(error)   // called when keys expired and could not be renewed; may be nil
+	Timeout   time.Duration // of a call of Fetch; zero means two minutes
 }
 
-// Keeper keeps the keys of a source fresh. The source is called by one goroutine at a time.
+// Keeper holds the current set of keys and keeps it fresh. One goroutine at a time fetches and stores.
 type Keeper struct {
-	Config
-	clocks func() Instant
-	random func() float64
-
+	cfg     Config
+	clock   clock
 	current atomic.Pointer[Held] // nil before the first set and after Close
 	updated chan struct{}
-	wake    chan struct{} // the plan changed
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
+	life    life
 
-	mu       sync.Mutex // never held during a call of the source
+	mu     sync.Mutex // never held during a call of Fetch or Store
+	flight *flight
+	plan   plan
+}
+
+// clock is where a Keeper has the time and its random numbers from.
+type clock struct {
+	now    func() Instant
+	random func() float64
+}
+
+// life ends the goroutines of a Keeper.
+type life struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+}
+
+// bound returns a context with the values of ctx that ends with the Keeper, but not with ctx.
+func (l *life) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// plan is when a Keeper renews next, and why it has not.
+type plan struct {
 	closed   bool
-	flight   *flight
 	failures int // since the last success
 	lastErr  error
-	retryAt  Instant // zero unless a retry is planned
+	retryAt  Instant       // zero unless a retry is planned
+	unstored *keys.Grant   // that could not be written so far
+	changed  chan struct{} // signalled when the plan is another one
 }
 
-// flight is one call of the source, which any number of callers wait for.
+// flight is one fetch, which any number of callers wait for.
 type flight struct {
-	done chan struct{}
-	err  error
+	ctx   context.Context // whose values Fetch and Store get; its end they do not
+	given *keys.Grant     // to be stored in place of what would be fetched; may be nil
+	done  chan struct{}
+	err   error
 }
 
-// NewKeeper makes one that has no keys yet. Values of ctx are passed to the source, its end is not.
-func NewKeeper(ctx context.Context, cfg Config) *Keeper {
-	k := &Keeper{Config: cfg, clocks: Now, random: rand.Float64, updated: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
-	k.ctx, k.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+// NewKeeper makes one that has no keys yet.
+func NewKeeper(cfg Config) *Keeper {
+	k := &Keeper{cfg: cfg, clock: clock{Now, rand.Float64}, updated: make(chan struct{}, 1)}
+	k.plan.changed = make(chan struct{}, 1)
+	k.life.ctx, k.life.cancel = context.WithCancelCause(context.Background())
 	return k
 }
 
 // Held is the current set, expired or not; nil before the first one and after Close.
 func (k *Keeper) Held() *Held { return k.current.Load() }
 
-// Check refuses a set that the keeper would not take if it came just now. Nil stands for one that has none yet.
-func (k *Keeper) Check(creds aws.Credentials) error {
-	now := Now()
-	h, err := Hold(creds, now, 0)
-	if err != nil || k == nil {
-		return err
-	}
-	if old := k.current.Load(); old != nil && h.EndsSooner(old, now) {
-		return ErrEndsSooner
-	}
-	return nil
-}
-
 // Get returns the current set. When it has expired, Get waits for one attempt to renew it, unless the last one has only
 // just failed.
 func (k *Keeper) Get(ctx context.Context) (*Held, error) {
-	if h := k.current.Load(); h != nil && (h.IsFresh() || h.isValid(k.clocks())) {
+	if h := k.current.Load(); h != nil && (h.IsFresh() || h.isValid(k.clock.now())) {
 		return h, nil
 	}
 	err := k.untried()
@@ -136,11 +144,11 @@ func (k *Keeper) Get(ctx context.Context) (*Held, error) {
 			if h := k.current.Load(); h != nil {
 				return h, nil
 			}
-			err = ErrClosed
+			err = keys.ErrClosed
 		}
 	}
-	if k.current.Load() != nil && !errors.Is(err, remote.ErrExpired) {
-		err = errtext.Because(remote.ErrExpired, err)
+	if k.current.Load() != nil && !errors.Is(err, keys.ErrExpired) {
+		err = errtext.Because(keys.ErrExpired, err)
 	}
 	return nil, err
 }
@@ -150,10 +158,10 @@ func (k *Keeper) untried() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case k.closed:
-		return ErrClosed
-	case k.clocks().Until(k.retryAt) > 0:
-		return k.lastErr
+	case k.plan.closed:
+		return keys.ErrClosed
+	case k.clock.now().Until(k.plan.retryAt) > 0:
+		return k.plan.lastErr
 	}
 	return nil
 }
@@ -164,7 +172,7 @@ func (k *Keeper) State() State {
 	if h == nil {
 		return Expired
 	}
-	_, left, err := k.plan(k.clocks())
+	_, left, err := k.next(k.clock.now())
 	return stateOf(left, h.Lifetime, err)
 }
 
@@ -174,9 +182,9 @@ func (k *Keeper) Updated() <-chan struct{} { return k.updated }
 // Stop stops renewing and cancels a call under way, without waiting for anything. From then on there are no keys.
 func (k *Keeper) Stop() {
 	k.mu.Lock()
-	k.closed = true
+	k.plan.closed = true
 	k.mu.Unlock()
-	k.cancel(ErrClosed)
+	k.life.cancel(keys.ErrClosed)
 	k.current.Store(nil)
 }
 
@@ -186,7 +194,7 @@ func (k *Keeper) Close() {
 	k.Stop()
 	ended := make(chan struct{})
 	go func() {
-		k.wg.Wait()
+		k.life.wg.Wait()
 		close(ended)
 	}()
 	timer := time.NewTimer(closeGrace)
@@ -194,40 +202,44 @@ func (k *Keeper) Close() {
 	select {
 	case <-ended:
 	case <-timer.C:
-		k.Log.Warn("chaim: a credentials source does not heed the end of its context")
+		k.cfg.Log.Warn("chaim: a credentials source does not heed the end of its context")
 	}
 }
 
-// Renew calls the source, or joins the call under way. A caller that leaves does not end the call for the others. A single
-// attempt is one whose repetition is planned.
+// Renew fetches and stores a new set, or joins the fetch under way. A caller that leaves does not end that for the others. A
+// single attempt is one whose repetition is planned.
 func (k *Keeper) Renew(ctx context.Context, isSingle bool) error {
-	_, err := k.join(ctx, isSingle, func() {})
+	_, err := k.join(ctx, &flight{ctx: ctx}, isSingle)
 	return err
 }
 
-// RenewBy is Renew with prepare called before the source is. It joins no call under way, but waits for its end first.
-func (k *Keeper) RenewBy(ctx context.Context, prepare func()) error {
+// Put stores a set as if Fetch had just given it. It waits for the end of a fetch under way. A set that is refused at once is no
+// failed renewal.
+func (k *Keeper) Put(ctx context.Context, g keys.Grant) error {
+	if _, err := k.hold(g); err != nil {
+		return err
+	}
 	for {
-		isOwn, err := k.join(ctx, false, prepare)
-		if isOwn || ctx.Err() != nil || errors.Is(err, ErrClosed) {
+		isOwn, err := k.join(ctx, &flight{ctx: ctx, given: &g}, false)
+		if isOwn || ctx.Err() != nil || errors.Is(err, keys.ErrClosed) {
 			return err
 		}
 	}
 }
 
-// join waits for the call of the source that is under way, and reports whether it had to begin one.
-func (k *Keeper) join(ctx context.Context, isSingle bool, prepare func()) (isOwn bool, err error) {
+// join begins a flight or, where there is one, waits for that instead.
+func (k *Keeper) join(ctx context.Context, own *flight, isSingle bool) (isOwn bool, err error) {
 	k.mu.Lock()
-	if k.closed {
+	if k.plan.closed {
 		k.mu.Unlock()
-		return false, ErrClosed
+		return false, keys.ErrClosed
 	}
 	f := k.flight
 	if f == nil {
-		prepare()
-		f = &flight{done: make(chan struct{})}
-		k.flight, isOwn = f, true
-		k.wg.Go(func() { k.fly(f, isSingle) })
+		f, isOwn = own, true
+		f.done = make(chan struct{})
+		k.flight = f
+		k.life.wg.Go(func() { k.fly(f, isSingle) })
 	}
 	k.mu.Unlock()
 	if err := f.wait(ctx); err != nil {
@@ -246,22 +258,81 @@ func (f *flight) wait(ctx context.Context) error {
 }
 
 func (k *Keeper) fly(f *flight, isSingle bool) {
-	ctx, cancel := context.WithTimeoutCause(k.ctx, cmp.Or(k.Timeout, renewalTimeout), errRenewalTimeout)
+	ctx, end := k.life.bound(f.ctx)
+	defer end()
+	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(k.cfg.Timeout, renewalTimeout), errRenewalTimeout)
 	defer cancel()
-	var creds aws.Credentials
+	var h *Held
 	err := errSourceLeft
-	defer func() { k.land(f, creds, err) }()      // also when a test double calls t.FailNow
-	ctx = remote.WithSingleAttempt(ctx, isSingle) // also where ctx came with another monitor's
-	creds, err = k.Source(ctx)
+	defer func() { k.land(f, h, err) }()        // also when a test double calls t.FailNow
+	ctx = keys.WithSingleAttempt(ctx, isSingle) // also where ctx came with another monitor's
+	h, err = k.obtain(ctx, f.given)
+}
+
+// obtain takes the given set, one that could not be stored before, or fetches one, and stores it.
+func (k *Keeper) obtain(ctx context.Context, given *keys.Grant) (*Held, error) {
+	if k.cfg.Ready != nil {
+		if err := k.cfg.Ready(ctx); err != nil {
+			return nil, err
+		}
+	}
+	g := cmp.Or(given, k.unstored())
+	if g == nil {
+		fetched, err := k.cfg.Fetch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		g = &fetched
+	}
+	h, err := k.hold(*g)
+	if err != nil {
+		return nil, err
+	}
+	if k.cfg.Store == nil {
+		return h, nil
+	}
+	k.keep(g)
+	if err := k.cfg.Store(ctx, *g); err != nil {
+		return nil, err
+	}
+	k.keep(nil)
+	return h, nil
+}
+
+// hold takes in a set that came just now, unless the one at hand is better.
+func (k *Keeper) hold(g keys.Grant) (*Held, error) {
+	now := k.clock.now()
+	h, err := Hold(g, now, k.clock.random())
+	if old := k.current.Load(); err == nil && old != nil && h.EndsSooner(old, now) {
+		err = ErrEndsSooner
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// keep notes a set that is not stored yet, or with nil that there is none.
+func (k *Keeper) keep(unstored *keys.Grant) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.plan.unstored = unstored
+}
+
+// unstored is the set that could not be stored before, while that has more than half of its life before it.
+func (k *Keeper) unstored() *keys.Grant {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	g := k.plan.unstored
+	if g == nil || g.CanExpire && time.Until(g.Expires) <= g.Lifetime()/2 {
+		return nil
+	}
+	return g
 }
 
 // land takes in the outcome of a flight.
-func (k *Keeper) land(f *flight, creds aws.Credentials, err error) {
-	now := k.clocks()
-	var h *Held
-	if err == nil {
-		h, err = Hold(creds, now, k.random())
-	}
+func (k *Keeper) land(f *flight, h *Held, err error) {
+	now := k.clock.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.flight, f.err = nil, err
@@ -270,36 +341,32 @@ func (k *Keeper) land(f *flight, creds aws.Credentials, err error) {
 	if old != nil {
 		left = old.Left(now)
 	}
-	if err == nil && old != nil && h.EndsSooner(old, now) {
-		err = ErrEndsSooner
-		f.err = err
-	}
 	switch {
-	case k.closed:
-		f.err = ErrClosed
+	case k.plan.closed:
+		f.err = keys.ErrClosed
 	case err == nil && old != nil && !h.Renews(old):
 		// A source that caches, such as aws.CredentialsCache, has no new ones yet.
-		k.failures, k.lastErr = 0, nil
-		k.retryAt = now.Add(max(left/4, time.Second))
+		k.plan.failures, k.plan.lastErr = 0, nil
+		k.plan.retryAt = now.Add(max(left/4, time.Second))
 	case err == nil:
 		k.current.Store(h)
-		k.failures, k.lastErr, k.retryAt = 0, nil, Instant{}
+		k.plan.failures, k.plan.lastErr, k.plan.retryAt = 0, nil, Instant{}
 		if old == nil {
-			k.wg.Go(k.run)
+			k.life.wg.Go(func() { k.run(f.ctx) })
 		} else {
 			signal(k.updated)
 		}
 	case old != nil:
-		k.failures++
-		k.lastErr = err
-		d := RetryDelay(err, k.failures, left, k.random())
-		if k.Lazy {
+		k.plan.failures++
+		k.plan.lastErr = err
+		d := RetryDelay(err, k.plan.failures, left, k.clock.random())
+		if k.cfg.Lazy {
 			d = min(d, LazyPause)
 		}
-		k.retryAt = now.Add(d)
+		k.plan.retryAt = now.Add(d)
 	}
 	close(f.done)
-	signal(k.wake)
+	signal(k.plan.changed)
 }
 
 func signal(c chan struct{}) {
@@ -309,25 +376,27 @@ func signal(c chan struct{}) {
 	}
 }
 
-// run renews what is due, and tells of each change of state. It is the only caller of OnExpired.
-func (k *Keeper) run() {
+// run renews what is due, with the values of ctx, and tells of each change of state. It is the only caller of OnExpired.
+func (k *Keeper) run(ctx context.Context) {
+	ctx, end := k.life.bound(ctx)
+	defer end()
 	state := OK
-	last := k.clocks()
+	last := k.clock.now()
 	var woke Instant
-	for k.ctx.Err() == nil {
-		now := k.clocks()
+	for k.life.ctx.Err() == nil {
+		now := k.clock.now()
 		if now.IsJump(last) {
 			woke = now
 		}
 		last = now
-		due, left, err := k.plan(now)
+		due, left, err := k.next(now)
 		if due <= 0 {
-			if left, err = k.attempt(left); err == nil {
+			if left, err = k.attempt(ctx, left); err == nil {
 				continue
 			}
 		}
-		isWaking := left <= 0 && !k.Lazy && k.clocks().Mono.Sub(woke.Mono) < wakeGrace
-		if k.ctx.Err() == nil && !isWaking {
+		isWaking := left <= 0 && !k.cfg.Lazy && k.clock.now().Mono.Sub(woke.Mono) < wakeGrace
+		if k.life.ctx.Err() == nil && !isWaking {
 			state = k.tell(state, left, err)
 		}
 		if due > 0 {
@@ -349,25 +418,25 @@ func (k *Keeper) tell(before State, left time.Duration, err error) State {
 	if state == before {
 		return state
 	}
-	expires := h.Creds.Expires.UTC().Format(time.RFC3339)
+	expires := h.Expires.UTC().Format(time.RFC3339)
 	if state == Expired {
-		if !errors.Is(err, remote.ErrExpired) {
-			err = errtext.Because(remote.ErrExpired, err)
+		if !errors.Is(err, keys.ErrExpired) {
+			err = errtext.Because(keys.ErrExpired, err)
 		}
-		if k.OnExpired != nil {
-			k.OnExpired(err)
+		if k.cfg.OnExpired != nil {
+			k.cfg.OnExpired(err)
 		}
 	}
 	switch {
-	case k.Lazy: // as was asked for
+	case k.cfg.Lazy: // as was asked for
 	case state == Expired:
-		k.Log.Error("chaim: credentials expired", "expires", expires, "error", err)
+		k.cfg.Log.Error("chaim: credentials expired", "expires", expires, "error", err)
 	case state == Critical:
-		k.Log.Error("chaim: credentials are about to expire, and renewing them fails", "expires", expires, "error", err)
+		k.cfg.Log.Error("chaim: credentials are about to expire, and renewing them fails", "expires", expires, "error", err)
 	case state == Late:
-		k.Log.Warn("chaim: renewing credentials failed, will retry", "expires", expires, "error", err)
+		k.cfg.Log.Warn("chaim: renewing credentials failed, will retry", "expires", expires, "error", err)
 	default:
-		k.Log.Info("chaim: credentials are renewed again", "expires", expires)
+		k.cfg.Log.Info("chaim: credentials are renewed again", "expires", expires)
 	}
 	signal(k.updated)
 	return state
@@ -375,18 +444,18 @@ func (k *Keeper) tell(before State, left time.Duration, err error) State {
 
 // attempt renews, and gives up waiting when the keys expire. It returns what is left of them then, and the error that
 // says most of why there are no new ones.
-func (k *Keeper) attempt(left time.Duration) (time.Duration, error) {
+func (k *Keeper) attempt(ctx context.Context, left time.Duration) (time.Duration, error) {
 	patience := min(left, renewalTimeout)
 	if left <= 0 {
 		patience = wakeGrace
 	}
-	ctx, cancel := context.WithTimeoutCause(k.ctx, patience, errRenewalTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errRenewalTimeout)
 	defer cancel()
 	err := k.Renew(ctx, left > 0)
 	if err == nil {
 		return left, nil
 	}
-	_, left, last := k.plan(k.clocks())
+	_, left, last := k.next(k.clock.now())
 	if last != nil {
 		err = last // more than that the next attempt is under way
 	}
@@ -398,14 +467,14 @@ func (k *Keeper) sleep(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-k.ctx.Done():
-	case <-k.wake:
+	case <-k.life.ctx.Done():
+	case <-k.plan.changed:
 	case <-timer.C:
 	}
 }
 
-// plan tells when the next renewal is due, how long the keys are valid, and what keeps them from being renewed.
-func (k *Keeper) plan(now Instant) (due, left time.Duration, err error) {
+// next tells when the next renewal is due, how long the keys are valid, and what keeps them from being renewed.
+func (k *Keeper) next(now Instant) (due, left time.Duration, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	h := k.current.Load()
@@ -414,12 +483,12 @@ func (k *Keeper) plan(now Instant) (due, left time.Duration, err error) {
 	}
 	left = h.Left(now)
 	switch {
-	case k.Lazy && left <= 0:
-		return Forever, left, remote.ErrExpired
-	case k.Lazy || left == Forever:
+	case k.cfg.Lazy && left <= 0:
+		return Forever, left, keys.ErrExpired
+	case k.cfg.Lazy || left == Forever:
 		return left, left, nil
-	case k.retryAt != Instant{}:
-		return now.Until(k.retryAt), left, k.lastErr
+	case k.plan.retryAt != Instant{}:
+		return now.Until(k.plan.retryAt), left, k.plan.lastErr
 	}
 	return left - h.Soft, left, nil
 }

@@ -10,11 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 func TestRetryDelay(t *testing.T) {
@@ -32,10 +31,10 @@ func TestRetryDelay(t *testing.T) {
 		{"many failures, 6 hours left", plain, 100, 6 * time.Hour, 6 * time.Minute, 8 * time.Minute},
 		{"a minute left", plain, 9, time.Minute, 9 * time.Second, 12 * time.Second},
 		{"nothing left", plain, 9, -time.Hour, 45 * time.Second, time.Minute},
-		{"refused", &remote.Refusal{StatusCode: 400, IsFinal: true}, 1, time.Minute, time.Minute, 5 * time.Minute},
-		{"told to wait", &remote.Refusal{StatusCode: 429, RetryAfter: 10 * time.Minute}, 1, time.Hour, 10 * time.Minute, 10 * time.Minute},
-		{"told to wait too long", &remote.Refusal{StatusCode: 429, RetryAfter: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
-		{"the profile is somebody else's", ErrInUse, 1, time.Minute, time.Minute, 5 * time.Minute},
+		{"refused", &refusal{final: true}, 1, time.Minute, time.Minute, 5 * time.Minute},
+		{"told to wait", &refusal{pause: 10 * time.Minute}, 1, time.Hour, 10 * time.Minute, 10 * time.Minute},
+		{"told to wait too long", &refusal{pause: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
+		{"the profile is somebody else's", keys.ErrInUse, 1, time.Minute, time.Minute, 5 * time.Minute},
 	} {
 		assert.Equal(t, tt.min, RetryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
 		assert.InDelta(t, tt.max, RetryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
@@ -70,7 +69,7 @@ func TestKeeperCloseEndsTheCall(t *testing.T) {
 		started := time.Now()
 		k.Close()
 		assert.Zero(t, time.Since(started))
-		assert.ErrorIs(t, <-failed, ErrClosed)
+		assert.ErrorIs(t, <-failed, keys.ErrClosed)
 	})
 }
 
@@ -80,22 +79,22 @@ type deafSource struct {
 	release chan struct{}
 }
 
-func (s *deafSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (s *deafSource) fetch(ctx context.Context) (keys.Grant, error) {
 	if s.calls.Load() > 0 {
 		<-s.release
 	}
-	return s.machine.Retrieve(context.WithoutCancel(ctx))
+	return s.machine.fetch(context.WithoutCancel(ctx))
 }
 
 func TestKeeperDoesNotDependOnADeafSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &deafSource{machine: machine{lifetime: time.Hour}, release: make(chan struct{})}
 		expired := make(chan error, 1)
-		k := NewKeeper(t.Context(), Config{Source: src.Retrieve, Log: slog.New(slog.DiscardHandler), OnExpired: func(err error) { expired <- err }})
+		k := NewKeeper(Config{Fetch: src.fetch, Log: slog.New(slog.DiscardHandler), OnExpired: func(err error) { expired <- err }})
 		started := time.Now()
 		require.NoError(t, k.Renew(t.Context(), false))
 		err := <-expired
-		assert.ErrorIs(t, err, remote.ErrExpired)
+		assert.ErrorIs(t, err, keys.ErrExpired)
 		assert.ErrorIs(t, err, errRenewalTimeout)
 		assert.Equal(t, time.Hour, time.Since(started), "told when the keys expire")
 
@@ -107,18 +106,18 @@ func TestKeeperDoesNotDependOnADeafSource(t *testing.T) {
 }
 
 func TestKeeperSourceThatEndsItsGoroutine(t *testing.T) {
-	k := NewKeeper(t.Context(), Config{Log: slog.New(slog.DiscardHandler), Source: func(context.Context) (aws.Credentials, error) {
+	k := NewKeeper(Config{Log: slog.New(slog.DiscardHandler), Fetch: func(context.Context) (keys.Grant, error) {
 		runtime.Goexit()
-		return aws.Credentials{}, nil
+		return keys.Grant{}, nil
 	}})
 	defer k.Close()
 	assert.ErrorIs(t, k.Renew(t.Context(), false), errSourceLeft)
 }
 
 func TestRetryAfterCountsWhenExpiredToo(t *testing.T) {
-	throttled := &remote.Refusal{StatusCode: 429, RetryAfter: time.Minute}
+	throttled := &refusal{pause: time.Minute}
 	assert.GreaterOrEqual(t, RetryDelay(throttled, 1, -time.Second, 0), time.Minute)
-	throttled.RetryAfter = time.Hour
+	throttled.pause = time.Hour
 	assert.Equal(t, 5*time.Minute, RetryDelay(throttled, 1, -time.Second, 0))
 }
 
@@ -128,9 +127,49 @@ func TestExpiryIsToldAtOnce(t *testing.T) {
 		src := &machine{lifetime: time.Hour, onExpired: func(err error) { ended <- err }}
 		src.keeper(t)
 		started := time.Now()
-		var failure error = &remote.Refusal{StatusCode: 403, IsFinal: true}
+		var failure error = &refusal{final: true}
 		src.fail.Store(&failure)
-		assert.ErrorIs(t, <-ended, remote.ErrExpired)
+		assert.ErrorIs(t, <-ended, keys.ErrExpired)
 		assert.Equal(t, time.Hour, time.Since(started))
+	})
+}
+
+// TestKeeperIsReady asks before each set, wherever that comes from, whether it can be stored.
+func TestKeeperIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &machine{lifetime: time.Hour}
+		var refused, failure error
+		var stored []string
+		k := NewKeeper(Config{
+			Ready: func(context.Context) error { return refused },
+			Fetch: src.fetch,
+			Store: func(_ context.Context, g keys.Grant) error {
+				if failure == nil {
+					stored = append(stored, g.AccessKeyID)
+				}
+				return failure
+			},
+			Log: slog.New(slog.DiscardHandler),
+		})
+		defer k.Close()
+		given, err := src.fetch(t.Context())
+		require.NoError(t, err)
+		given.AccessKeyID, given.Received = "given", time.Now()
+
+		refused = keys.ErrInUse
+		assert.ErrorIs(t, k.Renew(t.Context(), false), keys.ErrInUse)
+		assert.ErrorIs(t, k.Put(t.Context(), given), keys.ErrInUse)
+		assert.EqualValues(t, 1, src.calls.Load(), "nobody is asked")
+
+		refused, failure = nil, errors.New("full")
+		assert.ErrorIs(t, k.Put(t.Context(), given), failure)
+		refused, failure = keys.ErrInUse, nil
+		assert.ErrorIs(t, k.Renew(t.Context(), false), keys.ErrInUse, "also before what could not be stored")
+		assert.Empty(t, stored)
+
+		refused = nil
+		require.NoError(t, k.Renew(t.Context(), false))
+		assert.Equal(t, []string{"given"}, stored)
+		assert.EqualValues(t, 1, src.calls.Load())
 	})
 }

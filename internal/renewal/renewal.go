@@ -8,9 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 const (
@@ -39,7 +37,7 @@ func softPoint(lifetime time.Duration, u float64) time.Duration {
 // RetryDelay is the wait after a number of failures in a row, the last with err, with left until the keys expire and a
 // random u in [0, 1). What the source will not get over by itself is retried slowly.
 func RetryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
-	if remote.IsFinal(err) || errors.Is(err, ErrInUse) {
+	if keys.IsFinal(err) || errors.Is(err, keys.ErrInUse) {
 		return time.Minute + time.Duration(u*float64(4*time.Minute))
 	}
 	// With these a source that is back after an outage gets the least calls a second from a fleet, and is noticed soon.
@@ -49,7 +47,7 @@ func RetryDelay(err error, failures int, left time.Duration, u float64) time.Dur
 	if left <= 0 { // nothing is left to lose by waiting
 		limit, longest = time.Minute, 5*time.Minute
 	}
-	return max(remote.Jittered(base, limit, failures-1, u), min(remote.PauseAskedFor(err), longest))
+	return max(keys.Jittered(base, limit, failures-1, u), min(keys.PauseAskedFor(err), longest))
 }
 
 // Instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which
@@ -73,7 +71,7 @@ func (i Instant) IsJump(last Instant) bool { return i.Wall.Sub(last.Wall)-i.Mono
 
 // Held is a set of keys with the time it arrived.
 type Held struct {
-	Creds    aws.Credentials
+	keys.Grant
 	Lifetime time.Duration // Forever for keys without an expiration
 	Soft     time.Duration // what is left of Lifetime when the renewal is due
 
@@ -83,15 +81,15 @@ type Held struct {
 }
 
 // Hold takes in a set that is renewed at the soft point for a random u in [0, 1).
-func Hold(creds aws.Credentials, now Instant, u float64) (*Held, error) {
-	h := &Held{Creds: creds, received: now.Mono, Lifetime: Forever}
-	if !creds.HasKeys() {
+func Hold(g keys.Grant, now Instant, u float64) (*Held, error) {
+	h := &Held{Grant: g, received: now.Mono, Lifetime: Forever}
+	if !g.HasKeys() {
 		return nil, errors.New("chaim: the source answered without keys")
 	}
-	if creds.CanExpire {
-		h.Lifetime = creds.Expires.Round(0).Sub(now.Wall)
+	if g.CanExpire {
+		h.Lifetime = g.Expires.Round(0).Sub(now.Wall)
 		if h.Lifetime <= 0 {
-			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", remote.ErrExpired, creds.Expires.UTC().Format(time.RFC3339))
+			return nil, fmt.Errorf("%w: the source answered with keys that ended at %s; is this machine's clock right?", keys.ErrExpired, g.Expires.UTC().Format(time.RFC3339))
 		}
 		h.Soft = h.Lifetime - max(softPoint(h.Lifetime, u), minLifetime)
 		h.end = now.Add(h.Lifetime)
@@ -102,7 +100,7 @@ func Hold(creds aws.Credentials, now Instant, u float64) (*Held, error) {
 // Renews reports whether the keys are others than the old ones. What a source says of the end of keys that it gives again
 // may differ by what its replies took, or by a jitter of its own.
 func (h *Held) Renews(old *Held) bool {
-	return h.Creds.AccessKeyID != old.Creds.AccessKeyID || h.Creds.Expires.After(old.Creds.Expires.Add(jump))
+	return h.AccessKeyID != old.AccessKeyID || h.Expires.After(old.Expires.Add(jump))
 }
 
 // EndsSooner reports whether keys that have come just now are worse than the valid ones at hand.

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +21,7 @@ func TestSoftPoint(t *testing.T) {
 
 func TestLeftIsWhatTheEarlierClockSays(t *testing.T) {
 	now := Now()
-	h, err := Hold(aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s", CanExpire: true, Expires: now.Wall.Add(time.Hour)}, now, 0)
+	h, err := Hold(validUntil(now.Wall.Add(time.Hour)), now, 0)
 	require.NoError(t, err)
 	assert.Equal(t, time.Hour, h.Left(now))
 	assert.Equal(t, 50*time.Minute, h.Left(now.Add(10*time.Minute)))

@@ -35,7 +35,6 @@ type commit struct {
 	batch  []*edit
 	record record
 	start  time.Time
-	put    func(c *commit, before *snapshot, text []byte) error // replace or overwrite
 }
 
 func (c *commit) run() {
@@ -73,7 +72,7 @@ func (c *commit) attempt(before *snapshot) (done bool, err error) {
 		return true, nil
 	}
 	hasNeighbour := before.info != nil && !c.record.matches(before.info) && c.age(before.info) < neighbourTime
-	if err := c.put(c, before, text); err != nil {
+	if err := c.replace(before, text); err != nil {
 		return false, err
 	}
 	return !hasNeighbour || c.holds(), nil

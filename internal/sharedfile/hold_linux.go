@@ -21,19 +21,6 @@ func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
 	return err == nil, errors.Is(err, unix.EAGAIN)
 }
 
-// holdOffOthers takes a write lease: a program that opens the file then waits until f is closed. It is errBusy while another
-// one has the file open.
-func holdOffOthers(f *os.File) error {
-	_, err := unix.FcntlInt(f.Fd(), unix.F_SETSIG, int(unix.SIGURG))
-	if err == nil {
-		_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
-	}
-	if errors.Is(err, unix.EAGAIN) {
-		return errBusy
-	}
-	return err
-}
-
 // knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, to which only
 // the holder of the lock writes. NFS calls all files busy that it has no delegation for.
 func knowsWriters(path string) bool {

@@ -10,8 +10,6 @@ import (
 // holdOffWriters cannot be done here: what others write is noticed by comparing.
 func holdOffWriters(*os.File) (isHeld, isBusy bool) { return false, false }
 
-func holdOffOthers(*os.File) error { return errors.ErrUnsupported }
-
 func knowsWriters(string) bool { return false }
 
 func isAwaited(*os.File) bool { return false }

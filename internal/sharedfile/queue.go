@@ -31,9 +31,8 @@ type queue struct {
 }
 
 type queueKey struct {
-	target     string
-	isOwn      bool // see File
-	overwrites bool // in place, rather than replacing the file
+	target string
+	isOwn  bool // see File
 }
 
 // queues are those with a leader. The mutex guards what is in them too.
@@ -161,10 +160,7 @@ func (q *queue) commit(leader *edit) {
 	batch := q.waiting
 	q.waiting, q.advanced = nil, time.Now()
 	queues.Unlock()
-	c := commit{target: q.target, isOwn: q.isOwn, batch: batch, record: openRecord(l), start: time.Now(), put: (*commit).replace}
-	if q.overwrites {
-		c.put = (*commit).overwrite
-	}
+	c := commit{target: q.target, isOwn: q.isOwn, batch: batch, record: openRecord(l), start: time.Now()}
 	defer c.abandon()
 	c.run()
 }

@@ -48,6 +48,9 @@ func (c *commit) replace(before *snapshot, text []byte) (err error) {
 	}
 	err = c.publish(tmp, info, before)
 	if errors.Is(err, syscall.EBUSY) {
+		if err = Remove(tmp); err != nil { // its space may be needed for the backup
+			return err
+		}
 		info, err = writeInPlace(c.target, before, text)
 	}
 	if err != nil {

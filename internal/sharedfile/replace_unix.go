@@ -10,9 +10,6 @@ import (
 	"syscall"
 )
 
-// fullErrors are those of a disk without space, and of a user without any left to use.
-var fullErrors = []error{syscall.ENOSPC, syscall.EDQUOT}
-
 func rename(from, to string) error { return os.Rename(from, to) }
 
 func remove(path string) error { return os.Remove(path) }

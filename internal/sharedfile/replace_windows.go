@@ -18,11 +18,6 @@ const (
 	errorSharingViolation = syscall.Errno(32) // ERROR_SHARING_VIOLATION
 )
 
-// fullErrors are ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL and ERROR_DISK_QUOTA_EXCEEDED.
-//
-// https://learn.microsoft.com/en-us/windows/win32/debug/system-error-codes
-var fullErrors = []error{syscall.Errno(39), syscall.Errno(112), syscall.Errno(1295)}
-
 func rename(from, to string) error { return retry(func() error { return os.Rename(from, to) }) }
 
 func remove(path string) error { return retry(func() error { return os.Remove(path) }) }

@@ -3,10 +3,8 @@ package sharedfile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -305,52 +303,4 @@ func TestEditRefusesToGrowTooLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
 	require.NoError(t, os.WriteFile(path, make([]byte, maxFileSize), 0o600))
 	assert.ErrorContains(t, newFile(path).Edit(t.Context(), addLine("x")), "16 MiB")
-}
-
-func TestCredentialsPath(t *testing.T) {
-	t.Setenv("HOME", "/home/u")
-	t.Setenv("USERPROFILE", "/home/u")
-	for _, tt := range []struct{ dir, env, want string }{
-		{"", "", "/home/u/.aws/credentials"},
-		{"", "/x/y", "/x/y"},
-		{"", "~/cr", "/home/u/cr"},
-		{"", "x~/cr$", mustAbs(t, "x~/cr$")},
-		{"/dir", "/x/y", "/dir/credentials"},
-		{"dir", "", mustAbs(t, "dir/credentials")},
-	} {
-		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", tt.env)
-		got, err := CredentialsPath(tt.dir)
-		require.NoError(t, err)
-		assert.Equal(t, filepath.FromSlash(tt.want), got)
-	}
-}
-
-// TestUnexpandedPath has variables and users that programs differ in.
-func TestUnexpandedPath(t *testing.T) {
-	for path, part := range map[string]string{"$HOME/cr": "$HOME", "/home/${USER}/cr": "${USER}", "~other/cr": "~other"} {
-		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", path)
-		t.Setenv("AWS_CONFIG_FILE", path)
-		_, err := CredentialsPath("")
-		assert.ErrorContains(t, err, fmt.Sprintf("AWS_SHARED_CREDENTIALS_FILE is %q, in which boto3 expands %q", path, part))
-		_, err = ConfigPath()
-		assert.ErrorContains(t, err, fmt.Sprintf("AWS_CONFIG_FILE is %q", path))
-	}
-}
-
-// TestHomeOfTheUserDatabase is for services and containers that set no HOME.
-func TestHomeOfTheUserDatabase(t *testing.T) {
-	u, err := user.Current()
-	require.NoError(t, err)
-	t.Setenv("HOME", "")
-	t.Setenv("USERPROFILE", "")
-	got, err := CredentialsPath("")
-	require.NoError(t, err)
-	assert.Equal(t, filepath.Join(u.HomeDir, ".aws", "credentials"), got)
-}
-
-func mustAbs(t *testing.T, path string) string {
-	t.Helper()
-	abs, err := filepath.Abs(path)
-	require.NoError(t, err)
-	return abs
 }

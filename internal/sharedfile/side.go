@@ -204,6 +204,10 @@ func (s *Side) Write(text []byte) error {
 	if _, err := s.file.WriteAt(text, 0); err != nil {
 		return err
 	}
+	info, err := s.file.Stat()
+	if err != nil || info.Size() == int64(len(text)) { // cutting off would give reserved space back
+		return err
+	}
 	return s.file.Truncate(int64(len(text)))
 }
 

@@ -111,6 +111,14 @@ func child(mode, dir string) {
 	case "once":
 		os.Getppid() // see trace
 		check(json.NewEncoder(os.Stdout).Encode(with(options(dir, form))))
+	case "full":
+		os.Getppid() // see trace
+		check(chaim.WithContext(context.Background(), options(dir, form), func(context.Context, *chaim.Client) error {
+			fill(dir)
+			return nil
+		}))
+	case "no space":
+		failForSpace(dir)
 	case "kept":
 		opts := options(dir, form)
 		opts.TempName, opts.Keep = "kept", true
@@ -143,6 +151,17 @@ func child(mode, dir string) {
 	default:
 		inScope(dir, exits[mode])
 	}
+}
+
+// failForSpace tells whether there is too little space for a scope, and stays as long as it is not killed.
+func failForSpace(dir string) {
+	opts := options(dir, chaim.Keys)
+	opts.TempName = "dev"
+	c, err := chaim.New(opts)
+	check(err)
+	_, err = c.RequestKeys(context.Background())
+	fmt.Println(errors.Is(err, syscall.ENOSPC))
+	select {}
 }
 
 // limitFiles lets this process open so many files more than Go itself needs.

@@ -75,22 +75,22 @@ var addition = regexp.MustCompile(`^(\r?\n)?\[[^\n]*\](\r?\n[a-z_]+ = [^\r\n]+)+
 func set(t testing.TB, doc []byte, name string, pairs []inifile.Pair) ([]byte, error) {
 	t.Helper()
 	was := slices.Clone(doc)
-	out, err := inifile.Set(doc, name, pairs)
+	out, err := setSection(doc, name, pairs)
 	require.Equal(t, was, doc, "the text was changed where it stands")
 	if err != nil {
 		return nil, err
 	}
-	again, err := inifile.Set(out, name, pairs)
+	again, err := setSection(out, name, pairs)
 	require.NoError(t, err)
 	require.Equal(t, string(out), string(again), "the same values change the text")
-	if slices.ContainsFunc(inifile.Scan(doc), func(s inifile.Section) bool { return s.Name() == name }) {
+	if slices.ContainsFunc(inifile.Parse(doc).Sections(), func(s inifile.Section) bool { return s.Name() == name }) {
 		require.Equal(t, foreignLines(doc, name), foreignLines(out, name), "foreign bytes")
 		return out, nil
 	}
 	added, isPrefix := bytes.CutPrefix(out, doc)
 	require.True(t, isPrefix, "foreign bytes")
 	require.Regexp(t, addition, string(added))
-	back, err := inifile.Delete(out, name)
+	back, err := deleteSection(out, name)
 	require.NoError(t, err)
 	require.Equal(t, string(doc), string(back), "adding and removing is not the identity")
 	return out, nil

@@ -30,7 +30,7 @@ func requireCopy(t *testing.T, doc []byte) bool {
 	before := readAll(t, doc, names, "botocore", "JS v3", "Go v2")
 	text := doc
 	for _, k := range []keys{variants[3], firstKeys, secondKeys} {
-		out, err := inifile.Set(text, inifile.DefaultSection, copyOf(k))
+		out, err := setSection(text, inifile.DefaultSection, copyOf(k))
 		if err != nil {
 			require.Equal(t, doc, text, "a renewal was refused: %v", err)
 			continue // as for a process beside that of the user
@@ -42,10 +42,10 @@ func requireCopy(t *testing.T, doc []byte) bool {
 	if bytes.Equal(doc, text) {
 		return false
 	}
-	back, err := inifile.Delete(text, inifile.DefaultSection)
+	back, err := deleteSection(text, inifile.DefaultSection)
 	require.NoError(t, err)
 	requireUnbroken(t, before, readAll(t, back, names, "botocore", "JS v3", "Go v2"), []string{inifile.DefaultSection}, nil)
-	left, _, err := inifile.ReadManaged(back, inifile.DefaultSection)
+	left, _, err := inifile.Parse(back).Managed(inifile.DefaultSection)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{inifile.ScopeKey: ""}, left)
 	return true

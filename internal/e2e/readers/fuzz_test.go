@@ -79,7 +79,7 @@ func FuzzEditSequence(f *testing.F) {
 func checkSequence(t testing.TB, doc, edits []byte) {
 	names := append(namesIn(doc), ownNames...)
 	before := readAll(t, doc, names, "botocore", "Go v2")
-	isNew := !slices.ContainsFunc(inifile.Scan(doc), func(s inifile.Section) bool { return slices.Contains(ownNames, s.Name()) })
+	isNew := !slices.ContainsFunc(inifile.Parse(doc).Sections(), func(s inifile.Section) bool { return slices.Contains(ownNames, s.Name()) })
 	text := doc
 	var touched []string
 	want := map[string]keys{}
@@ -88,7 +88,7 @@ func checkSequence(t testing.TB, doc, edits []byte) {
 			return
 		}
 		delete(want, name)
-		out, err := inifile.Delete(text, name)
+		out, err := deleteSection(text, name)
 		require.NoError(t, err)
 		require.Equal(t, otherLines(text), otherLines(out), "foreign lines")
 		text = out

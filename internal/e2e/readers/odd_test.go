@@ -61,7 +61,7 @@ func TestOddDocuments(t *testing.T) {
 				names := append(namesIn([]byte(doc)), "p", "mine")
 				before := readAll(t, []byte(doc), names, "botocore", "JS v3", "Go v2")
 				requireUnbroken(t, before, readAll(t, out, names, "botocore", "JS v3", "Go v2"), []string{"p"}, map[string]keys{"p": k})
-				left, err := inifile.Delete(out, "p")
+				left, err := deleteSection(out, "p")
 				require.NoError(t, err)
 				requireUnbroken(t, before, readAll(t, left, names, "botocore", "JS v3", "Go v2"), []string{"p"}, nil)
 			})
@@ -72,23 +72,23 @@ func TestOddDocuments(t *testing.T) {
 // TestEndedLine has a program take the last line ending away while a scope lives, so that two sections note that they
 // gave it back. A note goes to nobody else's section, and not to one that has it.
 func TestEndedLine(t *testing.T) {
-	text, err := inifile.Set([]byte("[a]\nk = v"), "p", pairsOf(firstKeys))
+	text, err := setSection([]byte("[a]\nk = v"), "p", pairsOf(firstKeys))
 	require.NoError(t, err)
-	text, err = inifile.Set(bytes.TrimSuffix(text, []byte("\n")), "q", pairsOf(secondKeys))
+	text, err = setSection(bytes.TrimSuffix(text, []byte("\n")), "q", pairsOf(secondKeys))
 	require.NoError(t, err)
-	text, err = inifile.Delete(text, "p")
+	text, err = deleteSection(text, "p")
 	require.NoError(t, err)
-	left, _, err := inifile.ReadManaged(text, "q")
+	left, _, err := inifile.Parse(text).Managed("q")
 	require.NoError(t, err)
 	require.Equal(t, scopeOfPairs, left[inifile.ScopeKey])
-	text, err = inifile.Delete(text, "q")
+	text, err = deleteSection(text, "q")
 	require.NoError(t, err)
 	require.Equal(t, "[a]\nk = v", string(text))
 
 	const foreign = "[mine]\nchaim_scope = note of mine\n"
-	text, err = inifile.Set([]byte("[a]\nk = v"), "p", pairsOf(firstKeys))
+	text, err = setSection([]byte("[a]\nk = v"), "p", pairsOf(firstKeys))
 	require.NoError(t, err)
-	text, err = inifile.Delete(append(text, foreign...), "p")
+	text, err = deleteSection(append(text, foreign...), "p")
 	require.NoError(t, err)
 	require.Equal(t, "[a]\nk = v\n"+foreign, string(text))
 }

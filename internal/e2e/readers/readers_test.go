@@ -162,7 +162,7 @@ func readAll(t testing.TB, doc []byte, names []string, by ...string) map[string]
 // namesIn are the names of profiles that the Go SDK may know in doc: those of all sections, and of what is like one.
 func namesIn(doc []byte) []string {
 	names := []string{"DEFAULT", "default"}
-	for _, s := range inifile.Scan(doc) {
+	for _, s := range inifile.Parse(doc).Sections() {
 		names = append(names, s.Name())
 	}
 	return names
@@ -227,7 +227,7 @@ var (
 
 // TestReadersReadPlainFile keeps the other tests from comparing nothing with nothing.
 func TestReadersReadPlainFile(t *testing.T) {
-	doc, err := inifile.Set([]byte("[a]\naws_access_key_id = A\naws_secret_access_key = B\n"), "p", pairsOf(firstKeys))
+	doc, err := setSection([]byte("[a]\naws_access_key_id = A\naws_secret_access_key = B\n"), "p", pairsOf(firstKeys))
 	require.NoError(t, err)
 	for reader, v := range readAll(t, doc, []string{"a", "p", "q"}, "botocore", "JS v3", "Go v2") {
 		assert.Empty(t, v.Refused, reader)
@@ -236,4 +236,17 @@ func TestReadersReadPlainFile(t *testing.T) {
 		assert.Equal(t, firstKeys, v.Profiles["p"].Keys, reader)
 	}
 	assert.NotEmpty(t, readAll(t, []byte("[a]\n[a]\n"), nil, "botocore")["botocore"].Refused)
+}
+
+// setSection and deleteSection are edits of a text.
+func setSection(text []byte, name string, pairs []inifile.Pair) ([]byte, error) {
+	doc := inifile.Parse(text)
+	err := doc.Set(name, pairs)
+	return doc.Bytes(), err
+}
+
+func deleteSection(text []byte, name string) ([]byte, error) {
+	doc := inifile.Parse(text)
+	err := doc.Delete(name)
+	return doc.Bytes(), err
 }

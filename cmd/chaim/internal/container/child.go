@@ -32,7 +32,7 @@ func (s *Server) ChildEnviron() []string {
 
 // configGivesKeys reports whether SDKs would use the default profile of the AWS config file.
 func configGivesKeys() bool {
-	path, err := sharedfile.ConfigPath()
+	path, err := awsenv.ConfigPath()
 	if err != nil {
 		return false
 	}
@@ -40,11 +40,11 @@ func configGivesKeys() bool {
 	if err != nil {
 		return false // the SDKs cannot read it either
 	}
-	for _, s := range inifile.Scan(doc) {
+	for _, s := range inifile.Parse(doc).Sections() {
 		if name := strings.Join(strings.Fields(s.Name()), " "); name != "default" && name != "profile default" {
 			continue
 		}
-		for line := range s.Lines(doc) {
+		for line := range s.Lines() {
 			if line.Key == "aws_access_key_id" || inifile.IsDecisive(line.Key) {
 				return true
 			}

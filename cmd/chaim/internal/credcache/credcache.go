@@ -22,8 +22,9 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/lease"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/renewal"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -32,7 +33,7 @@ const (
 	folderName = "process"
 
 	// A process that finds no valid keys may take this long to get some, and one that has valid ones for a single attempt.
-	fetchTimeout, renewalTimeout = 2 * time.Minute, remote.AttemptTimeout
+	fetchTimeout, renewalTimeout = 2 * time.Minute, httpx.AttemptTimeout
 )
 
 var errTimeout = errors.New("the source has not answered in time")
@@ -49,8 +50,8 @@ type Fetch = func(context.Context) (chaim.AwsCreds, error)
 
 // Beside is the folder that belongs to the credentials file of that path.
 func Beside(path string) (string, error) {
-	files, err := lease.Beside(path)
-	return filepath.Join(files.Folder, folderName), err
+	folder, err := profiles.FolderBeside(path)
+	return filepath.Join(folder, folderName), err
 }
 
 // Key names credentials by everything that shapes them, such as the user, the user's token, the account and the role. It
@@ -121,7 +122,7 @@ func (c Cache) renew(ctx context.Context, key string, old entry, fetch Fetch) (c
 	}
 	fetching, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
-	creds, err := fetch(remote.WithSingleAttempt(fetching, isRenewal))
+	creds, err := fetch(keys.WithSingleAttempt(fetching, isRenewal))
 	now := renewal.Now()
 	var held *renewal.Held
 	if err == nil {
@@ -157,7 +158,7 @@ func hold(ctx context.Context, creds chaim.AwsCreds, now renewal.Instant) (*rene
 	if err != nil {
 		return nil, err
 	}
-	return renewal.Hold(sdk, now, rand.Float64())
+	return renewal.Hold(keys.Grant{Credentials: sdk}, now, rand.Float64())
 }
 
 // write stores what there is to know of a key. The credentials are as good without that.

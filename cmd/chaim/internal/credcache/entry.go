@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 const (
@@ -40,16 +43,23 @@ func parse(key string, text []byte) entry {
 	switch err := json.Unmarshal(text, &e); {
 	case err != nil, e.Version != version, e.Key != key, e.Failures < 0, e.Failures > maxFailures:
 		return entry{}
-	case e.Keys != nil && remote.MalformedKeys(e.Keys.AccessKeyID, e.Keys.SecretAccessKey, e.Keys.SessionToken) != "":
+	case e.Keys != nil && keys.Malformed(e.Keys.AccessKeyID, e.Keys.SecretAccessKey, e.Keys.SessionToken) != "":
 		return entry{}
 	case e.Reason != "":
-		e.Reason = fit(errors.New("chaim: " + e.Reason)) // as it was made fit when it was written
+		e.Reason = fit(errors.New(prefix + e.Reason)) // as it was made fit when it was written
 	}
 	return e
 }
 
-// fit is the text of an error in one line, of other errors than chaim's without what looks like a secret.
-func fit(err error) string { return errtext.Unprefixed(remote.Foreign(err)) }
+const prefix = "chaim: "
+
+// fit is the text of an error in one line. What is not chaim's is without what looks like a secret: fetch is chaim's own.
+func fit(err error) string {
+	if text := err.Error(); strings.HasPrefix(text, prefix) {
+		err = errtext.Chain(text)
+	}
+	return errtext.Unprefixed(awssts.Foreign(err, profiles.AWSFiles{}))
+}
 
 // left is how long there are valid keys. What came after now is none, as a clock that was set back would make it last
 // longer.

@@ -15,12 +15,13 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/remote"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 var (
 	errAway    = errors.New("chaim: no route to host")
-	errRefused = errtext.Because(chaim.ErrDenied, &remote.Refusal{StatusCode: 400, Message: "usertoken has expired", IsFinal: true})
+	errRefused = errtext.Because(chaim.ErrDenied, &httpx.Refusal{StatusCode: 400, Message: "usertoken has expired", Final: true})
 )
 
 // source gives keys, or an error, after a while. Its users take turns.
@@ -33,7 +34,7 @@ type source struct {
 
 func (s *source) fetch(ctx context.Context) (chaim.AwsCreds, error) {
 	s.asked++
-	s.isSingle = remote.IsSingleAttempt(ctx)
+	s.isSingle = keys.IsSingleAttempt(ctx)
 	select {
 	case <-time.After(s.latency):
 	case <-ctx.Done():

@@ -1,0 +1,241 @@
+package chaim
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/profiles"
+)
+
+// Broker gives keys for accounts. A [*Gateway] is one, [STS.Broker] returns one, and any type with this method is one. Many
+// goroutines may call it at once.
+//
+// Keys returns a grant, or an error that says why there is none. The broker fills in the keys, whether and when they
+// expire, and what else it knows; chaim completes the rest from the request. If the error has a method IsFinal() bool that
+// returns true, chaim does not ask again soon; if it has RetryAfter() time.Duration, chaim waits that long. The error's
+// text is shown, without what looks like a secret.
+//
+// A broker may have more methods. With Accounts(context.Context) ([]Account, error) it serves [Client.RequestList]. With
+// ConsoleURL(context.Context, Grant) (string, error) it serves [Client.ConsoleURL], which else asks the AWS sign-in page.
+type Broker interface {
+	Keys(ctx context.Context, r Request) (Grant, error)
+}
+
+// Request is what a [Broker] is asked for. Account is the account's full name or 12-digit id. AccountID is the id, if
+// Account is a name and the id is known. Role is a role name, a role ARN, or an alias such as "rro". Region is the AWS
+// region in which the keys will be used, and Duration is how long they should be valid. The method ID returns the id from
+// either field, or "".
+type Request = keys.Request
+
+// Grant is one set of keys as a [Broker] gives it. It embeds [aws.Credentials]: the keys, the 12-digit AccountID if the
+// broker knows it and, with CanExpire, when they expire by the clock of this machine. Account is the broker's name for the
+// account, Note its words for the expiry, and ConsoleURL a link that signs in to the AWS console, a secret that only a
+// broker with that method is asked for; each may be empty. Role, Region and Duration are those of the request, and Received
+// is when the keys came: chaim fills them in.
+//
+// A Grant prints, logs and marshals to JSON without its secrets, as an [AwsCreds] does.
+type Grant = keys.Grant
+
+// lister is a broker that knows which accounts there are.
+type lister interface {
+	Accounts(ctx context.Context) ([]Account, error)
+}
+
+// linker is a broker that makes console links.
+type linker interface {
+	ConsoleURL(ctx context.Context, g Grant) (string, error)
+}
+
+// stsAsker is a broker that asks AWS STS, and can tell without the network what it would ask for.
+type stsAsker interface {
+	For(r Request) (awssts.Asker, error)
+}
+
+// provider is a Source as a broker: it gives the Source's keys, whatever is asked for.
+type provider struct {
+	src      aws.CredentialsProvider
+	hasGiven atomic.Bool
+}
+
+// Keys asks the Source. New keys must come from the cache that the SDK puts around its providers, too. Without Invalidate
+// it would give the same ones until they expire, and programs that read the profile shortly before would be left with them.
+func (p *provider) Keys(ctx context.Context, _ Request) (Grant, error) {
+	if cache, ok := p.src.(*aws.CredentialsCache); ok && p.hasGiven.Load() {
+		cache.Invalidate()
+	}
+	creds, err := retrieve(ctx, p.src)
+	if err != nil {
+		return Grant{}, err
+	}
+	p.hasGiven.Store(true)
+	return Grant{Credentials: creds, Received: time.Now()}, nil
+}
+
+// retrieve calls a provider. Errors of providers that are not chaim's may quote what they read, keys included.
+func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
+	creds, err := src.Retrieve(ctx)
+	switch src.(type) {
+	case *STS, *Client, *Monitor, AwsCreds:
+		return creds, err
+	}
+	return creds, foreign(ctx, err)
+}
+
+// origin is where the keys of a client come from. Clients of one program may share it, and many goroutines use it.
+type origin struct {
+	broker    Broker
+	region    string      // that the broker is for; may be empty
+	regionErr error       // what is wrong with its region
+	pace      *httpx.Pace // nil for a client that does not share it with others
+	close     func()      // nil where there is nothing to close
+}
+
+// findOrigin returns the broker that opts name, or else the one that is configured. It touches no network.
+func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
+	switch {
+	case opts.Broker != nil:
+		return givenOrigin(opts.Broker)
+	case opts.Source != nil:
+		return &origin{broker: &provider{src: opts.Source}, region: sourceRegion(opts.Source)}, nil
+	}
+	settings, where, err := opts.findSettings(book)
+	switch {
+	case errors.Is(err, ErrNotConfigured) && (opts.Account == "" || awssts.CanAsk(opts.request(""))):
+		own := STS{HTTPClient: opts.HTTPClient, AllowInsecure: opts.AllowInsecure, Logger: opts.Logger}
+		f := awssts.NewFallback(own.asker(), err)
+		return &origin{broker: f}, nil
+	case err != nil:
+		return nil, err
+	}
+	g := &Gateway{Settings: settings, AllowInsecure: opts.AllowInsecure, HTTPClient: opts.HTTPClient, Logger: opts.Logger}
+	o, err := ofGateway(g, where)
+	if err == nil {
+		o.close = g.close
+	}
+	return o, err
+}
+
+// givenOrigin is that of a program's own broker.
+func givenOrigin(broker Broker) (*origin, error) {
+	switch broker := broker.(type) {
+	case *Gateway:
+		return ofGateway(broker, whereGiven)
+	case awssts.Asker:
+		return &origin{broker: broker, region: sourceRegion((*STS)(broker.STS))}, nil
+	}
+	return &origin{broker: broker}, nil
+}
+
+// ofGateway is the origin of a gateway's keys. A wrong region of its settings matters only to a client that takes it for its own.
+func ofGateway(g *Gateway, where string) (*origin, error) {
+	if _, err := g.open(where); err != nil {
+		return nil, err
+	}
+	o := &origin{broker: g}
+	if region := g.Settings.Region; region != "" {
+		if o.regionErr = partition.CheckRegionOf(where, region); o.regionErr == nil {
+			o.region = region
+		}
+	}
+	return o, nil
+}
+
+// at returns the origin for one account. Without a gateway it reads the configuration of the SDK, which has the keys to ask STS
+// with and, where none is given, the region.
+func (o *origin) at(r Request) (*origin, error) {
+	f, isFallback := o.broker.(*awssts.Fallback)
+	if !isFallback || !awssts.CanAsk(r) {
+		return o, nil
+	}
+	bound, region, err := f.Bind(r.Region)
+	if err != nil || bound == f {
+		return o, err
+	}
+	own := *o
+	own.broker, own.region = bound, region
+	return &own, nil
+}
+
+// ask gets keys for a client.
+func (o *origin) ask(ctx context.Context, r Request) (g Grant, err error) {
+	ask := func(ctx context.Context) (err error) {
+		g, err = o.broker.Keys(ctx, r)
+		err = o.fit(ctx, err, r.Account, r.Role)
+		return err
+	}
+	if o.pace != nil {
+		err = o.pace.Do(ctx, ask)
+	} else {
+		err = ask(ctx)
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return g.For(r)
+}
+
+// asked is the lifetime that keys are asked for; zero where that is not known.
+func (o *origin) asked(r Request) time.Duration {
+	p, isProvider := o.broker.(*provider)
+	if !isProvider {
+		return r.Duration
+	}
+	if s, isSTS := p.src.(*STS); isSTS {
+		return awssts.STS(*s).Lifetime()
+	}
+	return 0
+}
+
+// accounts lists those that the broker knows.
+func (o *origin) accounts(ctx context.Context) ([]Account, error) {
+	broker, isLister := o.broker.(lister)
+	if !isLister {
+		return nil, o.noGateway()
+	}
+	accounts, err := broker.Accounts(ctx)
+	return accounts, o.fit(ctx, err)
+}
+
+// fit makes an error of the broker fit to be shown, which was asked for these names.
+func (o *origin) fit(ctx context.Context, err error, asked ...string) error {
+	switch o.broker.(type) {
+	case *Gateway, stsAsker, *provider:
+		return err
+	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return awssts.ForeignOnce(err, profiles.AWSFiles{}, asked...)
+}
+
+// gateway returns the chaim gateway that keys come from, or why there is none.
+func (o *origin) gateway() (*Gateway, error) {
+	if g, ok := o.broker.(*Gateway); ok {
+		return g, nil
+	}
+	return nil, o.noGateway()
+}
+
+func (o *origin) noGateway() error {
+	if f, ok := o.broker.(*awssts.Fallback); ok {
+		return f.Why
+	}
+	return errtext.Because(ErrNotConfigured, errors.New("these credentials do not come from a gateway"))
+}
+
+// foreign makes the error of what is not chaim's fit to be shown.
+func foreign(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return awssts.Foreign(err, profiles.AWSFiles{})
+}

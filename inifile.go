@@ -1,0 +1,346 @@
+package chaim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/renewal"
+)
+
+// Profile is a profile of the credentials file that has an accountname. Its texts are as in the file, which other programs
+// may have written.
+type Profile struct {
+	Name      string        // of the section
+	Account   string        // full name or 12-digit id
+	AccountID string        // 12-digit id by which its keys are asked for again; empty where the section does not tell
+	Role      string        // as asked for
+	Region    string        // of the section, or else of the AWS config file for the profile
+	Expires   time.Time     // zero where the section does not tell
+	Duration  time.Duration // as asked for; zero where the section does not tell
+	Form      ProfileForm   // what it holds
+	Default   bool          // it is the default account that the section [default] names
+	Live      bool          // it belongs to a scope that may still run
+	Dead      bool          // it belonged to a scope whose process died; neither is true of one that is kept
+	Static    bool          // it holds long-lived keys, which are not chaim's to renew
+}
+
+// Left is the time until the keys expire: zero once they have, and where that is unknown.
+func (p Profile) Left() time.Duration {
+	if p.Expires.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(p.Expires))
+}
+
+// Percent is how much of Duration is left, rounded down: 0 to 100, and 0 where either is unknown.
+func (p Profile) Percent() int {
+	if p.Duration <= 0 {
+		return 0
+	}
+	return int(100 * float64(min(p.Left(), p.Duration)) / float64(p.Duration))
+}
+
+// MyAccountList returns the profiles of the credentials file that have an accountname, whichever program wrote them, in the
+// order of the file. Without a file there are none. It only reads. The error is [ErrClosed] after Close, or that of ctx or
+// of reading the file.
+func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
+	if err := c.canRead(ctx); err != nil {
+		return nil, errtext.Wrap(err, "listing profiles")
+	}
+	entries, err := c.book.List()
+	if err != nil {
+		return nil, errtext.Wrap(err, "listing profiles")
+	}
+	var list []Profile
+	for _, e := range entries {
+		list = append(list, profileOf(e))
+	}
+	return list, nil
+}
+
+func profileOf(e profiles.Entry) Profile {
+	p := Profile{
+		Name:      e.Name,
+		Account:   e.Pairs[inifile.MarkerKey],
+		AccountID: profiles.HolderOf(e.Pairs).ID,
+		Role:      e.Pairs["role"],
+		Region:    e.Region,
+		Default:   e.Default,
+		Live:      e.Live,
+		Dead:      e.Pairs[inifile.ScopeKey] != "" && !e.Live,
+		Static:    keys.IsLongLived(e.Pairs["aws_access_key_id"]),
+	}
+	p.Expires, _ = humantime.Expiry(e.Pairs["expires"])
+	p.Duration, _ = humantime.Lifetime(e.Pairs["duration"])
+	if e.Pairs[inifile.ProcessKey] != "" && e.Pairs["aws_access_key_id"] == "" {
+		p.Form = Process
+	}
+	return p
+}
+
+// DisplayMyList writes [Client.MyAccountList] to w as a table for people, in one call and in the local time zone. A line
+// has an asterisk for the default account, the name, account, role and region, when the keys expire, how much of their time
+// is left, and whether the profile is live (its scope may still run), kept, or dead (its process died). The first line says
+// when the user token of the gateway ends, if there is a gateway.
+//
+// It shows no key or token. Text that is not printable ASCII is quoted, so that a file cannot control the terminal, and
+// very long text is cut. Errors are those of MyAccountList and of w.
+func (c *Client) DisplayMyList(ctx context.Context, w io.Writer) error {
+	list, err := c.MyAccountList(ctx)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	now := time.Now()
+	if g, err := c.origin.gateway(); err == nil {
+		fmt.Fprintf(&b, "user token of %s: %s\n", keys.Printable(g.Settings.Username), humantime.Until(g.Settings.TokenExpires, now))
+	}
+	if len(list) == 0 {
+		fmt.Fprintf(&b, "no profiles in %s\n", keys.Printable(c.book.Path()))
+	}
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, p := range list {
+		mark, state := " ", "kept"
+		if p.Default {
+			mark = "*"
+		}
+		switch {
+		case p.Live:
+			state = "live"
+		case p.Dead:
+			state = "dead"
+		}
+		ends := humantime.Until(p.Expires, now)
+		if p.Duration > 0 && p.Left() > 0 {
+			ends = fmt.Sprintf("%s [%d%%]", ends, p.Percent())
+		}
+		fmt.Fprintf(table, "%s %s\t%s\t%s\t%s\t%s\t%s\n",
+			mark, keys.Printable(p.Name), keys.Printable(p.Account), keys.Printable(p.Role), keys.Printable(p.Region), ends, state)
+	}
+	_ = table.Flush() // to memory
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return errtext.Wrap(err, "writing the list of profiles")
+	}
+	return nil
+}
+
+// canRead returns why the client cannot look at the file: it is not open, or ctx has ended.
+func (c *Client) canRead(ctx context.Context) error {
+	if err := c.checkOpen(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return errtext.Wrap(context.Cause(ctx), "reading %s", c.book.Path())
+	}
+	return nil
+}
+
+// RenewSection gets new keys for a profile of the credentials file, whichever program wrote it, and stores them there. It
+// asks the client's broker for the account, role, duration and region of the section, not of the client. A Source can only
+// renew profiles of the client's own account and role. The copy in [default] is renewed too if the profile is the default.
+//
+// The error wraps [fs.ErrNotExist] if there is no such section, [ErrUnmanagedAccount] if it is the user's, and [ErrInUse]
+// if it belongs to another scope, which renews it itself, or changes meanwhile. Otherwise it is one of
+// [Client.RequestKeys]. The section then stays as it was.
+func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
+	if err := cmp.Or(c.checkOpen(), profiles.CheckHeld(section)); err != nil {
+		return AwsCreds{}, err
+	}
+	if c.scope != nil && c.scope.Has(section) {
+		return c.RequestKeys(ctx)
+	}
+	if err := c.canRead(ctx); err != nil {
+		return AwsCreds{}, err
+	}
+	d, err := c.book.Definition(section)
+	if err != nil {
+		return AwsCreds{}, err
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	g, err := c.obtain(ctx, section, d)
+	if err == nil {
+		err = c.book.Renew(ctx, section, d, g)
+	}
+	if err != nil {
+		return AwsCreds{}, errtext.Wrap(err, "renewing profile %q", section)
+	}
+	return credsFrom(g.Credentials, g.Region), nil
+}
+
+// obtain gets keys for a profile by its definition, whatever the client was made for.
+func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definition) (Grant, error) {
+	opts := Options{Account: d.Account, AccountID: d.AccountID, Role: d.Role, Duration: d.Duration, Region: d.Region}
+	if err := opts.complete(); err != nil {
+		return Grant{}, err
+	}
+	if _, isSource := c.origin.broker.(*provider); isSource && (opts.Account != c.opts.Account || opts.Role != c.opts.Role) {
+		return Grant{}, errtext.Because(ErrNotConfigured, fmt.Errorf("the client's Source gives keys for %q as %q, not for %q as %q", c.opts.Account, c.opts.Role, opts.Account, opts.Role))
+	}
+	if _, err := opts.chooseRegion(profile); err != nil {
+		return Grant{}, err
+	}
+	from, err := c.origin.at(opts.request(opts.Region))
+	switch {
+	case err != nil:
+		return Grant{}, err
+	case opts.Region == "" && from.regionErr != nil:
+		return Grant{}, from.regionErr
+	}
+	opts.Region = cmp.Or(opts.Region, from.region, partition.RoleRegion(opts.Role), partition.DefaultRegion)
+	r := opts.request(opts.Region)
+	g, err := from.ask(ctx, r)
+	if asked := from.asked(r); err == nil && g.IsShort(asked) {
+		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", r.Account, "role", r.Role, "asked", asked, "given", g.Lifetime().Round(time.Second))
+	}
+	if err == nil {
+		_, err = renewal.Hold(g, renewal.Now(), 0)
+	}
+	if err != nil {
+		return Grant{}, errtext.Wrap(err, "keys for account %q as %q", r.Account, r.Role)
+	}
+	return g, nil
+}
+
+// DeleteAccount removes a profile from the credentials file, and its copy in [default]. A profile that is absent is no
+// error. For the client's own profile it also closes the client; after an error that goes on, with its profile. If the
+// same account is parked under that name, its definition goes after the profile. If there is only a definition under that
+// name, that goes.
+//
+// A section without accountname is [ErrUnmanagedAccount], and the profile of another live scope is [ErrInUse]. On a full
+// disk a kept profile stays, with an error that says so; a scope has set aside the space to remove its own.
+func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
+	if err := cmp.Or(c.checkOpen(), profiles.CheckSection(profile)); err != nil {
+		return err
+	}
+	if c.scope != nil && c.scope.Has(profile) {
+		return c.deleteOwn(ctx, profile)
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	return c.book.Delete(ctx, profile)
+}
+
+// deleteOwn removes the client's own profile, and then closes the client.
+func (c *Client) deleteOwn(ctx context.Context, profile string) error {
+	if ctx.Err() != nil {
+		return errtext.Wrap(context.Cause(ctx), "deleting profile %q", profile)
+	}
+	own := c.scope.Book()
+	var account profiles.Holder
+	isGone, err := c.giveUp(ctx, profile, func(ctx context.Context) (err error) {
+		account, err = c.scope.Delete(ctx)
+		return err
+	})
+	if !isGone {
+		return err
+	}
+	return errors.Join(err, own.Forget(ctx, profile, account))
+}
+
+// giveUp has take remove the client's own profile, and closes the client if that is gone.
+func (c *Client) giveUp(ctx context.Context, profile string, take func(context.Context) error) (isGone bool, err error) {
+	bound, stop := c.bound(ctx)
+	defer stop()
+	if err := take(bound); err != nil {
+		return false, err
+	}
+	err = c.Close()
+	c.opts.Logger.Info("chaim: profile removed", "profile", profile)
+	return true, err
+}
+
+// Section is a section of the credentials file as it was when it was read. It may hold keys and tokens, and prints without
+// any value. It never changes, so any number of goroutines may use it. The zero value is empty.
+type Section struct {
+	Name string // what stands in the brackets
+
+	values func() map[string]string // a function, as fmt would print a map
+}
+
+// Keys returns the names of the keys in lower case, sorted.
+func (s Section) Keys() []string {
+	if s.values == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.values()))
+}
+
+// Value returns what stands under a key in lower case, or "" without one.
+func (s Section) Value(key string) string {
+	if s.values == nil {
+		return ""
+	}
+	return s.values()[key]
+}
+
+// DefaultSection reads the section [default], which holds the settings of the gateway and the keys of the default account.
+// The error wraps [ErrNotConfigured] without a file or section, and is [ErrClosed] after Close.
+func (c *Client) DefaultSection(ctx context.Context) (Section, error) {
+	if err := c.canRead(ctx); err != nil {
+		return Section{}, err
+	}
+	pairs, exists, err := c.book.DefaultSection()
+	switch {
+	case err != nil:
+		return Section{}, err
+	case !exists:
+		return Section{}, fmt.Errorf("%w: there is no section [default] in %s: store the settings of a gateway there", ErrNotConfigured, c.book.Path())
+	}
+	return Section{inifile.DefaultSection, func() map[string]string { return pairs }}, nil
+}
+
+// DefaultAccount returns the name of the profile that is the default account: the value of alias in [default] or, without
+// one, of section or accountname. Errors are those of [Client.DefaultSection], with [ErrNotConfigured] also if there is
+// neither.
+func (c *Client) DefaultAccount(ctx context.Context) (string, error) {
+	section, err := c.DefaultSection(ctx)
+	if err != nil {
+		return "", err
+	}
+	name := inifile.DefaultName(section.values())
+	if name == "" {
+		return "", fmt.Errorf("%w: section [default] in %s names no default account: keep one with Options.Default and Options.Keep", ErrNotConfigured, c.book.Path())
+	}
+	return name, nil
+}
+
+// Swept is one thing that a dead process had left behind, and that is gone now.
+type Swept struct {
+	Path    string // the file that was removed, or the credentials file
+	Profile string // the profile that was removed from it; empty for a file
+}
+
+// Sweep removes what processes left that ended without closing their scopes: profiles, leases and temporary files. It
+// leaves what belongs to a live scope. It also leaves a profile whose key id has changed since, but not one that cca
+// renewed for the same account. A profile that was written with the folder "chaim" elsewhere is removed once its keys have
+// expired.
+//
+// dir is as in [Options].Dir. Sweep returns what is gone, and errors of [Client.RequestKeys] about the file. [New] sweeps
+// too, so programs need not. Any number of processes may do so at once.
+func Sweep(ctx context.Context, dir string) ([]Swept, error) {
+	book, err := profiles.OpenIn(dir, silent)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := book.Sweep(ctx)
+	var swept []Swept
+	for _, s := range gone {
+		swept = append(swept, Swept(s))
+	}
+	return swept, err
+}

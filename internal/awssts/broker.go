@@ -1,0 +1,267 @@
+package awssts
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
+)
+
+// STS says which role is assumed, and how. The package chaim has the same type, and describes its fields.
+type STS struct {
+	RoleARN       string
+	Keys          aws.CredentialsProvider
+	Region        string
+	Endpoint      string
+	AllowInsecure bool
+
+	Duration       time.Duration
+	SessionName    string
+	SourceIdentity string
+	ExternalID     string
+	Policy         string
+	PolicyARNs     []string
+	Tags           map[string]string
+	TransitiveTags []string
+
+	MFASerial string
+	TokenCode func(context.Context) (string, error)
+
+	HTTPClient *http.Client
+	Logger     *slog.Logger
+}
+
+// String describes where the keys come from, without Keys, Policy and ExternalID.
+func (s STS) String() string {
+	return fmt.Sprintf("chaim.STS{RoleARN:%q Region:%q SessionName:%q Duration:%s}", s.RoleARN, s.Region, s.SessionName, s.Lifetime())
+}
+
+// Lifetime is for how long keys are asked for.
+func (s STS) Lifetime() time.Duration { return cmp.Or(s.Duration, keys.DefaultDuration) }
+
+// input is the request, but for the code of an MFA device.
+func (s *STS) input() sts.AssumeRoleInput {
+	name := s.SessionName
+	if name == "" {
+		// 8 characters of base32 tell apart the sessions of one second, whichever machine asks for them.
+		name = fmt.Sprintf("%s%d-%s", keys.SessionPrefix, time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
+	}
+	optional := func(text string) *string {
+		if text == "" {
+			return nil
+		}
+		return &text
+	}
+	in := sts.AssumeRoleInput{
+		RoleArn:           &s.RoleARN,
+		RoleSessionName:   &name,
+		DurationSeconds:   aws.Int32(int32(s.Lifetime() / time.Second)),
+		ExternalId:        optional(s.ExternalID),
+		Policy:            optional(s.Policy),
+		SourceIdentity:    optional(s.SourceIdentity),
+		SerialNumber:      optional(s.MFASerial),
+		TransitiveTagKeys: s.TransitiveTags,
+	}
+	for _, policy := range s.PolicyARNs {
+		in.PolicyArns = append(in.PolicyArns, types.PolicyDescriptorType{Arn: &policy})
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
+		in.Tags = append(in.Tags, types.Tag{Key: &key, Value: aws.String(s.Tags[key])})
+	}
+	return in
+}
+
+// Asker asks STS for keys. All fields must be given. Two of them can be compared.
+type Asker struct {
+	STS    *STS
+	Files  Files
+	Log    *slog.Logger
+	Signer Signer
+}
+
+// Signer calls a provider for the keys that sign a request. Its errors are fit to be shown.
+type Signer interface {
+	Retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error)
+}
+
+// Format prints what the STS prints, whatever the verb.
+func (a Asker) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, a.STS.String()) }
+
+// LogValue keeps secrets out of structured logs.
+func (a Asker) LogValue() slog.Value { return slog.StringValue(a.STS.String()) }
+
+// MarshalText keeps secrets out of JSON.
+func (a Asker) MarshalText() ([]byte, error) { return []byte(a.STS.String()), nil }
+
+// check refuses what STS would refuse, before it is asked.
+func (a Asker) check() (arn.ARN, error) {
+	s := a.STS
+	in := s.input()
+	role, err := checkInput(&in)
+	switch {
+	case err != nil:
+		return role, err
+	case (s.MFASerial == "") != (s.TokenCode == nil):
+		return role, errors.New("chaim: MFASerial and TokenCode go together")
+	case s.Region != "":
+		err = partition.CheckRegion(s.Region)
+	}
+	return role, cmp.Or(err, keys.CheckDuration(s.Lifetime()))
+}
+
+// config reads the SDK's configuration, without its keys if others are at hand. It touches no network.
+func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
+	cfg, err := Config(ctx, Options{Region: a.STS.Region, HasKeys: hasKeys, AllowInsecure: a.STS.AllowInsecure, Log: a.Log, Files: a.Files})
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.Region == "" {
+		return cfg, nil
+	}
+	return cfg, partition.CheckRegionOf("the configuration of the AWS SDK", cfg.Region)
+}
+
+// Keys asks for keys of the role that is requested.
+func (a Asker) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
+	if err := cmp.Or(keys.CheckAccount(r.Account), r.Check()); err != nil {
+		return keys.Grant{}, err
+	}
+	a, err := a.For(r)
+	if err != nil {
+		return keys.Grant{}, err
+	}
+	creds, err := a.Retrieve(ctx)
+	return keys.Grant{Credentials: creds}, err
+}
+
+// For returns the one for a request, or why that cannot be made. It touches no network.
+func (a Asker) For(r keys.Request) (Asker, error) {
+	s := *a.STS
+	s.Region, s.Duration = cmp.Or(s.Region, r.Region), r.Duration
+	var asked string
+	switch id := r.ID(); {
+	case arn.IsARN(r.Role):
+		asked = r.Role
+	case id != "":
+		asked = partition.RoleARN(cmp.Or(s.Region, partition.RoleRegion(s.RoleARN)), id, r.Role)
+	case s.RoleARN == "":
+		return a, errtext.Because(keys.ErrNotConfigured, fmt.Errorf("AWS STS knows no names of accounts, as %s: give the 12-digit id, or the ARN of a role", keys.QuoteShort(r.Account)))
+	}
+	if s.RoleARN != "" && s.RoleARN != asked {
+		return a, fmt.Errorf("chaim: role %s was asked for, but this STS gives keys of role %s only: ask for that by its ARN", keys.QuoteShort(r.Role), keys.QuoteShort(s.RoleARN))
+	}
+	s.RoleARN = asked
+	a.STS = &s
+	role, err := a.check()
+	switch id := r.ID(); {
+	case err != nil:
+		return a, err
+	case id != "" && role.AccountID != id:
+		return a, fmt.Errorf("chaim: role %s is not one of account %s", role, id)
+	}
+	s.Region = cmp.Or(s.Region, partition.Region(role.Partition), partition.DefaultRegion)
+	return a, partition.Check(role, s.Region)
+}
+
+// Fallback is the broker of programs without a gateway. It asks STS with the keys of the SDK's default chain, for what can be
+// asked of STS.
+type Fallback struct {
+	Why error // there is no gateway
+
+	asker Asker   // without keys
+	bound *signer // nil while the environment is read anew for each request
+}
+
+// signer is what the SDK's configuration said at one moment.
+type signer struct {
+	keys        aws.CredentialsProvider
+	environment string
+}
+
+// NewFallback returns one that asks as a does, which has no keys.
+func NewFallback(a Asker, why error) *Fallback { return &Fallback{Why: why, asker: a} }
+
+// CanAsk reports whether STS can be asked, which knows no names of accounts.
+func CanAsk(r keys.Request) bool { return r.ID() != "" || arn.IsARN(r.Role) }
+
+// Bind returns one that keeps to the keys that the environment leads to now, and the region of the SDK's configuration if none
+// is given. One that is bound stays as it is.
+func (f *Fallback) Bind(region string) (bound *Fallback, found string, err error) {
+	if f.bound != nil {
+		return f, region, nil
+	}
+	cfg, err := f.asker.in(region).config(context.Background(), false)
+	if err != nil {
+		return nil, "", err
+	}
+	return &Fallback{f.Why, f.asker, &signer{cfg.Credentials, awsenv.State(os.Environ())}}, cfg.Region, nil
+}
+
+// For returns what asks for a request, or why there is nothing. A renewal finds keys that were changed meanwhile, but not those
+// of this very scope, to which a program that works in it may have pointed its environment.
+func (f *Fallback) For(r keys.Request) (Asker, error) {
+	if !CanAsk(r) {
+		return Asker{}, f.Why
+	}
+	bound, region, err := f.Bind(r.Region)
+	if err != nil {
+		return Asker{}, err
+	}
+	a, err := f.asker.in(region).For(r)
+	if err != nil {
+		return Asker{}, err
+	}
+	then := bound.bound
+	unsigned := a
+	s := *a.STS
+	s.Keys = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		if awsenv.State(os.Environ()) == then.environment {
+			if now, err := unsigned.config(ctx, false); err == nil {
+				return now.Credentials.Retrieve(ctx)
+			}
+		}
+		return then.keys.Retrieve(ctx)
+	})
+	a.STS = &s
+	return a, nil
+}
+
+// Keys asks STS.
+func (f *Fallback) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
+	if err := cmp.Or(keys.CheckAccount(r.Account), r.Check()); err != nil {
+		return keys.Grant{}, err
+	}
+	a, err := f.For(r)
+	if err != nil {
+		return keys.Grant{}, err
+	}
+	creds, err := a.Retrieve(ctx)
+	return keys.Grant{Credentials: creds}, err
+}
+
+// in returns one that asks in a region.
+func (a Asker) in(region string) Asker {
+	s := *a.STS
+	s.Region = region
+	a.STS = &s
+	return a
+}

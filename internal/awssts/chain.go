@@ -1,0 +1,142 @@
+package awssts
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/signin"
+	"github.com/aws/aws-sdk-go-v2/service/sso"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/httpx"
+)
+
+// The SDK's default chain finds keys in one place, or changes what it finds there for others: this file tells where.
+
+// sourcesOf are the places by which the keys of a configuration come.
+func sourcesOf(cfg aws.Config) []aws.CredentialSource {
+	if p, ok := cfg.Credentials.(aws.CredentialProviderSource); ok {
+		return p.ProviderSources()
+	}
+	return nil
+}
+
+// profileOf is the profile that was read.
+func profileOf(cfg aws.Config) *config.SharedConfig {
+	for _, source := range cfg.ConfigSources {
+		if profile, ok := source.(config.SharedConfig); ok {
+			return &profile
+		}
+	}
+	return nil
+}
+
+// services are those that a chain asks for keys, with something secret.
+var services = []struct {
+	name     string
+	sources  []aws.CredentialSource
+	endpoint func(aws.Config) *string
+}{
+	{
+		"STS",
+		[]aws.CredentialSource{
+			aws.CredentialSourceSTSAssumeRole, aws.CredentialSourceSTSAssumeRoleWebID,
+			aws.CredentialSourceEnvVarsSTSWebIDToken, aws.CredentialSourceProfileSTSWebIDToken,
+		},
+		func(cfg aws.Config) *string { return sts.NewFromConfig(cfg).Options().BaseEndpoint },
+	},
+	{
+		"IAM Identity Center",
+		[]aws.CredentialSource{aws.CredentialSourceSSO, aws.CredentialSourceSSOLegacy},
+		func(cfg aws.Config) *string { return sso.NewFromConfig(cfg).Options().BaseEndpoint },
+	},
+	{
+		"IAM Identity Center (OIDC)", []aws.CredentialSource{aws.CredentialSourceProfileSSO}, // of a profile with an sso_session
+		func(cfg aws.Config) *string { return ssooidc.NewFromConfig(cfg).Options().BaseEndpoint },
+	},
+	{
+		"AWS sign-in",
+		[]aws.CredentialSource{aws.CredentialSourceLogin},
+		func(cfg aws.Config) *string { return signin.NewFromConfig(cfg).Options().BaseEndpoint },
+	},
+}
+
+// checkChain refuses a chain that would send keys or tokens in clear text.
+func checkChain(cfg aws.Config, o Options) error {
+	sources := sourcesOf(cfg)
+	for _, service := range services {
+		isAsked := slices.ContainsFunc(service.sources, func(s aws.CredentialSource) bool { return slices.Contains(sources, s) })
+		if !isAsked {
+			continue
+		}
+		if err := httpx.CheckEndpoint(service.name, service.endpoint(cfg), o.AllowInsecure, o.Log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lentKeys tells where chaim has lent the keys of a configuration, which must not get others, and what to do about it. It
+// is empty for keys of the user. isCopy means that they stand in [default], and that other places may have keys.
+func lentKeys(cfg aws.Config, files Files) (where string, isCopy bool) {
+	sources, profile := sourcesOf(cfg), profileOf(cfg)
+	isFromServer := slices.Contains(sources, aws.CredentialSourceHTTP) // or credential_source = Environment, for the SDK
+	isFromEnviron := slices.Contains(sources, aws.CredentialSourceEnvVars)
+	for p := profile; p != nil; p = p.Source {
+		isFromEnviron = isFromEnviron || isFromServer && p.CredentialSource == "Environment"
+	}
+	switch {
+	case slices.Contains(sources, aws.CredentialSourceEnvVarsSTSWebIDToken):
+		return "", false
+	case isFromEnviron:
+		if awsenv.IsMarked(os.Environ(), cmp.Or(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_ACCESS_KEY"))) {
+			return "lent in the environment: unset AWS_ACCESS_KEY_ID and name the profile that signs in AWS_PROFILE", false
+		}
+		return "", false
+	case isFromServer:
+		if awsenv.IsMarked(os.Environ(), os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")) {
+			return "lent by its server: name the profile that signs in AWS_PROFILE", false
+		}
+		return "", false
+	}
+	return lentProfile(profile, files)
+}
+
+// lentProfile is lentKeys for those of a profile, or of one that it has as its source.
+func lentProfile(profile *config.SharedConfig, files Files) (where string, isCopy bool) {
+	for isTop := true; profile != nil; profile, isTop = profile.Source, false {
+		name := profile.Profile
+		isLent := files.IsLent(name, profile.Credentials.AccessKeyID, profile.CredentialProcess)
+		switch {
+		case isLent && name == "default":
+			return "put into [default]: name the profile that signs in AWS_PROFILE", isTop && profile.RoleARN == ""
+		case isLent:
+			return fmt.Sprintf("lent as profile %q: name the profile that signs in AWS_PROFILE", name), false
+		case runsChaim(profile.CredentialProcess):
+			return fmt.Sprintf("lent by the credential_process of profile %q: name the profile that signs in AWS_PROFILE", name), false
+		}
+	}
+	return "", false
+}
+
+// runsChaim reports whether a credential_process is a chaim that lends keys, also behind the words of a shell or of env.
+func runsChaim(process string) bool {
+	isProgram := false
+	for _, word := range strings.FieldsFunc(process, func(r rune) bool { return strings.ContainsRune(" \t\"';&|()", r) }) {
+		program := strings.TrimSuffix(word[strings.LastIndexAny(word, `/\`)+1:], ".exe")
+		switch {
+		case isProgram && (word == "credential-process" || word == "env"):
+			return true
+		case program == "chaim" && !strings.Contains(word, "="):
+			isProgram = true
+		}
+	}
+	return false
+}

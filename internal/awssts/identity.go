@@ -1,0 +1,43 @@
+package awssts
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/partition"
+)
+
+// Identity is who AWS takes the owner of keys for. It is printable ASCII.
+type Identity struct{ Account, ARN, UserID string }
+
+// Identify asks STS in the region of cfg, or without one in a region of AWS, whose keys these are.
+func Identify(ctx context.Context, cfg aws.Config, keys aws.Credentials, o Options) (Identity, error) {
+	cfg.Region = cmp.Or(cfg.Region, partition.DefaultRegion)
+	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+		o.HTTPClient, o.Credentials = stsClient(nil, cfg), fixed(keys)
+	})
+	if err := httpx.CheckEndpoint("STS", client.Options().BaseEndpoint, o.AllowInsecure, o.Log); err != nil {
+		return Identity{}, err
+	}
+	defer awaiting.For(ctx, "AWS STS in "+cfg.Region)()
+	out, err := client.GetCallerIdentity(ctx, nil)
+	if err != nil {
+		err = stsFailure(ctx, o.Files, err, []string{keys.SecretAccessKey, keys.SessionToken})
+		return Identity{}, errtext.Wrap(err, "asking STS in %s whose keys these are", cfg.Region)
+	}
+	who := Identity{aws.ToString(out.Account), aws.ToString(out.Arn), aws.ToString(out.UserId)}
+	for _, text := range []string{who.Account, who.ARN, who.UserID} {
+		if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return Identity{}, errtext.Wrap(errors.New("reply has no identity"), "asking STS in %s whose keys these are", cfg.Region)
+		}
+	}
+	return who, nil
+}

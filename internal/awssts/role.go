@@ -1,0 +1,223 @@
+package awssts
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+	"github.com/chaim-go/chaim/internal/partition"
+)
+
+// Keys of a role that were got with keys of a role are valid for an hour at most.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+const maxChained = time.Hour
+
+var (
+	tokenCodeRule    = lazyregexp.New(`^[0-9]{6}$`)
+	sessionNameRule  = lazyregexp.New(`^[\w+=,.@-]{2,64}$`)
+	externalIDRule   = lazyregexp.New(`^[\w+=,.@:/-]{2,}$`)
+	roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
+)
+
+// checkInput refuses what STS would refuse, and returns the ARN of the role.
+func checkInput(in *sts.AssumeRoleInput) (arn.ARN, error) {
+	role, err := checkRole(aws.ToString(in.RoleArn))
+	if err != nil {
+		return role, err
+	}
+	for _, name := range []struct {
+		what string
+		text *string
+	}{{"session name", in.RoleSessionName}, {"source identity", in.SourceIdentity}} {
+		if name.text != nil && !sessionNameRule().MatchString(*name.text) {
+			return role, fmt.Errorf("chaim: %s %s is not 2 to 64 letters, digits and _ + = , . @ -", name.what, keys.QuoteShort(*name.text))
+		}
+	}
+	switch {
+	case in.ExternalId != nil && !externalIDRule().MatchString(*in.ExternalId):
+		return role, errors.New("chaim: external id is not two or more letters, digits and _ + = , . @ : / -")
+	case in.Policy != nil && json.Unmarshal([]byte(*in.Policy), new(map[string]any)) != nil:
+		return role, errors.New("chaim: session policy is not a JSON object")
+	}
+	for _, key := range in.TransitiveTagKeys {
+		if !slices.ContainsFunc(in.Tags, func(tag types.Tag) bool { return *tag.Key == key }) {
+			return role, fmt.Errorf("chaim: transitive tag %s is not among the tags", keys.QuoteShort(key))
+		}
+	}
+	return role, nil
+}
+
+func checkRole(text string) (arn.ARN, error) {
+	role, err := arn.Parse(text)
+	isAWS := err == nil && partition.Region(role.Partition) != ""
+	if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r <= 0x20 || r > 0x7e }) ||
+		isAWS && (role.Service != "iam" || !keys.IsAccountID(role.AccountID) || !roleResourceRule().MatchString(role.Resource)) {
+		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", keys.QuoteShort(text))
+	}
+	return role, nil
+}
+
+// Retrieve asks for keys of the role, in the region of the SDK's configuration or, without one, in one of the role's partition.
+func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
+	role, err := a.check()
+	if err != nil {
+		return creds, err
+	}
+	cfg, err := a.config(ctx, a.STS.Keys != nil)
+	if err != nil {
+		return creds, err
+	}
+	cfg.Region = cmp.Or(cfg.Region, partition.Region(role.Partition), partition.DefaultRegion)
+	if err := partition.Check(role, cfg.Region); err != nil {
+		return creds, err
+	}
+	client, err := a.client(ctx, cfg)
+	if err != nil {
+		return creds, err
+	}
+	signer, err := a.signer(ctx, cfg)
+	if err != nil {
+		return creds, err
+	}
+	input, err := a.withCode(ctx)
+	if err != nil {
+		return creds, err
+	}
+	defer awaiting.For(ctx, "AWS STS in "+cfg.Region)()
+	creds, err = a.send(ctx, client, signer, input, role)
+	if err != nil {
+		if input.TokenCode != nil {
+			err = codeSent{err}
+		}
+		return creds, errtext.Wrap(err, "asking STS in %s for role %s", cfg.Region, a.STS.RoleARN)
+	}
+	return creds, nil
+}
+
+// client is that of the SDK.
+func (a Asker) client(ctx context.Context, cfg aws.Config) (*sts.Client, error) {
+	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+		o.HTTPClient = stsClient(a.STS.HTTPClient, cfg)
+		if a.STS.Endpoint != "" {
+			o.BaseEndpoint = &a.STS.Endpoint
+		}
+		if keys.IsSingleAttempt(ctx) || a.STS.TokenCode != nil { // a code works once, also where the reply is lost
+			o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(isClockSkew)}
+			})
+		}
+	})
+	return client, httpx.CheckEndpoint("STS", client.Options().BaseEndpoint, a.STS.AllowInsecure, a.Log)
+}
+
+// signer returns the keys that sign the request.
+func (a Asker) signer(ctx context.Context, cfg aws.Config) (aws.Credentials, error) {
+	src := a.STS.Keys
+	if src == nil {
+		src = cfg.Credentials
+	}
+	signer, err := a.Signer.Retrieve(ctx, src)
+	if err == nil && !signer.HasKeys() {
+		err = errors.New("the provider answered without keys")
+	}
+	if err != nil {
+		return signer, errtext.Wrap(err, "no keys to ask STS with")
+	}
+	return signer, nil
+}
+
+// send asks once, and once more where role chaining allows less.
+func (a Asker) send(ctx context.Context, client *sts.Client, signer aws.Credentials, input *sts.AssumeRoleInput, role arn.ARN) (aws.Credentials, error) {
+	withKeys := func(o *sts.Options) { o.Credentials = fixed(signer) }
+	sent := time.Now()
+	out, err := client.AssumeRole(ctx, input, withKeys)
+	if a.STS.Lifetime() > maxChained && input.TokenCode == nil && isChainingLimit(err) {
+		a.Log.Warn("chaim: role chaining allows keys of one hour only", "role", a.STS.RoleARN, "asked", a.STS.Lifetime())
+		input.DurationSeconds = aws.Int32(int32(maxChained / time.Second))
+		sent = time.Now()
+		out, err = client.AssumeRole(ctx, input, withKeys)
+	}
+	if err != nil {
+		secrets := []string{signer.SecretAccessKey, signer.SessionToken, a.STS.ExternalID, a.STS.Policy, aws.ToString(input.TokenCode)}
+		return aws.Credentials{}, stsFailure(ctx, a.Files, err, secrets)
+	}
+	return a.credentials(out, role, sent)
+}
+
+// fixed provides the same keys always, expired or not: whether they are is for STS to say.
+func fixed(creds aws.Credentials) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
+}
+
+// withCode is the request, with a code of the MFA device if there is one.
+func (a Asker) withCode(ctx context.Context) (*sts.AssumeRoleInput, error) {
+	in := a.STS.input()
+	if a.STS.TokenCode == nil {
+		return &in, nil
+	}
+	code, err := a.STS.TokenCode(ctx)
+	if err == nil && !tokenCodeRule().MatchString(code) {
+		err = errors.New("it is not six digits")
+	}
+	if err != nil {
+		return nil, errtext.Wrap(Foreign(err, a.Files), "no code of MFA device %s", a.STS.MFASerial)
+	}
+	in.TokenCode = &code
+	return &in, nil
+}
+
+// credentials takes all of a set of keys out of a reply, or none of it.
+func (a Asker) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Time) (aws.Credentials, error) {
+	if out.Credentials == nil || out.Credentials.Expiration == nil {
+		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
+	}
+	creds := aws.Credentials{
+		AccessKeyID:     aws.ToString(out.Credentials.AccessKeyId),
+		SecretAccessKey: aws.ToString(out.Credentials.SecretAccessKey),
+		SessionToken:    aws.ToString(out.Credentials.SessionToken),
+		Source:          "chaim",
+		CanExpire:       true,
+		AccountID:       role.AccountID,
+	}
+	if field := keys.Malformed(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken); field != "" {
+		return aws.Credentials{}, fmt.Errorf("%s of the reply is missing or malformed", field)
+	}
+	if out.AssumedRoleUser != nil {
+		who, err := arn.Parse(aws.ToString(out.AssumedRoleUser.Arn))
+		name := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
+		if err == nil && partition.Region(role.Partition) != "" && (who.Partition != role.Partition ||
+			who.AccountID != role.AccountID || !strings.HasPrefix(who.Resource, "assumed-role/"+name+"/")) {
+			return aws.Credentials{}, errors.New("reply has keys of another role or account")
+		}
+	}
+	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
+	var err error
+	if creds.Expires, err = keys.ExpirationHere(*out.Credentials.Expiration, server, sent, a.STS.Lifetime(), a.Log); err != nil {
+		return aws.Credentials{}, err
+	}
+	return creds, keys.CheckLifetime(time.Until(creds.Expires), a.STS.Lifetime())
+}
+
+// isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
+func isChainingLimit(err error) bool {
+	var refusal smithy.APIError
+	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")
+}

@@ -1,0 +1,314 @@
+// Package gateway asks a chaim gateway, and trusts no word of its replies.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/pyrepr"
+)
+
+// Gateway asks one chaim gateway. Its errors are an [*httpx.Refusal], or tell why no reply came.
+type Gateway struct {
+	URL                  string // ends in a slash
+	Username, Token      string
+	SlackID, WorkspaceID string // optional
+	HTTP                 *http.Client
+	Log                  *slog.Logger
+}
+
+// Account is an AWS account that a gateway knows.
+type Account struct{ ID, Name string }
+
+// Keys asks for keys, by the id of the account where that is known, or where its name could be misread. The grant has the
+// gateway's name for the account, which may be anything.
+func (g *Gateway) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
+	if err := cmp.Or(keys.CheckAccount(r.Account), r.Check()); err != nil {
+		return keys.Grant{}, err
+	}
+	return g.ask(ctx, r, r.Duration)
+}
+
+// ask is Keys for keys that last for no longer than lifetime; zero stands for whatever comes.
+func (g *Gateway) ask(ctx context.Context, r keys.Request, lifetime time.Duration) (keys.Grant, error) {
+	asked := r
+	account := cmp.Or(r.AccountID, r.Account)
+	if r.AccountID == "" && !keys.IsAccountID(account) && !canAskByName(account) {
+		id, err := g.findAccount(ctx, account)
+		if err != nil {
+			return keys.Grant{}, err
+		}
+		account, r.AccountID = id, id
+	}
+	role := r.Role
+	if arn.IsARN(role) { // which gateways do not take
+		role = roleName(role)
+	}
+	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, role, keys.DurationText(r.Duration)}, ",")))
+	if err != nil {
+		return keys.Grant{}, err
+	}
+	got, err := parseKeys(reply.Dict)
+	if err != nil {
+		return keys.Grant{}, err
+	}
+	got.Expires, err = keys.ExpirationHere(got.Expires, reply.date, reply.sent, lifetime, g.Log)
+	if err == nil {
+		err = check(r, got, lifetime)
+	}
+	if err == nil && !isFor(r, got) {
+		err = g.checkName(ctx, r, got)
+	}
+	if err != nil {
+		return keys.Grant{}, err
+	}
+	return granted(asked, got, r.ID()), nil
+}
+
+// granted is what came, as what was asked for. id is the account's, where it is known.
+func granted(asked keys.Request, got keys.Grant, id string) keys.Grant {
+	got.AccountID = cmp.Or(got.AccountID, id)
+	got.Role, got.Region, got.Duration, got.Received = asked.Role, asked.Region, asked.Duration, time.Now()
+	return got
+}
+
+// ReadKeys takes keys out of a gateway's reply to such a request, or out of the text in one, for which another program has
+// asked. The error does not hold the secret.
+func ReadKeys(text []byte, r keys.Request, secret string, log *slog.Logger) (keys.Grant, error) {
+	if len(text) > httpx.MaxReplySize {
+		return keys.Grant{}, badReply(fmt.Sprintf("reply is larger than %d bytes", httpx.MaxReplySize))
+	}
+	dict, err := parseText(string(text))
+	if key, _ := dict.Get("accesskeyid"); err != nil || key == nil {
+		words := httpx.Redaction{Limit: httpx.MaxText, Secrets: []string{secret}, Local: []string{r.Account, r.Role}}
+		if dict, err = parseReply(&http.Response{StatusCode: http.StatusOK}, text, words); err != nil {
+			return keys.Grant{}, err
+		}
+	}
+	got, err := parseKeys(dict)
+	if err != nil {
+		return keys.Grant{}, err
+	}
+	got.Expires, err = keys.ExpirationHere(got.Expires, time.Time{}, time.Now(), 0, log)
+	if err == nil {
+		err = check(r, got, r.Duration)
+	}
+	switch {
+	case err != nil:
+		return keys.Grant{}, err
+	case !isFor(r, got):
+		return keys.Grant{}, finalReply("reply has keys for another account, or does not say for which")
+	}
+	return granted(r, got, r.ID()), nil
+}
+
+// Accounts asks for the accounts that the gateway knows. Rows may have further columns, in any order: 12 digits are the id, and
+// the text after them, or else the one before, is the name. A row without an id is passed over; one without a name has an empty
+// one, as its account can be asked for by id.
+func (g *Gateway) Accounts(ctx context.Context) ([]Account, error) {
+	reply, err := g.call(ctx, "", g.form("--list"))
+	if err != nil {
+		return nil, err
+	}
+	list, _ := reply.Get("accountlist")
+	items, ok := sequence(list)
+	if !ok {
+		return nil, badReply("reply has no account list")
+	}
+	accounts := make([]Account, 0, len(items))
+	for i, item := range items {
+		account, isAccount := accountOf(item)
+		if !isAccount {
+			g.Log.Warn("chaim: the gateway's list of accounts has a row without an id, which is passed over", "row", i+1)
+			continue
+		}
+		accounts = append(accounts, account)
+	}
+	if len(accounts) == 0 && len(items) > 0 {
+		return nil, badReply("account list has no row with an id")
+	}
+	return accounts, nil
+}
+
+// accountOf reads a row of the account list.
+func accountOf(row any) (a Account, isAccount bool) {
+	fields, _ := sequence(row)
+	at := idIn(fields)
+	if at < 0 && len(fields) == 2 { // whatever the gateway takes for ids
+		id, isID := fields[0].(string)
+		name, isName := plainText(fields[1])
+		return Account{id, name}, isID && isName && name != ""
+	}
+	if at < 0 {
+		return a, false
+	}
+	a.ID, _ = accountIDOf(fields[at])
+	for _, field := range slices.Concat(fields[at+1:], fields[:at]) {
+		if name, isText := plainText(field); isText && field != nil {
+			a.Name = name
+			break
+		}
+	}
+	return a, true
+}
+
+// idIn returns where in a row of the account list the id stands: as a text of 12 digits or else as the largest number that
+// can be one. Small numbers are others, such as those of rows. It is -1 where there is none.
+func idIn(fields []any) int {
+	at, largest := -1, int64(1e8)
+	for i, field := range fields {
+		text, isText := plainText(field)
+		if isText && keys.IsAccountID(text) {
+			return i
+		}
+		if number, isNumber := field.(int64); isNumber && number >= largest && number < 1e12 {
+			at, largest = i, number
+		}
+	}
+	return at
+}
+
+// ConsoleURL asks for a signed-in console link.
+func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account string) (string, error) {
+	form := url.Values{
+		"accesskey": {creds.AccessKeyID},
+		"secret":    {creds.SecretAccessKey},
+		"session":   {creds.SessionToken},
+		"duration":  {strconv.Itoa(int(time.Until(creds.Expires).Seconds()))},
+		"username":  {g.Username},
+		"account":   {account},
+		"useragent": {strings.Replace(httpx.UserAgent, "/", " ", 1)},
+	}
+	reply, err := g.call(ctx, "gui", form, creds.SecretAccessKey, creds.SessionToken)
+	if err != nil {
+		return "", err
+	}
+	value, _ := reply.Get("url") // missing, or something else than a link, where there is none
+	link, isText := plainText(value)
+	if !isText || slices.Contains([]string{"", "notset", "None", "False", "null", "false"}, link) {
+		return "", fmt.Errorf("%w: gateway %s could not make one", keys.ErrNoURL, g.URL)
+	}
+	if !isConsoleURL(link) {
+		return "", badReply("reply has no https link")
+	}
+	return link, nil
+}
+
+func (g *Gateway) form(text string) url.Values {
+	form := url.Values{
+		"text":         {text},
+		"user_name":    {g.Username},
+		"token":        {g.Token},
+		"response_url": {"ignoreme"},
+		"useragent":    {strings.Replace(httpx.UserAgent, "/", " ", 1)},
+	}
+	if g.SlackID != "" {
+		form.Set("user_id", g.SlackID)
+	}
+	if g.WorkspaceID != "" {
+		form.Set("team_id", g.WorkspaceID)
+	}
+	return form
+}
+
+// gatewayReply is what a gateway answers with.
+type gatewayReply struct {
+	pyrepr.Dict
+	sent time.Time // when it was asked
+	date time.Time // what the gateway's clock said then; zero if it did not
+}
+
+// call posts a form and returns the gateway's reply. What may pass is tried again, unless ctx asks for a single attempt;
+// refusals are not. secrets are never in the error.
+func (g *Gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (r gatewayReply, err error) {
+	secrets = append(secrets, g.Token)
+	err = httpx.Persist(ctx, g.Log, g.URL, func(ctx context.Context) error {
+		r, err = g.attempt(ctx, path, form, secrets)
+		return err
+	})
+	if ctx.Err() != nil && err != nil {
+		err = errtext.Wrap(err, "asking gateway %s", g.URL)
+	}
+	return r, err
+}
+
+func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, secrets []string) (r gatewayReply, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return r, errtext.Wrap(err, "asking gateway %s", g.URL)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", httpx.UserAgent)
+
+	r.sent = time.Now()
+	resp, body, err := httpx.Exchange(ctx, g.HTTP, req, g.Token)
+	if err != nil {
+		return r, errtext.Wrap(err, "asking gateway %s", g.URL)
+	}
+	r.date, _ = http.ParseTime(resp.Header.Get("Date"))
+	asked := append(strings.Split(form.Get("text"), ","), form.Get("account"), g.Username)
+	r.Dict, err = parseReply(resp, body, httpx.Redaction{Limit: httpx.MaxText, Secrets: secrets, Local: asked})
+	return r, err
+}
+
+// parseKeys takes all of a set of keys out of a reply, or none of it. Account and role are the gateway's words.
+func parseKeys(reply pyrepr.Dict) (keys.Grant, error) {
+	got := keys.Grant{
+		Credentials: aws.Credentials{
+			AccessKeyID:     stringAt(reply, "accesskeyid"),
+			SecretAccessKey: stringAt(reply, "secretkey"),
+			SessionToken:    stringAt(reply, "sessiontoken"),
+			CanExpire:       true,
+		},
+		Account: stringAt(reply, "sectionname"),
+		Note:    stringAt(reply, "expiresstr"),
+	}
+	if field := keys.Malformed(got.AccessKeyID, got.SecretAccessKey, got.SessionToken); field != "" {
+		return keys.Grant{}, badReply(field + " of the reply is missing or malformed")
+	}
+	value, _ := reply.Get("expires")
+	unix, ok := humantime.UnixSeconds(value)
+	if !ok {
+		return keys.Grant{}, badReply("expires of the reply is missing or is not a time in Unix seconds")
+	}
+	got.Expires = time.Unix(unix, 0)
+
+	var isText, isID bool
+	value, _ = reply.Get("role")
+	if got.Role, isText = plainText(value); !isText {
+		return keys.Grant{}, badReply("role of the reply is no text")
+	}
+	value, _ = reply.Get("accountid")
+	if got.AccountID, isID = accountIDOf(value); !isID {
+		return keys.Grant{}, badReply("accountid of the reply is no account id")
+	}
+	if role, err := arn.Parse(got.Role); err == nil && got.AccountID == "" && keys.IsAccountID(role.AccountID) {
+		got.AccountID = role.AccountID
+	}
+	value, _ = reply.Get("url")
+	if link, _ := plainText(value); isConsoleURL(link) {
+		got.ConsoleURL = link
+	}
+	return got, nil
+}
+
+func isConsoleURL(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e })
+}

@@ -1,0 +1,191 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+	"github.com/chaim-go/chaim/internal/partition"
+)
+
+// Settings say where a gateway is and who asks it. The package chaim has the same type, and describes its fields.
+type Settings struct {
+	Endpoint     string
+	API          string
+	Stage        string
+	Region       string
+	Username     string
+	UserToken    string
+	TokenExpires time.Time
+	SlackID      string
+	WorkspaceID  string
+
+	Extra map[string]string
+}
+
+// String describes the settings without the token, and without a password in the URL.
+func (s Settings) String() string {
+	endpoint := "[unreadable]"
+	if u, err := url.Parse(s.Endpoint); err == nil {
+		u.RawQuery, u.Fragment = "", ""
+		endpoint = u.Redacted()
+	}
+	return fmt.Sprintf("chaim.Settings{Endpoint:%q API:%q Stage:%q Region:%q Username:%q UserToken:%s}",
+		endpoint, s.API, s.Stage, s.Region, s.Username, keys.Redacted(s.UserToken))
+}
+
+// settingsFields are the keys of the default section and of an init string, with the environment variables and the
+// fields they stand for.
+var settingsFields = []struct {
+	key, env string
+	field    func(*Settings) *string
+}{
+	{"endpoint", "CHAIM_URL", func(s *Settings) *string { return &s.Endpoint }},
+	{"api", "CHAIM_API", func(s *Settings) *string { return &s.API }},
+	{"stage", "CHAIM_STAGE", func(s *Settings) *string { return &s.Stage }},
+	{"region", "CHAIM_REGION", func(s *Settings) *string { return &s.Region }},
+	{"username", "CHAIM_USER", func(s *Settings) *string { return &s.Username }},
+	{"usertoken", "CHAIM_TOKEN", func(s *Settings) *string { return &s.UserToken }},
+	{"slackid", "CHAIM_SLACKID", func(s *Settings) *string { return &s.SlackID }},
+	{"workspaceid", "CHAIM_WORKSPACEID", func(s *Settings) *string { return &s.WorkspaceID }},
+}
+
+const tokenExpiresKey = "tokenexpires" // in Unix seconds
+
+// SettingsFromPairs reads keys as they stand in the default section, and returns those it does not know.
+func SettingsFromPairs(pairs map[string]string) (s Settings, rest map[string]string) {
+	rest = maps.Clone(pairs)
+	for _, f := range settingsFields {
+		*f.field(&s) = pairs[f.key]
+		delete(rest, f.key)
+	}
+	if end, isTime := humantime.Instant(pairs[tokenExpiresKey]); isTime {
+		s.TokenExpires = end
+		delete(rest, tokenExpiresKey)
+	}
+	return s, rest
+}
+
+// SettingsFromEnv reads the environment. One variable makes it the only source: mixing it with the file could send one
+// gateway's token to another.
+func SettingsFromEnv() (s Settings, found bool) {
+	for _, f := range settingsFields {
+		*f.field(&s) = os.Getenv(f.env)
+		found = found || os.Getenv(f.env) != ""
+	}
+	return s, found
+}
+
+// URL returns the gateway's URL, ending in a slash, once it is safe to send the token there. where names the
+// source of the settings for the error.
+func (s Settings) URL(where string, allowInsecure bool) (string, error) {
+	var missing []string
+	for _, f := range []struct{ name, value string }{{"user name", s.Username}, {"user token", s.UserToken}} {
+		if f.value == "" {
+			missing = append(missing, f.name)
+		}
+		if strings.ContainsFunc(f.value, isControl) {
+			return "", fmt.Errorf("chaim: %s in %s has control characters", f.name, where)
+		}
+	}
+	if s.Endpoint == "" && (s.API == "" || s.Stage == "") {
+		missing = append(missing, "gateway URL, or API and stage")
+	}
+	if len(missing) > 0 {
+		return "", fmt.Errorf("%w: %s lack the %s", keys.ErrNotConfigured, where, strings.Join(missing, " and the "))
+	}
+	if s.Endpoint != "" { // whose region, if it is wrong, matters only to a client that takes it for its own
+		return CheckURL(s.Endpoint, where, allowInsecure)
+	}
+	region := cmp.Or(s.Region, partition.DefaultRegion)
+	if err := partition.CheckRegionOf(where, region); err != nil {
+		return "", err
+	}
+	return APIURL(s.API, s.Stage, region, where)
+}
+
+// Check refuses settings that cannot be used, or have a wrong region. where names their source for the error.
+func (s Settings) Check(where string) error {
+	if s.Region != "" {
+		if err := partition.CheckRegionOf(where, s.Region); err != nil {
+			return err
+		}
+	}
+	_, err := s.URL(where, false)
+	return err
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+
+// sdkKeys begin the keys that mean something to an AWS SDK, or to chaim, in a section that belongs to the user.
+var sdkKeys = lazyregexp.New(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|cli_|credential|defaults_|disable_|duration|ec2_|endpoint|expire|external_id|ignore_|login_|max_attempts|metadata_|mfa_|output|parameter_|region|request_|response_|retry_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
+
+// Pairs are the settings as they stand in the default section, keys and values but for empty ones, with Extra under its own names. An
+// Extra that would mean something else there is refused.
+func (s Settings) Pairs() ([][2]string, error) {
+	own := map[string]bool{tokenExpiresKey: true}
+	var pairs [][2]string
+	add := func(key, value string) {
+		if own[key] = true; value != "" {
+			pairs = append(pairs, [2]string{key, value})
+		}
+	}
+	for _, f := range settingsFields {
+		add(f.key, *f.field(&s))
+	}
+	if !s.TokenExpires.IsZero() {
+		add(tokenExpiresKey, strconv.FormatInt(s.TokenExpires.Unix(), 10))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Extra)) {
+		key := strings.ToLower(name)
+		if own[key] || sdkKeys().MatchString(key) {
+			return nil, fmt.Errorf("chaim: %s would mean something else to chaim or an AWS SDK: leave it out of Settings.Extra", keys.QuoteShort(name))
+		}
+		if value := s.Extra[name]; value != "" {
+			pairs = append(pairs, [2]string{key, value})
+		}
+	}
+	return pairs, nil
+}
+
+// Misfits tells which of the settings that are stored and empty in s do not go with those of s.
+func (s Settings) Misfits(stored map[string]string) func(key string) bool {
+	return func(key string) bool {
+		switch key {
+		case "endpoint":
+			return true // it would win over API and Stage
+		case "slackid", "workspaceid":
+			return stored["username"] != "" && stored["username"] != s.Username
+		case tokenExpiresKey:
+			return stored["usertoken"] != s.UserToken
+		}
+		return false
+	}
+}
+
+// settingsFromInit checks the pairs of an init string.
+func settingsFromInit(pairs map[string]string) (Settings, error) {
+	pairs = maps.Clone(pairs)
+	if expires, ok := pairs["expires"]; ok {
+		pairs[tokenExpiresKey] = expires
+		delete(pairs, "expires")
+	}
+	s, rest := SettingsFromPairs(pairs)
+	if rest[tokenExpiresKey] != "" {
+		return Settings{}, errors.New("chaim: expires in the init string is not a time in Unix seconds; copy it again in full")
+	}
+	if len(rest) > 0 {
+		s.Extra = rest
+	}
+	return s, s.Check("the init string")
+}

@@ -1,0 +1,92 @@
+package httpx
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// foreign is an error of a provider that is not chaim's. Callers can test for what they know of it, but nothing that
+// walks through causes or prints them comes to its text, which may quote what the provider read, keys included.
+type foreign struct {
+	text     string
+	err      error
+	isSingle bool // of a source that was asked once, so that it may be asked again
+}
+
+// Foreign makes the error of a provider that is not chaim's fit for errors and logs, in which those names only look like
+// secrets. Nil stays nil.
+func Foreign(err error, names []string) error {
+	if err == nil {
+		return nil
+	}
+	return newForeign(err, names, false)
+}
+
+// ForeignOnce is Foreign for a source that was to make one attempt; others have tried again themselves.
+func ForeignOnce(err error, names []string) error {
+	if err == nil {
+		return nil
+	}
+	return newForeign(err, names, true)
+}
+
+func newForeign(err error, names []string, isSingle bool) error {
+	text := errtext.Unprefixed(err)
+	if before, _, isQuoting := strings.Cut(text, "output:"); isQuoting { // of a credential_process
+		text = before + "[output]"
+	}
+	text = Redaction{Limit: maxForeignText, Local: append(names, NamesIn(err, nil)...), IsQuoted: true}.Of(text)
+	return &foreign{"chaim: " + text, err, isSingle}
+}
+
+// hasTriedAgain reports whether err is that of a provider that makes its own attempts.
+func hasTriedAgain(err error) bool {
+	var e *foreign
+	return errors.As(err, &e) && !e.isSingle
+}
+
+// maxForeignText is how many characters of a provider's text go into an error. It may name ARNs.
+const maxForeignText = 600
+
+// IsFinal reports whether asking again will not help, as far as the provider's error tells.
+func (e *foreign) IsFinal() bool {
+	var told interface{ IsFinal() bool }
+	var reply interface{ HTTPStatusCode() int } // of whatever service an SDK's provider asks
+	switch {
+	case errors.As(e.err, &told):
+		return told.IsFinal()
+	case errors.As(e.err, &reply):
+		return IsFinalStatus(reply.HTTPStatusCode()) && !IsThrottled(e.err)
+	}
+	return errors.As(e.err, new(*tls.CertificateVerificationError))
+}
+
+// RetryAfter is the pause that the service asked for.
+func (e *foreign) RetryAfter() time.Duration {
+	var reply *smithyhttp.ResponseError
+	if errors.As(e.err, &reply) && reply.Response != nil {
+		return PauseIn(reply.HTTPResponse().Header)
+	}
+	return keys.PauseAskedFor(e.err)
+}
+
+func (e *foreign) Error() string              { return e.text }
+func (e *foreign) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.text) }
+func (e *foreign) Is(target error) bool       { return errors.Is(e.err, target) }
+
+func (e *foreign) As(target any) bool {
+	if _, isReply := target.(**smithy.DeserializationError); isReply {
+		return false // it holds the reply
+	}
+	return errors.As(e.err, target)
+}

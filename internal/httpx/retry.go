@@ -1,0 +1,105 @@
+package httpx
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+)
+
+const (
+	// AttemptTimeout is how long a server has for one reply: API Gateway may take 29 s to its first byte.
+	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+	AttemptTimeout = 35 * time.Second
+
+	attempts      = 3
+	retryBase     = 500 * time.Millisecond
+	retryLimit    = 5 * time.Second
+	maxRetryAfter = 30 * time.Second // a longer pause is the caller's decision
+)
+
+var errAttemptTimeout = fmt.Errorf("no complete reply within %s", AttemptTimeout)
+
+// Persist calls attempt, and again when what went wrong may pass, unless ctx asks for a single attempt. server is named in
+// the log, and to those who wait.
+func Persist(ctx context.Context, log *slog.Logger, server string, attempt func(context.Context) error) error {
+	defer awaiting.For(ctx, server)()
+	for n := 0; ; n++ {
+		one, cancel := context.WithTimeoutCause(ctx, AttemptTimeout, errAttemptTimeout)
+		err := attempt(one)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case keys.PauseAskedFor(err) > maxRetryAfter || keys.IsFinal(err) || n+1 == attempts || keys.IsSingleAttempt(ctx):
+			return err
+		}
+		pause := retryPause(n, err)
+		log.Info("chaim: server failed, will retry", "server", server, "pause", pause, "error", err)
+		if sleep(ctx, pause) != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// retryPause is the wait after a failed attempt, of which the first has number 0.
+func retryPause(n int, err error) time.Duration {
+	return max(keys.Jittered(retryBase, retryLimit, n, rand.Float64()), keys.PauseAskedFor(err))
+}
+
+// Final is what does not pass by itself, such as a TLS peer that cannot be verified.
+type Final struct{ Text string }
+
+func (e Final) Error() string { return e.Text }
+
+// IsFinal reports that asking again will not help.
+func (e Final) IsFinal() bool { return true }
+
+// IsFinalStatus reports whether asking again will not help after an answer of that status.
+func IsFinalStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status < 500
+}
+
+// maxPause is longer than any pause that is waited for.
+const maxPause = 1 << 20 * time.Second
+
+var secondsRule = lazyregexp.New(`^([0-9]+)(\.[0-9]*)?$`)
+
+// PauseIn reads the header Retry-After, in seconds or as a date by the server's clock (RFC 9110 section 10.2.3). Parts
+// of a second, which some servers send, count as a whole one. What is neither, or past, is no pause.
+func PauseIn(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if parts := secondsRule().FindStringSubmatch(value); parts != nil {
+		seconds, err := strconv.ParseInt(parts[1], 10, 64)
+		if err != nil || seconds >= int64(maxPause/time.Second) { // more than fits is long too
+			return maxPause
+		}
+		if strings.Trim(parts[2], ".0") != "" {
+			seconds++
+		}
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return min(max(0, at.Sub(now)), maxPause)
+}

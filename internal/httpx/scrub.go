@@ -1,0 +1,231 @@
+// Package httpx carries requests to servers that are not trusted: with limits and retries, and without letting their words
+// or our secrets through.
+package httpx
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+)
+
+const (
+	MaxText       = 200 // characters of a remote text that go into an error
+	minSecretSize = 3   // anything shorter stands in every text
+
+	Hidden = "[secret]"
+	cut    = "..." // ends a text that was too long
+)
+
+// secretLetters are those of looksSecret.
+const secretLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_%\\-"
+
+const secretName = `(?:secret|token|passw|key|credential|authorization)`
+
+var (
+	// An AWS secret access key has 40 characters, a session token hundreds.
+	looksSecret = lazyregexp.New(`[A-Za-z0-9+/=_%\\-]{40,}`)
+	// So may the end of an ARN.
+	arnRule = lazyregexp.New(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
+	// What a provider read, when it quotes that: a value after the name of a secret, in JSON, Python, XML, INI files,
+	// headers, URLs and arguments. A colon and a space may also stand before a sentence, unless the name leaves no doubt.
+	namedSecret = lazyregexp.New(`(?i)(?:` + strings.Join([]string{
+		`\\*["'][\w-]*` + secretName + `[\w-]*\\*["']\s*[:=]\s*`,
+		`[\w-]*` + secretName + `[\w-]*(?:\s*=\s*|:)`,
+		`[\w-]*(?:secret[\w-]*|passw\w*|session[_-]?token|security[_-]token|authorization):\s+(?:bearer\s+|basic\s+)?`,
+		`<\w*` + secretName + `\w*>\s*`,
+		`--[\w-]*` + secretName + `[\w-]*\s+`,
+		`\b(?:bearer|basic)\s+`,
+	}, "|") + `)(\\*["'](?:[^"'\\]|\\.)*["']?|[^\s<>]+)`)
+	userInfo = lazyregexp.New(`://([^/\s@]+)@`)
+)
+
+// Redaction makes a text that others wrote fit for errors and logs: one line, printable, without anything that could be a
+// secret. Doing it again changes nothing.
+type Redaction struct {
+	Limit    int
+	Secrets  []string // are in no case left, whatever the case of their letters, in any usual form
+	Local    []string // names that this machine's user gave, which only look like secrets
+	IsQuoted bool     // the text may quote files, requests and replies
+}
+
+// Scrub is the Redaction of a text that a server sent.
+func Scrub(text string, limit int, secrets ...string) string {
+	return Redaction{Limit: limit, Secrets: secrets}.Of(text)
+}
+
+// Of returns the text without secrets. What is left of it may only then be a secret, or look like one.
+func (r Redaction) Of(text string) string {
+	const maxRounds = 16
+	for range maxRounds { // what is Hidden first may be part of something that is found then
+		next := r.once(text)
+		if next == text {
+			return text
+		}
+		text = next
+	}
+	return Hidden
+}
+
+func (r Redaction) once(text string) string {
+	found := marksFor(text)
+	found.all(text, Hidden)
+	for _, secret := range r.Secrets {
+		if len(secret) >= minSecretSize {
+			for _, form := range formsOf(secret) {
+				found.all(lowerASCII(text), lowerASCII(form))
+			}
+		}
+	}
+	text = printable(found.hide(text))
+	return shorten(r.guess(text).hide(text), r.Limit)
+}
+
+// guess marks what may be a secret, but for names that this machine's user gave.
+func (r Redaction) guess(text string) marks {
+	found, local := marksFor(text), marksFor(text)
+	for _, name := range r.Local {
+		local.words(text, printable(name))
+	}
+	if r.IsQuoted {
+		for _, rule := range []func() *regexp.Regexp{namedSecret, userInfo} {
+			for _, at := range rule().FindAllStringSubmatchIndex(text, -1) {
+				found.set(at[2], at[3])
+			}
+		}
+		found.remove(local)
+	}
+	for _, at := range arnRule().FindAllStringIndex(text, -1) {
+		local.set(at[0], at[1])
+	}
+	found.all(text, Hidden)
+	for from := 0; from < len(text); {
+		to := from
+		for to < len(text) && !local[to] && !found[to] {
+			to++
+		}
+		for _, at := range looksSecret().FindAllStringIndex(text[from:to], -1) {
+			found.set(from+at[0], from+at[1])
+		}
+		from = to + 1
+	}
+	return found
+}
+
+// formsOf is how a secret may stand in a text.
+func formsOf(secret string) []string {
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), fmt.Sprintf("%x", secret),
+		base64.StdEncoding.EncodeToString([]byte(secret)),
+		strings.ToValidUTF8(secret, "\ufffd"), // as XML and JSON have it
+	}
+}
+
+// marks tells for each byte of a text whether it is meant.
+type marks []bool
+
+func marksFor(text string) marks { return make(marks, len(text)) }
+
+func (m marks) set(from, to int) {
+	for i := from; i < to; i++ {
+		m[i] = true
+	}
+}
+
+// all marks each place where a part stands, also where two of them overlap.
+func (m marks) all(text, part string) {
+	if part == "" {
+		return
+	}
+	done := 0 // all before are marked
+	for from := 0; ; {
+		i := strings.Index(text[from:], part)
+		if i < 0 {
+			return
+		}
+		from += i
+		m.set(max(from, done), from+len(part))
+		done = from + len(part)
+		from++
+	}
+}
+
+// words marks each place where a part stands that is not the middle of something longer, or its end.
+func (m marks) words(text, part string) {
+	for from := 0; part != ""; {
+		i := strings.Index(text[from:], part)
+		if i < 0 {
+			return
+		}
+		from += i
+		to := from + len(part)
+		if (from == 0 || !strings.ContainsRune(secretLetters, rune(text[from-1]))) &&
+			(to == len(text) || strings.HasSuffix(part, "/") || !strings.ContainsRune(secretLetters, rune(text[to]))) {
+			m.set(from, to)
+		}
+		from++
+	}
+}
+
+func (m marks) remove(other marks) {
+	for i, isMarked := range other {
+		m[i] = m[i] && !isMarked
+	}
+}
+
+// hide puts one word in the place of each run of marked bytes.
+func (m marks) hide(text string) string {
+	var b strings.Builder
+	for from := 0; from < len(text); {
+		to := from
+		for to < len(text) && m[to] == m[from] {
+			to++
+		}
+		if m[from] {
+			b.WriteString(Hidden)
+		} else {
+			b.WriteString(text[from:to])
+		}
+		from = to
+	}
+	return b.String()
+}
+
+// printable makes a text one line of ASCII.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\r', r == '\t':
+			return ' '
+		case r < 0x20, r > 0x7e:
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// shorten cuts a text off, but not within a word that hides a secret.
+func shorten(text string, limit int) string {
+	if len(text) <= limit || len(text) <= limit+len(cut) && strings.HasSuffix(text, cut) {
+		return text
+	}
+	end := limit
+	if i := strings.LastIndex(text[:min(len(text), limit+len(Hidden)-1)], Hidden); i >= 0 && i < limit && i+len(Hidden) > limit {
+		end = i
+	}
+	return text[:end] + cut
+}
+
+// lowerASCII keeps the length of what is not UTF-8 too.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}

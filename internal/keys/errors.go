@@ -1,0 +1,14 @@
+package keys
+
+import "errors"
+
+// The conditions that brokers and what keeps their keys share; the package chaim describes them.
+var (
+	ErrNotConfigured = errors.New("chaim: not configured")
+	ErrDenied        = errors.New("chaim: denied")
+	ErrUnreachable   = errors.New("chaim: unreachable")
+	ErrExpired       = errors.New("chaim: credentials expired")
+	ErrNoURL         = errors.New("chaim: no console link")
+	ErrClosed        = errors.New("chaim: closed")
+	ErrInUse         = errors.New("chaim: profile in use")
+)

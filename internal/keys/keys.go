@@ -1,0 +1,138 @@
+// Package keys is the one shape that AWS keys have inside chaim: what a broker is asked for, and what it gives.
+package keys
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Request is what a broker is asked for.
+type Request struct {
+	Account   string        // full name or 12-digit id
+	AccountID string        // 12-digit id, where Account is a name and the id is known; else empty
+	Role      string        // role name, role ARN or alias
+	Region    string        // where the keys are to be used
+	Duration  time.Duration // for which they are to be valid
+}
+
+// ID is the 12-digit id of the account; empty where only its name is known.
+func (r Request) ID() string {
+	if r.AccountID == "" && IsAccountID(r.Account) {
+		return r.Account
+	}
+	return r.AccountID
+}
+
+// Grant is one set of keys, and what its broker says of it.
+type Grant struct {
+	aws.Credentials               // end by the clock of this machine
+	Account         string        // by which a profile records whose keys it holds
+	Role            string        // as it was asked for
+	Region          string        // of the profile
+	Duration        time.Duration // as it was asked for
+	Note            string        // the broker's words for the expiry; may be empty
+	ConsoleURL      string        // signed-in console link, a secret; may be empty
+	Received        time.Time     // when the keys came
+}
+
+// For completes a grant that has just come by the request, and refuses one for another account.
+func (g Grant) For(r Request) (Grant, error) {
+	if !IsAccountID(g.AccountID) { // SDKs put it into host names
+		g.AccountID = ""
+	}
+	if asked := r.ID(); asked != "" && g.AccountID != "" && g.AccountID != asked {
+		return Grant{}, fmt.Errorf("chaim: the keys that came are for account %s", QuoteShort(g.AccountID))
+	}
+	if CheckAccount(g.Account) != nil {
+		g.Account = r.Account
+	}
+	if g.CanExpire = g.CanExpire && !g.Expires.IsZero(); !g.CanExpire {
+		g.Expires = time.Time{}
+	}
+	g.Source = "chaim"
+	g.Role, g.Region, g.Duration, g.Received = r.Role, r.Region, r.Duration, time.Now()
+	return g, nil
+}
+
+// shortSlack is how much sooner than asked for keys may end: clocks differ, and a gateway takes its time.
+const shortSlack = 5 * time.Minute
+
+// IsShort reports whether the keys end sooner than was asked for.
+func (g Grant) IsShort(asked time.Duration) bool {
+	return g.CanExpire && asked-g.Lifetime() > shortSlack
+}
+
+// Lifetime is for how long the keys were valid when they came; negative for keys that never expire.
+func (g Grant) Lifetime() time.Duration {
+	if !g.CanExpire {
+		return -1
+	}
+	return g.Expires.Sub(g.Received.Round(0))
+}
+
+// String describes the grant without its secrets.
+func (g Grant) String() string {
+	expires := "never"
+	if g.CanExpire {
+		expires = g.Expires.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("chaim.Grant{Account:%q AccountID:%q Role:%q Region:%q AccessKeyID:%q Expires:%s}",
+		g.Account, g.AccountID, g.Role, g.Region, LastFour(g.AccessKeyID), expires)
+}
+
+// Format prints what String returns, whatever the verb.
+func (g Grant) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, g.String()) }
+
+// LogValue keeps the secrets out of structured logs.
+func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
+
+// MarshalText returns what String returns, so that JSON and other encoders show no secret.
+func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// DurationText is a duration as gateways take it: 1 to 12 means hours, anything else seconds.
+func DurationText(d time.Duration) string {
+	if d%time.Hour == 0 {
+		return strconv.Itoa(int(d / time.Hour))
+	}
+	return strconv.Itoa(int(d / time.Second))
+}
+
+// LastFour is the part of an access key id that is shown.
+func LastFour(id string) string {
+	if len(id) <= 4 {
+		return id
+	}
+	return "..." + id[len(id)-4:]
+}
+
+// Redacted stands in for a secret: it tells only whether there is one.
+func Redacted(secret string) string {
+	if secret == "" {
+		return "none"
+	}
+	return "[secret]"
+}
+
+// ProcessJSON is the document that a credential_process prints, secrets included.
+//
+// Format: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+func ProcessJSON(c aws.Credentials) ([]byte, error) {
+	doc := struct {
+		Version         int
+		AccessKeyID     string `json:"AccessKeyId"`
+		SecretAccessKey string
+		SessionToken    string `json:",omitempty"`
+		Expiration      string `json:",omitempty"`
+		AccountID       string `json:"AccountId,omitempty"`
+	}{Version: 1, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, AccountID: c.AccountID}
+	if c.CanExpire {
+		doc.Expiration = c.Expires.UTC().Format(time.RFC3339)
+	}
+	return json.Marshal(doc)
+}

@@ -1,0 +1,101 @@
+// Package layers has the test of which package may import which.
+package layers
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/chaim-go/chaim"
+
+// floors are the packages from the bottom up: each imports only what stands on a lower floor.
+var floors = [][]string{
+	{"internal/errtext", "internal/lazyregexp", "internal/awaiting", "internal/humantime", "internal/spelling", "internal/pyrepr"},
+	{"internal/pyrepr", "internal/keys", "internal/awsenv", "internal/partition", "internal/inifile", "internal/sharedfile"},
+	{"internal/httpx", "internal/renewal", "internal/profiles", "internal/fanout"},
+	{"internal/gateway", "internal/awssts", "internal/signin"},
+	{""},
+	{"chaimtest", "cmd/chaim/internal/loopback", "cmd/chaim/internal/credcache"},
+	{"cmd/chaim/internal/container"},
+	{"cmd/chaim"},
+}
+
+// imports returns what each package of the module imports, without what its tests do.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	found := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		found[local(fields[0])] = fields[1:]
+	}
+	return found
+}
+
+// local is the path of a package in the module.
+func local(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
+
+func TestNothingImportsUpwards(t *testing.T) {
+	floor := map[string]int{}
+	for i, packages := range floors {
+		for _, p := range packages {
+			floor[p] = i
+		}
+	}
+	for p, imported := range imports(t) {
+		if strings.HasPrefix(p, "examples") || strings.HasPrefix(p, "internal/e2e/") || p == "internal/layers" {
+			continue // programs, and tests of the whole
+		}
+		own, isKnown := floor[p]
+		if !assert.True(t, isKnown, "package %q has no floor", p) {
+			continue
+		}
+		for _, path := range imported {
+			if strings.HasPrefix(path, module) {
+				assert.Less(t, floor[local(path)], own, "%s imports %s", p, local(path))
+			}
+		}
+	}
+}
+
+func TestWhatPackagesDoNotKnow(t *testing.T) {
+	files := []string{"internal/inifile", "internal/sharedfile", "internal/profiles"}
+	forbidden := map[string][]string{
+		"internal/httpx":      files,
+		"internal/gateway":    files,
+		"internal/awssts":     files,
+		"internal/signin":     files,
+		"internal/sharedfile": {"internal/awsenv", "internal/partition", "internal/inifile", "internal/keys"},
+	}
+	all := imports(t)
+	for p, others := range forbidden {
+		require.Contains(t, all, p)
+		for _, other := range others {
+			assert.False(t, slices.Contains(all[p], module+"/"+other), "%s imports %s", p, other)
+		}
+	}
+	for _, path := range all["internal/sharedfile"] {
+		assert.NotContains(t, path, "aws")
+	}
+}
+
+// TestWhatUsersOfTheLibraryGet looks at everything that a program gets by importing the root package.
+func TestWhatUsersOfTheLibraryGet(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module).Output()
+	require.NoError(t, err)
+	deps := strings.Fields(string(out))
+	assert.Contains(t, deps, module)
+	for _, path := range deps {
+		for _, part := range []string{"database/sql", "html/template", "x/term", "cobra", "testify", module + "/chaimtest", module + "/cmd"} {
+			assert.NotContains(t, path, part)
+		}
+	}
+}

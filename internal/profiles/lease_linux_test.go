@@ -1,0 +1,60 @@
+package profiles
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// spaceOf is how much the file at path takes of its disk.
+func spaceOf(t *testing.T, path string) int {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	require.True(t, ok)
+	return 512 * int(stat.Blocks)
+}
+
+// TestSpaceOfALease follows what is set aside through all that can become of a scope.
+func TestSpaceOfALease(t *testing.T) {
+	const size, larger = 100 << 10, 300 << 10 // of the credentials file
+	scopes, err := leasesBeside(filepath.Join(t.TempDir(), "credentials"))
+	require.NoError(t, err)
+	l := newLease(scopes)
+	_, _, err = l.write(grant(1), false, size)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, l.close(true)) }()
+	path := scopes.path(l.id, leaseExtension)
+	if spaceOf(t, path) == 0 {
+		t.Skip("the file system of the temporary folder sets nothing aside")
+	}
+	assert.GreaterOrEqual(t, spaceOf(t, path), 2*size)
+	for _, account := range []string{"a long name of an account", "short"} {
+		require.NoError(t, l.writeNote(note{"dev", account}))
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Equal(t, "dev\n"+account+"\n", string(text))
+		assert.GreaterOrEqual(t, spaceOf(t, path), 2*size, account)
+	}
+	require.NoError(t, l.reserve(larger, grant(1)))
+	assert.GreaterOrEqual(t, spaceOf(t, path), 2*larger)
+	require.NoError(t, l.reserve(size, grant(1)))
+	assert.GreaterOrEqual(t, spaceOf(t, path), 2*larger, "nothing is given back before the end")
+
+	for range 3 { // of which the later ones find it closed
+		l.giveBack()
+		assert.Less(t, spaceOf(t, path), size)
+		l.takeBack()
+		assert.GreaterOrEqual(t, spaceOf(t, path), 2*larger, "a removal that failed is tried again")
+		require.NoError(t, l.close(false))
+	}
+	require.NoError(t, l.close(true))
+	l.giveBack()
+	l.takeBack()
+	assert.NoFileExists(t, path)
+}

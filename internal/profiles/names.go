@@ -1,0 +1,78 @@
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+)
+
+// DefaultName is that of a profile for which none is chosen.
+const DefaultName = "tempname"
+
+// profileRule is the set of names that every SDK reads alike. Names outside it hand keys to the profile above
+// (# and ;), or make a reader refuse the whole file ([ and ]).
+var profileRule = lazyregexp.New(`^[A-Za-z0-9_./%@:+-]+$`)
+
+// reservedProfiles mean something else to a reader: inherited by all sections (botocore), the prototype of an object
+// (JavaScript), or everybody's profile.
+var reservedProfiles = map[string]bool{
+	"DEFAULT": true, "default": true, "__proto__": true, "constructor": true, "toString": true, "toLocaleString": true,
+	"valueOf": true, "hasOwnProperty": true, "isPrototypeOf": true, "propertyIsEnumerable": true,
+	"__defineGetter__": true, "__defineSetter__": true, "__lookupGetter__": true, "__lookupSetter__": true,
+}
+
+// CheckName refuses what is no name for a profile of chaim.
+func CheckName(name string) error {
+	switch {
+	case len(name) > 128 || !profileRule().MatchString(name):
+		return fmt.Errorf("chaim: profile name %s has characters that some SDK misreads: use 1 to 128 letters, digits and _ . / %% @ : + -", keys.QuoteShort(name))
+	case reservedProfiles[name]:
+		return fmt.Errorf("chaim: profile name %q has a meaning of its own to some SDK: choose another", name)
+	}
+	return nil
+}
+
+// CheckSection refuses what is not a section of its own.
+func CheckSection(name string) error {
+	switch name {
+	case "":
+		return errors.New("chaim: the profile name is empty")
+	case "default", "DEFAULT":
+		return fmt.Errorf("chaim: [%s] is no profile of its own: name the profile that its keys come from", name)
+	}
+	if before, _, isPast := strings.Cut(name, "]"); isPast {
+		return fmt.Errorf("chaim: a profile name ends at the first ], so %s is no profile: where a section begins with that, its profile is %s", keys.QuoteShort(name), keys.QuoteShort(before))
+	}
+	return nil
+}
+
+// CheckHeld refuses the name of a section that is there already, where new keys would not stay under it for all readers:
+// they would go to the profile above. Other tools use names that chaim does not, such as those with a space.
+func CheckHeld(name string) error {
+	if err := CheckSection(name); err != nil {
+		return err
+	}
+	if len(name) > 256 || strings.ContainsAny(name, "[]#;") || !utf8.ValidString(name) || strings.ContainsFunc(name, isUnprintable) {
+		return fmt.Errorf("chaim: profile name %s has characters that some SDK takes for a comment or for its end: delete the profile, and keep the account under another name", keys.QuoteShort(name))
+	}
+	return nil
+}
+
+func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+// CheckMarker accepts what can stand in the credentials file as the account of a profile.
+func CheckMarker(account string) error {
+	if err := keys.CheckAccount(account); err != nil {
+		return err
+	}
+	if err := inifile.CheckValue(inifile.MarkerKey, account); err != nil {
+		return fmt.Errorf("chaim: account %s cannot be named in a credentials file: that takes printable ASCII without quotes at its start, comments or spaces around it; give its 12-digit id", keys.QuoteShort(account))
+	}
+	return nil
+}

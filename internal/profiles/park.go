@@ -1,0 +1,217 @@
+package profiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// Park takes a profile out of the credentials file and keeps its definition, without the keys, in chaim-parked.
+func (b *Book) Park(ctx context.Context, name string) error {
+	if err := CheckHeld(name); err != nil {
+		return err
+	}
+	return b.take(ctx, name, func(pairs map[string]string) error { return b.park(ctx, name, pairs) })
+}
+
+// park writes the definition of a section of those pairs. They may be nil for one that is not there: then it takes the
+// keys out of a definition that another tool has written.
+func (b *Book) park(ctx context.Context, name string, pairs map[string]string) error {
+	if pairs == nil {
+		var err error
+		if pairs, err = b.parkedPairs(name); err != nil {
+			return err
+		}
+	}
+	return b.editParked(ctx, func(doc *inifile.Document) error {
+		if err := canHold(doc, name, HolderOf(pairs)); err != nil {
+			return err
+		}
+		return doc.Set(name, definitionOf(pairs))
+	})
+}
+
+// ListParked returns the names of the accounts that are parked, sorted.
+func (b *Book) ListParked() ([]string, error) {
+	doc, err := b.Read()
+	if err != nil {
+		return nil, err
+	}
+	parked, err := read(b.parked)
+	if err != nil {
+		return nil, err
+	}
+	held := map[string][]Holder{}
+	sections := doc.Sections()
+	for i := range sections {
+		s := &sections[i]
+		held[s.Name()] = append(held[s.Name()], HolderOf(s.Managed()))
+	}
+	var names []string
+	sections = parked.Sections()
+	for i := range sections {
+		name, account := sections[i].Name(), HolderOf(sections[i].Managed())
+		if name != "" && account.Name != "" && !slices.ContainsFunc(held[name], account.isSame) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Unpark brings a parked account back as a profile that is kept, with keys that obtain gets by its definition, and then
+// removes the definition. Where the account has such a profile already, that tells which keys to get. It reports whether the
+// profile is back, as it may be when the definition could not be removed.
+func (b *Book) Unpark(ctx context.Context, name string, obtain func(Definition) (keys.Grant, error)) (isBack bool, err error) {
+	err = b.bringBack(ctx, name, obtain)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, errtext.Wrap(err, "unparking %q", name)
+	case err != nil:
+		return false, errtext.Wrap(err, "unparking %q, which stays parked", name)
+	}
+	err = b.withParked(ctx, func() error {
+		return b.Edit(ctx, func(doc *inifile.Document) error { return b.unparkHeld(ctx, doc, name) })
+	})
+	if err != nil {
+		return true, errtext.Wrap(err, "profile %q has new keys, but its definition is still in %s", name, b.ParkedPath())
+	}
+	return true, nil
+}
+
+// bringBack gets keys for a parked account and puts them into the credentials file.
+func (b *Book) bringBack(ctx context.Context, name string, obtain func(Definition) (keys.Grant, error)) error {
+	if rival := ReadConfig().rival(name); rival != "" {
+		return fmt.Errorf("%w: %s", keys.ErrInUse, rival)
+	}
+	doc, err := b.Read()
+	if err != nil {
+		return err
+	}
+	_, asked, err := b.resolve(doc, name)
+	if err != nil {
+		return err
+	}
+	d, err := define(asked)
+	if err != nil {
+		return err
+	}
+	g, err := obtain(d)
+	if err != nil {
+		return err
+	}
+	return b.Edit(ctx, func(doc *inifile.Document) error {
+		pairs, definition, err := b.resolve(doc, name)
+		switch {
+		case err != nil:
+			return err
+		case pairs["aws_access_key_id"] != g.AccessKeyID && !isSameDefinition(definition, asked):
+			return fmt.Errorf("%w: the definition of [%s] has changed meanwhile", keys.ErrInUse, name)
+		}
+		return d.rewrite(doc, name, pairs, g)
+	})
+}
+
+// resolve returns the managed keys of the profile of a parked account, if it may be written to doc, and what tells which keys
+// it is to get. In an edit it reads chaim-parked anew, because another process may have brought the account back meanwhile.
+func (b *Book) resolve(doc *inifile.Document, name string) (pairs, definition map[string]string, err error) {
+	if definition, err = b.parkedPairs(name); err != nil {
+		return nil, nil, err
+	}
+	pairs, exists, err := doc.Managed(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	account := HolderOf(definition)
+	if account.isSame(HolderOf(pairs)) {
+		definition = pairs
+	}
+	unusable := inifile.Parse(doc.Bytes()).Set(name, definitionOf(definition)) // for what else stands there
+	switch {
+	case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "":
+		err = fmt.Errorf("%w: [%s] belongs to a scope", keys.ErrInUse, name)
+	case keys.IsLongLived(pairs["aws_access_key_id"]):
+		err = errtext.Because(keys.ErrInUse, checkOurs(name, pairs))
+	case unusable != nil && exists:
+		err = errtext.Because(keys.ErrInUse, unusable)
+	case unusable != nil:
+		err = unusable
+	default:
+		err = canHold(doc, name, account)
+	}
+	return pairs, definition, err
+}
+
+// unparkHeld removes the definition of an account that is in the credentials file.
+func (b *Book) unparkHeld(ctx context.Context, doc *inifile.Document, name string) error {
+	pairs, _, err := doc.Managed(name)
+	if err != nil {
+		return err
+	}
+	onDisk, err := b.Read() // those pairs may be yet to be written, together with this
+	if err != nil {
+		return err
+	}
+	written, _, err := onDisk.Managed(name)
+	account := HolderOf(pairs)
+	if err != nil || !account.isSame(HolderOf(written)) {
+		return err
+	}
+	return b.removeParked(ctx, name, account)
+}
+
+// removeParked removes the definition of an account, if there is one of that name.
+func (b *Book) removeParked(ctx context.Context, name string, account Holder) error {
+	doc, err := read(b.parked)
+	if err != nil {
+		return err
+	}
+	definition, _, err := doc.Managed(name)
+	if err != nil || !account.isSame(HolderOf(definition)) {
+		return err
+	}
+	return b.editParked(ctx, func(doc *inifile.Document) error { return doc.Delete(name) })
+}
+
+// parkedPairs returns what is known of a parked account.
+func (b *Book) parkedPairs(name string) (map[string]string, error) {
+	doc, err := read(b.parked)
+	if err != nil {
+		return nil, err
+	}
+	pairs, exists, err := doc.Managed(name)
+	switch {
+	case err != nil:
+	case !exists:
+		err = notThere(name)
+	case pairs[inifile.MarkerKey] == "":
+		err = fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanaged, name)
+	}
+	return pairs, err
+}
+
+// isParked reports whether there is a definition of that name.
+func (b *Book) isParked(name string) bool {
+	_, err := b.parkedPairs(name)
+	return err == nil
+}
+
+// canHold reports whether a section may be written for an account: it is not there, is for that account already, or has
+// nothing but what parking it or deleting it has left for its owner.
+func canHold(doc *inifile.Document, name string, account Holder) error {
+	pairs, exists, err := doc.Managed(name)
+	held := HolderOf(pairs)
+	switch {
+	case err != nil || !exists || held.isSame(account) || isLeft(doc, name, pairs):
+		return err
+	case held.Name != "":
+		return fmt.Errorf("%w: [%s] is one for %s", keys.ErrInUse, name, held.apartFrom(account.Name))
+	}
+	return errtext.Because(keys.ErrInUse, fmt.Errorf("%w: [%s] is yours", ErrUnmanaged, name))
+}

@@ -1,0 +1,111 @@
+package profiles
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// Definition is what a profile tells of how to get new keys for it.
+type Definition struct {
+	keys.Request // what it does not tell is zero
+	pairs        map[string]string
+}
+
+func define(pairs map[string]string) (Definition, error) {
+	d := Definition{pairs: pairs}
+	d.Account, d.Role, d.Region = pairs[inifile.MarkerKey], pairs["role"], pairs["region"]
+	d.Duration, _ = humantime.Lifetime(pairs["duration"])
+	if id := pairs[inifile.IDKey]; keys.IsAccountID(id) {
+		if keys.IsAccountID(d.Account) && d.Account != id {
+			return d, fmt.Errorf("%w: it says that it is for account %s, and for %s: delete it, and keep the one that is meant", keys.ErrInUse, d.Account, id)
+		}
+		d.AccountID = id
+	}
+	return d, nil
+}
+
+// Definition returns that of a profile which may be given new keys: one that is kept.
+func (b *Book) Definition(name string) (Definition, error) {
+	doc, err := b.Read()
+	if err != nil {
+		return Definition{}, err
+	}
+	l, err := leasesBeside(b.file.Path)
+	if err != nil {
+		return Definition{}, err
+	}
+	pairs, err := renewable(l, doc, name)
+	if err != nil {
+		return Definition{}, errtext.Wrap(err, "%s", b.file.Path)
+	}
+	return define(pairs)
+}
+
+// Renew puts new keys into the profile of a definition, and into its copy in [default]. It refuses a profile that has become
+// one for other keys since.
+func (b *Book) Renew(ctx context.Context, name string, d Definition, g keys.Grant) error {
+	return b.edit(ctx, func(l leases, doc *inifile.Document) error {
+		pairs, err := renewable(l, doc, name)
+		switch {
+		case err != nil:
+			return err
+		case pairs["aws_access_key_id"] != g.AccessKeyID && !isSameDefinition(pairs, d.pairs):
+			return fmt.Errorf("%w: [%s] has become one for other keys meanwhile", keys.ErrInUse, name)
+		}
+		return d.rewrite(doc, name, pairs, g)
+	})
+}
+
+// rewrite puts new keys into a section of those pairs, and into its copy in [default].
+func (d Definition) rewrite(doc *inifile.Document, name string, pairs map[string]string, g keys.Grant) error {
+	g.Account = d.Account // whatever the reply calls it
+	lines := linesOf(g, form{
+		terrible: d.pairs["aws_security_token"] != "",
+		noRegion: d.pairs["region"] == "" && ReadConfig().Region(name) != "",
+	})
+	if err := followDefault(doc, name, pairs, lines); err != nil {
+		return err
+	}
+	return doc.Set(name, lines)
+}
+
+// renewable returns the managed keys of a section that may be given new keys.
+func renewable(l leases, doc *inifile.Document, name string) (map[string]string, error) {
+	pairs, exists, err := doc.Managed(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !exists:
+		return nil, notThere(name)
+	case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] == "":
+		return pairs, checkOurs(name, pairs)
+	case l.isLive(pairs):
+		return nil, fmt.Errorf("%w: [%s] belongs to a scope that may still run, and is renewed by that alone", keys.ErrInUse, name)
+	}
+	return nil, fmt.Errorf("%w: [%s] belonged to a scope that has ended", keys.ErrInUse, name)
+}
+
+func notThere(name string) error {
+	return errtext.Chain(fmt.Sprintf("chaim: there is no profile %q", name), fs.ErrNotExist)
+}
+
+// checkOurs refuses a section that chaim did not write.
+func checkOurs(name string, pairs map[string]string) error {
+	switch {
+	case pairs[inifile.MarkerKey] == "":
+		return fmt.Errorf("%w: [%s] is yours and stays", ErrUnmanaged, name)
+	case keys.IsLongLived(pairs["aws_access_key_id"]):
+		return fmt.Errorf("%w: [%s] holds long-lived keys, which chaim did not get, and stays", ErrUnmanaged, name)
+	}
+	return nil
+}
+
+func errChanged(name string) error {
+	return fmt.Errorf("%w: [%s] was changed by another program and stays", ErrUnmanaged, name)
+}

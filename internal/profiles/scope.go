@@ -1,0 +1,383 @@
+package profiles
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/inifile"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// Spec says what a scope may write.
+type Spec struct {
+	Name      string // of the profile; empty means [DefaultName], or that and random letters while it is taken
+	Account   Holder // of which keys are asked for
+	Process   bool   // the profile holds a command that prints the keys
+	Terrible  bool   // it has the session token under its old name too
+	Keep      bool   // it stays when the scope is closed
+	NoReplace bool   // it never replaces a kept profile of another account with keys that may be valid
+	Default   bool   // it becomes the default account too
+	NoRegion  bool   // it leaves the region to the AWS config file
+}
+
+// Scope is one profile that a program writes, and removes again unless it is kept. Any number of goroutines may use it. It must
+// be closed.
+type Scope struct {
+	book *Book
+	spec Spec
+	name atomic.Pointer[string] // set once the profile is written
+	life context.Context        // ends with Stop
+	end  context.CancelCauseFunc
+	turn chan struct{} // of one place, held by who changes the profile, see takeTurn
+
+	mu    sync.Mutex // guards what follows, see held
+	state state
+}
+
+// state is what a scope has written, and found.
+type state struct {
+	place   place         // where the profile is: where the links led at the first write, even if they lead elsewhere since
+	section string        // the profile that may stand in the file; empty for none
+	grant   keys.Grant    // the newest that may stand there
+	stored  string        // access key id of the set that was stored last; empty for none
+	lease   *lease        // nil for a profile that is kept, and before the first write
+	found   found         // when keys were asked for
+	watched chan struct{} // closed when the watcher has ended
+}
+
+// found is what stood where a scope is to write.
+type found struct {
+	rival        string // what SDKs would use in place of the profile, see rivals
+	defaultRival string // the same of [default]
+	replaces     Holder // of the profile, see mayReplace
+}
+
+// held is a scope whose state is locked. The state is read and changed only through it, from hold until release.
+type held struct{ *Scope }
+
+func (s *Scope) hold() held {
+	s.mu.Lock()
+	return held{s}
+}
+
+func (h held) release() { h.mu.Unlock() }
+
+// Lend returns a scope that has written nothing yet.
+func (b *Book) Lend(spec Spec) (*Scope, error) {
+	s := &Scope{book: b, spec: spec, turn: make(chan struct{}, 1), state: state{watched: make(chan struct{})}}
+	if spec.Process {
+		l, err := leasesBeside(b.file.Path)
+		if err == nil {
+			err = checkCommand(l)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	s.life, s.end = context.WithCancelCause(context.Background())
+	close(s.state.watched)
+	return s, nil
+}
+
+// checkCommand refuses a folder that cannot be part of a command.
+func checkCommand(l leases) error {
+	command, err := readCommand(l.path("", processExtension))
+	if err == nil {
+		err = inifile.CheckValue(inifile.ProcessKey, command)
+	}
+	if err != nil {
+		return errtext.Wrap(err, "folder %s cannot be part of a command", keys.QuoteShort(l.folder))
+	}
+	return nil
+}
+
+// Name is that of the profile. Until it is written it is only the name that will be tried first.
+func (s *Scope) Name() string {
+	if name := s.name.Load(); name != nil {
+		return *name
+	}
+	return cmp.Or(s.spec.Name, DefaultName)
+}
+
+// IsWritten reports whether a set of keys was stored.
+func (s *Scope) IsWritten() bool { return s.name.Load() != nil }
+
+// Has reports whether something of the scope may stand under the name of a profile.
+func (s *Scope) Has(name string) bool {
+	h := s.hold()
+	defer h.release()
+	return name != "" && h.state.section == name
+}
+
+// file is the credentials file that the profile is in or, until it is written, is to be in.
+func (h held) file() sharedfile.File {
+	if h.state.section != "" {
+		return h.state.place.file
+	}
+	return h.book.file
+}
+
+func (s *Scope) file() sharedfile.File {
+	h := s.hold()
+	defer h.release()
+	return h.file()
+}
+
+// Path is that of the file.
+func (s *Scope) Path() string { return s.file().Path }
+
+// Check refuses a name that is taken, before keys are asked for. Write looks again.
+func (s *Scope) Check() error {
+	doc, err := read(s.file())
+	if err != nil {
+		return err
+	}
+	rival, defaultRival := s.rivals()
+	h := s.hold()
+	defer h.release()
+	if h.state.section == "" {
+		h.state.found.rival, h.state.found.defaultRival = rival, defaultRival
+	}
+	pairs, _, _ := doc.Managed(cmp.Or(h.spec.Name, DefaultName)) // what is wrong with it pickName says
+	h.state.found.replaces = HolderOf(pairs)
+	if _, err := h.pickName(doc, nil); err != nil {
+		return errtext.Wrap(err, "%s", h.book.file.Path)
+	}
+	return nil
+}
+
+// rivals tells what would be used in place of the profile and of [default], whatever is written to them.
+func (s *Scope) rivals() (own, ofDefault string) {
+	config := ReadConfig()
+	own = config.rival(cmp.Or(s.spec.Name, DefaultName))
+	if s.spec.Default {
+		ofDefault = config.rival(inifile.DefaultSection)
+	}
+	return own, ofDefault
+}
+
+// Write puts keys into the profile. The first call picks its name. It returns [keys.ErrClosed] after Stop.
+func (s *Scope) Write(ctx context.Context, g keys.Grant) error {
+	g.Account = cmp.Or(storable(g.Account), storable(s.spec.Account.Name), g.AccountID)
+	if err := CheckMarker(cmp.Or(g.Account, s.spec.Account.Name)); err != nil {
+		return err
+	}
+	var name string
+	return s.put(ctx, func(h held, doc *inifile.Document) (err error) {
+		if name, err = h.pickName(doc, &g); err != nil {
+			return err
+		}
+		h.state.section, h.state.grant = name, g
+		return h.write(doc)
+	}, func(h held) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := h.writeNote(); err != nil {
+			return err
+		}
+		h.state.stored = g.AccessKeyID
+		if !s.IsWritten() {
+			s.name.Store(&name)
+			h.startWatching()
+		}
+		return nil
+	})
+}
+
+// storable is the name of an account if it can stand in the file, or else empty.
+func storable(account string) string {
+	if CheckMarker(account) != nil {
+		return ""
+	}
+	return account
+}
+
+// takeTurn waits until no other change of the profile is under way. Whether the scope goes on may depend on what comes of that.
+func (s *Scope) takeTurn(ctx context.Context) (end func(), err error) {
+	select {
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }, nil
+	case <-s.life.Done():
+		return nil, keys.ErrClosed
+	case <-ctx.Done():
+		return nil, errtext.Wrap(context.Cause(ctx), "waiting for another change of profile %q", s.Name())
+	}
+}
+
+// put changes the credentials file for the scope's own profile, and calls done once that is written. Once the scope has ended it
+// does neither.
+func (s *Scope) put(ctx context.Context, change func(held, *inifile.Document) error, done func(held) error) error {
+	endTurn, err := s.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer endTurn()
+	p, err := pin(s.file())
+	if err != nil {
+		return err
+	}
+	err = edit(ctx, p.file, func(doc *inifile.Document) error {
+		h := s.hold()
+		defer h.release()
+		if s.life.Err() != nil {
+			return keys.ErrClosed
+		}
+		if h.state.section == "" {
+			h.state.place = p
+		}
+		return change(h, doc)
+	})
+	if err != nil {
+		return err
+	}
+	h := s.hold()
+	defer h.release()
+	if s.life.Err() != nil {
+		return keys.ErrClosed // what was written is removed
+	}
+	return done(h)
+}
+
+// write makes doc, and what must be there before it, show what is in the state.
+func (h held) write(doc *inifile.Document) error {
+	f := form{terrible: h.spec.Terrible, noRegion: h.spec.NoRegion}
+	if !h.spec.Keep {
+		if h.state.lease == nil {
+			h.state.lease = newLease(h.state.place.leases)
+		}
+		var err error
+		if f.process, f.mark, err = h.state.lease.write(h.state.grant, h.spec.Process, len(doc.Bytes())); err != nil {
+			return err
+		}
+	}
+	lines := linesOf(h.state.grant, f)
+	before, _, err := doc.Managed(h.state.section)
+	if err != nil {
+		return err
+	}
+	switch {
+	case h.spec.Default && h.state.stored == "":
+		if err := setDefault(doc, h.state.section, lines); err != nil {
+			return err
+		}
+	case h.spec.Keep: // another account may have become the default since, or [default] be the user's
+		_ = doc.Try(func(doc *inifile.Document) error { return followDefault(doc, h.state.section, before, lines) })
+	}
+	return doc.Set(h.state.section, lines)
+}
+
+// writeNote has the lease tell of the section, which has been written.
+func (h held) writeNote() error {
+	if h.state.lease == nil {
+		return nil
+	}
+	return h.state.lease.writeNote(note{h.state.section, h.state.grant.Account})
+}
+
+// Stop ends the scope, without waiting: nothing is written any more. It may be called again.
+func (s *Scope) Stop() {
+	h := s.hold() // so that a write under way has ended, or sees it
+	defer h.release()
+	s.end(keys.ErrClosed)
+}
+
+// Close removes the profile, unless it is kept, and what is beside it. Stop must have been called. A profile that another
+// program has changed stays. After an error Close may be called again; once it has succeeded it does nothing more.
+func (s *Scope) Close(ctx context.Context) error {
+	if s.spec.Keep {
+		return nil
+	}
+	h := s.hold()
+	section, file := h.state.section, h.file()
+	h.release()
+	isOurs, err := true, error(nil)
+	if section != "" {
+		isOurs, err = s.remove(ctx, file)
+	}
+	h = s.hold()
+	if err != nil {
+		h.takeBack()
+	}
+	if h.state.lease != nil {
+		err = errors.Join(err, h.state.lease.close(err == nil))
+	}
+	if err == nil {
+		h.state.section, h.state.lease = "", nil
+	}
+	h.release()
+	switch {
+	case err != nil:
+		return errtext.Wrap(err, "removing profile %q", s.Name())
+	case !isOurs && !s.IsWritten(): // it never was
+	case !isOurs:
+		s.book.log.Warn("chaim: profile was changed by another program and stays", "profile", section, "path", file.Path)
+	case section != "":
+		s.book.log.Info("chaim: profile removed", "profile", section)
+	}
+	return nil
+}
+
+// remove takes the profile out of the file, if it is still the one that the scope wrote.
+func (s *Scope) remove(ctx context.Context, file sharedfile.File) (isOurs bool, err error) {
+	p, err := pin(file)
+	if err != nil {
+		return false, err
+	}
+	err = whereFull(func(isFull bool) error {
+		return edit(ctx, p.file, func(doc *inifile.Document) error {
+			h := s.hold()
+			defer h.release()
+			isOurs = true
+			if h.state.section == "" { // removed by another call meanwhile
+				return nil
+			}
+			pairs, exists, err := doc.Managed(h.state.section)
+			if err != nil {
+				return err
+			}
+			if isOurs = !exists || h.owns(pairs); !isOurs {
+				return nil
+			}
+			h.giveBack(isFull)
+			return doc.Delete(h.state.section)
+		})
+	})
+	return isOurs, err
+}
+
+// whereFull makes an edit and, if the disk is full, makes it once more: with the space that is set aside.
+func whereFull(edit func(isFull bool) error) error {
+	err := edit(false)
+	if sharedfile.IsFull(err) {
+		err = edit(true)
+	}
+	return err
+}
+
+// giveBack frees, on a full disk, the space that is set aside for the removal of the profile, in the edit that removes it.
+func (h held) giveBack(isFull bool) {
+	if isFull && h.state.lease != nil {
+		h.state.lease.giveBack()
+	}
+}
+
+// takeBack sets it aside again, after a removal that failed.
+func (h held) takeBack() {
+	if h.state.lease != nil {
+		h.state.lease.takeBack()
+	}
+}
+
+// Wait returns when the watcher has ended, which Stop asks it to.
+func (s *Scope) Wait() {
+	h := s.hold()
+	watched := h.state.watched
+	h.release()
+	<-watched
+}
