@@ -717,6 +717,30 @@ func TestEachPanics(t *testing.T) {
 	})
 }
 
+// panicking is a log handler that panics when a profile has been removed.
+type panicking struct{ slog.Handler }
+
+func (p panicking) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "chaim: profile removed" {
+		panic("mine")
+	}
+	return p.Handler.Handle(ctx, r)
+}
+
+func TestEachLogPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		accounts, opts := eachOf(t, srv, 20)
+		opts.Profiles = true
+		opts.Options.Logger = slog.New(panicking{slog.NewTextHandler(io.Discard, nil)})
+		write(t, credentialsFile(opts.Options), userFile)
+		assert.PanicsWithValue(t, "mine", func() {
+			_ = chaim.Each(t.Context(), accounts, opts, func(context.Context, chaim.Account, *chaim.Client) error { return nil })
+		})
+		assert.Equal(t, userFile, read(t, credentialsFile(opts.Options)))
+	})
+}
+
 func TestEachProgressPanics(t *testing.T) {
 	for _, at := range []int{1, 20} { // of an account that has run, and of one that is not begun
 		synctest.Test(t, func(t *testing.T) {

@@ -99,7 +99,7 @@ func (r *run) work(ctx context.Context, t *Turn, closed func()) {
 	defer r.catch(t.Index)
 	t.outcome.Err = errors.New("chaim: fn did not return")
 	defer func() {
-		isClosed := t.close == nil || t.close() == nil
+		isClosed := r.close(t) == nil
 		if !isClosed {
 			r.closing.Lock()
 			r.unclosed = append(r.unclosed, t)
@@ -114,6 +114,16 @@ func (r *run) work(ctx context.Context, t *Turn, closed func()) {
 	t.outcome.Err = r.Work(ctx, t)
 }
 
+// close cleans up after an item.
+func (r *run) close(t *Turn) (err error) {
+	if t.close == nil {
+		return nil
+	}
+	defer r.catch(t.Index)
+	err = errors.New("chaim: closing the client did not return") // unless it does
+	return t.close()
+}
+
 // closeAgain cleans up where that failed. The others are cleaned up.
 func (r *run) closeAgain() {
 	var wg sync.WaitGroup
@@ -122,7 +132,7 @@ func (r *run) closeAgain() {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			t.outcome.CloseErr = t.close()
+			t.outcome.CloseErr = r.close(t)
 		})
 	}
 	wg.Wait()

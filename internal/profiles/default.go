@@ -50,8 +50,8 @@ func checkDefault(doc *inifile.Document) error {
 	if err != nil {
 		return err
 	}
-	isUsers := keys.IsLongLived(pairs["aws_access_key_id"]) || all[inifile.ProcessKey] != pairs[inifile.ProcessKey] ||
-		inifile.HasAccess(pairs) && !hasCopy(doc) && !hasExpired(pairs) // which would be overwritten for good
+	isUsers := all[inifile.ProcessKey] != pairs[inifile.ProcessKey] || inifile.HasAccess(pairs) && !hasCopy(doc) &&
+		(keys.IsLongLived(pairs["aws_access_key_id"]) || !hasExpired(pairs)) // which would be overwritten for good
 	if isUsers {
 		return errtext.Because(keys.ErrInUse, fmt.Errorf("%w: [default] holds keys of yours, or a process that gives them: move them to a name of their own", ErrUnmanaged))
 	}

@@ -35,10 +35,9 @@ func newLease(l leases) *lease { return &lease{leases: l, id: rand.Text()} }
 // the section, if there is to be one, and the mark. size is that of the credentials file, see reserve.
 func (l *lease) write(g keys.Grant, isProcess bool, size int) (process, mark string, err error) {
 	if l.side == nil {
-		if l.side, err = l.leases.take(l.id); err != nil {
+		if err := l.retake(); err != nil {
 			return "", "", err
 		}
-		l.note, l.reserved = note{}, 0
 	}
 	if err := l.reserve(size, g); err != nil {
 		return "", "", err
@@ -123,32 +122,37 @@ func (l *lease) forget() {
 	l.process = l.process[:0]
 }
 
-// giveBack frees the reserved space, for the removal of the profile. It is called with the lock of the credentials file, so
-// that no other program takes the space while we wait.
+// giveBack removes the lease, so that its space and its inode are free for the removal of the profile. It is called with the
+// lock of the credentials file, so that no other program takes them while we wait. If we die now, the profile has no lease,
+// and a sweep removes it.
 func (l *lease) giveBack() {
-	l.open(func() { _ = l.side.Unreserve() }) // without the space the removal may still work
-	l.reserved = 0
-}
-
-// takeBack reserves the space again after a removal that failed, for the next attempt.
-func (l *lease) takeBack() {
-	l.open(func() { _ = l.reserveBytes(l.needed) }) // the next attempt says what is wrong with it
-}
-
-// open calls use with the lease, also after close, which has left it for a sweep.
-func (l *lease) open(use func()) {
-	if l.side == nil {
+	if l.side == nil { // after close, which has left it for a sweep
 		side, err := sharedfile.LockSide(l.leases.path(l.id, leaseExtension), os.O_RDWR, false)
 		if err != nil || side == nil {
 			return // gone, or a sweep has it
 		}
 		l.side = side
-		defer func() {
-			_ = side.Close() // nothing was written
-			l.side = nil
-		}()
 	}
-	use()
+	_ = l.side.Remove() // without what it has the removal of the profile may still work
+	l.side = nil
+}
+
+// takeBack makes the lease again after a removal that failed, for the next attempt, which says what is wrong with it.
+func (l *lease) takeBack() {
+	if l.side != nil {
+		return
+	}
+	n := l.note
+	if l.retake() == nil && l.reserveBytes(l.needed) == nil && n.section != "" {
+		_ = l.writeNote(n)
+	}
+}
+
+// retake makes a lease that has nothing in it.
+func (l *lease) retake() (err error) {
+	l.side, err = l.leases.take(l.id)
+	l.note, l.reserved = note{}, 0
+	return err
 }
 
 // close ends the lease and removes the files. While the profile is still there the lease stays too, without its lock, so that a

@@ -18,8 +18,8 @@ type note struct{ section, account string }
 func (n note) text() []byte { return []byte(n.section + "\n" + n.account + "\n") }
 
 func noteIn(text []byte) note {
-	lines := strings.Split(strings.TrimRight(string(text), "\x00"), "\n") // see Unreserve
-	if len(lines) != 3 || lines[2] != "" {                                // as of an earlier version
+	lines := strings.Split(string(text), "\n")
+	if len(lines) != 3 || lines[2] != "" { // as of an earlier version
 		return note{}
 	}
 	return note{lines[0], lines[1]}

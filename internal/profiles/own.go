@@ -49,6 +49,7 @@ func (s *Scope) take(ctx context.Context, also func(held, map[string]string) err
 			if err != nil {
 				return err
 			}
+			p.file.IsApart = isFull
 			return edit(ctx, p.file, func(doc *inifile.Document) error {
 				h := s.hold()
 				defer h.release()
@@ -58,7 +59,7 @@ func (s *Scope) take(ctx context.Context, also func(held, map[string]string) err
 					return keys.ErrClosed
 				case err != nil:
 					return err
-				case !exists || isTaken && isLeft(doc, h.state.section, pairs):
+				case !exists || isLeft(doc, h.state.section, pairs) && (isTaken || s.book.isParked(h.state.section)):
 					return h.takeAbsent(doc, also)
 				}
 				if err := h.checkOwn(pairs); err != nil {

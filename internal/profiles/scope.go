@@ -330,6 +330,7 @@ func (s *Scope) remove(ctx context.Context, file sharedfile.File) (isOurs bool, 
 		return false, err
 	}
 	err = whereFull(func(isFull bool) error {
+		p.file.IsApart = isFull
 		return edit(ctx, p.file, func(doc *inifile.Document) error {
 			h := s.hold()
 			defer h.release()
@@ -351,7 +352,8 @@ func (s *Scope) remove(ctx context.Context, file sharedfile.File) (isOurs bool, 
 	return isOurs, err
 }
 
-// whereFull makes an edit and, if the disk is full, makes it once more: with the space that is set aside.
+// whereFull makes an edit and, if the disk is full, makes it once more: with what is set aside, and apart from edits that would
+// take it.
 func whereFull(edit func(isFull bool) error) error {
 	err := edit(false)
 	if sharedfile.IsFull(err) {
@@ -360,7 +362,7 @@ func whereFull(edit func(isFull bool) error) error {
 	return err
 }
 
-// giveBack frees, on a full disk, the space that is set aside for the removal of the profile, in the edit that removes it.
+// giveBack frees, on a full disk, what is set aside for the removal of the profile, in the edit that removes it.
 func (h held) giveBack(isFull bool) {
 	if isFull && h.state.lease != nil {
 		h.state.lease.giveBack()

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -254,4 +255,58 @@ func TestTurns(t *testing.T) {
 		<-time.After(time.Minute)
 		assert.Equal(t, "[mine]", strings.TrimSpace(textOf(t, b.Path())))
 	})
+}
+
+// TestEditMadeTwice has the first write be made again, because another program has just written the file.
+func TestEditMadeTwice(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spec Spec
+		text string
+		id   string
+	}{
+		"a name that is taken": {Spec{Keep: true}, "[tempname]\nx = y\n", ""},
+		"long-lived keys":      {Spec{Name: "dev", Keep: true}, "[mine]\nx = y\n", "AKIAEXAMPLE000000001"},
+		"both":                 {Spec{Keep: true}, "[tempname]\nx = y\n", "AKIAEXAMPLE000000001"},
+		"default":              {Spec{Name: "dev", Keep: true, Default: true}, "[mine]\nx = y\n", ""},
+		"long-lived default":   {Spec{Name: "dev", Keep: true, Default: true}, "[mine]\nx = y\n", "AKIAEXAMPLE000000001"},
+		"scope":                {Spec{}, "[tempname]\nx = y\n", "AKIAEXAMPLE000000001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bookOf(t, tt.text)
+			s := lend(t, b, tt.spec)
+			g := grant(1)
+			g.AccessKeyID = cmp.Or(tt.id, g.AccessKeyID)
+			require.NoError(t, s.Write(t.Context(), g))
+			text := textOf(t, s.Path())
+			assert.True(t, strings.HasPrefix(text, tt.text))
+			assert.Equal(t, 1, strings.Count(text, "accountname = "), text)
+			assert.Contains(t, text, "["+s.Name()+"]\naws_access_key_id = "+g.AccessKeyID+"\n")
+			_, err := s.Delete(t.Context())
+			require.NoError(t, err)
+			rest, _, _ := strings.Cut(textOf(t, s.Path()), "\n[default]")
+			assert.Equal(t, strings.TrimSpace(tt.text), strings.TrimSpace(rest))
+		})
+	}
+}
+
+// TestParkedByAnother has another program park a profile to which the user had added lines of their own.
+func TestParkedByAnother(t *testing.T) {
+	for name, end := range map[string]func(*Scope) error{
+		"park": func(s *Scope) error { return s.Park(context.Background()) },
+		"delete": func(s *Scope) error {
+			_, err := s.Delete(context.Background())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bookOf(t, "")
+			s := lend(t, b, Spec{Name: "dev", Keep: true})
+			require.NoError(t, s.Write(t.Context(), grant(1)))
+			require.NoError(t, os.WriteFile(s.Path(), []byte(textOf(t, s.Path())+"output = json\n"), 0o600))
+			require.NoError(t, b.Park(t.Context(), "dev"))
+			require.NoError(t, end(s))
+			assert.Equal(t, "[dev]\noutput = json\n", textOf(t, s.Path()))
+			assert.ErrorIs(t, s.Write(t.Context(), grant(2)), keys.ErrClosed)
+		})
+	}
 }

@@ -69,21 +69,27 @@ func sweep(ctx context.Context, file sharedfile.File, doc *inifile.Document, isT
 	}
 }
 
-// giveBack frees the space that a dead scope has reserved for the removal of its profile.
-func (f leases) giveBack(id string) {
-	l, err := sharedfile.LockSide(f.path(id, leaseExtension), os.O_RDWR, false)
-	if err != nil || l == nil {
-		return // without the space the removal may still work
+// giveBack frees what the lease of a dead scope has set aside for the removal of its profile.
+func (f leases) giveBack(p deadProfile) {
+	if p.isNoted {
+		return // only the lease tells of it
 	}
-	_ = l.Unreserve()
-	_ = l.Close() // the removal says what is wrong with it
+	l, err := sharedfile.LockSide(f.path(p.id, leaseExtension), os.O_RDWR, false)
+	if err != nil || l == nil {
+		return // without that the removal may still work
+	}
+	_ = l.Remove() // the removal of the profile says what is wrong with it
 }
 
 // sweepFile removes the profiles of the dead, what must not be left beside those that stay, and temporary files. found is
 // what the file held when it was last read. It returns what the file holds then.
 func (f leases) sweepFile(ctx context.Context, file sharedfile.File, notes map[note]string, found scopesIn) (swept []Swept, left scopesIn, err error) {
-	s := sweeping{leases: f, notes: notes, isGone: map[string]bool{}, left: found}
-	write := func() error { return f.pinned(file).Edit(ctx, onDocument(s.change)) } // also when ctx has ended by then
+	s := sweeping{leases: f, notes: notes, left: found}
+	write := func() error { // also when ctx has ended by then
+		target := f.pinned(file)
+		target.IsApart = s.isFull
+		return target.Edit(ctx, onDocument(s.change))
+	}
 	err = write()
 	var files []Swept
 	if s.isFull = sharedfile.IsFull(err); s.isFull || err != nil && len(s.temps) > 0 { // which may take the space that is needed
@@ -112,10 +118,9 @@ func (f leases) sweepFile(ctx context.Context, file sharedfile.File, notes map[n
 type sweeping struct {
 	leases   leases
 	notes    map[note]string
-	gone     []string        // profiles that were removed
-	isGone   map[string]bool // the same
-	over     []string        // ids of the scopes that they were of, and of those whose profiles could not be removed
-	temps    []string        // paths of temporary files
+	gone     []string // profiles that were removed
+	over     []string // ids of the scopes that they were of, and of those whose profiles could not be removed
+	temps    []string // paths of temporary files
 	left     scopesIn
 	refusals error
 	isFull   bool // there is no space but what the dead have set aside
@@ -127,16 +132,15 @@ func (s *sweeping) change(doc *inifile.Document) error {
 	for _, p := range s.leases.in(doc, s.notes).dead {
 		s.over = append(s.over, p.id)
 		if s.isFull {
-			s.leases.giveBack(p.id) // with the lock, so that no other program takes the space while we wait
+			s.leases.giveBack(p) // with the lock, so that no other program takes the space while we wait
 		}
 		if err := doc.Delete(p.name); err != nil {
 			s.refusals = errors.Join(s.refusals, err)
 			continue
 		}
-		if !s.isGone[p.name] {
+		if !slices.Contains(s.gone, p.name) {
 			s.gone = append(s.gone, p.name)
 		}
-		s.isGone[p.name] = true
 	}
 	s.left = s.leases.in(doc, s.notes)
 	_, s.temps = s.leases.files()
@@ -201,7 +205,10 @@ type scopesIn struct {
 	err        error           // what hinders telling live ones from dead ones
 }
 
-type deadProfile struct{ name, id string }
+type deadProfile struct {
+	name, id string
+	isNoted  bool // only the note of its scope tells
+}
 
 // in finds the profiles of scopes in doc: by their marks, and by the notes of the dead.
 func (f leases) in(doc *inifile.Document, notes map[note]string) scopesIn {
@@ -217,14 +224,14 @@ func (f leases) in(doc *inifile.Document, notes map[note]string) scopesIn {
 		if !isIntact {
 			if id := notes[note{section.Name(), pairs[inifile.MarkerKey]}]; id != "" && isRenewed(pairs) {
 				found.hasProfile[id] = true
-				found.dead = append(found.dead, deadProfile{section.Name(), id})
+				found.dead = append(found.dead, deadProfile{section.Name(), id, true})
 			}
 			continue
 		}
 		found.hasProfile[m.id] = true
 		isOver, err := f.isOver(m, pairs)
 		if isOver {
-			found.dead = append(found.dead, deadProfile{section.Name(), m.id})
+			found.dead = append(found.dead, deadProfile{section.Name(), m.id, false})
 		}
 		if errors.Is(err, sharedfile.ErrUnsafe) && found.err == nil {
 			found.err = err

@@ -31,8 +31,8 @@ type queue struct {
 }
 
 type queueKey struct {
-	target string
-	isOwn  bool // see File
+	target         string
+	isOwn, isApart bool // see File
 }
 
 // queues are those with a leader. The mutex guards what is in them too.

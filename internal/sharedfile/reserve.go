@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Reserve sets that many bytes of disk space aside for what will be written when [Side.Unreserve] has given them back. The file
-// stays as long as it is. A later call with a larger size sets aside what is missing. Where the file system cannot do that, nothing happens.
+// Reserve sets that many bytes of disk space aside for what will be written once the file is removed. The file stays as long
+// as it is. A later call with a larger size sets aside what is missing. Where the file system cannot do that, nothing happens.
 func (s *Side) Reserve(size int64) error {
 	err := reserve(s.file, size)
 	if IsFull(err) {
@@ -17,6 +17,3 @@ func (s *Side) Reserve(size int64) error {
 
 // IsFull reports whether something could not be written because there is no space for it.
 func IsFull(err error) bool { return errors.Is(err, errFull) || errors.Is(err, errQuota) }
-
-// Unreserve gives reserved space back. A process that dies meanwhile may leave a NUL byte at the end of the file.
-func (s *Side) Unreserve() error { return unreserve(s.file) }

@@ -23,11 +23,3 @@ func reserve(f *os.File, size int64) error {
 		Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: size,
 	})
 }
-
-func unreserve(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return f.Truncate(info.Size())
-}

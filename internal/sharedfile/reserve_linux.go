@@ -20,15 +20,3 @@ func reserve(f *os.File, size int64) error {
 		}
 	}
 }
-
-func unreserve(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	// tmpfs frees nothing where the size stays the same.
-	if err := f.Truncate(info.Size() + 1); err != nil {
-		return err
-	}
-	return f.Truncate(info.Size())
-}

@@ -11,5 +11,3 @@ const errFull, errQuota = syscall.ENOSPC, syscall.EDQUOT
 
 // reserve does nothing: no call of this system sets space aside for a file and leaves it as long as it is.
 func reserve(*os.File, int64) error { return nil }
-
-func unreserve(*os.File) error { return nil }

@@ -11,16 +11,11 @@ const errFull, errQuota = windows.ERROR_DISK_FULL, windows.ERROR_DISK_QUOTA_EXCE
 
 // reserve leaves the file as long as it is. Windows gives the space back when the file is closed too.
 // https://learn.microsoft.com/en-us/windows/win32/api/winbase/ns-winbase-file_allocation_info
-func reserve(f *os.File, size int64) error { return allocate(f, size) }
-
-func unreserve(f *os.File) error { return allocate(f, 0) }
-
-// allocate sets how much space the file has in addition to what it holds.
-func allocate(f *os.File, more int64) error {
+func reserve(f *os.File, size int64) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	size := info.Size() + more
+	size += info.Size()
 	return windows.SetFileInformationByHandle(windows.Handle(f.Fd()), windows.FileAllocationInfo, (*byte)(unsafe.Pointer(&size)), uint32(unsafe.Sizeof(size)))
 }

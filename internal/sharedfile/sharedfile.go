@@ -38,6 +38,9 @@ type File struct {
 	Path string
 	// IsOwn says that only chaim writes the file: one that another user could have put there or written is [ErrUnsafe].
 	IsOwn bool
+	// IsApart says that this process makes the edits apart from those of files for which it is not set: an edit that frees
+	// space gets it.
+	IsApart bool
 	// Unknown is why there is no Path, and the error of each method.
 	Unknown error
 }
@@ -106,7 +109,7 @@ func (f File) edit(ctx context.Context, change func([]byte) ([]byte, error), isT
 	if err := MakeFolder(filepath.Dir(target)); err != nil {
 		return err
 	}
-	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn}, change, isTry)
+	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn, isApart: f.IsApart}, change, isTry)
 }
 
 // Pinned returns the file that the links of f lead to now, for edits that are to reach the same file when they lead elsewhere.

@@ -8,7 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -232,6 +235,63 @@ func TestKeptProfileAfterAFailedScope(t *testing.T) {
 		assert.Empty(t, profilesOf(swept))
 		assert.Equal(t, kept, f.text(t))
 		assert.Empty(t, f.others(t))
+	}
+}
+
+// TestFullDiskAmongWriters has other scopes of the process ask for space while one gives back what it has set aside.
+func TestFullDiskAmongWriters(t *testing.T) {
+	f := smallDisk(t)
+	for range 20 {
+		c := lent(t, options(f.dir, chaim.Keys))
+		fill(f.dir)
+		ctx, stop := context.WithCancel(t.Context())
+		var others sync.WaitGroup
+		for range 7 {
+			others.Go(func() {
+				for ctx.Err() == nil {
+					o := with(options(f.dir, chaim.Keys))
+					assert.False(t, o.Called && ctx.Err() == nil && o.Err == "", "there is no space")
+				}
+			})
+		}
+		for range 3 {
+			<-time.After(time.Millisecond)
+			runtime.Gosched()
+		}
+		err := c.Close()
+		stop()
+		others.Wait()
+		require.NoError(t, err)
+		f.empty(t)
+		f.untouched(t)
+	}
+}
+
+// TestNoFileLeft has a disk on which no more files can be made, as one without free inodes.
+func TestNoFileLeft(t *testing.T) {
+	for _, isSwept := range []bool{false, true} {
+		on := t.TempDir()
+		mount(t, on, "-t", "tmpfs", "-o", "nr_inodes=32", "tmpfs")
+		dir := filepath.Join(on, ".aws")
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		f := newFolder(t, dir)
+		remove := func() error {
+			_, err := chaim.Sweep(context.Background(), f.dir)
+			return err
+		}
+		if isSwept {
+			cmd, _ := start(t, 1, "SIGKILL", f.dir)
+			end(cmd)
+		} else {
+			remove = lent(t, options(f.dir, chaim.Keys)).Close
+		}
+		var err error
+		for n := 0; err == nil; n++ {
+			err = os.WriteFile(filepath.Join(on, strconv.Itoa(n)), nil, 0o600)
+		}
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.NoError(t, remove())
+		f.untouched(t)
 	}
 }
 
