@@ -13,6 +13,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -49,7 +50,7 @@ const newKeys = "run 'chaim init' for a gateway, or log in, or name a profile wi
 const noRole = "no EC2 IMDS role found, "
 
 // inFlags says what the library says of its options in words of the command line.
-var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Source", "", "Options.Settings", "the settings")
+var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Broker or Source", "", "Options.Settings", "the settings")
 
 // plainly is one line of an error in words of the command line.
 func plainly(line string) string {
@@ -86,7 +87,7 @@ func suggestAccount(ctx context.Context, c *chaim.Client, account string, err er
 		names = append(names, a.Name, a.ID)
 	}
 	for _, alike := range nearest(account, names) {
-		shown = append(shown, printable(alike))
+		shown = append(shown, keys.Printable(alike))
 	}
 	also := "'chaim listall' lists the accounts"
 	if len(shown) > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
 	wire "github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
@@ -114,7 +115,7 @@ func (a *app) askFields(ctx context.Context, questions []initQuestion) error {
 	for _, q := range questions {
 		text := q.text
 		if q.empty != "" {
-			text += " (empty for " + printable(q.empty) + ")"
+			text += " (empty for " + keys.Printable(q.empty) + ")"
 		}
 		answer, err := a.ask(ctx, text, q.isSecret)
 		if err != nil {

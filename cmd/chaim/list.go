@@ -13,6 +13,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 func (a *app) listCommand() *cobra.Command {
@@ -147,10 +148,10 @@ func layOut(profiles []chaim.Profile, now time.Time, d drawing) []string {
 			state.color = red
 		}
 		rows = append(rows, []cell{
-			columnProfile: {text: mark + printable(p.Name)},
-			columnAccount: {text: printable(p.Account)},
-			columnRole:    {text: printable(p.Role)},
-			columnRegion:  {text: printable(p.Region)},
+			columnProfile: {text: mark + keys.Printable(p.Name)},
+			columnAccount: {text: keys.Printable(p.Account)},
+			columnRole:    {text: keys.Printable(p.Role)},
+			columnRegion:  {text: keys.Printable(p.Region)},
 			columnLeft:    {bar, urgency},
 			columnExpires: {text: humantime.Short(p.Expires, now)},
 			columnState:   state,
@@ -181,19 +182,6 @@ func (d drawing) narrow(profiles []chaim.Profile, rows [][]cell) [][]cell {
 		}
 	}
 	return fewer
-}
-
-// printable is a text of unknown origin for a table: quoted where it could do more than stand there, and cut where it
-// would widen every line.
-func printable(text string) string {
-	const limit = 128 // the longest account name
-	switch {
-	case text == "":
-		return "-"
-	case len(text) > limit:
-		return strconv.QuoteToASCII(text[:limit/2]) + "..."
-	}
-	return quoted(text)
 }
 
 // quoted is a text of unknown origin, quoted where it could do more than stand there.

@@ -48,7 +48,7 @@ func TestLayOut(t *testing.T) {
 		dead := profile("dead", 5*time.Minute, time.Hour)
 		dead.Dead = true
 		profiles := []chaim.Profile{live, isDefault, dead, profile("over", -time.Second, time.Hour), odd}
-		cut := `"` + strings.Repeat("x", 64) + `"...`
+		cut := `"` + strings.Repeat("x", 64) + `..."`
 		wide := strings.Repeat(" ", len(cut)-len("Connected Homes"))
 		assert.Equal(t, []string{
 			"  PROFILE       ACCOUNT" + wide + "          ROLE  REGION     LEFT        EXPIRES      STATE",

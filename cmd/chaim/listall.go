@@ -9,6 +9,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 func (a *app) listAllCommand() *cobra.Command {
@@ -89,7 +90,7 @@ func (a *app) listAccounts(accounts []chaim.Account, asJSON bool) error {
 	}
 	var rows [][]cell
 	for _, account := range accounts {
-		rows = append(rows, []cell{{text: printable(account.ID)}, {text: printable(account.Name)}})
+		rows = append(rows, []cell{{text: keys.Printable(account.ID)}, {text: keys.Printable(account.Name)}})
 	}
 	return writeLines(a.out, drawing{}.align(rows))
 }
@@ -117,7 +118,7 @@ func (a *app) listParkCommand() *cobra.Command {
 				}
 				var lines []string
 				for _, name := range names {
-					lines = append(lines, printable(name))
+					lines = append(lines, keys.Printable(name))
 				}
 				return writeLines(a.out, lines)
 			})

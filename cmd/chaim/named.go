@@ -60,7 +60,7 @@ func (a *app) named(ctx context.Context, r *request, name string, keep *keeping)
 	}
 	place := ""
 	if r.region != "" {
-		place = " in " + printable(r.region)
+		place = " in " + keys.Printable(r.region)
 	}
 	a.say("keys for account %s as role %q%s, as profile %q holds them", whose, r.role, place, held.Name)
 	return held.Account, held, nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/spelling"
 )
 
@@ -44,7 +45,7 @@ func suggestProfile(err error, name string, names func() []string) error {
 	}
 	var shown []string
 	for _, alike := range nearest(name, names()) {
-		shown = append(shown, printable(alike))
+		shown = append(shown, keys.Printable(alike))
 	}
 	if len(shown) == 0 {
 		return err

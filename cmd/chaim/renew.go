@@ -12,6 +12,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // renewals is how many profiles get keys at a time.
@@ -59,7 +60,7 @@ func (a *app) renewable(ctx context.Context, c *chaim.Client) (names []string, e
 	}
 	for _, p := range profiles {
 		if p.Live {
-			a.say("profile %s is left out: the program that it is lent to renews it", printable(p.Name))
+			a.say("profile %s is left out: the program that it is lent to renews it", keys.Printable(p.Name))
 			continue
 		}
 		names = append(names, p.Name)
@@ -129,7 +130,7 @@ func (a *app) tellRenewed(ctx context.Context, c *chaim.Client, names []string, 
 		var rows [][]cell
 		for i, r := range results {
 			if r.err == nil {
-				rows = append(rows, []cell{{text: printable(names[i])}, {text: humantime.Until(r.creds.Expires, time.Now())}})
+				rows = append(rows, []cell{{text: keys.Printable(names[i])}, {text: humantime.Until(r.creds.Expires, time.Now())}})
 			}
 		}
 		return writeLines(a.out, drawing{}.align(rows))

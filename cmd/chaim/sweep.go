@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -58,7 +59,7 @@ func (a *app) sweep(ctx context.Context, isWholeCache, asJSON bool) error {
 	for _, s := range swept {
 		line := "file " + quoted(s.Path)
 		if s.Profile != "" {
-			line = "profile " + printable(s.Profile) + " in " + quoted(s.Path)
+			line = "profile " + keys.Printable(s.Profile) + " in " + quoted(s.Path)
 		}
 		lines = append(lines, line)
 	}

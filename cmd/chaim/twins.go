@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // askByID is what to do about accounts of one name.
@@ -39,7 +40,7 @@ func tellTwins(accounts []chaim.Account) string {
 	const most = 10
 	var texts []string
 	for _, account := range accounts[:min(len(accounts), most)] {
-		texts = append(texts, fmt.Sprintf("%q (%s)", account.Name, printable(account.ID)))
+		texts = append(texts, fmt.Sprintf("%q (%s)", account.Name, keys.Printable(account.ID)))
 	}
 	if more := len(accounts) - most; more > 0 {
 		texts = append(texts, fmt.Sprintf("%d more", more))
