@@ -30,17 +30,27 @@ type Broker interface {
 	Keys(ctx context.Context, r Request) (Grant, error)
 }
 
-// Request is what a [Broker] is asked for. Account is the account's full name or 12-digit id. AccountID is the id, if
-// Account is a name and the id is known. Role is a role name, a role ARN, or an alias such as "rro". Region is the AWS
-// region in which the keys will be used, and Duration is how long they should be valid. The method ID returns the id from
-// either field, or "".
+// Request is what a [Broker] is asked for:
+//
+//	Account   string        // full name or 12-digit id of the account
+//	AccountID string        // its 12-digit id, if Account is a name and the id is known; else empty
+//	Role      string        // a role name, a role ARN, or an alias such as "rro"
+//	Region    string        // AWS region in which the keys will be used
+//	Duration  time.Duration // how long they should be valid
+//
+// The method ID() string returns the id from either field, or "". chaim fills in all that it knows. A program that asks a
+// broker itself must give Account, Role and Duration.
 type Request = keys.Request
 
-// Grant is one set of keys as a [Broker] gives it. It embeds [aws.Credentials]: the keys, the 12-digit AccountID if the
-// broker knows it and, with CanExpire, when they expire by the clock of this machine. Account is the broker's name for the
-// account, Note its words for the expiry, and ConsoleURL a link that signs in to the AWS console, a secret that only a
-// broker with that method is asked for; each may be empty. Role, Region and Duration are those of the request, and Received
-// is when the keys came: chaim fills them in.
+// Grant is one set of keys as a [Broker] gives it:
+//
+//	aws.Credentials          // the keys, and when they expire by the clock of this machine; AccountID if known
+//	Account, Note   string   // what the broker calls the account, and its words for the expiry; may be empty
+//	ConsoleURL      string   // a link that signs in to the AWS console, a secret; may be empty
+//
+// chaim fills in the rest: Role, Region and Duration as in the request, Received time.Time when the keys came, and an empty
+// Account or AccountID from the request. It refuses a grant whose AccountID, or 12-digit Account, is of another account
+// than the request's.
 //
 // A Grant prints, logs and marshals to JSON without its secrets, as an [AwsCreds] does.
 type Grant = keys.Grant
@@ -101,10 +111,16 @@ type origin struct {
 
 // findOrigin returns the broker that opts name, or else the one that is configured. It touches no network.
 func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
-	switch {
-	case opts.Broker != nil:
-		return givenOrigin(opts.Broker)
-	case opts.Source != nil:
+	switch broker := opts.Broker.(type) {
+	case nil:
+	case *Gateway:
+		return ofGateway(broker, whereGiven)
+	case awssts.Asker:
+		return &origin{broker: broker, region: sourceRegion((*STS)(broker.STS))}, nil
+	default:
+		return &origin{broker: broker}, nil
+	}
+	if opts.Source != nil {
 		return &origin{broker: &provider{src: opts.Source}, region: sourceRegion(opts.Source)}, nil
 	}
 	settings, where, err := opts.findSettings(book)
@@ -119,20 +135,9 @@ func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 	g := &Gateway{Settings: settings, AllowInsecure: opts.AllowInsecure, HTTPClient: opts.HTTPClient, Logger: opts.Logger}
 	o, err := ofGateway(g, where)
 	if err == nil {
-		o.close = g.close
+		o.close = g.peer.done // closes its connections
 	}
 	return o, err
-}
-
-// givenOrigin is that of a program's own broker.
-func givenOrigin(broker Broker) (*origin, error) {
-	switch broker := broker.(type) {
-	case *Gateway:
-		return ofGateway(broker, whereGiven)
-	case awssts.Asker:
-		return &origin{broker: broker, region: sourceRegion((*STS)(broker.STS))}, nil
-	}
-	return &origin{broker: broker}, nil
 }
 
 // ofGateway is the origin of a gateway's keys. A wrong region of its settings matters only to a client that takes it for its own.
@@ -180,7 +185,10 @@ func (o *origin) ask(ctx context.Context, r Request) (g Grant, err error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	return g.For(r)
+	if _, isSource := o.broker.(*provider); g.AccountID == "" && !isSource { // a Source gives what it gives, whatever is asked for
+		g.AccountID = r.ID()
+	}
+	return keys.Complete(g, r)
 }
 
 // asked is the lifetime that keys are asked for; zero where that is not known.

@@ -237,22 +237,19 @@ func (c *Client) ready(context.Context) error {
 	if c.scope == nil {
 		return nil
 	}
-	if err := c.scope.Check(); err != nil {
-		return c.noKeys(err)
-	}
-	return nil
+	return c.noKeys(c.scope.Check())
 }
 
 // fetch asks for new keys.
 func (c *Client) fetch(ctx context.Context) (Grant, error) {
 	g, err := c.ask(ctx)
-	if err != nil {
-		return Grant{}, c.noKeys(err)
-	}
-	return g, nil
+	return g, c.noKeys(err)
 }
 
 func (c *Client) noKeys(why error) error {
+	if why == nil {
+		return nil
+	}
 	return errtext.Wrap(why, "keys for account %q as %q", c.opts.Account, c.opts.Role)
 }
 
@@ -263,17 +260,17 @@ func (c *Client) ask(ctx context.Context) (Grant, error) {
 	}
 	g, err := c.origin.ask(ctx, r)
 	if err == nil {
-		c.tellShort(g, c.origin.asked(r))
+		c.tellShort(r, g, c.origin.asked(r), held)
 	}
 	return g, err
 }
 
 // tellShort warns of keys that end sooner than was asked for, but not again where those before did too. Longer ones are
 // refused where they come in.
-func (c *Client) tellShort(g Grant, asked time.Duration) {
-	if held := c.keeper.Held(); g.IsShort(asked) && (held == nil || !held.IsShort(asked)) {
-		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", c.opts.Account, "role", c.opts.Role,
-			"asked", asked, "given", g.Lifetime().Round(time.Second))
+func (c *Client) tellShort(r Request, g Grant, asked time.Duration, before *renewal.Held) {
+	if keys.IsShort(g, asked) && (before == nil || !keys.IsShort(before.Grant, asked)) {
+		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", r.Account, "role", r.Role,
+			"asked", asked, "given", keys.Lifetime(g).Round(time.Second))
 	}
 }
 
@@ -335,7 +332,7 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	if err != nil {
 		return AwsCreds{}, errtext.Wrap(err, "storing keys for account %q", c.opts.Account)
 	}
-	c.tellShort(g, c.opts.Duration)
+	c.tellShort(c.opts.request(c.opts.Region), g, c.opts.Duration, c.keeper.Held())
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	switch err := c.keeper.Put(ctx, g); {

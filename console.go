@@ -7,6 +7,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/signin"
 )
@@ -64,6 +65,9 @@ func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, 
 		if link, err = broker.ConsoleURL(ctx, held.Grant); err != nil {
 			return "", errtext.Wrap(c.origin.fit(ctx, err, c.opts.Account, c.opts.Role), "asking for a console link")
 		}
+	}
+	if !gateway.IsConsoleURL(link) {
+		return "", errtext.Because(ErrNoURL, errors.New("the broker's link is no https URL"))
 	}
 	if destination == "" {
 		return link, nil

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -407,4 +408,34 @@ func TestGatewayWithoutLink(t *testing.T) {
 	srv.Inject(1, chaimtest.Reply("{'url': 'http://x.example/'}"))
 	_, err = c.ConsoleURL(t.Context())
 	assert.ErrorAs(t, err, new(*chaim.GatewayError))
+}
+
+// linkBroker is a broker that makes links.
+type linkBroker string
+
+func (b linkBroker) Keys(context.Context, chaim.Request) (chaim.Grant, error) {
+	return chaim.Grant{Credentials: aws.Credentials{AccessKeyID: "ASIAEXAMPLE000000001", SecretAccessKey: "secret", SessionToken: "token"}}, nil
+}
+
+func (b linkBroker) ConsoleURL(context.Context, chaim.Grant) (string, error) { return string(b), nil }
+
+func TestConsoleURLOfABroker(t *testing.T) {
+	for link, isGood := range map[string]bool{
+		"https://signin.aws.amazon.com/federation?Action=login&SigninToken=x": true,
+		"": false, "javascript:alert(1)": false, "http://signin.aws.amazon.com/": false, "https://a@b/\n": false,
+	} {
+		c, err := chaim.New(chaim.Options{Account: "sredev", Broker: linkBroker(link), NoProfile: true, Dir: t.TempDir()})
+		require.NoError(t, err)
+		_, err = c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		got, err := c.ConsoleURL(t.Context())
+		if isGood {
+			assert.NoError(t, err)
+			assert.Equal(t, link, got)
+		} else {
+			assert.ErrorIs(t, err, chaim.ErrNoURL)
+			assert.Empty(t, got)
+		}
+		assert.NoError(t, c.Close())
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
@@ -31,26 +32,31 @@ type Gateway struct {
 	// Logger gets warnings, without secrets. Nil means silence.
 	Logger *slog.Logger
 
-	once sync.Once
-	peer *gatewayPeer
-	err  error // why there is no peer
+	mu   sync.Mutex
+	peer *gatewayPeer // nil before its first use
 }
 
-// gatewayPeer is what a Gateway asks.
+// gatewayPeer is what a Gateway asks. A second pointer leads to the token, because fmt follows one.
 type gatewayPeer struct {
-	gateway.Gateway
+	*gateway.Gateway
 	done func() // closes its connections
 }
 
 var _ Broker = (*Gateway)(nil)
 
-// open returns the peer, which is made once.
+// open returns the peer, which is made once. A failure, such as an unreadable AWS_CA_BUNDLE, may pass.
 func (g *Gateway) open(where string) (*gatewayPeer, error) {
 	if g == nil {
 		return nil, errors.New("chaim: this *Gateway is nil: make one with Settings")
 	}
-	g.once.Do(func() { g.peer, g.err = g.connect(where) })
-	return g.peer, g.err
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.peer != nil {
+		return g.peer, nil
+	}
+	peer, err := g.connect(where)
+	g.peer = peer
+	return peer, err
 }
 
 func (g *Gateway) connect(where string) (*gatewayPeer, error) {
@@ -66,19 +72,12 @@ func (g *Gateway) connect(where string) (*gatewayPeer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gatewayPeer{done: done, Gateway: gateway.Gateway{
+	return &gatewayPeer{done: done, Gateway: &gateway.Gateway{
 		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: log,
 	}}, nil
 }
 
 const whereGiven = "Gateway.Settings"
-
-// close ends connections that are not in use.
-func (g *Gateway) close() {
-	if peer, err := g.open(whereGiven); err == nil {
-		peer.done()
-	}
-}
 
 // Keys asks the gateway for keys. It looks up an account name that a gateway could misread in the gateway's list, and asks
 // by the id.
@@ -96,15 +95,7 @@ func (g *Gateway) Accounts(ctx context.Context) ([]Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := peer.Accounts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	accounts := make([]Account, len(list))
-	for i, a := range list {
-		accounts[i] = Account(a)
-	}
-	return accounts, nil
+	return peer.Accounts(ctx)
 }
 
 // ConsoleURL asks the gateway for a link that signs in to the AWS console with these keys.
@@ -124,11 +115,9 @@ func (g *Gateway) Format(f fmt.State, _ rune) {
 // LogValue keeps the token out of structured logs.
 func (g *Gateway) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(g)) }
 
-// Account is an AWS account that a gateway knows.
-type Account struct {
-	ID   string // 12 digits, if the gateway is right
-	Name string // full name, as the gateway calls it; empty where it has none
-}
+// Account is an AWS account that a gateway or another [Broker] knows. It has two fields of type string: ID has 12 digits, if
+// the broker is right, and Name is what the broker calls it, or empty.
+type Account = keys.Account
 
 // RequestList returns the accounts that the gateway, or another broker with a list, knows, in its order. The error wraps
 // [ErrNotConfigured] without such a broker and [ErrClosed] after Close; a gateway's refusal is a [*GatewayError].
@@ -180,11 +169,8 @@ func (c *Client) peer() (*gatewayPeer, error) {
 // Close.
 func (c *Client) Endpoint(ctx context.Context) (string, error) {
 	peer, err := c.peer()
-	switch {
-	case err != nil:
+	if err = cmp.Or(err, context.Cause(ctx)); err != nil {
 		return "", err
-	case ctx.Err() != nil:
-		return "", context.Cause(ctx)
 	}
 	return peer.URL, nil
 }

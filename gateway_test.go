@@ -586,6 +586,12 @@ func testSecretsAreRedacted(t *testing.T) {
 		section,
 		fmt.Errorf("wrapped: %v", creds),
 	}
+	var used struct{ G chaim.Gateway } // as a value, of which fmt calls no methods
+	used.G.Settings = chaim.Settings{Endpoint: "https://a.example", Username: "chris", UserToken: "CANARY-token"}
+	byGateway, err := chaim.New(chaim.Options{Account: "sredev", Broker: &used.G, NoProfile: true, Dir: dir})
+	require.NoError(t, err)
+	require.NoError(t, byGateway.Close())
+	all = append(all, &used)
 	synctest.Wait()
 	var out bytes.Buffer
 	for _, v := range all {

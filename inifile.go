@@ -140,13 +140,11 @@ func (c *Client) DisplayMyList(ctx context.Context, w io.Writer) error {
 
 // canRead returns why the client cannot look at the file: it is not open, or ctx has ended.
 func (c *Client) canRead(ctx context.Context) error {
-	if err := c.checkOpen(); err != nil {
-		return err
+	err := c.checkOpen()
+	if err == nil && ctx.Err() != nil {
+		err = errtext.Wrap(context.Cause(ctx), "reading %s", c.book.Path())
 	}
-	if ctx.Err() != nil {
-		return errtext.Wrap(context.Cause(ctx), "reading %s", c.book.Path())
-	}
-	return nil
+	return err
 }
 
 // RenewSection gets new keys for a profile of the credentials file, whichever program wrote it, and stores them there. It
@@ -204,10 +202,8 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 	opts.Region = cmp.Or(opts.Region, from.region, partition.RoleRegion(opts.Role), partition.DefaultRegion)
 	r := opts.request(opts.Region)
 	g, err := from.ask(ctx, r)
-	if asked := from.asked(r); err == nil && g.IsShort(asked) {
-		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", r.Account, "role", r.Role, "asked", asked, "given", g.Lifetime().Round(time.Second))
-	}
 	if err == nil {
+		c.tellShort(r, g, from.asked(r), nil)
 		_, err = renewal.Hold(g, renewal.Now(), 0)
 	}
 	if err != nil {

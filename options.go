@@ -70,7 +70,8 @@ type Options struct {
 	// Role and Duration say, which only describe the profile; keys that name another account are refused. For a renewal an
 	// [aws.CredentialsCache] is emptied. Nil means Broker.
 	Source aws.CredentialsProvider
-	// Broker gives the keys of any account. [Each] asks it for every one. It excludes Source and Settings. Nil means the
+	// Broker gives the keys of any account. [Each] asks it for every one. It excludes Source and Settings, and a
+	// [*Gateway] also AllowInsecure and HTTPClient, of which it has its own. Nil means the
 	// gateway of the Settings. Where none is configured it is AWS STS, for a 12-digit Account or a role ARN, with the keys
 	// of the SDK's default chain, except those that chaim has put into [default].
 	Broker Broker
@@ -124,7 +125,7 @@ func (o *Options) complete() error {
 	o.Role = cmp.Or(o.Role, "rro")
 	o.Duration = cmp.Or(o.Duration, keys.DefaultDuration)
 	o.Logger = cmp.Or(o.Logger, silent)
-	if err := o.request("").Check(); err != nil {
+	if err := keys.CheckRequest(o.request("")); err != nil {
 		return err
 	}
 	if o.Region != "" {
@@ -133,6 +134,7 @@ func (o *Options) complete() error {
 		}
 	}
 	s, isSTS := o.Source.(*STS)
+	_, isGateway := o.Broker.(*Gateway)
 	switch {
 	case o.Form != Keys && o.Form != Process:
 		return fmt.Errorf("chaim: a profile has no form %s", o.Form)
@@ -144,6 +146,8 @@ func (o *Options) complete() error {
 		return errors.New("chaim: Options.NoProfile goes with none of TempName, Terrible, Form, Default and Keep")
 	case o.Broker != nil && (o.Source != nil || o.Settings != nil):
 		return errors.New("chaim: Options.Broker says where keys come from, and goes with neither Source nor Settings")
+	case isGateway && (o.HTTPClient != nil || o.AllowInsecure):
+		return errors.New("chaim: Options.HTTPClient and AllowInsecure do not reach Options.Broker: set those of the Gateway")
 	case isSTS && s == nil:
 		return errors.New("chaim: Options.Source is a nil *STS")
 	case o.TempName != "":
@@ -221,8 +225,8 @@ func sourceRegion(source aws.CredentialsProvider) string {
 
 // String describes the options without what could hold a secret.
 func (o Options) String() string {
-	return fmt.Sprintf("chaim.Options{Account:%q AccountID:%q Role:%q Duration:%s Region:%q TempName:%q Form:%s Dir:%q Source:%T Settings:%v}",
-		o.Account, o.AccountID, o.Role, o.Duration, o.Region, o.TempName, o.Form, o.Dir, o.Source, o.Settings)
+	return fmt.Sprintf("chaim.Options{Account:%q AccountID:%q Role:%q Duration:%s Region:%q TempName:%q Form:%s Dir:%q Broker:%T Source:%T Settings:%v}",
+		o.Account, o.AccountID, o.Role, o.Duration, o.Region, o.TempName, o.Form, o.Dir, o.Broker, o.Source, o.Settings)
 }
 
 // Format prints what String returns, whatever the verb.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -999,9 +1001,84 @@ func TestGatewayAsBroker(t *testing.T) {
 		_, err := chaim.New(chaim.Options{Account: "sredev", NoProfile: true, Broker: g})
 		assert.ErrorContains(t, err, want)
 	}
+	for _, opts := range []chaim.Options{{HTTPClient: http.DefaultClient}, {AllowInsecure: true}} {
+		opts.Account, opts.NoProfile, opts.Broker = "sredev", true, &chaim.Gateway{Settings: ok}
+		_, err := chaim.New(opts)
+		assert.ErrorContains(t, err, "set those of the Gateway")
+	}
 	_, err := (*chaim.Gateway)(nil).Keys(t.Context(), chaim.Request{})
 	assert.Error(t, err)
 	assert.Contains(t, fmt.Sprint((*chaim.Gateway)(nil)), "chaim.Gateway{")
+}
+
+// TestGatewayThatCouldNotBeMade is made once what was missing is there.
+func TestGatewayThatCouldNotBeMade(t *testing.T) {
+	g := &chaim.Gateway{Settings: chaim.Settings{Endpoint: "https://gateway.example", Username: "chris", UserToken: "token"}}
+	opts := chaim.Options{Account: "sredev", NoProfile: true, Broker: g, Dir: t.TempDir()}
+	t.Setenv("AWS_CA_BUNDLE", filepath.Join(opts.Dir, "missing"))
+	_, err := chaim.New(opts)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	t.Setenv("AWS_CA_BUNDLE", "")
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	assert.NoError(t, c.Close())
+}
+
+// TestGrantsOfABroker are completed, and refused if they are for another account than was asked for.
+func TestGrantsOfABroker(t *testing.T) {
+	const one, two = "111111111111", "222222222222"
+	for name, tt := range map[string]struct {
+		account, id         string // asked for
+		gotAccount, gotID   string
+		wantAccount, wantID string // of the profile
+		isSource, isRefused bool
+	}{
+		"keys only, by name":      {"sredev", "", "", "", "sredev", "", false, false},
+		"keys only, by id":        {one, "", "", "", one, one, false, false},
+		"keys only, both known":   {"sredev", one, "", "", "sredev", one, false, false},
+		"id told":                 {"sredev", "", "", one, "sredev", one, false, false},
+		"id told as the name":     {"sredev", "", one, "", one, one, false, false},
+		"its own name":            {"sredev", "", "SRE", one, "SRE", one, false, false},
+		"malformed id":            {"sredev", "", "", "1111", "sredev", "", false, false},
+		"another id":              {one, "", "", two, "", "", false, true},
+		"another id, by name":     {"sredev", one, "", two, "", "", false, true},
+		"another id as the name":  {one, "", two, "", "", "", false, true},
+		"another, id known":       {"sredev", one, two, "", "", "", false, true},
+		"two ids":                 {"sredev", "", two, one, "", "", false, true},
+		"malformed id, one asked": {one, "", "", "22222222222", "", "", false, true},
+		"an id with a space":      {one, "", "", " " + one, "", "", false, true},
+		"source, keys only":       {one, "", "", "", one, "", true, false},
+		"source, another id":      {one, "", "", two, "", "", true, true},
+		"source, malformed id":    {one, "", "", "22222222222", "", "", true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			given := chaim.Grant{Account: tt.gotAccount}
+			given.AccessKeyID, given.SecretAccessKey, given.SessionToken, given.AccountID = "ASIAEXAMPLE000000001", "secret", "token", tt.gotID
+			opts := chaim.Options{Account: tt.account, AccountID: tt.id, Dir: t.TempDir(), TempName: "dev", Keep: true}
+			if tt.isSource {
+				opts.Source = credentials.StaticCredentialsProvider{Value: given.Credentials}
+			} else {
+				opts.Broker = brokerFunc(func(context.Context, chaim.Request) (chaim.Grant, error) { return given, nil })
+			}
+			c, err := chaim.New(opts)
+			require.NoError(t, err)
+			defer c.Close()
+			creds, err := c.RequestKeys(t.Context())
+			list, listErr := c.MyAccountList(t.Context())
+			require.NoError(t, listErr)
+			if tt.isRefused {
+				assert.ErrorContains(t, err, "the keys that came are for account")
+				assert.Empty(t, list)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tt.wantID, creds.AccountID)
+			assert.Equal(t, tt.wantAccount, list[0].Account)
+			text, err := os.ReadFile(filepath.Join(opts.Dir, "credentials"))
+			require.NoError(t, err)
+			assert.Equal(t, tt.wantID != "", strings.Contains(string(text), "\naccountid = "+tt.wantID+"\n"))
+		})
+	}
 }
 
 // TestBrokersRefuseWhatWasNotAsked before anything is asked.
@@ -1029,6 +1106,9 @@ func TestBrokersRefuseWhatWasNotAsked(t *testing.T) {
 		_, err := sts.Keys(t.Context(), r)
 		assert.ErrorContains(t, err, "gives keys of role")
 	}
+	other := (&chaim.STS{Region: "eu-west-1", Keys: chaim.AwsCreds{AccessKeyID: "AKIAEXAMPLE", SecretAccessKey: "s"}, HTTPClient: srv.HTTPClient()}).Broker()
+	_, err := other.Keys(t.Context(), chaim.Request{Account: "111111111111", Role: "rro", Region: "cn-north-1", Duration: time.Hour})
+	assert.ErrorContains(t, err, "is of partition aws, but region cn-north-1 is of partition aws-cn")
 	assert.Empty(t, srv.Requests())
 }
 

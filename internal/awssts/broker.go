@@ -142,7 +142,7 @@ func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 
 // Keys asks for keys of the role that is requested.
 func (a Asker) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
-	if err := cmp.Or(keys.CheckAccount(r.Account), r.Check()); err != nil {
+	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
 		return keys.Grant{}, err
 	}
 	a, err := a.For(r)
@@ -179,7 +179,7 @@ func (a Asker) For(r keys.Request) (Asker, error) {
 		return a, fmt.Errorf("chaim: role %s is not one of account %s", role, id)
 	}
 	s.Region = cmp.Or(s.Region, partition.Region(role.Partition), partition.DefaultRegion)
-	return a, partition.Check(role, s.Region)
+	return a, cmp.Or(partition.Check(role, s.Region), partition.Check(role, cmp.Or(r.Region, s.Region)))
 }
 
 // Fallback is the broker of programs without a gateway. It asks STS with the keys of the SDK's default chain, for what can be
@@ -247,7 +247,7 @@ func (f *Fallback) For(r keys.Request) (Asker, error) {
 
 // Keys asks STS.
 func (f *Fallback) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
-	if err := cmp.Or(keys.CheckAccount(r.Account), r.Check()); err != nil {
+	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
 		return keys.Grant{}, err
 	}
 	a, err := f.For(r)

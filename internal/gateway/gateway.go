@@ -32,13 +32,10 @@ type Gateway struct {
 	Log                  *slog.Logger
 }
 
-// Account is an AWS account that a gateway knows.
-type Account struct{ ID, Name string }
-
 // Keys asks for keys, by the id of the account where that is known, or where its name could be misread. The grant has the
 // gateway's name for the account, which may be anything.
 func (g *Gateway) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
-	if err := cmp.Or(keys.CheckAccount(r.Account), r.Check()); err != nil {
+	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
 		return keys.Grant{}, err
 	}
 	return g.ask(ctx, r, r.Duration)
@@ -120,7 +117,7 @@ func ReadKeys(text []byte, r keys.Request, secret string, log *slog.Logger) (key
 // Accounts asks for the accounts that the gateway knows. Rows may have further columns, in any order: 12 digits are the id, and
 // the text after them, or else the one before, is the name. A row without an id is passed over; one without a name has an empty
 // one, as its account can be asked for by id.
-func (g *Gateway) Accounts(ctx context.Context) ([]Account, error) {
+func (g *Gateway) Accounts(ctx context.Context) ([]keys.Account, error) {
 	reply, err := g.call(ctx, "", g.form("--list"))
 	if err != nil {
 		return nil, err
@@ -130,7 +127,7 @@ func (g *Gateway) Accounts(ctx context.Context) ([]Account, error) {
 	if !ok {
 		return nil, badReply("reply has no account list")
 	}
-	accounts := make([]Account, 0, len(items))
+	accounts := make([]keys.Account, 0, len(items))
 	for i, item := range items {
 		account, isAccount := accountOf(item)
 		if !isAccount {
@@ -146,13 +143,13 @@ func (g *Gateway) Accounts(ctx context.Context) ([]Account, error) {
 }
 
 // accountOf reads a row of the account list.
-func accountOf(row any) (a Account, isAccount bool) {
+func accountOf(row any) (a keys.Account, isAccount bool) {
 	fields, _ := sequence(row)
 	at := idIn(fields)
 	if at < 0 && len(fields) == 2 { // whatever the gateway takes for ids
 		id, isID := fields[0].(string)
 		name, isName := plainText(fields[1])
-		return Account{id, name}, isID && isName && name != ""
+		return keys.Account{ID: id, Name: name}, isID && isName && name != ""
 	}
 	if at < 0 {
 		return a, false
@@ -203,7 +200,7 @@ func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account
 	if !isText || slices.Contains([]string{"", "notset", "None", "False", "null", "false"}, link) {
 		return "", fmt.Errorf("%w: gateway %s could not make one", keys.ErrNoURL, g.URL)
 	}
-	if !isConsoleURL(link) {
+	if !IsConsoleURL(link) {
 		return "", badReply("reply has no https link")
 	}
 	return link, nil
@@ -302,13 +299,14 @@ func parseKeys(reply pyrepr.Dict) (keys.Grant, error) {
 		got.AccountID = role.AccountID
 	}
 	value, _ = reply.Get("url")
-	if link, _ := plainText(value); isConsoleURL(link) {
+	if link, _ := plainText(value); IsConsoleURL(link) {
 		got.ConsoleURL = link
 	}
 	return got, nil
 }
 
-func isConsoleURL(link string) bool {
+// IsConsoleURL reports whether a link may be one to the AWS console, which a browser can be given.
+func IsConsoleURL(link string) bool {
 	u, err := url.Parse(link)
 	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e })
 }

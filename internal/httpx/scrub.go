@@ -35,7 +35,7 @@ var (
 	namedSecret = lazyregexp.New(`(?i)(?:` + strings.Join([]string{
 		`\\*["'][\w-]*` + secretName + `[\w-]*\\*["']\s*[:=]\s*`,
 		`[\w-]*` + secretName + `[\w-]*(?:\s*=\s*|:)`,
-		`[\w-]*(?:secret[\w-]*|passw\w*|session[_-]?token|security[_-]token|authorization):\s+(?:bearer\s+|basic\s+)?`,
+		`[\w-]*(?:secret[\w-]*|passw\w*|(?:session|user)[_-]?token|security[_-]token|authorization):\s+(?:bearer\s+|basic\s+)?`,
 		`<\w*` + secretName + `\w*>\s*`,
 		`--[\w-]*` + secretName + `[\w-]*\s+`,
 		`\b(?:bearer|basic)\s+`,

@@ -113,7 +113,7 @@ func TestForeign(t *testing.T) {
 		"URL":                 "Get https://chris:CANARY@proxy.example: refused",
 		"argument":            "exec: helper --secret CANARY --token=CANARY failed",
 		"more than one word":  "password=a;CANARY",
-		"pairs":               "aws_secret_access_key = CANARY, session_token: CANARY; X-Amz-Security-Token=CANARY X-Amz-Security-Token: CANARY",
+		"pairs":               "aws_secret_access_key = CANARY, session_token: CANARY; usertoken: CANARY; X-Amz-Security-Token=CANARY X-Amz-Security-Token: CANARY",
 	} {
 		err := Foreign(fmt.Errorf("outer: %w", dump{text}), nil)
 		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%d"} {

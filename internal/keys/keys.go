@@ -2,6 +2,7 @@
 package keys
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
+
+// Account is an AWS account that a broker knows.
+type Account struct{ ID, Name string }
 
 // Request is what a broker is asked for.
 type Request struct {
@@ -41,13 +45,20 @@ type Grant struct {
 	Received        time.Time     // when the keys came
 }
 
-// For completes a grant that has just come by the request, and refuses one for another account.
-func (g Grant) For(r Request) (Grant, error) {
-	if !IsAccountID(g.AccountID) { // SDKs put it into host names
-		g.AccountID = ""
+// Complete fills in by the request what its broker left out of a grant that has just come, and refuses one for another account.
+func Complete(g Grant, r Request) (Grant, error) {
+	named := "" // the id that Account is
+	if IsAccountID(g.Account) {
+		named = g.Account
 	}
-	if asked := r.ID(); asked != "" && g.AccountID != "" && g.AccountID != asked {
-		return Grant{}, fmt.Errorf("chaim: the keys that came are for account %s", QuoteShort(g.AccountID))
+	asked := cmp.Or(r.ID(), g.AccountID, named)
+	for _, id := range []string{g.AccountID, named} {
+		if id != "" && id != asked {
+			return Grant{}, fmt.Errorf("chaim: the keys that came are for account %s", QuoteShort(id))
+		}
+	}
+	if !IsAccountID(g.AccountID) { // SDKs put it into host names
+		g.AccountID = named
 	}
 	if CheckAccount(g.Account) != nil {
 		g.Account = r.Account
@@ -63,13 +74,13 @@ func (g Grant) For(r Request) (Grant, error) {
 // shortSlack is how much sooner than asked for keys may end: clocks differ, and a gateway takes its time.
 const shortSlack = 5 * time.Minute
 
-// IsShort reports whether the keys end sooner than was asked for.
-func (g Grant) IsShort(asked time.Duration) bool {
-	return g.CanExpire && asked-g.Lifetime() > shortSlack
+// IsShort reports whether keys end sooner than was asked for.
+func IsShort(g Grant, asked time.Duration) bool {
+	return g.CanExpire && asked-Lifetime(g) > shortSlack
 }
 
-// Lifetime is for how long the keys were valid when they came; negative for keys that never expire.
-func (g Grant) Lifetime() time.Duration {
+// Lifetime is for how long keys were valid when they came; negative for keys that never expire.
+func Lifetime(g Grant) time.Duration {
 	if !g.CanExpire {
 		return -1
 	}

@@ -39,8 +39,8 @@ func CheckAccount(account string) error {
 	return nil
 }
 
-// Check refuses a request that no broker could answer. It may be for no account yet.
-func (r Request) Check() error {
+// CheckRequest refuses a request that no broker could answer. It may be for no account yet.
+func CheckRequest(r Request) error {
 	if r.Account != "" {
 		if err := CheckAccount(r.Account); err != nil {
 			return err

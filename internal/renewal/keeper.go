@@ -324,7 +324,7 @@ func (k *Keeper) unstored() *keys.Grant {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g := k.plan.unstored
-	if g == nil || g.CanExpire && time.Until(g.Expires) <= g.Lifetime()/2 {
+	if g == nil || g.CanExpire && time.Until(g.Expires) <= keys.Lifetime(*g)/2 {
 		return nil
 	}
 	return g

@@ -87,7 +87,7 @@ func (c Console) Repoint(link, destination string) (string, error) {
 			return u.String(), nil
 		}
 	}
-	return "", fmt.Errorf("the gateway's link is not a login at signin.%s, so it cannot be pointed elsewhere; ask for one without a destination", c.domain)
+	return "", fmt.Errorf("this link is not a login at signin.%s, so it cannot be pointed elsewhere; ask for one without a destination", c.domain)
 }
 
 var errNoToken = errors.New("these keys have no session token: only temporary keys can be taken to the console, such as those of a role")
