@@ -16,7 +16,7 @@ import (
 // copyOf are the lines that a kept profile has copied into [default].
 func copyOf(k keys) []inifile.Pair {
 	pairs := slices.DeleteFunc(pairsOf(k), func(p inifile.Pair) bool {
-		return slices.Contains([]string{"expstr", "duration", "gui_url", "role", "region", inifile.MarkerKey}, p.Key)
+		return slices.Contains([]string{"expstr", "duration", "gui_url", "role", "region", inifile.MarkerKey, inifile.ScopeKey}, p.Key)
 	})
 	return append(pairs, inifile.Pair{Key: inifile.SectionKey, Value: "sredev"}, inifile.Pair{Key: inifile.AliasKey, Value: "dev"})
 }
