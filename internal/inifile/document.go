@@ -5,6 +5,7 @@ package inifile
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -30,7 +31,7 @@ var utf8BOM = []byte("\xef\xbb\xbf")
 // follows a bracket is not this section's, even if that is never closed.
 func Parse(text []byte) *Document {
 	d := &Document{text: text}
-	d.sections = d.headers(0, len(text), nil)
+	d.sections = d.headers(0, len(text), make([]Section, 0, bytes.Count(text, []byte("\n["))+2)) // of which one may be added
 	d.setEnds()
 	return d
 }
@@ -105,12 +106,11 @@ func (d *Document) splice(from, to int, piece []byte) {
 	}
 	first := sort.Search(len(d.sections), func(i int) bool { return d.sections[i].start >= from })
 	last := sort.Search(len(d.sections), func(i int) bool { return d.sections[i].start >= to })
-	later := d.sections[last:]
 	d.text = text
-	d.sections = d.headers(from, from+len(piece), append(make([]Section, 0, len(d.sections)+1), d.sections[:first]...))
-	for _, s := range later {
-		s.start += len(piece) - (to - from)
-		d.sections = append(d.sections, s)
+	found := d.headers(from, from+len(piece), nil)
+	d.sections = slices.Replace(d.sections, first, last, found...)
+	for i := first + len(found); i < len(d.sections); i++ {
+		d.sections[i].start += len(piece) - (to - from)
 	}
 	d.setEnds()
 }
