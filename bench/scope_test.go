@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +15,9 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// newScopes are options with a source that costs nothing, for a file of about 4 KB.
-func newScopes(b *testing.B) (opts chaim.Options, path string) {
-	path = newFile(b, document(4<<10/sectionSize))
+// newScopes are options with a source that costs nothing, for a file of about that size.
+func newScopes(b *testing.B, size int) (opts chaim.Options, path string) {
+	path = newFile(b, document(size/sectionSize))
 	b.Setenv("AWS_CONFIG_FILE", path+".config")
 	keys := aws.Credentials{
 		AccessKeyID: keyID(0), SecretAccessKey: strings.Repeat("s", 40), SessionToken: strings.Repeat("t", 320),
@@ -27,8 +28,16 @@ func newScopes(b *testing.B) (opts chaim.Options, path string) {
 }
 
 // One scope against two bare replacements: of the file with its profile, and without.
-func BenchmarkScope(b *testing.B) {
-	opts, path := newScopes(b)
+func BenchmarkScope(b *testing.B) { compareScope(b, 4<<10, 1.5) }
+
+func BenchmarkScopeInLargeFile(b *testing.B) {
+	for _, mb := range []int{3, 12} {
+		b.Run(fmt.Sprintf("%dMB", mb), func(b *testing.B) { compareScope(b, mb<<20, 2) })
+	}
+}
+
+func compareScope(b *testing.B, size int, goal float64) {
+	opts, path := newScopes(b, size)
 	without, err := os.ReadFile(path)
 	require.NoError(b, err)
 	var with []byte
@@ -39,7 +48,7 @@ func BenchmarkScope(b *testing.B) {
 	require.Greater(b, len(with), len(without))
 
 	bare := newFile(b, nil)
-	compare(b, 1.5, func() {
+	compare(b, goal, func() {
 		replaceBare(b, bare, with)
 		replaceBare(b, bare, without)
 	}, func() {

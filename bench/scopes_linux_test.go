@@ -20,7 +20,7 @@ import (
 // is replaced.
 func BenchmarkScopes(b *testing.B) {
 	const scopes = 100
-	opts, path := newScopes(b)
+	opts, path := newScopes(b, 4<<10)
 	count := replacements(b, path)
 	concurrent := func() {
 		var opened, ended sync.WaitGroup

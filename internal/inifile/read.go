@@ -92,9 +92,8 @@ func Damage(doc []byte) (line int, what string) {
 	case !utf8.Valid(doc):
 		return 1, "a character that is not UTF-8"
 	}
-	known := map[string]bool{} // sections, and keys of the last one
-	var section string
-	var hasKey bool // to which an indented line may belong
+	sections, known := map[string]bool{}, map[string]bool{} // of which the latter are the keys of the last section
+	isAbove, hasKey := true, false                          // of all sections; to which an indented line may belong
 	for text := range bytes.Lines(doc) {
 		line++
 		first, trimmed := text[0], bytes.TrimSpace(text)
@@ -103,16 +102,17 @@ func Damage(doc []byte) (line int, what string) {
 		switch {
 		case len(trimmed) == 0 || trimmed[0] == '#' || trimmed[0] == ';', hasKey && (first == ' ' || first == '\t'):
 		case trimmed[0] == '[' && isClosed && len(name) > 1:
-			if section = string(name); known[section] {
-				return line, "a second section " + section + "]"
+			if sections[string(name)] {
+				return line, "a second section " + string(name) + "]"
 			}
-			known[section], hasKey = true, false
-		case section == "":
+			sections[string(name)], isAbove, hasKey = true, false, false
+			clear(known)
+		case isAbove:
 			return line, "a line above all sections"
 		case delimiter <= 0:
 			return line, "a line that is neither a section nor a key"
 		default:
-			key := section + "]" + strings.ToLower(string(bytes.TrimSpace(trimmed[:delimiter])))
+			key := strings.ToLower(string(bytes.TrimSpace(trimmed[:delimiter])))
 			if known[key] {
 				return line, "a key for the second time"
 			}

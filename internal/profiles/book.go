@@ -200,11 +200,13 @@ func (b *Book) Look() error {
 	}
 	doc, err := b.Read()
 	if err == nil {
-		if line, what := inifile.Damage(doc.Bytes()); what != "" {
-			b.log.Warn("chaim: the AWS CLI and boto3 cannot read the credentials file", "path", path, "line", line, "what", what)
-		}
 		ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
 		defer cancel()
+		if b.log.Enabled(ctx, slog.LevelWarn) { // which saves a look at each line of a large file
+			if line, what := inifile.Damage(doc.Bytes()); what != "" {
+				b.log.Warn("chaim: the AWS CLI and boto3 cannot read the credentials file", "path", path, "line", line, "what", what)
+			}
+		}
 		var swept []Swept
 		swept, err = b.sweep(ctx, doc, false)
 		for _, s := range swept {
