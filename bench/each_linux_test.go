@@ -11,6 +11,6 @@ func BenchmarkEachProfiles(b *testing.B) {
 	count := replacements(b, filepath.Join(opts.Options.Dir, "credentials"))
 	serial := oneByOne(b, accounts, opts)
 	count()
-	compareEach(b, 0, serial, accounts, opts)
+	compareEach(b, 1.2, serial, accounts, opts)
 	b.ReportMetric(float64(count())/float64(b.N), "replacements")
 }
