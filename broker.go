@@ -109,7 +109,7 @@ type origin struct {
 	close     func()      // nil where there is nothing to close
 }
 
-// findOrigin returns the broker that opts name, or else the one that is configured. It touches no network.
+// findOrigin finds the broker that opts name, or else the one that is configured. It touches no network.
 func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 	switch broker := opts.Broker.(type) {
 	case nil:
@@ -154,9 +154,9 @@ func ofGateway(g *Gateway, where string) (*origin, error) {
 	return o, nil
 }
 
-// at returns the origin for one account. Without a gateway it reads the configuration of the SDK, which has the keys to ask STS
+// forRequest returns the origin for one account. Without a gateway it reads the configuration of the SDK, which has the keys to ask STS
 // with and, where none is given, the region.
-func (o *origin) at(r Request) (*origin, error) {
+func (o *origin) forRequest(r Request) (*origin, error) {
 	f, isFallback := o.broker.(*awssts.Fallback)
 	if !isFallback || !awssts.CanAsk(r) {
 		return o, nil
@@ -174,7 +174,7 @@ func (o *origin) at(r Request) (*origin, error) {
 func (o *origin) ask(ctx context.Context, r Request) (g Grant, err error) {
 	ask := func(ctx context.Context) (err error) {
 		g, err = o.broker.Keys(ctx, r)
-		err = o.fit(ctx, err, r.Account, r.Role)
+		err = o.showable(ctx, err, r.Account, r.Role)
 		return err
 	}
 	if o.pace != nil {
@@ -191,8 +191,8 @@ func (o *origin) ask(ctx context.Context, r Request) (g Grant, err error) {
 	return keys.Complete(g, r)
 }
 
-// asked is the lifetime that keys are asked for; zero where that is not known.
-func (o *origin) asked(r Request) time.Duration {
+// lifetime is how long keys are asked for; zero if that is not known.
+func (o *origin) lifetime(r Request) time.Duration {
 	p, isProvider := o.broker.(*provider)
 	if !isProvider {
 		return r.Duration
@@ -210,11 +210,11 @@ func (o *origin) accounts(ctx context.Context) ([]Account, error) {
 		return nil, o.noGateway()
 	}
 	accounts, err := broker.Accounts(ctx)
-	return accounts, o.fit(ctx, err)
+	return accounts, o.showable(ctx, err)
 }
 
-// fit makes an error of the broker fit to be shown, which was asked for these names.
-func (o *origin) fit(ctx context.Context, err error, asked ...string) error {
+// showable takes secrets out of an error of the broker, which was asked for these names.
+func (o *origin) showable(ctx context.Context, err error, asked ...string) error {
 	switch o.broker.(type) {
 	case *Gateway, stsAsker, *provider:
 		return err

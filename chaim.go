@@ -207,7 +207,7 @@ func (c *Client) setOrigin() (noRegion bool, err error) {
 		}
 	}
 	if o.Account != "" {
-		if c.origin, err = c.origin.at(o.request(o.Region)); err != nil {
+		if c.origin, err = c.origin.forRequest(o.request(o.Region)); err != nil {
 			return false, err
 		}
 	}
@@ -260,7 +260,7 @@ func (c *Client) ask(ctx context.Context) (Grant, error) {
 	}
 	g, err := c.origin.ask(ctx, r)
 	if err == nil {
-		c.tellShort(r, g, c.origin.asked(r), held)
+		c.tellShort(r, g, c.origin.lifetime(r), held)
 	}
 	return g, err
 }

@@ -63,7 +63,7 @@ func (c *Client) ConsoleURLTo(ctx context.Context, destination string) (string, 
 	link := held.ConsoleURL
 	if link == "" || time.Since(held.Received.Round(0)) >= consoleURLLifetime { // also after a suspend
 		if link, err = broker.ConsoleURL(ctx, held.Grant); err != nil {
-			return "", errtext.Wrap(c.origin.fit(ctx, err, c.opts.Account, c.opts.Role), "asking for a console link")
+			return "", errtext.Wrap(c.origin.showable(ctx, err, c.opts.Account, c.opts.Role), "asking for a console link")
 		}
 	}
 	if !gateway.IsConsoleURL(link) {

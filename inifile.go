@@ -192,7 +192,7 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 	if _, err := opts.chooseRegion(profile); err != nil {
 		return Grant{}, err
 	}
-	from, err := c.origin.at(opts.request(opts.Region))
+	from, err := c.origin.forRequest(opts.request(opts.Region))
 	switch {
 	case err != nil:
 		return Grant{}, err
@@ -203,7 +203,7 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 	r := opts.request(opts.Region)
 	g, err := from.ask(ctx, r)
 	if err == nil {
-		c.tellShort(r, g, from.asked(r), nil)
+		c.tellShort(r, g, from.lifetime(r), nil)
 		_, err = renewal.Hold(g, renewal.Now(), 0)
 	}
 	if err != nil {

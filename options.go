@@ -70,10 +70,10 @@ type Options struct {
 	// Role and Duration say, which only describe the profile; keys that name another account are refused. For a renewal an
 	// [aws.CredentialsCache] is emptied. Nil means Broker.
 	Source aws.CredentialsProvider
-	// Broker gives the keys of any account. [Each] asks it for every one. It excludes Source and Settings, and a
-	// [*Gateway] also AllowInsecure and HTTPClient, of which it has its own. Nil means the
-	// gateway of the Settings. Where none is configured it is AWS STS, for a 12-digit Account or a role ARN, with the keys
-	// of the SDK's default chain, except those that chaim has put into [default].
+	// Broker gives the keys of any account. [Each] asks it for every one. It excludes Source and Settings; a [*Gateway] also
+	// excludes AllowInsecure and HTTPClient, of which it has its own. Nil means the gateway of the Settings. Where none is
+	// configured it is AWS STS, for a 12-digit Account or a role ARN, with the keys of the SDK's default chain, except those
+	// that chaim has put into [default].
 	Broker Broker
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and CHAIM_REGION;
 	// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the section [default] of the credentials file.

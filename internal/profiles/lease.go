@@ -23,7 +23,7 @@ type lease struct {
 	id      string
 	side    *sharedfile.Side // nil while it is not locked
 	note    note             // that is in it
-	process []byte           // text of the process file; empty if that is not known, nil without one
+	printed []byte           // what was last written to the process file; nil if nothing was, empty if that is not known
 	mark    string           // of the scope in the section
 
 	needed, reserved int64 // bytes to remove the profile from a full disk
@@ -31,11 +31,11 @@ type lease struct {
 
 func newLease(l leases) *lease { return &lease{leases: l, id: rand.Text()} }
 
-// write makes the files that must be there before the section of a scope is written. It returns the process to be written into
-// the section, if there is to be one, and the mark. size is that of the credentials file, see reserve.
-func (l *lease) write(g keys.Grant, isProcess bool, size int) (process, mark string, err error) {
+// write makes the files that must be there before the section of a scope is written. It returns the command that prints the keys,
+// for a profile of that form, and the mark. size is that of the credentials file, see reserve.
+func (l *lease) write(g keys.Grant, isProcess bool, size int) (command, mark string, err error) {
 	if l.side == nil {
-		if err := l.retake(); err != nil {
+		if err := l.lock(); err != nil {
 			return "", "", err
 		}
 	}
@@ -45,20 +45,20 @@ func (l *lease) write(g keys.Grant, isProcess bool, size int) (process, mark str
 	access := map[string]string{"aws_access_key_id": g.AccessKeyID}
 	if isProcess {
 		path := l.leases.path(l.id, processExtension)
-		if process, err = readCommand(path); err != nil {
+		if command, err = readCommand(path); err != nil {
 			return "", "", err
 		}
-		access = map[string]string{inifile.ProcessKey: process}
+		access = map[string]string{inifile.ProcessKey: command}
 		if err := l.writeProcess(path, g); err != nil {
 			return "", "", err
 		}
 	}
 	l.mark = newMark(l.id, l.leases.folder, access).String()
-	return process, l.mark, nil
+	return command, l.mark, nil
 }
 
 // reserve sets aside what the removal of a profile with keys of g takes from a full disk. size is that of the credentials file.
-// Where that is written in place, both what it holds and what it is to hold are kept beside it for a moment.
+// If that is written in place, a backup holds its old and its new text for a moment.
 func (l *lease) reserve(size int, g keys.Grant) error {
 	return l.reserveBytes(int64(2*size + 2*len(g.SessionToken) + len(g.ConsoleURL) + reserveSlack))
 }
@@ -87,17 +87,17 @@ func (l *lease) writeNote(n note) error {
 	return l.reserveBytes(l.needed)
 }
 
-// writeProcess writes the file that the process prints, if it is not there already.
+// writeProcess writes the process file, unless it wrote the same text last.
 func (l *lease) writeProcess(path string, g keys.Grant) error {
 	text, err := keys.ProcessJSON(g.Credentials)
-	if err != nil || bytes.Equal(l.process, text) {
+	if err != nil || bytes.Equal(l.printed, text) {
 		return err
 	}
-	l.process = []byte{} // there may be a file
+	l.printed = []byte{} // there may be a file
 	if err := sharedfile.WriteFile(path, text); err != nil {
 		return err
 	}
-	l.process = text
+	l.printed = text
 	return nil
 }
 
@@ -106,11 +106,11 @@ func (l *lease) isAsWritten() bool {
 	if l.side == nil || !l.side.IsThere() {
 		return false
 	}
-	if l.process == nil {
+	if l.printed == nil {
 		return true
 	}
 	text, _ := sharedfile.ReadSide(l.leases.path(l.id, processExtension), maxProcessSize)
-	return bytes.Equal(text, l.process) // what cannot be read is as if it were empty
+	return bytes.Equal(text, l.printed) // what cannot be read is as if it were empty
 }
 
 // forget has the next write make the files again.
@@ -119,12 +119,12 @@ func (l *lease) forget() {
 		_ = l.side.Close() // of no use any more
 		l.side = nil
 	}
-	l.process = l.process[:0]
+	l.printed = l.printed[:0]
 }
 
 // giveBack removes the lease, so that its space and its inode are free for the removal of the profile. It is called with the
-// lock of the credentials file, so that no other program takes them while we wait. If we die now, the profile has no lease,
-// and a sweep removes it.
+// lock of the credentials file, so that no other program takes them while we wait. If this process dies now, a sweep finds the
+// profile by its mark. It does not find one to which another tool has given new keys: only the lease told of that.
 func (l *lease) giveBack() {
 	if l.side == nil { // after close, which has left it for a sweep
 		side, err := sharedfile.LockSide(l.leases.path(l.id, leaseExtension), os.O_RDWR, false)
@@ -137,36 +137,37 @@ func (l *lease) giveBack() {
 	l.side = nil
 }
 
-// takeBack makes the lease again after a removal that failed, for the next attempt, which says what is wrong with it.
+// takeBack makes the lease again, with its space, after the profile could not be removed. It drops errors: the next removal meets
+// them again.
 func (l *lease) takeBack() {
 	if l.side != nil {
 		return
 	}
 	n := l.note
-	if l.retake() == nil && l.reserveBytes(l.needed) == nil && n.section != "" {
+	if l.lock() == nil && l.reserveBytes(l.needed) == nil && n.section != "" {
 		_ = l.writeNote(n)
 	}
 }
 
-// retake makes a lease that has nothing in it.
-func (l *lease) retake() (err error) {
+// lock opens the lease file, or makes it, and locks it. The next writeNote writes it, whatever is in it.
+func (l *lease) lock() (err error) {
 	l.side, err = l.leases.take(l.id)
 	l.note, l.reserved = note{}, 0
 	return err
 }
 
-// close ends the lease and removes the files. While the profile is still there the lease stays too, without its lock, so that a
-// sweep removes first the one and then the other.
-func (l *lease) close(isRemoved bool) error {
+// close removes the process file and unlocks the lease. If the profile is dealt with, it removes the lease too. Otherwise a sweep
+// removes first the profile and then the lease.
+func (l *lease) close(isDone bool) error {
 	var err error
-	if l.process != nil {
+	if l.printed != nil {
 		err = sharedfile.Remove(l.leases.path(l.id, processExtension))
 	}
 	if l.side != nil {
 		err = errors.Join(err, l.side.Close())
 		l.side = nil
 	}
-	if isRemoved {
+	if isDone {
 		err = errors.Join(err, sharedfile.Remove(l.leases.path(l.id, leaseExtension)))
 	}
 	return err

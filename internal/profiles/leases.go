@@ -213,8 +213,8 @@ func (f leases) end(id string) (gone []string, err error) {
 	return []string{process}, nil
 }
 
-// isDead reports whether the scope of an id has ended. A lease that is not there has ended, if it ever was. One that is
-// not chaim's is an error, and may be live.
+// isDead reports whether the scope of an id has ended. A scope without a lease has ended. A lease
+// that is not chaim's is an error, and may be live.
 func (f leases) isDead(id string) (isDead, isThere bool, err error) {
 	l, err := sharedfile.LockSide(f.path(id, leaseExtension), os.O_RDONLY, true)
 	switch {

@@ -33,7 +33,7 @@ type Scope struct {
 	name atomic.Pointer[string] // set once the profile is written
 	life context.Context        // ends with Stop
 	end  context.CancelCauseFunc
-	turn chan struct{} // of one place, held by who changes the profile, see takeTurn
+	turn chan struct{} // has room for one: the call that changes the profile, see takeTurn
 
 	mu    sync.Mutex // guards what follows, see held
 	state state
@@ -210,8 +210,8 @@ func (s *Scope) takeTurn(ctx context.Context) (end func(), err error) {
 	}
 }
 
-// put changes the credentials file for the scope's own profile, and calls done once that is written. Once the scope has ended it
-// does neither.
+// put changes the credentials file for the scope's own profile, and calls done once that is written. If the scope ends before the
+// edit, put does neither. If it ends during the edit, put does not call done, and Close removes what was written.
 func (s *Scope) put(ctx context.Context, change func(held, *inifile.Document) error, done func(held) error) error {
 	endTurn, err := s.takeTurn(ctx)
 	if err != nil {
@@ -280,7 +280,8 @@ func (h held) writeNote() error {
 	return h.state.lease.writeNote(note{h.state.section, h.state.grant.Account})
 }
 
-// Stop ends the scope, without waiting: nothing is written any more. It may be called again.
+// Stop ends the scope: no later Write succeeds. It waits for a change that is being prepared, but not for its edit. It may be called
+// again.
 func (s *Scope) Stop() {
 	h := s.hold() // so that a write under way has ended, or sees it
 	defer h.release()
@@ -352,8 +353,8 @@ func (s *Scope) remove(ctx context.Context, file sharedfile.File) (isOurs bool, 
 	return isOurs, err
 }
 
-// whereFull makes an edit and, if the disk is full, makes it once more: with what is set aside, and apart from edits that would
-// take it.
+// whereFull makes an edit. If the disk is full it makes the edit again with isFull. Then the edit frees what is set aside, and is
+// not made together with others, which could take that.
 func whereFull(edit func(isFull bool) error) error {
 	err := edit(false)
 	if sharedfile.IsFull(err) {
