@@ -125,7 +125,7 @@ func (h held) owns(pairs map[string]string) bool {
 	}
 	id := pairs["aws_access_key_id"] // what was written may be newer than what stands there
 	isUsers := keys.IsLongLived(id) && id != h.state.grant.AccessKeyID && id != h.state.stored
-	isStored := h.state.stored != "" || id != "" && id == h.state.grant.AccessKeyID // an edit may be made twice
+	isStored := h.state.stored != "" || h.spec.Keep && id != "" && id == h.state.grant.AccessKeyID // as an edit may be made twice
 	mayBeOurs := isOwnScope || isStored && pairs[inifile.ScopeKey] == ""
 	return mayBeOurs && isFor(h.state.grant, HolderOf(pairs)) && !isUsers
 }
