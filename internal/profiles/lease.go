@@ -133,7 +133,7 @@ func (l *lease) giveBack() {
 		}
 		l.side = side
 	}
-	_ = l.side.Remove() // without what it has the removal of the profile may still work
+	_ = l.side.Discard() // without what it has the removal of the profile may still work
 	l.side = nil
 }
 

@@ -78,7 +78,7 @@ func (f leases) giveBack(p deadProfile) {
 	if err != nil || l == nil {
 		return // without that the removal may still work
 	}
-	_ = l.Remove() // the removal of the profile says what is wrong with it
+	_ = l.Discard() // the removal of the profile says what is wrong with it
 }
 
 // sweepFile removes the profiles of the dead, what must not be left beside those that stay, and temporary files. found is
