@@ -18,10 +18,12 @@ func (s *Scope) Book() *Book {
 // the profile was held for. After an error the scope goes on, with its profile.
 func (s *Scope) Delete(ctx context.Context) (Holder, error) {
 	var account Holder
-	err := s.take(ctx, func(h held, pairs map[string]string) error {
+	err := s.take(ctx, func(_ string, pairs map[string]string) error {
 		if pairs != nil {
 			account = HolderOf(pairs)
 		} else if account.Name == "" {
+			h := s.hold()
+			defer h.release()
 			account = newHolder(h.state.grant.Account, h.state.grant.AccountID)
 		}
 		return nil
@@ -31,12 +33,12 @@ func (s *Scope) Delete(ctx context.Context) (Holder, error) {
 
 // Park is Delete, and keeps the definition of the profile in chaim-parked.
 func (s *Scope) Park(ctx context.Context) error {
-	return s.take(ctx, func(h held, pairs map[string]string) error { return h.book.park(ctx, h.state.section, pairs) })
+	return s.take(ctx, func(name string, pairs map[string]string) error { return s.book.park(ctx, name, pairs) })
 }
 
-// take removes the profile and ends the scope. In the same edit, but before, it calls also with the managed keys of the section,
-// or with nil where there is none.
-func (s *Scope) take(ctx context.Context, also func(held, map[string]string) error) error {
+// take removes the profile and ends the scope. In the same edit, but before, it calls also with the name and the managed keys of
+// the section, or with nil where there is none. The state is not held then: also may wait for another file.
+func (s *Scope) take(ctx context.Context, also func(name string, pairs map[string]string) error) error {
 	endTurn, err := s.takeTurn(ctx)
 	if err != nil {
 		return err
@@ -51,26 +53,21 @@ func (s *Scope) take(ctx context.Context, also func(held, map[string]string) err
 			}
 			p.file.IsApart = isFull
 			return edit(ctx, p.file, func(doc *inifile.Document) error {
-				h := s.hold()
-				defer h.release()
-				pairs, exists, err := doc.Managed(h.state.section)
-				switch {
-				case s.life.Err() != nil:
-					return keys.ErrClosed
-				case err != nil:
-					return err
-				case !exists || isLeft(doc, h.state.section, pairs) && (isTaken || s.book.isParked(h.state.section)):
-					return h.takeAbsent(doc, also)
-				}
-				if err := h.checkOwn(pairs); err != nil {
+				name, pairs, err := s.ownIn(doc, isTaken)
+				if err != nil {
 					return err
 				}
-				if err := also(h, pairs); err != nil {
+				if err := also(name, pairs); err != nil {
 					return err
+				}
+				if pairs == nil {
+					return s.followAbsent(doc, name)
 				}
 				isTaken = true
+				h := s.hold()
+				defer h.release()
 				h.giveBack(isFull)
-				return deleteSection(doc, h.state.section, pairs)
+				return deleteSection(doc, name, pairs)
 			})
 		})
 	})
@@ -85,12 +82,32 @@ func (s *Scope) take(ctx context.Context, also func(held, map[string]string) err
 	return nil
 }
 
-// takeAbsent is take where the section is not there any more.
-func (h held) takeAbsent(doc *inifile.Document, also func(held, map[string]string) error) error {
-	if err := also(h, nil); err != nil || !h.spec.Keep {
-		return err
+// ownIn returns the section that the scope is to remove, and its managed keys: nil if it is not there any more. isTaken says that
+// the scope has removed it before.
+func (s *Scope) ownIn(doc *inifile.Document, isTaken bool) (name string, pairs map[string]string, err error) {
+	h := s.hold()
+	name = h.state.section
+	h.release()
+	pairs, exists, err := doc.Managed(name)
+	switch {
+	case s.life.Err() != nil:
+		return name, nil, keys.ErrClosed
+	case err != nil:
+		return name, nil, err
+	case !exists || isLeft(doc, name, pairs) && (isTaken || s.book.isParked(name)):
+		return name, nil, nil
 	}
-	return followDefault(doc, h.state.section, nil, nil)
+	h = s.hold()
+	defer h.release()
+	return name, pairs, h.checkOwn(pairs)
+}
+
+// followAbsent removes the copy in [default] of a kept section that is not there any more.
+func (s *Scope) followAbsent(doc *inifile.Document, name string) error {
+	if !s.spec.Keep {
+		return nil
+	}
+	return followDefault(doc, name, nil, nil)
 }
 
 // checkOwn refuses a section of those managed keys that another program has changed since it was written. One that is kept may

@@ -310,3 +310,18 @@ func TestParkedByAnother(t *testing.T) {
 		})
 	}
 }
+
+// TestParkWhileTheWatcherLooks has the watcher of the profile look while parking waits for another writer of chaim-parked.
+func TestParkWhileTheWatcherLooks(t *testing.T) {
+	b := bookOf(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		s := lend(t, b, Spec{Name: "dev"})
+		require.NoError(t, s.Write(t.Context(), grant(1)))
+		<-time.After(watchInterval - 20*time.Millisecond)
+		require.NoError(t, os.WriteFile(b.ParkedPath(), []byte("[other]\naccountname = other\n"), 0o600))
+		start := time.Now()
+		require.NoError(t, s.Park(t.Context()))
+		assert.Greater(t, time.Since(start), 20*time.Millisecond, "the watcher has looked meanwhile")
+		assert.Empty(t, textOf(t, s.Path()))
+	})
+}
