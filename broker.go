@@ -1,6 +1,7 @@
 package chaim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -170,6 +171,11 @@ func (o *origin) forRequest(r Request) (*origin, error) {
 	return &own, nil
 }
 
+// regionFor is the region in which keys are used: the one that opts say, or else what the broker or the role tells.
+func (o *origin) regionFor(opts *Options) string {
+	return cmp.Or(opts.Region, o.region, partition.RoleRegion(opts.Role), partition.DefaultRegion)
+}
+
 // ask gets keys for a client.
 func (o *origin) ask(ctx context.Context, r Request) (g Grant, err error) {
 	ask := func(ctx context.Context) (err error) {
@@ -219,10 +225,7 @@ func (o *origin) showable(ctx context.Context, err error, asked ...string) error
 	case *Gateway, stsAsker, *provider:
 		return err
 	}
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return awssts.ForeignOnce(err, profiles.AWSFiles{}, asked...)
+	return awssts.ForeignOnce(orEnd(ctx, err), profiles.AWSFiles{}, asked...)
 }
 
 // gateway returns the chaim gateway that keys come from, or why there is none.
@@ -242,8 +245,13 @@ func (o *origin) noGateway() error {
 
 // foreign makes the error of what is not chaim's fit to be shown.
 func foreign(ctx context.Context, err error) error {
+	return awssts.Foreign(orEnd(ctx, err), profiles.AWSFiles{})
+}
+
+// orEnd is err or, if ctx has ended, why: that is what stopped the call.
+func orEnd(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	return awssts.Foreign(err, profiles.AWSFiles{})
+	return err
 }

@@ -16,7 +16,7 @@
 //
 // The file belongs to the user. chaim changes only known keys in profiles, the sections with the key accountname, whichever
 // program wrote them. It takes a lock that all programs with this package share, and replaces the file in one step, so that
-// nobody reads a half-written one. A section without accountname is never changed, except for [default], into which
+// no program reads a half-written one. A section without accountname is never changed, except for [default], into which
 // [Options].Default and [Settings.Store] write. Programs that take no lock, such as the AWS CLI, may write the file at any
 // time. On Linux they wait for the few milliseconds of an edit; elsewhere the edit waits for them. A profile that they
 // overwrite is back within a second. The README says where that has its limits.
@@ -53,7 +53,6 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/keys"
-	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
@@ -214,7 +213,7 @@ func (c *Client) setOrigin() (noRegion bool, err error) {
 	if o.Region == "" && regionErr == nil {
 		regionErr = c.origin.regionErr
 	}
-	o.Region = cmp.Or(o.Region, c.origin.region, partition.RoleRegion(o.Role), partition.DefaultRegion)
+	o.Region = c.origin.regionFor(o)
 	switch {
 	case o.Account == "": // no region is needed to list and to remove
 		return noRegion, nil
@@ -237,20 +236,21 @@ func (c *Client) ready(context.Context) error {
 	if c.scope == nil {
 		return nil
 	}
-	return c.noKeys(c.scope.Check())
+	return noKeys(c.opts.request(""), c.scope.Check())
 }
 
 // fetch asks for new keys.
 func (c *Client) fetch(ctx context.Context) (Grant, error) {
 	g, err := c.ask(ctx)
-	return g, c.noKeys(err)
+	return g, noKeys(c.opts.request(""), err)
 }
 
-func (c *Client) noKeys(why error) error {
+// noKeys says for what there are no keys.
+func noKeys(r Request, why error) error {
 	if why == nil {
 		return nil
 	}
-	return errtext.Wrap(why, "keys for account %q as %q", c.opts.Account, c.opts.Role)
+	return errtext.Wrap(why, "keys for account %q as %q", r.Account, r.Role)
 }
 
 func (c *Client) ask(ctx context.Context) (Grant, error) {

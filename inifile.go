@@ -16,7 +16,6 @@ import (
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/keys"
-	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/renewal"
 )
@@ -199,17 +198,14 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 	case opts.Region == "" && from.regionErr != nil:
 		return Grant{}, from.regionErr
 	}
-	opts.Region = cmp.Or(opts.Region, from.region, partition.RoleRegion(opts.Role), partition.DefaultRegion)
+	opts.Region = from.regionFor(&opts)
 	r := opts.request(opts.Region)
 	g, err := from.ask(ctx, r)
 	if err == nil {
 		c.tellShort(r, g, from.lifetime(r), nil)
 		_, err = renewal.Hold(g, renewal.Now(), 0)
 	}
-	if err != nil {
-		return Grant{}, errtext.Wrap(err, "keys for account %q as %q", r.Account, r.Role)
-	}
-	return g, nil
+	return g, noKeys(r, err)
 }
 
 // DeleteAccount removes a profile from the credentials file, and its copy in [default]. A profile that is absent is no

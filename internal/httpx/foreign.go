@@ -26,21 +26,18 @@ type foreign struct {
 // Foreign makes the error of a provider that is not chaim's fit for errors and logs, in which those names only look like
 // secrets. Nil stays nil.
 func Foreign(err error, names []string) error {
-	if err == nil {
-		return nil
-	}
 	return newForeign(err, names, false)
 }
 
 // ForeignOnce is Foreign for a source that was to make one attempt; others have tried again themselves.
 func ForeignOnce(err error, names []string) error {
-	if err == nil {
-		return nil
-	}
 	return newForeign(err, names, true)
 }
 
 func newForeign(err error, names []string, isSingle bool) error {
+	if err == nil {
+		return nil
+	}
 	text := errtext.Unprefixed(err)
 	if before, _, isQuoting := strings.Cut(text, "output:"); isQuoting { // of a credential_process
 		text = before + "[output]"
