@@ -14,21 +14,21 @@ import (
 const (
 	maxRestarts   = 50
 	settlePoll    = 2 * time.Millisecond
-	quietTime     = 100 * time.Millisecond // a file older than this has no writer half-way through
-	doubtTime     = 500 * time.Millisecond // how long a file that lost sections is given to get them back
+	quietTime     = 100 * time.Millisecond // a file that was written longer ago has no writer half-way through
+	doubtTime     = 500 * time.Millisecond // a file that lost sections has this long to get them back
 	maxSettleTime = 5 * time.Second
-	idleTime      = 2 * time.Second // a program that keeps the file open for longer is taken to be done
-	neighbourTime = time.Second     // a program that wrote more recently may be about to write again
+	idleTime      = 2 * time.Second // a program that keeps the file open this long without writing counts as done
+	neighbourTime = time.Second     // a program that wrote more recently may write again
 )
 
-// verifyPauses pass until an edit is looked at again, as a neighbour may have read the file before the edit and write
-// all of it back after.
+// verifyPauses are the waits before the checks that an edit is still in the file: another program may have read the file
+// before the edit, and write its old text back after.
 var verifyPauses = []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond}
 
-// errChanged means that the file is not any more what an edit was made from.
+// errChanged means that the file has changed since the edit read it.
 var errChanged = errors.New("chaim: the file has changed")
 
-// commit makes a batch of edits, with the lock held.
+// commit makes a batch of edits while the lock is held.
 type commit struct {
 	target string
 	isOwn  bool // see File
@@ -58,14 +58,14 @@ func (c *commit) run() {
 			return
 		}
 	}
-	c.finish(c.restless())
+	c.finish(c.busyError())
 }
 
-func (c *commit) restless() error {
+func (c *commit) busyError() error {
 	return refusal(c.target, "another program is writing to "+c.target+" all the time: try again when it is done", syscall.EBUSY)
 }
 
-// attempt makes the new text and puts it in place. It is to be called again if it is not done.
+// attempt makes the new text and puts it in place. If it is not done, and there is no error, it must be called again.
 func (c *commit) attempt(before *snapshot) (done bool, err error) {
 	text := c.apply(before.text)
 	if bytes.Equal(before.text, text) {
@@ -78,13 +78,13 @@ func (c *commit) attempt(before *snapshot) (done bool, err error) {
 	return !hasNeighbour || c.holds(), nil
 }
 
-// holds reports whether the edits are still in the file after neighbours had time to overwrite them.
+// holds reports whether the edits are still in the file after other programs had time to overwrite them.
 func (c *commit) holds() bool {
 	for _, pause := range verifyPauses {
 		<-time.After(pause)
 		s, err := c.settle()
 		if err != nil {
-			return true // as far as can be told
+			return true // the text is in place, and no check says otherwise
 		}
 		s.release()
 		if !bytes.Equal(c.apply(s.text), s.text) {
@@ -94,7 +94,7 @@ func (c *commit) holds() bool {
 	return true
 }
 
-// apply makes all edits that still can be made.
+// apply makes the edits one after the other. It drops those that fail.
 func (c *commit) apply(text []byte) []byte {
 	c.keep(func(e *edit) error {
 		after, err := e.change(text)
@@ -110,7 +110,7 @@ func (c *commit) apply(text []byte) []byte {
 	return text
 }
 
-// keep drops the edits for which test returns an error, which is their outcome.
+// keep drops the edits for which test returns an error. Their callers get that error.
 func (c *commit) keep(test func(*edit) error) {
 	var kept []*edit
 	for _, e := range c.batch {
@@ -123,8 +123,8 @@ func (c *commit) keep(test func(*edit) error) {
 	c.batch = kept
 }
 
-// keepWanted drops the edits whose callers have gone. A caller that has ended its context, and then gets the lock itself,
-// can rely on nothing coming after that.
+// keepWanted drops the edits whose contexts have ended. So a caller that ends the context of an edit and then gets the lock
+// knows that the edit does not come later.
 func (c *commit) keepWanted() {
 	c.keep(func(e *edit) error {
 		if e.ctx.Err() == nil {
@@ -141,7 +141,7 @@ func (c *commit) finish(err error) {
 	c.batch = nil
 }
 
-// abandon answers those whom a panic in an edit would leave waiting.
+// abandon answers the other callers of a batch if one of the edits panics.
 func (c *commit) abandon() {
 	for _, e := range c.batch {
 		select {
@@ -151,8 +151,8 @@ func (c *commit) abandon() {
 	}
 }
 
-// settle reads the file when no writer seems half-way through. Programs that rewrite it in place, such as the AWS CLI,
-// empty it first: building on what is there at that moment would lose the rest.
+// settle reads the file once no writer seems half-way through. Programs that rewrite the file in place, such as the AWS CLI,
+// empty it first. An edit of the text of that moment would lose the rest.
 func (c *commit) settle() (snapshot, error) {
 	start := time.Now()
 	var last snapshot
@@ -173,20 +173,21 @@ func (c *commit) settle() (snapshot, error) {
 			return snapshot{}, nil
 		}
 		if now.Sub(c.start) > maxSettleTime {
-			return snapshot{}, c.restless()
+			return snapshot{}, c.busyError()
 		}
 		<-time.After(settlePoll)
 	}
 }
 
-// mayBePart reports whether s, which has not changed for quiet, may be only a part of what another program is writing.
+// mayBePart reports whether s may be only a part of what another program is writing. s has not changed for as long as quiet;
+// waited is how long settle has waited.
 func (c *commit) mayBePart(s *snapshot, quiet, waited time.Duration) bool {
 	if s.info == nil {
-		return c.record.isKnown && waited < doubtTime // renamed, to be written again
+		return c.record.isKnown && waited < doubtTime // perhaps renamed, to be written again
 	}
 	isOurs := c.record.matches(s.info)
 	isBusy := s.busy && knowsWriters(lockPath(c.target))
-	// Sections are gone that were there after the last edit.
+	// Sections that were there after the last edit are gone.
 	hasShrunk := !isOurs && (len(s.text) == 0 || c.record.isKnown && countHeaders(s.text) < c.record.headers)
 	isIdle := waited >= doubtTime && (!hasShrunk || quiet >= idleTime && len(s.text) > 0)
 	quiet = max(quiet, c.age(s.info))
@@ -201,7 +202,8 @@ func (c *commit) mayBePart(s *snapshot, quiet, waited time.Duration) bool {
 	return s.held == nil && quiet < quietTime
 }
 
-// age is how long ago the file was written, by the clock of the file system, which may be a server's; in doubt not long.
+// age is how long ago the file was written, by the clock of the file system, which may be that of a server. It is zero if
+// that clock is unknown.
 func (c *commit) age(info fs.FileInfo) time.Duration {
 	if c.record.opened.IsZero() {
 		return 0

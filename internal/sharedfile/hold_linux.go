@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holdOffWriters takes a read lease: a program that opens the file for writing then waits until f is closed, for 45 seconds
-// at most. isBusy means that a program has it open for writing already, see knowsWriters.
+// holdOffWriters takes a read lease of the kernel: a program that opens the file for writing waits until f is closed, for 45
+// seconds at most. isBusy means that a program already has the file open for writing, see knowsWriters.
 //
 // https://man7.org/linux/man-pages/man2/F_SETLEASE.2const.html
 func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
-	// A signal says that a program waits. SIGURG is one that no program dies of.
+	// The kernel signals that a program waits. SIGURG ends no program.
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETSIG, int(unix.SIGURG)); err != nil {
 		return false, false
 	}
@@ -21,8 +21,8 @@ func holdOffWriters(f *os.File) (isHeld, isBusy bool) {
 	return err == nil, errors.Is(err, unix.EAGAIN)
 }
 
-// knowsWriters reports whether holdOffWriters tells writers apart, by trying it on the lock file, to which only
-// the holder of the lock writes. NFS calls all files busy that it has no delegation for.
+// knowsWriters reports whether isBusy of holdOffWriters can be trusted. It tries that on the lock file, which only the
+// holder of the lock writes. NFS calls each file busy for which it has no delegation.
 func knowsWriters(path string) bool {
 	s, err := OpenSide(path, os.O_RDONLY, MaxLockSize)
 	if err != nil {
@@ -39,7 +39,7 @@ func isAwaited(f *os.File) bool {
 	return err != nil || kind != unix.F_RDLCK
 }
 
-// exchange makes two files change places, at once.
+// exchange swaps two files in one step.
 func exchange(a, b string) error { return renameat2(a, b, unix.RENAME_EXCHANGE) }
 
 // create renames from to a name that must not exist.

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLastMomentWritesAreNotLost lets another program write after an edit has looked for the last time.
+// TestLastMomentWritesAreNotLost has another program write after the last look of an edit.
 func TestLastMomentWritesAreNotLost(t *testing.T) {
 	for name, write := range map[string]func(t *testing.T, path string, before *snapshot) <-chan error{
 		"in place": func(t *testing.T, path string, before *snapshot) <-chan error {
@@ -71,7 +71,7 @@ func TestReadWaitsForAWriter(t *testing.T) {
 	assert.Equal(t, "[user]\n[new]\n", string(<-read))
 }
 
-// Somebody keeps the file open for writing, and does not write.
+// Another program keeps the file open for writing, and does not write.
 func TestOpenFileIsEditedInTheEnd(t *testing.T) {
 	inBubble(t, "[user]\n", func(t *testing.T, path string) {
 		f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -84,7 +84,7 @@ func TestOpenFileIsEditedInTheEnd(t *testing.T) {
 	})
 }
 
-// TestIdleWriterIsNotWaitedForAnyLonger has somebody remove a section, and keep the file open.
+// TestIdleWriterIsNotWaitedForAnyLonger has another program remove a section, and keep the file open.
 func TestIdleWriterIsNotWaitedForAnyLonger(t *testing.T) {
 	inBubble(t, "[a]\n[b]\n", func(t *testing.T, path string) {
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("[c]")))
@@ -100,7 +100,7 @@ func TestIdleWriterIsNotWaitedForAnyLonger(t *testing.T) {
 	})
 }
 
-// A program that empties the file and keeps it open is waited for, but not for ever.
+// An edit waits for a program that empties the file and keeps it open, but not for ever.
 func TestEmptiedOpenFileIsNotEdited(t *testing.T) {
 	inBubble(t, "[user]\n", func(t *testing.T, path string) {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)

@@ -11,8 +11,8 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// A file that is a mount point itself, as with "docker run -v file:file", cannot be replaced, only be written to. What
-// stood there and what is to stand there is kept beside it until that is done.
+// A file that is itself a mount point, as with "docker run -v file:file", cannot be replaced, only written in place. A
+// backup beside it holds the old and the new text until that is done.
 
 const (
 	backupExtension = ".chaim-backup"
@@ -23,15 +23,15 @@ const (
 
 func backupPath(target string) string { return target + backupExtension }
 
-// writeInPlace writes text over before. A reader may see a part of it, and a program that writes at the same time and
-// takes no lock may win or lose.
+// writeInPlace writes text over before. Meanwhile a reader may see a part of it, and a program that writes without the lock
+// may overwrite it or lose its own text.
 func writeInPlace(target string, before *snapshot, text []byte) (fs.FileInfo, error) {
 	backup := fmt.Appendf(nil, backupHeader, len(before.text), len(text))
 	backup = append(append(backup, before.text...), text...)
 	if err := WriteFile(backupPath(target), backup); err != nil {
 		return nil, err
 	}
-	before.release() // or we would wait for ourselves
+	before.release() // our own read lease would make us wait
 	now, err := takeSnapshot(target)
 	if err != nil {
 		return nil, err
@@ -41,12 +41,12 @@ func writeInPlace(target string, before *snapshot, text []byte) (fs.FileInfo, er
 	}
 	info, err := overwrite(target, now.info, text)
 	if err != nil {
-		return nil, errors.Join(err, recoverInPlace(target)) // which needs no space, or is left to the next edit
+		return nil, errors.Join(err, recoverInPlace(target)) // needs no space; the next edit tries again
 	}
 	return info, os.Remove(backupPath(target))
 }
 
-// overwrite writes text over the file at target, if that still is the one that was looked at.
+// overwrite writes text over the file at target, if that is still the file that was seen.
 func overwrite(target string, seen fs.FileInfo, text []byte) (fs.FileInfo, error) {
 	f, err := openSeen(target, os.O_WRONLY, seen)
 	if err != nil {
@@ -56,7 +56,7 @@ func overwrite(target string, seen fs.FileInfo, text []byte) (fs.FileInfo, error
 	if err := f.Chmod(0o600); err != nil {
 		return nil, err
 	}
-	// Cut off last: most texts differ at their end only.
+	// Truncated last: most texts differ only at their end.
 	if _, err := f.Write(text); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func overwrite(target string, seen fs.FileInfo, text []byte) (fs.FileInfo, error
 	return f.Stat()
 }
 
-// readBackup returns what a file held, and what was to be written over it. Both are nil without a backup.
+// readBackup returns the old and the new text from a backup. Both are nil if there is none.
 func readBackup(path string) (oldText, newText []byte, err error) {
 	backup, err := OpenSide(path, os.O_RDONLY, maxBackupSize)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +79,7 @@ func readBackup(path string) (oldText, newText []byte, err error) {
 		return nil, nil, err
 	}
 	defer backup.Close()
-	// A large file of something else is not read whole.
+	// The header comes first, so that a large file of another kind is not read whole.
 	start := make([]byte, maxHeaderSize)
 	n, _ := backup.file.ReadAt(start, 0) // an error shows below, as a wrong header
 	header, _, _ := bytes.Cut(start[:n], []byte("\n"))
@@ -100,7 +100,7 @@ func readBackup(path string) (oldText, newText []byte, err error) {
 	return texts[:oldSize:oldSize], texts[oldSize:], nil
 }
 
-// recoverInPlace takes back what a process that died left half-written.
+// recoverInPlace restores the old text if a process died while it wrote the file in place.
 func recoverInPlace(target string) error {
 	path := backupPath(target)
 	oldText, newText, err := readBackup(path)
@@ -123,7 +123,7 @@ func recoverInPlace(target string) error {
 	return os.Remove(path)
 }
 
-// isPart reports whether text is what overwriting oldText with newText looks like half-way through.
+// isPart reports whether text is oldText, overwritten with newText only in part.
 func isPart(text, oldText, newText []byte) bool {
 	n := 0
 	for n < min(len(text), len(newText)) && text[n] == newText[n] {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestInterruptedWriteInPlaceIsTakenBack cuts writes off after every byte.
+// TestInterruptedWriteInPlaceIsTakenBack interrupts a write after each byte.
 func TestInterruptedWriteInPlaceIsTakenBack(t *testing.T) {
 	for _, texts := range [][2]string{
 		{"[a]\nk = v\n", "[a]\nk = v\n\n[p]\nk = v\n"},

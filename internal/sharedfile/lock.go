@@ -18,26 +18,26 @@ import (
 )
 
 const (
-	lockPoll    = time.Millisecond // to twice that
-	lookPause   = 100 * time.Millisecond
-	maxLockWait = time.Minute // while other processes get the lock one after the other
+	lockPoll    = time.Millisecond       // at least; a pause is up to twice as long
+	lookPause   = 100 * time.Millisecond // between looks at who has the lock
+	maxLockWait = time.Minute            // even if other processes get the lock one after the other
 )
 
-// lockPath is the file that is locked instead of the target, of which the next rename would replace the inode.
+// lockPath is the file that is locked in place of the target, because a rename replaces the target's inode.
 func lockPath(target string) string { return target + ".lock" }
 
-// lock waits for the lock of the target, for as long as patience lasts. That begins anew whenever another process has got the
-// lock since, and advanced is called: so only a lock that is stuck is given up soon.
+// lock waits for the lock of the target as long as patience lasts. Whenever another process gets the lock, lock calls
+// advanced and waits for lockTimeout more. So it gives up soon only if one process keeps the lock.
 func lock(ctx context.Context, target string, patience time.Duration, advanced func()) (*Side, error) {
 	path := lockPath(target)
 	start := time.Now()
 	deadline := start.Add(max(patience, lockPoll))
-	var holder []byte // what the lock file said when it was last looked at
+	var holder []byte // text of the lock file at the last look
 	var looked time.Time
 	over := func() {}
 	defer func() { over() }()
 	for isFirst := true; ; isFirst = false {
-		// Not open for writing, as then knowsWriters would find a writer.
+		// Not opened for writing, or knowsWriters would find a writer.
 		l, err := LockSide(path, os.O_CREATE|os.O_RDONLY, false)
 		switch {
 		case err != nil:
@@ -49,7 +49,7 @@ func lock(ctx context.Context, target string, patience time.Duration, advanced f
 		}
 		now := time.Now()
 		if now.Sub(looked) > lookPause {
-			text, _ := ReadSide(path, MaxLockSize) // what cannot be read says nothing
+			text, _ := ReadSide(path, MaxLockSize) // empty if it cannot be read
 			if !looked.IsZero() && !bytes.Equal(text, holder) && patience > 0 {
 				deadline = now.Add(lockTimeout)
 				advanced()
@@ -78,7 +78,7 @@ func lockedError(target string) error {
 	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
 }
 
-// thisProcess is what others are told who wait.
+// thisProcess names this process for the error of one that waits for its lock.
 var thisProcess = sync.OnceValue(func() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -87,27 +87,27 @@ var thisProcess = sync.OnceValue(func() string {
 	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
 })
 
-// record is what the lock file holds: who took the lock last, and what the last edit under it left. A file that still
-// looks like that has not been touched by others since.
+// record is the content of the lock file: which process took the lock last, and how the target looked after the last edit.
+// If the target still looks like that, no other program has changed it since.
 type record struct {
 	lock        *Side
 	modTime     int64 // nanoseconds since 1970
 	size        int64
 	headers     int       // see countHeaders
 	length      int64     // of the lock file
-	opened      time.Time // by the clock of the file system; zero for unknown
+	opened      time.Time // when it was opened, by the clock of the file system; zero if unknown
 	isKnown     bool
 	isWriteable bool
 }
 
 var (
 	recordRule = lazyregexp.New(`^process [^\n]*\n(?:(-?\d+) (\d+) (\d+)\n)?$`)
-	// A killed process leaves a part of a record, and a power cut NUL bytes.
+	// A killed process may leave a part of a record, and a power cut NUL bytes.
 	ownRule = lazyregexp.New(`^(\x00*$|process )`)
 )
 
-// openRecord puts this process into the lock file, unless that is a text of the user's. Without a record an edit only takes
-// longer.
+// openRecord writes the name of this process into the lock file, unless that holds a text of the user's. Errors are ignored:
+// without a record an edit only takes longer.
 func openRecord(lock *Side) record {
 	r := record{lock: lock}
 	text, err := lock.Read()
@@ -147,13 +147,14 @@ func (r *record) write() {
 	if !os.SameFile(w.info, r.lock.info) {
 		return
 	}
-	// Not emptied first, which would make ext4 start writing at once.
+	// Overwritten, because ext4 flushes a file that is emptied first.
 	if n, err := w.file.WriteString(text); err == nil && int64(n) < r.length {
 		_ = w.file.Truncate(int64(n))
 	}
 	r.length = int64(len(text))
 }
 
+// leave notes how the target looks after an edit.
 func (r *record) leave(info fs.FileInfo, text []byte) {
 	r.modTime, r.size, r.headers, r.isKnown = info.ModTime().UnixNano(), info.Size(), countHeaders(text), true
 	r.write()

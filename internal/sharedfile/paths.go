@@ -14,34 +14,34 @@ import (
 
 const maxLinks = 8
 
-// isMissing reports whether a file is not there. That is so too where a folder of its path is a file, such as /dev/null.
+// isMissing reports whether err means that a file is not there, or that a folder of its path is a file, such as /dev/null.
 func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// Resolve follows symbolic links by hand: the file is replaced where it is, the link stays, and a link to a file that
-// does not exist yet is followed too.
+// Resolve follows the symbolic links of a path, even to a file that does not exist yet. An edit replaces the file there, and
+// the links stay.
 func Resolve(path string) (string, error) {
 	target, _, err := follow(path)
 	return target, err
 }
 
-// leadsTo reports whether a link goes where its text says. That of an open file, such as /dev/fd/63 of a shell, may say
-// what there is no path to.
+// leadsTo reports whether a link leads to the path in its text. The link of an open file, such as /dev/fd/63 of a shell, may
+// have a text that is no path.
 func leadsTo(path, text string) bool {
 	info, err := os.Stat(path)
 	if err != nil {
-		return true // a link to what is not there yet
+		return true // the file does not exist yet
 	}
 	there, err := os.Stat(text)
 	return err == nil && os.SameFile(info, there)
 }
 
-// follow also returns the links.
+// follow is Resolve, and also returns the links on the way.
 func follow(path string) (target string, links []string, err error) {
 	start := path
 	for range maxLinks {
-		// Not cleaned: "a/../b" is elsewhere than "b" if a is a link.
+		// Not cleaned: if a is a link, "a/../b" is not "b".
 		dir, base := filepath.Split(path)
 		dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
 		if isMissing(err) {
@@ -80,11 +80,11 @@ func (f File) follow() (target string, links []string, err error) {
 	return follow(f.Path)
 }
 
-// ErrNoStore means that nothing can be stored under the path of a file, as there is a device or a pipe.
+// ErrNoStore means that nothing can be stored under a path, because a device, a pipe or a folder is there.
 var ErrNoStore = errors.New("chaim: no place to store in")
 
-// CanStore returns nil for a file, and for one that is missing and can be made. Otherwise it is [ErrNoStore], and says what
-// to do.
+// CanStore returns nil for a regular file and for a missing one. Under any other path nothing can be stored: the error is
+// [ErrNoStore], and says what to do.
 func (f File) CanStore() error {
 	target, _, err := f.follow()
 	if err != nil {
@@ -97,7 +97,7 @@ func (f File) CanStore() error {
 	case err == nil && !info.Mode().IsRegular():
 		return noStore(f.Path, "which is "+kindOf(info)+" and not a regular file", syscall.EINVAL)
 	}
-	return nil // what else hinders shows when it is written
+	return nil // the write itself reports all else
 }
 
 func noStore(path, why string, kind error) error {

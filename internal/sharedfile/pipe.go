@@ -13,7 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// pipes are those that this process has read, which can be done only once.
+// pipes are the pipes that this process has read. A pipe can be read only once.
 var pipes struct {
 	sync.Mutex
 	read []pipe
@@ -25,8 +25,8 @@ type pipe struct {
 	err  error
 }
 
-// readSpecial reads what is not a regular file: the null device, as an empty file, and a pipe, such as a shell makes for
-// <(command). isSpecial is false for anything else.
+// readSpecial reads the null device, as an empty file, or a pipe, such as a shell makes for <(command). isSpecial is false
+// for any other file.
 func readSpecial(ctx context.Context, path string) (text []byte, isSpecial bool, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -52,14 +52,14 @@ func readSpecial(ctx context.Context, path string) (text []byte, isSpecial bool,
 	return p.text, true, p.err
 }
 
-// readPipe reads all that comes until ctx ends. Without a writer that is nothing.
+// readPipe reads a pipe until its writers close it. It fails if ctx ends first. Without a writer the text is empty.
 func readPipe(ctx context.Context, path string) ([]byte, error) {
 	f, err := openAtOnce(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })() // where there are none, it is no pipe
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })() // fails only for a file that is no pipe
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, fmt.Errorf("its writer did not finish: %w", context.Cause(ctx))
@@ -70,8 +70,8 @@ func readPipe(ctx context.Context, path string) ([]byte, error) {
 	return text, err
 }
 
-// ReadInput reads a file that the user names and that chaim never writes: a regular one, or a pipe, whose writer has until
-// ctx ends. It also says which file it was.
+// ReadInput reads a file that the user names and that chaim never writes: a regular file, or a pipe, whose writer must
+// finish before ctx ends. It also returns the file's info.
 func ReadInput(ctx context.Context, path string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -80,7 +80,7 @@ func ReadInput(ctx context.Context, path string) ([]byte, fs.FileInfo, error) {
 	if text, isSpecial, err := readSpecial(ctx, path); isSpecial {
 		return text, info, err
 	}
-	f, err := OpenRegular(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,8 +95,8 @@ func ReadInput(ctx context.Context, path string) ([]byte, fs.FileInfo, error) {
 	return text, info, err
 }
 
-// IsOnlyOnce reports whether a file gives what it holds only once, or not before another program writes: it is neither
-// a regular file nor the null device.
+// IsOnlyOnce reports whether a file can be read only once, or has no text before another program writes to it. That is any
+// file but a regular file, a folder or the null device.
 func IsOnlyOnce(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir() && !isNull(path, info)

@@ -11,7 +11,7 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// edit is one call of Edit.
+// edit is one call of Edit or TryEdit.
 type edit struct {
 	file   File
 	ctx    context.Context
@@ -22,12 +22,12 @@ type edit struct {
 	done   chan error    // gets the outcome
 }
 
-// queue holds the edits of one file that wait in this process, and are made in the same way. One of the callers leads: it
-// takes the lock, commits all that wait by then, and hands the lead to one that came later.
+// queue holds the edits of one file that wait in this process. One of the callers leads: it takes the lock, commits all
+// edits that wait by then, and hands the lead to a caller that came later.
 type queue struct {
 	queueKey
 	waiting  []*edit
-	advanced time.Time // when this process, or another one, last got the lock
+	advanced time.Time // when this process or another one last got the lock
 }
 
 type queueKey struct {
@@ -35,12 +35,13 @@ type queueKey struct {
 	isOwn, isApart bool // see File
 }
 
-// queues are those with a leader. The mutex guards what is in them too.
+// queues are the queues that have a leader. The mutex also guards their fields.
 var queues = struct {
 	sync.Mutex
 	of map[queueKey]*queue
 }{of: map[queueKey]*queue{}}
 
+// join adds e to its queue. The first edit of a queue gets the lead.
 func join(key queueKey, e *edit) *queue {
 	queues.Lock()
 	defer queues.Unlock()
@@ -54,8 +55,8 @@ func join(key queueKey, e *edit) *queue {
 	return q
 }
 
-// wait returns the outcome of e. Until its commit has begun it also ends with e's context, and after lockTimeout in
-// which no process got the lock.
+// wait returns the outcome of e. Before the commit of e begins, wait also returns when the context of e ends, or when no
+// process has got the lock for lockTimeout.
 func (q *queue) wait(e *edit) error {
 	if e.isTry {
 		return q.try(e)
@@ -84,7 +85,7 @@ func (q *queue) wait(e *edit) error {
 	}
 }
 
-// try returns the outcome of e, which does not wait where another process or another edit is to have the lock first.
+// try returns the outcome of e, or ErrHeld if another process or another edit comes first.
 func (q *queue) try(e *edit) error {
 	select {
 	case <-e.lead:
@@ -117,7 +118,7 @@ func (q *queue) patience(e *edit) time.Duration {
 	return lockTimeout - time.Since(e.start)
 }
 
-// leave takes e out of the queue, unless its commit has begun.
+// leave takes e out of the queue and reports whether it did. It does not once the commit of e has begun.
 func (q *queue) leave(e *edit) bool {
 	queues.Lock()
 	i := slices.Index(q.waiting, e)
@@ -133,6 +134,7 @@ func (q *queue) leave(e *edit) bool {
 	return i >= 0
 }
 
+// passLead hands the lead to the next edit. A queue without one is removed.
 func (q *queue) passLead() {
 	queues.Lock()
 	defer queues.Unlock()
@@ -143,7 +145,7 @@ func (q *queue) passLead() {
 	q.waiting[0].lead <- struct{}{}
 }
 
-// commit makes the edits that wait by the time it has the lock, of which leader is one.
+// commit takes the lock and makes the edits that wait by then, leader among them.
 func (q *queue) commit(leader *edit) {
 	defer q.passLead()
 	l, err := lock(leader.ctx, q.target, q.patience(leader), q.advance)

@@ -65,19 +65,19 @@ func TestParallelEditsAllArrive(t *testing.T) {
 	lines := slices.Sorted(strings.Lines(text(t, path)))
 	assert.Len(t, slices.Compact(lines), 40)
 	assert.Empty(t, leftovers(t, path))
-	assert.Empty(t, queues.of, "nobody waits any more")
+	assert.Empty(t, queues.of, "no edit waits any more")
 }
 
 // TestEditsThatWaitAreWrittenTogether has edits come while another is being made.
 func TestEditsThatWaitAreWrittenTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
 	var wg sync.WaitGroup
-	var texts [10]string // in which each edit found itself last
+	var texts [10]string // that each edit got last
 	refused := func([]byte) ([]byte, error) { return nil, errMine }
 	gone, leave := context.WithCancelCause(t.Context())
 	leave(errMine)
 	err := newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
-		if len(queues.of[queueKey{target: path}].waiting) == 0 { // no lock needed: nobody has begun to wait
+		if len(queues.of[queueKey{target: path}].waiting) == 0 { // no lock is needed before others wait
 			for i := range texts {
 				wg.Go(func() {
 					assert.NoError(t, newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
@@ -134,7 +134,8 @@ func TestLockEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestLockTimeoutDoesNotCountOtherProcesses waits while others get the lock one after the other, but not for one that keeps it.
+// TestLockTimeoutDoesNotCountOtherProcesses has an edit wait while other processes take the lock in turn, but give up when
+// one of them keeps it.
 func TestLockTimeoutDoesNotCountOtherProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
@@ -167,7 +168,7 @@ func TestLockTimeoutDoesNotCountOtherProcesses(t *testing.T) {
 	})
 }
 
-// TestLockThatGoesRoundForAMinute has others get the lock one after the other, and leave no turn.
+// TestLockThatGoesRoundForAMinute has other processes take the lock in turn, and never free it for the edit.
 func TestLockThatGoesRoundForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
@@ -191,8 +192,8 @@ func TestLockThatGoesRoundForAMinute(t *testing.T) {
 	})
 }
 
-// A panic in an edit is its caller's, but those whose edits were to be made along with it hear of it too.
-func TestPanicLeavesNobodyWaiting(t *testing.T) {
+// An edit that panics does so for its caller. The callers of the other edits in its batch get an error.
+func TestPanicLeavesNoCallerWaiting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
 	held := hold(t, path)
 	var wg sync.WaitGroup
@@ -225,8 +226,7 @@ func waitFor(path string, n int) {
 	}
 }
 
-// TestLockTimeoutDoesNotCountOwnProcess lets edits of one process hold the lock for longer than the time-out, each in
-// its turn.
+// TestLockTimeoutDoesNotCountOwnProcess has the edits of one process together hold the lock for longer than the time-out.
 func TestLockTimeoutDoesNotCountOwnProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
@@ -251,11 +251,11 @@ func TestLockTimeoutDoesNotCountOwnProcess(t *testing.T) {
 			wg.Go(func() { assert.ErrorIs(t, newFile(path).Edit(t.Context(), addLine("x")), ErrLocked) })
 		}
 		wg.Wait()
-		assert.LessOrEqual(t, time.Since(started), lockTimeout+time.Second, "and a lock that nobody here has is given up once, not five times")
+		assert.LessOrEqual(t, time.Since(started), lockTimeout+time.Second, "all five edits give up together")
 	})
 }
 
-// The caller that leads goes away while another process has the lock: the next one takes over.
+// The leading caller leaves while another process has the lock: the next caller takes over.
 func TestLeadIsPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")

@@ -15,8 +15,8 @@ import (
 
 const tempPrefix = ".chaim-tmp-"
 
-// TempFor returns the name of the file that a temporary file, which stands beside it, was to replace. There is one only
-// while the lock of the shared file is held, so the holder of the lock may remove those that others left.
+// TempFor returns the name of the file that a temporary file beside it was made to replace. Live processes have temporary
+// files only while they hold the lock of the shared file. So a process that has the lock may remove those of the dead.
 func TempFor(name string) (base string, isTemp bool) {
 	rest, isTemp := strings.CutPrefix(name, tempPrefix)
 	i := strings.LastIndexByte(rest, '-')
@@ -57,7 +57,7 @@ func (c *commit) replace(before *snapshot, text []byte) (err error) {
 		return err
 	}
 	c.record.leave(info, text)
-	// It is what stood at the target, if it is still there.
+	// After an exchange, tmp is the old file.
 	if err := Remove(tmp); err != nil {
 		return err
 	}
@@ -69,14 +69,13 @@ func (c *commit) replace(before *snapshot, text []byte) (err error) {
 
 // Remove removes a file that may be gone already.
 func Remove(path string) error {
-	err := remove(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil
+	if err := remove(path); !isMissing(err) {
+		return err
 	}
-	return err
+	return nil
 }
 
-// publish renames tmp, which info is of, to the target, if that is still what before shows.
+// publish renames tmp to the target, if that is still the file of before. info describes tmp.
 func (c *commit) publish(tmp string, info fs.FileInfo, before *snapshot) error {
 	var err error
 	if before.info == nil {
@@ -102,8 +101,8 @@ func (c *commit) publish(tmp string, info fs.FileInfo, before *snapshot) error {
 	return rename(tmp, c.target)
 }
 
-// checkDisplaced looks at what was at the target when the new text took its place. If that is not what before shows, as
-// another program was quicker by a moment, or if one is waiting to write to it, it goes back.
+// checkDisplaced looks at the file that the new text has displaced from the target. The file goes back if it is not that of
+// before, as another program was quicker by a moment, or if another program waits to write to it.
 func (c *commit) checkDisplaced(tmp string, ours fs.FileInfo, before *snapshot) error {
 	displaced, err := os.Lstat(tmp)
 	if err != nil {
@@ -117,14 +116,14 @@ func (c *commit) checkDisplaced(tmp string, ours fs.FileInfo, before *snapshot) 
 		return err
 	}
 	if back, err := os.Lstat(tmp); isExchanged && err == nil && !os.SameFile(back, ours) {
-		_, err = putBack(tmp, c.target) // yet another version came, and the newest counts
+		_, err = putBack(tmp, c.target) // a third version came meanwhile, and the newest must stay
 		return errors.Join(errChanged, err)
 	}
 	return errChanged
 }
 
-// putBack brings a file that an exchange displaced back to the target, unless there is a newer one. Where that fails it
-// keeps it.
+// putBack brings a displaced file back to the target, unless a newer file has come. If that fails, it keeps the file under
+// another name.
 func putBack(displaced, target string) (isExchanged bool, err error) {
 	if err = exchange(displaced, target); err == nil {
 		return true, nil
@@ -139,7 +138,7 @@ func putBack(displaced, target string) (isExchanged bool, err error) {
 	return false, errtext.Wrap(errors.Join(err, os.Rename(displaced, kept)), "what another program wrote at the same time is in %s", kept)
 }
 
-// writeTemp writes a private file beside target durably, and reads it back before anything is built on it.
+// writeTemp writes a private file beside target durably, and reads it back, as a write may store less than it says.
 func writeTemp(target string, text []byte) (path string, info fs.FileInfo, err error) {
 	f, err := os.CreateTemp(filepath.Dir(target), tempPrefix+filepath.Base(target)+"-*")
 	if err != nil {
@@ -150,7 +149,7 @@ func writeTemp(target string, text []byte) (path string, info fs.FileInfo, err e
 			err = errors.Join(err, Remove(f.Name()))
 		}
 	}()
-	defer f.Close() // once more than needed where all goes well
+	defer f.Close() // after errors; the second Close does nothing
 	// Chmod, because the umask applies to the mode given at creation.
 	if err := f.Chmod(0o600); err != nil {
 		return "", nil, err
@@ -161,7 +160,7 @@ func writeTemp(target string, text []byte) (path string, info fs.FileInfo, err e
 	if err := f.Sync(); err != nil {
 		return "", nil, err
 	}
-	isWhole, err := holds(f, text)
+	isWhole, err := hasText(f, text)
 	if err != nil {
 		return "", nil, err
 	}
@@ -174,8 +173,9 @@ func writeTemp(target string, text []byte) (path string, info fs.FileInfo, err e
 	return f.Name(), info, f.Close()
 }
 
-// holds compares in parts, as a second copy of a large text would cost more than writing it did.
-func holds(f *os.File, text []byte) (bool, error) {
+// hasText reports whether a file holds text. It compares part by part, as a second copy of a large text takes longer than
+// writing it.
+func hasText(f *os.File, text []byte) (bool, error) {
 	part := make([]byte, 32<<10)
 	for offset := 0; ; {
 		n, err := f.ReadAt(part, int64(offset))

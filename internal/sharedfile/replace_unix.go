@@ -27,9 +27,9 @@ func SyncDir(dir string) error {
 	return d.Sync()
 }
 
-// CheckOwner refuses a file that the user could not have written, which a rename would replace all the same, and what
-// belongs to another user, who would lose it to the owner of this process, or whom others can make write elsewhere. Nor
-// does root leave its files in another user's folder, as sudo with that user's HOME would.
+// CheckOwner refuses a read-only file, which a rename would replace all the same. It refuses a file or a folder of another
+// user, who would lose the file to the user of this process. So sudo with that user's HOME leaves no files of root there. It
+// also refuses a folder that all users may write.
 func CheckOwner(path string) error {
 	info, err := os.Stat(path)
 	if err == nil {
@@ -43,8 +43,8 @@ func CheckOwner(path string) error {
 	return checkFolders(path, filepath.Dir(path))
 }
 
-// checkFolders refuses the folder of a path, or where that is to be made the one above it, for the owner or the mode it has.
-// The group of a folder is let write to it, as it is private where users have groups of their own.
+// checkFolders refuses the folder of path, or the next one above it that exists, if another user owns it, other than root,
+// or if all users may replace files in it. The group may write to it, as on many systems each user has a group alone.
 func checkFolders(path, dir string) error {
 	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
@@ -64,7 +64,7 @@ func checkFolders(path, dir string) error {
 	}
 }
 
-// Identity tells a folder from others of the same name, as in a container; it is empty for a missing one.
+// Identity tells a folder from another one of the same name, as in a container. It is empty for a missing folder.
 func Identity(dir string) string {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -89,7 +89,7 @@ func wrongOwner(path string, uid int) error {
 	return refusal(path, fmt.Sprintf("%s belongs to user id %d, and this process runs as %d: run it as that user", path, uid, os.Geteuid()), fs.ErrPermission)
 }
 
-// isNull reports whether info is of the null device, under whatever path: a container has its own beside that of the host.
+// isNull reports whether info describes the null device, under any path: a container has one beside that of the host.
 func isNull(_ string, info fs.FileInfo) bool {
 	null, err := os.Stat(os.DevNull)
 	if err != nil || info.Mode()&fs.ModeCharDevice == 0 {

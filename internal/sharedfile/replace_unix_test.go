@@ -28,8 +28,7 @@ func TestModesUnderAnyUmask(t *testing.T) {
 	}
 }
 
-// TestFilesOfAnotherUserAreRefused needs root to make such files; another user has one at hand in /etc/passwd, which
-// is only looked at.
+// TestFilesOfAnotherUserAreRefused makes such files as root. Without root it tries /etc/passwd, which it cannot write.
 func TestFilesOfAnotherUserAreRefused(t *testing.T) {
 	path := "/etc/passwd"
 	if os.Geteuid() == 0 {
@@ -47,7 +46,7 @@ func TestFilesOfAnotherUserAreRefused(t *testing.T) {
 	assert.NoFileExists(t, lockPath(path), "a lock file of the wrong owner would lock the right one out")
 }
 
-// TestSpecialFiles are read, or are as good as empty, and never written to.
+// TestSpecialFiles reads files that are not regular, and tries to edit them, which is refused.
 func TestSpecialFiles(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }

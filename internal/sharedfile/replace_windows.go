@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A reader that opened a file without FILE_SHARE_DELETE makes renaming over it and removing it fail until it closes it.
+// While a reader has a file open without FILE_SHARE_DELETE, it cannot be removed and nothing can be renamed over it.
 const (
 	retryTimeout = 2 * time.Second
 	retryPoll    = 5 * time.Millisecond
@@ -34,7 +34,7 @@ func retry(f func() error) error {
 	}
 }
 
-// Identity tells a folder from others; it is empty for a missing one.
+// Identity tells a folder from others. It is empty for a missing folder.
 func Identity(dir string) string {
 	if _, err := os.Stat(dir); err != nil {
 		return ""
@@ -42,14 +42,13 @@ func Identity(dir string) string {
 	return dir
 }
 
-// IsOpen reports nothing: who may read is the business of the ACL, which mode bits do not show.
+// IsOpen is always false: the ACL, which mode bits do not show, decides who may read.
 func IsOpen(fs.FileInfo) bool { return false }
 
 // SyncDir does nothing: Windows has no such call, and NTFS journals its renames.
 func SyncDir(string) error { return nil }
 
-// CheckOwner refuses a read-only file. Who may write is the business of the ACL, which the new file inherits from the
-// folder.
+// CheckOwner refuses a read-only file. The ACL, which the new file inherits from the folder, decides who may write.
 func CheckOwner(path string) error {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o200 == 0 {
 		return refusal(path, path+" is read-only", fs.ErrPermission)
@@ -59,7 +58,7 @@ func CheckOwner(path string) error {
 
 func checkFolders(string, string) error { return nil }
 
-// isNull reports whether path, of which info is, is the null device.
+// isNull reports whether path, which info describes, is the null device.
 func isNull(path string, info fs.FileInfo) bool {
 	return info.Mode()&fs.ModeCharDevice != 0 && strings.EqualFold(filepath.Base(path), os.DevNull)
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Reserve sets that many bytes of disk space aside for what will be written after [Side.Discard]. The file stays as long
-// as it is. A later call with a larger size sets aside what is missing. Where the file system cannot do that, nothing happens.
+// Reserve sets aside size bytes of disk space, which [Side.Discard] frees for other files. The file keeps its length. A
+// later call with a larger size sets aside what is missing. If the file system cannot do that, Reserve does nothing.
 func (s *Side) Reserve(size int64) error {
 	err := reserve(s.file, size)
 	if IsFull(err) {
@@ -15,12 +15,12 @@ func (s *Side) Reserve(size int64) error {
 	return nil
 }
 
-// IsFull reports whether something could not be written because there is no space for it.
+// IsFull reports whether err means that the disk or the quota is full.
 func IsFull(err error) bool { return errors.Is(err, errFull) || errors.Is(err, errQuota) }
 
 // Discard removes a locked file. Its space is free at once, even if another process has the file open.
 func (s *Side) Discard() error {
-	for _, size := range []int64{1, 0} { // as some file systems free nothing while the size stays the same
+	for _, size := range []int64{1, 0} { // some file systems free nothing if the size stays the same
 		if err := s.file.Truncate(size); err != nil {
 			return errors.Join(err, s.Close())
 		}

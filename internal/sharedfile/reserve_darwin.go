@@ -8,14 +8,14 @@ import (
 
 const errFull, errQuota = unix.ENOSPC, unix.EDQUOT
 
-// reserve leaves the file as long as it is. The call adds to what is set aside already. See fcntl(2) of macOS.
+// reserve keeps the length of the file. The call adds to the space that is set aside already, see fcntl(2) of macOS.
 func reserve(f *os.File, size int64) error {
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
 		return err
 	}
 	block := max(1, int64(stat.Blksize))
-	text := (stat.Size + block - 1) / block * block // what the text takes
+	text := (stat.Size + block - 1) / block * block // that the text takes
 	if size -= max(0, 512*stat.Blocks-text); size <= 0 {
 		return nil
 	}

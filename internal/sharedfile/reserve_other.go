@@ -9,5 +9,5 @@ import (
 
 const errFull, errQuota = syscall.ENOSPC, syscall.EDQUOT
 
-// reserve does nothing: no call of this system sets space aside for a file and leaves it as long as it is.
+// reserve does nothing: this system has no call that sets space aside and keeps the length of the file.
 func reserve(*os.File, int64) error { return nil }

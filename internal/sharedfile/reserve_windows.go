@@ -9,7 +9,7 @@ import (
 
 const errFull, errQuota = windows.ERROR_DISK_FULL, windows.ERROR_DISK_QUOTA_EXCEEDED
 
-// reserve leaves the file as long as it is. Windows gives the space back when the file is closed too.
+// reserve keeps the length of the file. Windows also frees the space when the file is closed.
 // https://learn.microsoft.com/en-us/windows/win32/api/winbase/ns-winbase-file_allocation_info
 func reserve(f *os.File, size int64) error {
 	info, err := f.Stat()

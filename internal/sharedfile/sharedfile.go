@@ -1,9 +1,9 @@
-// Package sharedfile edits a small file that other programs read and write too, most of them without a lock and in
-// place. An edit replaces the file in one step, keeps what another program wrote meanwhile, as far as the system can tell
-// of that, and is on disk when it returns.
+// Package sharedfile edits a small file that other programs read and write too, most of them in place and without a lock.
+// An edit replaces the file in one step, and is on disk when it returns. It keeps what another program wrote meanwhile, as
+// far as the system lets it notice that.
 //
-// Edits of one process that come while another is being written are written together. Between processes that use this
-// package a lock beside the file makes one edit wait for the other.
+// Edits of one process that wait for the same lock are written together. Processes that use this package wait for each
+// other by a lock file beside the file.
 package sharedfile
 
 import (
@@ -20,34 +20,32 @@ import (
 )
 
 const (
-	maxFileSize = 16 << 20  // that an edit may make a file grow to
-	maxReadSize = 256 << 20 // of a file that another program made that large, so that keys can still be removed from it
+	maxFileSize = 16 << 20  // an edit does not make a file larger
+	maxReadSize = 256 << 20 // larger than maxFileSize, so that keys can be removed from a file that another program made large
 	lockTimeout = 10 * time.Second
 )
 
-// ErrHeld means that the lock is held at the moment.
+// ErrHeld means that the lock is not free, and that the caller does not wait for it.
 var ErrHeld = errors.New("chaim: file is locked at the moment")
 
-// ErrLocked means that another process has held the lock for the whole time-out.
+// ErrLocked means that the lock did not become free in time.
 var ErrLocked = errors.New("chaim: credentials file is locked")
 
-// File is a file that other programs read and write too. Its methods may be called from many goroutines and processes
-// at once. Their errors wrap those of the system; what the system would have allowed is refused with an [*fs.PathError]
-// that wraps [fs.ErrPermission] or a [syscall.Errno] too.
+// File is a file that other programs read and write too. Many goroutines and processes may call its methods at once.
+// Errors wrap those of the system. Where only chaim refuses a write, the error wraps an [*fs.PathError] too.
 type File struct {
 	Path string
-	// IsOwn says that only chaim writes the file: one that another user could have put there or written is [ErrUnsafe].
+	// IsOwn says that only chaim writes the file. A file that another user could have made or changed is then [ErrUnsafe].
 	IsOwn bool
-	// IsApart says that this process makes the edits apart from those of files for which it is not set: an edit that frees
-	// space gets it.
+	// IsApart keeps an edit out of the batches of other edits, so that none of them takes the space that this one frees.
 	IsApart bool
-	// Unknown is why there is no Path, and the error of each method.
+	// Unknown is why there is no Path. Each method returns it.
 	Unknown error
 }
 
-// Read returns the text of the file, empty for a missing one and for the null device. Of a pipe it returns what came when it
-// was first read. Where the system tells that another program is writing it
-// in place, Read waits a moment for that; elsewhere the text may be a part of what is written.
+// Read returns the text of the file, which is empty for a missing file and for the null device. A pipe is read once, and
+// later calls return the same text. While another program writes the file in place, Read waits half a second for it, if
+// the system can tell. Otherwise the text may be incomplete.
 func (f File) Read() ([]byte, error) {
 	target, _, err := f.follow()
 	if err != nil {
@@ -70,7 +68,7 @@ func (f File) Read() ([]byte, error) {
 	}
 }
 
-// IsInterrupted reports whether a process died while it wrote the file in place, which the next Edit puts right.
+// IsInterrupted reports whether a process died while it wrote the file in place. The next Edit repairs the file.
 func (f File) IsInterrupted() (bool, error) {
 	target, _, err := f.follow()
 	if err != nil {
@@ -86,17 +84,17 @@ func (f File) IsInterrupted() (bool, error) {
 	return true, backup.Close()
 }
 
-// Edit replaces the text of the file by what change makes of it, in one step: readers see the old text or the new. It
+// Edit replaces the text of the file by what change returns for it, in one step: readers see the old text or the new. Edit
 // returns once the new text is on disk.
 //
-// change is called while the lock is held, with an empty text for a missing file. It may be called again, with a text
-// in which what it does is done already, and must not do it twice. Nothing is written where it returns what it got.
+// change is called while the lock is held, with an empty text for a missing file. It may be called again with a text that
+// it has changed already, and must not change that twice. If it returns the text that it got, nothing is written.
 func (f File) Edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
 	return f.edit(ctx, change, false)
 }
 
-// TryEdit is Edit but does not wait for the lock: where that is held the error wraps [ErrHeld]. It is for those who hold
-// another lock, for which others wait.
+// TryEdit is Edit, but does not wait for the lock: if that is not free, the error wraps [ErrHeld]. It is for a caller that
+// holds another lock, for which other processes wait.
 func (f File) TryEdit(ctx context.Context, change func([]byte) ([]byte, error)) error {
 	return f.edit(ctx, change, true)
 }
@@ -112,15 +110,16 @@ func (f File) edit(ctx context.Context, change func([]byte) ([]byte, error), isT
 	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn, isApart: f.IsApart}, change, isTry)
 }
 
-// Pinned returns the file that the links of f lead to now, for edits that are to reach the same file when they lead elsewhere.
-// It refuses what Edit does.
+// Pinned returns the file to which the links of f lead now. Its edits reach that file even if the links change later. Pinned
+// refuses the same files as Edit.
 func (f File) Pinned() (File, error) {
 	target, err := f.editable()
 	f.Path = target
 	return f, err
 }
 
-// editable returns where the links of the file lead, if this user may write there and no other has set a link on the way.
+// editable returns where the links of the file lead. It refuses a file that this user may not write, and links and folders
+// that other users control.
 func (f File) editable() (target string, err error) {
 	target, links, err := f.follow()
 	if err == nil {
@@ -142,7 +141,7 @@ func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]
 	return join(key, e).wait(e)
 }
 
-// IsLocked reports whether another process has the lock right now.
+// IsLocked reports whether the lock is held now.
 func (f File) IsLocked() (bool, error) {
 	target, _, err := f.follow()
 	if err != nil {
@@ -160,7 +159,7 @@ func (f File) IsLocked() (bool, error) {
 	return false, l.Close()
 }
 
-// MakeFolder makes a private folder where there is none, whatever the umask.
+// MakeFolder makes a folder that is missing, with mode 0700 whatever the umask.
 func MakeFolder(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -175,7 +174,7 @@ func MakeFolder(dir string) error {
 	return nil
 }
 
-// refusal is an error about a file that the system would have let us write.
+// refusal is the error of a write that the system would allow.
 func refusal(path, why string, kind error) error {
 	return errtext.Wrap(&fs.PathError{Op: "write", Path: path, Err: kind}, "%s", why)
 }

@@ -19,7 +19,7 @@ var errMine = errors.New("mine")
 
 func newFile(path string) File { return File{Path: path} }
 
-// addLine is an edit that does nothing where it was made already.
+// addLine returns an edit that adds a line, unless it is there already.
 func addLine(line string) func([]byte) ([]byte, error) {
 	return func(doc []byte) ([]byte, error) {
 		for l := range strings.Lines(string(doc)) {
@@ -38,7 +38,7 @@ func text(t *testing.T, path string) string {
 	return string(b)
 }
 
-// leftovers lists temporary files beside path.
+// leftovers lists the temporary files beside path.
 func leftovers(t *testing.T, path string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), tempPrefix+"*"))
@@ -150,7 +150,7 @@ func TestEditLeavesThePrivateModeBehind(t *testing.T) {
 	}
 }
 
-// TestEditBuildsOnWhatIsThere lets another program write between the read and the rename.
+// TestEditBuildsOnWhatIsThere has another program write between the read and the rename.
 func TestEditBuildsOnWhatIsThere(t *testing.T) {
 	for name, write := range map[string]func(path string) error{
 		"in place": func(path string) error { return os.WriteFile(path, []byte("new\n"), 0o600) },
@@ -169,7 +169,7 @@ func TestEditBuildsOnWhatIsThere(t *testing.T) {
 			err := newFile(path).Edit(t.Context(), func(doc []byte) ([]byte, error) {
 				if calls++; calls == 1 {
 					go func() { written <- write(path) }()
-					select { // until it is done, or waits for us
+					select { // until the write is done, or waits for the edit
 					case err := <-written:
 						written <- err
 					case <-time.After(50 * time.Millisecond):
@@ -185,7 +185,7 @@ func TestEditBuildsOnWhatIsThere(t *testing.T) {
 	}
 }
 
-// A neighbour reads the file before an edit and writes it back after.
+// Another program reads the file before an edit, and writes its old text back after.
 func TestEditIsMadeAgainAfterAStaleWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials")
 	require.NoError(t, os.WriteFile(path, []byte("old\n"), 0o600))
@@ -201,7 +201,7 @@ func TestEditIsMadeAgainAfterAStaleWriter(t *testing.T) {
 	assert.Equal(t, "old\nand more\nx\n", text(t, path))
 }
 
-// inBubble runs f with a file that holds old and was written just now.
+// inBubble runs f in a synctest bubble, with a file that was just written and holds old.
 func inBubble(t *testing.T, old string, f func(t *testing.T, path string)) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "credentials")
@@ -210,7 +210,7 @@ func inBubble(t *testing.T, old string, f func(t *testing.T, path string)) {
 	})
 }
 
-// TestEditWaitsForAWriter lets another program empty the file first and fill it later, as the AWS CLI does.
+// TestEditWaitsForAWriter has another program empty the file and fill it later, as the AWS CLI does.
 func TestEditWaitsForAWriter(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, path string) {
 		filled := make(chan error)
@@ -235,7 +235,7 @@ func TestEditBelievesAFileThatStaysEmpty(t *testing.T) {
 	})
 }
 
-// TestEditDoubtsAFileThatLostSections lets another program close the file when it has written half of it.
+// TestEditDoubtsAFileThatLostSections has another program close the file when it has written half of it.
 func TestEditDoubtsAFileThatLostSections(t *testing.T) {
 	inBubble(t, "[a]\n[b]\n", func(t *testing.T, path string) {
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("[c]")))
@@ -243,7 +243,7 @@ func TestEditDoubtsAFileThatLostSections(t *testing.T) {
 		started := time.Now()
 		require.NoError(t, newFile(path).Edit(t.Context(), addLine("x")))
 		assert.GreaterOrEqual(t, time.Since(started), doubtTime)
-		assert.Equal(t, "[a]\nx\n", text(t, path), "which then is how it was meant")
+		assert.Equal(t, "[a]\nx\n", text(t, path), "the section is gone for good")
 
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
 		filled := make(chan error)

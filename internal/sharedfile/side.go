@@ -12,15 +12,16 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// MaxLockSize is that of a lock or a lease, which hold a few lines or nothing.
+// MaxLockSize is the limit of a lock or a lease, which holds a few lines or nothing.
 const MaxLockSize = 64 << 10
 
-// ErrUnsafe means that something else stands under the name of a side file. The error says what, and what to do about it.
+// ErrUnsafe means that another user could have made or changed a file, or that it is not of the kind that chaim makes under
+// its name. The error says what is wrong, and what to do.
 var ErrUnsafe = errors.New("chaim: unsafe file")
 
-// Side is an open side file: one that only chaim writes, beside a shared file or in a folder beside it, such as a lock, a
-// lease, a backup, or keys. Other users may be able to put something else under its name, so that every side file is opened
-// by [OpenSide] or [LockSide].
+// Side is an open side file. Only chaim writes side files, such as locks, leases, backups and keys. They are beside a shared
+// file or in a folder beside it. Other users may be able to put something else under their names, so [OpenSide] and
+// [LockSide] check what they open.
 type Side struct {
 	file  *os.File
 	path  string
@@ -28,9 +29,9 @@ type Side struct {
 	info  fs.FileInfo
 }
 
-// OpenSide opens a side file with flags of [os.OpenFile]. It follows no link and does not wait. Nothing is done with the
-// file before it is known to be a regular file of this user, of at most limit bytes, that has no second name and that no
-// other user may write; anything else is [ErrUnsafe]. A file that is made gets mode 0600 whatever the umask.
+// OpenSide opens a side file with flags of [os.OpenFile]. It follows no link, and waits for no other end of a pipe. Before
+// anything else it checks the file: a regular file of this user, of at most limit bytes, without a second name, that no
+// other user may write. Anything else is [ErrUnsafe]. With [os.O_CREATE] the file gets mode 0600, whatever the umask.
 func OpenSide(path string, flag int, limit int64) (*Side, error) {
 	f, err := openAtOnce(path, flag|noFollow)
 	if errors.Is(err, fs.ErrPermission) && flag&os.O_CREATE != 0 && repairMode(path) {
@@ -61,8 +62,8 @@ func OpenSide(path string, flag int, limit int64) (*Side, error) {
 	return s, nil
 }
 
-// openAtOnce opens a file without waiting for the other end of a named pipe. It does wait for another chaim that keeps the
-// file from being opened, which is for moments.
+// openAtOnce opens a file without waiting for the other end of a named pipe. It waits while another chaim process keeps
+// writers off the file, which takes moments.
 func openAtOnce(path string, flag int) (*os.File, error) {
 	for start := time.Now(); ; <-time.After(settlePoll) {
 		f, err := os.OpenFile(path, flag|noWait, 0o600)
@@ -72,15 +73,15 @@ func openAtOnce(path string, flag int) (*os.File, error) {
 	}
 }
 
-// OpenLog opens a file to append to, by links of this user's and not of others, and makes it where it is missing. It may be a
-// terminal, a device or a pipe. A FIFO without a reader is an error.
+// OpenLog opens a file for appending, and makes it if it is missing. It follows no link that another user has set. The file
+// may be a terminal, a device or a pipe. A named pipe without a reader is an error.
 func OpenLog(path string) (*os.File, error) {
 	target, err := Resolve(path)
 	if err != nil {
 		return nil, err
 	}
 	flag := os.O_APPEND | os.O_WRONLY | noWait
-	// Otherwise it may be a link still: that of an open file, such as /dev/stderr.
+	// Any other target may still be a link, that of an open file such as /dev/stderr.
 	if info, err := os.Lstat(target); err != nil || info.Mode().IsRegular() {
 		flag |= os.O_CREATE | noFollow
 	}
@@ -99,7 +100,7 @@ func OpenLog(path string) (*os.File, error) {
 	return f, nil
 }
 
-// checkSide refuses what is no side file of this user.
+// checkSide refuses a file that is not a side file of this user.
 func checkSide(path string, info fs.FileInfo, limit int64) error {
 	if !info.Mode().IsRegular() {
 		return unsafeFile(path, "is "+kindOf(info), "remove it", fs.ErrInvalid)
@@ -113,8 +114,8 @@ func checkSide(path string, info fs.FileInfo, limit int64) error {
 	return nil
 }
 
-// CheckFolder refuses a folder of side files that is not one of this user, or into which other users may write. A missing
-// one is fine, and so is a file under its name, as no side file can be opened in that.
+// CheckFolder refuses a folder of side files that belongs to another user, or that other users may write. A missing folder
+// is fine. So is a regular file of that name, as no side file can be in it.
 func CheckFolder(dir string) error {
 	info, err := os.Lstat(dir)
 	switch {
@@ -157,8 +158,8 @@ func otherName(path string) error {
 	return unsafeFile(path, "has a second name, a hard link", "remove it", syscall.EMLINK)
 }
 
-// LockSide opens a side file and locks it, against all others or only against those that do not share. It does not wait:
-// nil means that another process has the lock, or has just removed the file.
+// LockSide opens a side file and locks it. A shared lock excludes only those that do not share. LockSide does not wait: it
+// returns nil if the lock is held, or if another process has just removed the file.
 func LockSide(path string, flag int, isShared bool) (*Side, error) {
 	s, err := OpenSide(path, flag, MaxLockSize)
 	if err != nil {
@@ -178,7 +179,7 @@ func LockSide(path string, flag int, isShared bool) (*Side, error) {
 	return nil, nil
 }
 
-// Path is where the file was opened.
+// Path is the path with which the file was opened.
 func (s *Side) Path() string { return s.path }
 
 // Info describes the file as it was when it was opened.
@@ -190,7 +191,7 @@ func (s *Side) IsThere() bool {
 	return err == nil && os.SameFile(s.info, there)
 }
 
-// Read returns all of the file. Only as much as the limit is read, even if the file has grown.
+// Read returns all of the file. A file that has grown beyond its limit is an error.
 func (s *Side) Read() ([]byte, error) {
 	text, err := io.ReadAll(io.NewSectionReader(s.file, 0, s.limit+1))
 	if err == nil && int64(len(text)) > s.limit {
@@ -205,7 +206,7 @@ func (s *Side) Write(text []byte) error {
 		return err
 	}
 	info, err := s.file.Stat()
-	if err != nil || info.Size() == int64(len(text)) { // cutting off would give reserved space back
+	if err != nil || info.Size() == int64(len(text)) { // truncating would free reserved space
 		return err
 	}
 	return s.file.Truncate(int64(len(text)))

@@ -20,10 +20,10 @@ const (
 	errTooLarge = syscall.EFBIG
 )
 
-// isHeldOff reports whether a file was not opened because another process has a lease on it, see holdOffWriters.
+// isHeldOff reports whether another process has kept a file from being opened, see holdOffWriters.
 func isHeldOff(err error) bool { return errors.Is(err, unix.EWOULDBLOCK) }
 
-// checkPrivate refuses what belongs to another user, or what others may write to.
+// checkPrivate refuses a file or a folder that belongs to another user, or that others may write.
 func checkPrivate(path string, info fs.FileInfo) error {
 	if uid, ok := owner(info); ok && uid != os.Geteuid() {
 		return otherOwner(path, uid)
@@ -43,8 +43,8 @@ func writeable(path string) error {
 	return unsafeFile(path, "can be written to by other users", "chmod go-w it if what it holds is yours, or remove it", fs.ErrPermission)
 }
 
-// checkOwn refuses a shared file that only chaim writes, where another user could have put it there or written it. As other
-// tools may have made it, its group may write it, and it may be the folder's owner's.
+// checkOwn refuses a file that another user could have made or changed. Other tools may have made it, so its group may write
+// it, and it may belong to the owner of its folder.
 func checkOwn(f *os.File, path string) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -67,7 +67,7 @@ func checkOwn(f *os.File, path string) error {
 	return nil
 }
 
-// checkLink refuses a symbolic link that another user has set in a folder of this one, or of all.
+// checkLink refuses a symbolic link of another user, unless that user is root or owns the folder of the link.
 func checkLink(path string, info fs.FileInfo) error {
 	folder, err := os.Stat(filepath.Dir(path))
 	if err != nil {
@@ -80,7 +80,7 @@ func checkLink(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// IsOwnFile reports whether info is of a regular file of this user.
+// IsOwnFile reports whether info describes a regular file of this user.
 func IsOwnFile(info fs.FileInfo) bool {
 	uid, ok := owner(info)
 	return info.Mode().IsRegular() && ok && uid == os.Geteuid()
@@ -98,8 +98,9 @@ func makePrivate(f *os.File, info fs.FileInfo) error {
 	return f.Chmod(0o600)
 }
 
-// repairMode gives back what the umask took from a side file that its process could not complete, and reports whether it
-// did. As the file cannot be opened before, that is for a folder only in which no other user could put a link meanwhile.
+// repairMode gives a side file mode 0600 if its process died while the file still had the mode that the umask left. It
+// reports whether it did. The file cannot be opened first, so this is done only in a folder where no other user can put a
+// link meanwhile.
 func repairMode(path string) bool {
 	folder, err := os.Stat(filepath.Dir(path))
 	if err != nil || checkPrivate("", folder) != nil {
@@ -110,7 +111,7 @@ func repairMode(path string) bool {
 		info.Mode().Perm()&0o600 != 0o600 && os.Chmod(path, 0o600) == nil
 }
 
-// tryLock uses flock(2), which ends with the process, and which a child does not get with its standard streams.
+// tryLock uses flock(2): the lock ends with the process, and a child process does not inherit it.
 func tryLock(f *os.File, isShared bool) (isFree bool, err error) {
 	how := unix.LOCK_EX
 	if isShared {
@@ -123,8 +124,8 @@ func tryLock(f *os.File, isShared bool) (isFree bool, err error) {
 	return err == nil, err
 }
 
-// needsWriting reports whether a file could not be locked because it is open for reading only, as on NFS.
+// needsWriting reports whether a file could not be locked because it is not open for writing, as on NFS.
 func needsWriting(err error) bool { return errors.Is(err, unix.EBADF) || errors.Is(err, unix.EIO) }
 
-// Remove removes a locked file, so that no other process can lock it in between, and ends the lock.
+// Remove removes a locked file and then ends the lock, so that no other process can lock the file in between.
 func (s *Side) Remove() error { return errors.Join(Remove(s.path), s.Close()) }

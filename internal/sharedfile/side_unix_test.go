@@ -17,7 +17,7 @@ import (
 
 const nobody = 65534
 
-// TestOpenSideRefuses what is no side file, with any flags, and does nothing to it.
+// TestOpenSideRefuses opens files that are no side files, with any flags. They are refused and stay as they are.
 func TestOpenSideRefuses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		set  func(path, elsewhere string) error
@@ -64,7 +64,7 @@ func makeFile(path string, mode fs.FileMode) error {
 	return os.Chmod(path, mode)
 }
 
-// sharedFolder is one like /tmp. Only root can make files of another user there, so that without root there is nothing to see.
+// sharedFolder makes a folder like /tmp. Only root can make files of another user there.
 func sharedFolder(t *testing.T) (dir string, isRoot bool) {
 	t.Helper()
 	dir = t.TempDir()
@@ -72,7 +72,8 @@ func sharedFolder(t *testing.T) (dir string, isRoot bool) {
 	return dir, os.Geteuid() == 0
 }
 
-// TestPlantedBackup has another user put a backup beside a file, by which lines of theirs would come into it.
+// TestPlantedBackup has another user put a backup beside a file. Recovering from it would bring that user's lines into the
+// file.
 func TestPlantedBackup(t *testing.T) {
 	dir, isRoot := sharedFolder(t)
 	path := filepath.Join(dir, "credentials")
@@ -92,14 +93,14 @@ func TestPlantedBackup(t *testing.T) {
 	assert.Equal(t, before, text(t, path))
 }
 
-// TestLinksOfOthers has another user set a link in a folder of all, to a file of this user.
+// TestLinksOfOthers has another user set a link to a file of this user, in a folder that all users may write.
 func TestLinksOfOthers(t *testing.T) {
 	dir, isRoot := sharedFolder(t)
 	mine := filepath.Join(t.TempDir(), "mine")
 	require.NoError(t, makeFile(mine, 0o600))
 	link := filepath.Join(dir, "credentials")
 	require.NoError(t, os.Symlink(mine, link))
-	require.NoError(t, newFile(link).Edit(t.Context(), addLine("x")), "by a link of this user's")
+	require.NoError(t, newFile(link).Edit(t.Context(), addLine("x")), "over a link of this user")
 	if !isRoot {
 		return
 	}
@@ -116,16 +117,16 @@ func TestLinksOfOthers(t *testing.T) {
 	assert.Equal(t, "x\n", text(t, mine))
 }
 
-// TestOwnFile is for one that only chaim writes, but that may be large, a link, and in a folder of a group.
+// TestOwnFile is about a file that only chaim writes. It may be a link, and its group may write it.
 func TestOwnFile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(path string) error
 		isFine bool
 	}{
-		"mine":             {func(string) error { return nil }, true},
-		"the group's too":  {func(path string) error { return os.Chmod(path, 0o664) }, true},
-		"open to all":      {func(path string) error { return os.Chmod(path, 0o606) }, false},
-		"of a second name": {func(path string) error { return os.Link(path, path+"-too") }, false},
+		"mine":            {func(string) error { return nil }, true},
+		"the group's too": {func(path string) error { return os.Chmod(path, 0o664) }, true},
+		"open to all":     {func(path string) error { return os.Chmod(path, 0o606) }, false},
+		"hard link":       {func(path string) error { return os.Link(path, path+"-too") }, false},
 		"my link": {func(path string) error {
 			if err := os.Rename(path, path+"-there"); err != nil {
 				return err
@@ -159,7 +160,7 @@ func TestOwnFile(t *testing.T) {
 	}
 }
 
-// TestSecondLock has the lock file removed while another has it open.
+// TestSecondLock has the lock file removed while it is locked.
 func TestSecondLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	first, err := LockSide(path, os.O_CREATE|os.O_RDONLY, false)
@@ -171,14 +172,15 @@ func TestSecondLock(t *testing.T) {
 	assert.False(t, first.IsThere())
 	second, err = LockSide(path, os.O_CREATE|os.O_RDONLY, false)
 	require.NoError(t, err)
-	require.NotNil(t, second, "of the file that is there")
+	require.NotNil(t, second, "the new file can be locked")
 	assert.True(t, second.IsThere())
 	require.NoError(t, first.Remove())
 	assert.NoFileExists(t, path)
 	require.NoError(t, second.Close())
 }
 
-// TestLogOfOthers has another user prepare the folder of all in which root logs, where Linux does not refuse that itself.
+// TestLogOfOthers has another user prepare the file to which root logs. The folder has no sticky bit, or Linux itself could
+// refuse the links.
 func TestLogOfOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // only root can act as another user
@@ -187,7 +189,7 @@ func TestLogOfOthers(t *testing.T) {
 	victim := filepath.Join(dir, "victim")
 	require.NoError(t, os.WriteFile(victim, []byte("mine\n"), 0o600))
 	folder := filepath.Join(dir, "tmp")
-	require.NoError(t, os.Mkdir(folder, 0o700)) // the link is not refused for the sticky bit
+	require.NoError(t, os.Mkdir(folder, 0o700))
 	log := filepath.Join(folder, "log")
 	for name, prepare := range map[string]func() error{
 		"link":          func() error { return errors.Join(os.Symlink(victim, log), os.Lchown(log, nobody, nobody)) },

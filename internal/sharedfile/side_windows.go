@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	noFollow = windows.FILE_FLAG_OPEN_REPARSE_POINT // opens a link itself, which then is not a regular file
-	noWait   = 0                                    // a folder holds no named pipes here
+	noFollow = windows.FILE_FLAG_OPEN_REPARSE_POINT // opens the link itself, which is not a regular file
+	noWait   = 0                                    // Windows has no named pipes in folders
 
 	errTooLarge = syscall.EFBIG
 )
 
 func isHeldOff(error) bool { return false }
 
-// checkPrivate has nothing to check: who may write is the business of the ACL, which a file inherits from its folder.
+// checkPrivate does nothing: the ACL, which a file inherits from its folder, decides who may write.
 func checkPrivate(string, fs.FileInfo) error { return nil }
 
 func checkOwn(f *os.File, path string) error {
@@ -30,7 +30,7 @@ func checkOwn(f *os.File, path string) error {
 
 func checkLink(string, fs.FileInfo) error { return nil }
 
-// IsOwnFile reports whether info is of a regular file.
+// IsOwnFile reports whether info describes a regular file.
 func IsOwnFile(info fs.FileInfo) bool { return info.Mode().IsRegular() }
 
 func hasOtherName(f *os.File, _ fs.FileInfo) bool {
@@ -58,5 +58,5 @@ func tryLock(f *os.File, isShared bool) (isFree bool, err error) {
 
 func needsWriting(error) bool { return false }
 
-// Remove ends the lock of a file and removes the file, which cannot be done in the other order here.
+// Remove ends the lock of a file and then removes it: Windows does not allow the other order.
 func (s *Side) Remove() error { return errors.Join(s.Close(), Remove(s.path)) }

@@ -14,7 +14,7 @@ import (
 type snapshot struct {
 	info fs.FileInfo
 	text []byte
-	held *os.File // on which writers wait; may be nil
+	held *os.File // makes writers wait while it is open; may be nil
 	busy bool     // another program has the file open for writing
 }
 
@@ -32,14 +32,14 @@ func (s *snapshot) equal(t snapshot) bool {
 	return SameVersion(s.info, t.info) && bytes.Equal(s.text, t.text)
 }
 
-// SameVersion reports whether a file looks as if it was neither written nor replaced between a and b.
+// SameVersion reports whether a file seems to have been neither written nor replaced between a and b.
 func SameVersion(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
 func takeSnapshot(path string) (snapshot, error) { return readFile(path, false, false) }
 
-// holdSnapshot also makes programs that would write the file wait, where the system can do that, until release.
+// holdSnapshot also makes programs that want to write the file wait until release, if the system can do that.
 func holdSnapshot(path string, isOwn bool) (snapshot, error) { return readFile(path, true, isOwn) }
 
 func readFile(path string, holding, isOwn bool) (s snapshot, err error) {
@@ -51,7 +51,7 @@ func readFile(path string, holding, isOwn bool) (s snapshot, err error) {
 			}
 		}
 	}()
-	f, err := OpenRegular(path)
+	f, err := openRegular(path)
 	if isMissing(err) {
 		return s, nil
 	}
@@ -89,10 +89,10 @@ func readFile(path string, holding, isOwn bool) (s snapshot, err error) {
 	return s, nil
 }
 
-// OpenRegular opens a file of the user's for reading, by whatever links. It waits for nothing: what is not a regular file is
-// refused.
-func OpenRegular(path string) (*os.File, error) {
-	// Looked at first, because opening a device may do something.
+// openRegular opens a file for reading, and follows links. It refuses anything but a regular file, and never waits for the
+// other end of a pipe.
+func openRegular(path string) (*os.File, error) {
+	// Checked before opening too, because opening a device may have effects.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -114,8 +114,7 @@ func OpenRegular(path string) (*os.File, error) {
 	return f, nil
 }
 
-// openSeen opens a file whose path has no link at its end, and that was looked at before. It is errChanged where another one
-// has taken its place.
+// openSeen opens the file at path, and follows no link. If that is not the file that was seen, the error is errChanged.
 func openSeen(path string, flag int, seen fs.FileInfo) (*os.File, error) {
 	f, err := openAtOnce(path, flag|noFollow)
 	if err != nil {
@@ -135,7 +134,7 @@ func checkRegular(path string, info fs.FileInfo) error {
 	return &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 }
 
-// countHeaders is about how many sections a text has.
+// countHeaders returns roughly how many sections a text has.
 func countHeaders(text []byte) int {
 	n := 0
 	for i := 0; ; i++ {
