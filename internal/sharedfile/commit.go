@@ -37,28 +37,22 @@ type commit struct {
 	start  time.Time
 }
 
-func (c *commit) run() {
+func (c *commit) run() error {
 	if err := recoverInPlace(c.target); err != nil {
-		c.finish(err)
-		return
+		return err
 	}
 	for range maxRestarts {
 		before, err := c.settle()
 		if err != nil {
-			c.finish(err)
-			return
+			return err
 		}
 		done, err := c.attempt(&before)
 		before.release()
-		if errors.Is(err, errChanged) {
-			continue
-		}
-		if done || err != nil {
-			c.finish(err)
-			return
+		if done || err != nil && !errors.Is(err, errChanged) {
+			return err
 		}
 	}
-	c.finish(c.busyError())
+	return c.busyError()
 }
 
 func (c *commit) busyError() error {

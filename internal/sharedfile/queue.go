@@ -164,5 +164,5 @@ func (q *queue) commit(leader *edit) {
 	queues.Unlock()
 	c := commit{target: q.target, isOwn: q.isOwn, batch: batch, record: openRecord(l), start: time.Now()}
 	defer c.abandon()
-	c.run()
+	c.finish(c.run())
 }
