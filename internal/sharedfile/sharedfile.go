@@ -107,7 +107,8 @@ func (f File) edit(ctx context.Context, change func([]byte) ([]byte, error), isT
 	if err := MakeFolder(filepath.Dir(target)); err != nil {
 		return err
 	}
-	return f.enqueue(ctx, queueKey{target: target, isOwn: f.IsOwn, isApart: f.IsApart}, change, isTry)
+	e := &edit{file: f, ctx: ctx, change: change, isTry: isTry, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
+	return join(queueKey{target: target, isOwn: f.IsOwn, isApart: f.IsApart}, e).wait(e)
 }
 
 // Pinned returns the file to which the links of f lead now. Its edits reach that file even if the links change later. Pinned
@@ -134,11 +135,6 @@ func (f File) editable() (target string, err error) {
 		}
 	}
 	return target, CheckOwner(target)
-}
-
-func (f File) enqueue(ctx context.Context, key queueKey, change func([]byte) ([]byte, error), isTry bool) error {
-	e := &edit{file: f, ctx: ctx, change: change, isTry: isTry, start: time.Now(), lead: make(chan struct{}, 1), done: make(chan error, 1)}
-	return join(key, e).wait(e)
 }
 
 // IsLocked reports whether the lock is held now.
