@@ -131,10 +131,9 @@ func CheckFolder(dir string) error {
 	return checkPrivate(dir, info)
 }
 
+// kindOf says what a file is that is not regular.
 func kindOf(info fs.FileInfo) string {
 	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		return "a file"
 	case mode.IsDir():
 		return "a folder"
 	case mode&fs.ModeSymlink != 0:
