@@ -136,14 +136,9 @@ func checkRegular(path string, info fs.FileInfo) error {
 
 // countHeaders returns roughly how many sections a text has.
 func countHeaders(text []byte) int {
-	n := 0
-	for i := 0; ; i++ {
-		next := bytes.IndexByte(text[i:], '[')
-		if next < 0 {
-			return n
-		}
-		if i += next; i == 0 || text[i-1] == '\n' {
-			n++
-		}
+	n := bytes.Count(text, []byte("\n["))
+	if bytes.HasPrefix(text, []byte("[")) {
+		n++
 	}
+	return n
 }
