@@ -11,25 +11,26 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// AWSFiles are the files that the AWS SDK reads, for packages that read none themselves.
+// AWSFiles reads the files of the AWS SDK, for packages that must not import a file package.
 type AWSFiles struct{}
 
-// Input returns the text of a file that the user names and that chaim never writes. A pipe's writer has until ctx ends.
+// Input returns the text of a file that the user names and that chaim never writes. The writer of a pipe must finish before
+// ctx ends.
 func (AWSFiles) Input(ctx context.Context, path string) ([]byte, error) {
 	text, _, err := sharedfile.ReadInput(ctx, path)
 	return text, err
 }
 
-// IsOnlyOnce reports whether a file gives what it holds only once, or not before another program writes.
+// IsOnlyOnce reports whether a file can be read only once, or has no text before another program writes to it.
 func (AWSFiles) IsOnlyOnce(path string) bool { return sharedfile.IsOnlyOnce(path) }
 
-// localKeys are those of the AWS files under which names and paths stand that the user chose, and nothing secret.
+// localKeys are the keys of the AWS files whose values are names and paths that the user chose, and no secrets.
 var localKeys = lazyregexp.New(`^(ca_bundle|mfa_serial|role_arn|role_session_name|services|source_profile|sso_role_name|sso_session|web_identity_token_file)$`)
 
-// longName is as long as a secret access key, and made of the same letters.
+// longName matches a text that has the length and the letters of a secret access key.
 var longName = lazyregexp.New(`[A-Za-z0-9+/=_%\\-]{40,}`)
 
-// Names are those in the AWS files that look like secrets: of sections, and what localKeys have.
+// Names returns the names in the AWS files that look like secrets: names of sections, and values of localKeys.
 func (f AWSFiles) Names() (names []string) {
 	config, _ := awsenv.ConfigPath()
 	credentials, _ := awsenv.CredentialsPath("")
@@ -39,7 +40,7 @@ func (f AWSFiles) Names() (names []string) {
 		}
 		doc, err := Open(path, nil, nil).Read()
 		if err != nil {
-			continue // what cannot be read names nothing
+			continue // an unreadable file has no names
 		}
 		sections := doc.Sections()
 		for i := range sections {
@@ -54,7 +55,7 @@ func (f AWSFiles) Names() (names []string) {
 	return slices.DeleteFunc(names, func(name string) bool { return !longName().MatchString(name) })
 }
 
-// IsLent reports whether chaim has put this access key id, or this credential_process, into the profile of that name in the
+// IsLent reports whether chaim has written this access key id, or this credential_process, into that profile of the
 // credentials file: as the profile's own, or as a copy in [default].
 func (AWSFiles) IsLent(profile, keyID, process string) bool {
 	path, err := awsenv.CredentialsPath("")
@@ -63,7 +64,7 @@ func (AWSFiles) IsLent(profile, keyID, process string) bool {
 	}
 	doc, err := Open(path, nil, nil).Read()
 	if err != nil {
-		return false // what cannot be read lends nothing
+		return false // an unreadable file has no lent keys
 	}
 	lent, _, err := doc.Managed(profile)
 	key, own := lent["aws_access_key_id"], lent[inifile.ProcessKey]

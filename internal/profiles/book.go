@@ -1,5 +1,5 @@
-// Package profiles keeps the profiles of an AWS credentials file: those that scopes were lent, those that are kept, and, in
-// the file chaim-parked beside it, the definitions of accounts that are parked.
+// Package profiles keeps the profiles of an AWS credentials file: those that are lent to scopes, and those that are kept.
+// The file chaim-parked beside it holds the definitions of parked accounts.
 package profiles
 
 import (
@@ -17,29 +17,28 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// parkedName is that of the file beside the credentials file that holds the definitions of parked accounts, and begins it
-// where that is not called "credentials". It is written only while the lock of the credentials file is held too, so that
-// no account is ever in neither of them.
+// parkedName is the file beside the credentials file that holds the definitions of parked accounts. It is written only while
+// the lock of the credentials file is held, so that each account is always in one of the two files.
 const parkedName = "chaim-parked"
 
-const sweepTimeout = time.Second // of the sweep that Look makes
+const sweepTimeout = time.Second // of the sweep of Look
 
 // ErrUnmanaged means that a section is the user's own.
 var ErrUnmanaged = errors.New("chaim: profile is not managed by chaim")
 
-// Book is a credentials file, with chaim-parked. Any number of goroutines may use it.
+// Book is a credentials file with its chaim-parked. Any number of goroutines may use it.
 type Book struct {
-	file   sharedfile.File // as the user calls it: its links may lead elsewhere at any time
+	file   sharedfile.File // under the path that the user gave, whose links may lead elsewhere at any time
 	parked sharedfile.File // chaim-parked beside that path
 	log    *slog.Logger
 }
 
-// Open returns the book of that credentials file. Where there is no path, unknown says why, and is the error of each method.
-// Nothing is read yet.
+// Open returns the book of the credentials file at path. It reads nothing yet. If there is no path, unknown says why, and
+// each method returns it.
 func Open(path string, unknown error, log *slog.Logger) *Book {
 	dir, base := filepath.Split(path)
 	name := parkedName
-	if base != "credentials" { // there may be several in one folder
+	if base != "credentials" { // a folder may have several credentials files
 		name += "-" + base
 	}
 	return &Book{
@@ -49,25 +48,25 @@ func Open(path string, unknown error, log *slog.Logger) *Book {
 	}
 }
 
-// OpenIn returns the credentials file in a folder or, where dir is empty, the one that the SDKs use.
+// OpenIn returns the book of the credentials file in dir or, if dir is empty, of the one that the SDKs use.
 func OpenIn(dir string, log *slog.Logger) (*Book, error) {
 	path, err := awsenv.CredentialsPath(dir)
 	return Open(path, err, log), err
 }
 
-// Path is that of the credentials file, as the user calls it.
+// Path is the path of the credentials file, as the user gave it.
 func (b *Book) Path() string { return b.file.Path }
 
-// Unknown is why there is no path; nil where there is one.
+// Unknown is why there is no path, or nil.
 func (b *Book) Unknown() error { return b.file.Unknown }
 
-// CheckStore refuses a path under which nothing can be stored, such as a device.
+// CheckStore refuses a path under which nothing can be stored, such as that of a device.
 func (b *Book) CheckStore() error { return b.file.CanStore() }
 
-// Read returns the text of the credentials file.
+// Read returns the credentials file.
 func (b *Book) Read() (*inifile.Document, error) { return read(b.file) }
 
-// DefaultSection returns what the section [default] of the credentials file holds, and whether there is one.
+// DefaultSection returns all keys of the section [default] of the credentials file, and whether it exists.
 func (b *Book) DefaultSection() (pairs map[string]string, exists bool, err error) {
 	doc, err := b.Read()
 	if err != nil {
@@ -111,13 +110,13 @@ func onDocument(change func(*inifile.Document) error) func([]byte) ([]byte, erro
 	}
 }
 
-// place is where a credentials file really is, with the leases beside it.
+// place is a credentials file behind all links, with the leases beside it.
 type place struct {
 	file   sharedfile.File
 	leases leases
 }
 
-// pin returns where the links of a credentials file lead now.
+// pin returns the place to which the links of a credentials file lead now.
 func pin(file sharedfile.File) (place, error) {
 	file, err := file.Pinned()
 	if err != nil {
@@ -127,13 +126,13 @@ func pin(file sharedfile.File) (place, error) {
 	return place{file, scopes}, err
 }
 
-// Edit changes the credentials file. change must not call what belongs to the program, such as its logger, as other edits
-// wait for it.
+// Edit changes the credentials file. Other edits wait for change, so it must call nothing of the program, such as its
+// logger.
 func (b *Book) Edit(ctx context.Context, change func(*inifile.Document) error) error {
 	return b.edit(ctx, func(_ leases, doc *inifile.Document) error { return change(doc) })
 }
 
-// edit is Edit for changes that depend on which scopes live.
+// edit is Edit, and also tells change where the leases are.
 func (b *Book) edit(ctx context.Context, change func(leases, *inifile.Document) error) error {
 	p, err := pin(b.file)
 	if err != nil {
@@ -142,11 +141,11 @@ func (b *Book) edit(ctx context.Context, change func(leases, *inifile.Document) 
 	return edit(ctx, p.file, func(doc *inifile.Document) error { return change(p.leases, doc) })
 }
 
-// ParkedPath is that of chaim-parked.
+// ParkedPath is the path of chaim-parked.
 func (b *Book) ParkedPath() string { return b.parked.Path }
 
-// withParked makes an edit of the credentials file within which chaim-parked is edited too. While that is locked it is waited
-// for outside the edit: others want the credentials file meanwhile.
+// withParked makes an edit of the credentials file that also edits chaim-parked. If chaim-parked is locked, withParked waits
+// for that outside the edit, so that others can edit the credentials file meanwhile, and then tries again.
 func (b *Book) withParked(ctx context.Context, edit func() error) error {
 	for {
 		err := edit()
@@ -164,13 +163,13 @@ func (b *Book) editParked(ctx context.Context, change func(*inifile.Document) er
 	return b.parked.TryEdit(ctx, unlessEnded(ctx, change))
 }
 
-// Sweep removes what the dead left, and returns that. See the package chaim.
+// Sweep removes what dead processes left, and returns what it removed. See the package chaim.
 func (b *Book) Sweep(ctx context.Context) ([]Swept, error) {
 	switch {
 	case b.file.Unknown != nil:
 		return nil, b.file.Unknown
 	case b.file.CanStore() != nil:
-		return nil, nil // so that nothing is left there
+		return nil, nil // no process can have left anything there
 	}
 	doc, err := b.Read()
 	if err != nil {
@@ -184,15 +183,15 @@ func (b *Book) sweep(ctx context.Context, doc *inifile.Document, isThorough bool
 	if errors.Is(err, sharedfile.ErrUnsafe) {
 		return swept, err
 	}
-	temps, tempErr := sweep(ctx, b.parked, inifile.Parse(nil), isThorough) // of a file that no scope writes to
+	temps, tempErr := sweep(ctx, b.parked, inifile.Parse(nil), isThorough) // no scope writes to chaim-parked
 	return append(swept, temps...), errors.Join(err, tempErr)
 }
 
-// Look warns of what a user should know about the credentials file, and sweeps for a second at most. Errors are only logged,
-// but for an unsafe file, with which no edit would work.
+// Look warns of problems with the credentials file, and sweeps for a second at most. Errors are only logged, except that
+// of an unsafe file, with which no edit would work.
 func (b *Book) Look() error {
 	if b.file.CanStore() != nil {
-		return nil // such as /dev/null, or a pipe, which may be for another program to read
+		return nil // such as /dev/null, or a pipe that another program is to read
 	}
 	path := b.file.Path
 	if info, err := os.Stat(path); err == nil && sharedfile.IsOpen(info) {
@@ -202,7 +201,7 @@ func (b *Book) Look() error {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
 		defer cancel()
-		if b.log.Enabled(ctx, slog.LevelWarn) { // which saves a look at each line of a large file
+		if b.log.Enabled(ctx, slog.LevelWarn) { // Damage reads each line, which takes time for a large file
 			if line, what := inifile.Damage(doc.Bytes()); what != "" {
 				b.log.Warn("chaim: the AWS CLI and boto3 cannot read the credentials file", "path", path, "line", line, "what", what)
 			}
@@ -216,7 +215,7 @@ func (b *Book) Look() error {
 	switch {
 	case errors.Is(err, sharedfile.ErrUnsafe):
 		return err
-	case errors.Is(err, context.DeadlineExceeded): // as on a busy machine; the next client goes on from there
+	case errors.Is(err, context.DeadlineExceeded): // as on a busy machine; the next client continues
 		b.log.Info("chaim: what dead processes left is not all removed yet", "path", path, "error", err)
 	case err != nil:
 		b.log.Warn("chaim: what dead processes left cannot be removed", "path", path, "error", err)

@@ -12,7 +12,7 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// Config is the AWS config file, read when it is first asked. It is empty where the SDKs cannot read it either.
+// Config is the AWS config file. It is read at the first use, and is empty if it cannot be read.
 type Config struct {
 	read func() (path string, doc *inifile.Document)
 }
@@ -41,7 +41,7 @@ func (c Config) Region(profile string) string {
 	return doc.ConfigRegion(profile)
 }
 
-// rival tells what in the file SDKs would use in place of a profile's keys, if anything.
+// rival tells what SDKs would use from the file in place of a profile's keys. It is empty if there is nothing.
 func (c Config) rival(profile string) string {
 	path, doc := c.read()
 	section, key := doc.Rival(profile)
@@ -51,8 +51,9 @@ func (c Config) rival(profile string) string {
 	return fmt.Sprintf("[%s] in %s has %s, which SDKs use in place of keys", section, path, key)
 }
 
-// ChosenRegion returns the region that the user has chosen for a profile or for its account, if any: in the environment or in
-// the AWS files. An account may have a profile of its name there, whatever the profile is called that is lent.
+// ChosenRegion returns the region that the user has chosen for a profile or for its account, in the environment or in the
+// AWS files. It is empty if there is none. The files may have a profile of the account's name, whatever the lent profile
+// is called.
 func (c Config) ChosenRegion(profile, account string) (string, error) {
 	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if region := os.Getenv(variable); region != "" {
@@ -62,7 +63,7 @@ func (c Config) ChosenRegion(profile, account string) (string, error) {
 	own := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), inifile.DefaultSection)
 	for _, name := range []string{profile, account, own, inifile.DefaultSection} {
 		region := c.Region(name)
-		if name == own && own != inifile.DefaultSection { // of which the region is the gateway's
+		if name == own && own != inifile.DefaultSection { // in the credentials file, region in [default] is the gateway's
 			region = cmp.Or(credentialsRegion(name), region)
 		}
 		if region != "" {
@@ -79,7 +80,7 @@ func checked(where, region string) (string, error) {
 	return region, nil
 }
 
-// credentialsRegion is the region that the credentials file of the SDKs gives to a profile, which they prefer.
+// credentialsRegion is the region of a profile in the credentials file. SDKs prefer it to that of the config file.
 func credentialsRegion(profile string) string {
 	book, err := OpenIn("", nil)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// setDefault copies what stands in a kept section into [default].
+// setDefault copies the lines of a kept section into [default].
 func setDefault(doc *inifile.Document, name string, lines []inifile.Pair) error {
 	if err := checkDefault(doc); err != nil {
 		return err
@@ -23,23 +23,23 @@ func setDefault(doc *inifile.Document, name string, lines []inifile.Pair) error 
 	return nil
 }
 
-// copied returns what [default] gets of those pairs of a section.
+// copied returns the lines of a section that [default] gets.
 func copied(name string, pairs []inifile.Pair) (lines []inifile.Pair) {
 	values := map[string]string{}
 	for _, p := range pairs {
 		values[p.Key] = p.Value
 		switch p.Key {
-		case "expstr", "duration", "gui_url", "role", inifile.IDKey, "region": // of which the last is the gateway's there
+		case "expstr", "duration", "gui_url", "role", inifile.IDKey, "region": // region in [default] is the gateway's
 		case inifile.MarkerKey:
 			lines = append(lines, inifile.Pair{Key: inifile.SectionKey, Value: p.Value}, inifile.Pair{Key: inifile.AliasKey, Value: name})
 		default:
 			lines = append(lines, p)
 		}
 	}
-	return append(lines, inifile.Pair{Key: inifile.CopyKey, Value: copyOf(values)})
+	return append(lines, inifile.Pair{Key: inifile.CopyKey, Value: copyHash(values)})
 }
 
-// checkDefault refuses to write keys over those of the user in [default].
+// checkDefault refuses to overwrite keys of the user in [default].
 func checkDefault(doc *inifile.Document) error {
 	s, err := doc.Section(inifile.DefaultSection)
 	if s == nil || err != nil {
@@ -51,15 +51,15 @@ func checkDefault(doc *inifile.Document) error {
 		return err
 	}
 	isUsers := all[inifile.ProcessKey] != pairs[inifile.ProcessKey] || inifile.HasAccess(pairs) && !hasCopy(doc) &&
-		(keys.IsLongLived(pairs["aws_access_key_id"]) || !hasExpired(pairs)) // which would be overwritten for good
+		(keys.IsLongLived(pairs["aws_access_key_id"]) || !hasExpired(pairs)) // expired keys are no loss
 	if isUsers {
 		return errtext.Because(keys.ErrInUse, fmt.Errorf("%w: [default] holds keys of yours, or a process that gives them: move them to a name of their own", ErrUnmanaged))
 	}
 	return nil
 }
 
-// isCopyOf reports whether [default] has the keys of the kept section of a name and its pairs, or where there is none any
-// more, of one that was kept under that name.
+// isCopyOf reports whether [default] has a copy of the kept section of that name. pairs are those of the section, or nil
+// if it is gone.
 func isCopyOf(copied map[string]string, name string, pairs map[string]string) bool {
 	if pairs[inifile.ScopeKey] != "" || !isCopy(copied, pairs) {
 		return false
@@ -68,10 +68,10 @@ func isCopyOf(copied map[string]string, name string, pairs map[string]string) bo
 	return inifile.DefaultName(copied) == name || id != "" && id == copied["aws_access_key_id"]
 }
 
-// followDefault does to the copy of a section in [default] what becomes of the section of those pairs: it is written anew,
-// or without lines removed.
+// followDefault updates the copy of a section in [default], before the section changes. It writes lines there, or without
+// lines removes the copy. pairs are those of the section.
 func followDefault(doc *inifile.Document, name string, pairs map[string]string, lines []inifile.Pair) error {
-	copied, unreadable := doc.Default() // such as two of them
+	copied, unreadable := doc.Default() // as if there are two sections
 	hasCopy := unreadable == nil && isCopyOf(copied, name, pairs)
 	sections := doc.Sections()
 	for i := range sections {
@@ -91,8 +91,8 @@ func followDefault(doc *inifile.Document, name string, pairs map[string]string, 
 	return doc.Delete(inifile.DefaultSection)
 }
 
-// dropModules removes from [default] what the Python module writes beside keys into any section. They are the user's where
-// there is no accountname, which tells that they are the module's.
+// dropModules removes from [default] the lines that the Python module writes beside keys. Only an accountname tells that
+// they are the module's. Without it they are the user's.
 func dropModules(doc *inifile.Document) error {
 	pairs, err := doc.Default()
 	if err != nil || pairs[inifile.MarkerKey] == "" {
@@ -103,7 +103,7 @@ func dropModules(doc *inifile.Document) error {
 	})
 }
 
-// deleteSection removes a section, and the copy of it in [default].
+// deleteSection removes a section, and its copy in [default].
 func deleteSection(doc *inifile.Document, name string, pairs map[string]string) error {
 	if err := followDefault(doc, name, pairs, nil); err != nil {
 		return err

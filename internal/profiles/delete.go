@@ -11,8 +11,8 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// Delete removes a profile, and its copy in [default]. If its account is parked under that name too, the definition goes after
-// that. Without such a profile the definition parked under that name goes.
+// Delete removes a profile, and its copy in [default]. Then it removes the definition if the account is parked under that
+// name too. Without such a profile it removes the definition that is parked under that name.
 func (b *Book) Delete(ctx context.Context, name string) error {
 	var account Holder
 	err := b.take(ctx, name, func(pairs map[string]string) error {
@@ -37,7 +37,7 @@ func (b *Book) Delete(ctx context.Context, name string) error {
 	return b.Forget(ctx, name, account)
 }
 
-// Forget removes the definition of an account that is parked under a name, after its profile has gone.
+// Forget removes the definition of an account that is parked under a name. Call it after the profile is removed.
 func (b *Book) Forget(ctx context.Context, name string, account Holder) error {
 	err := b.withParked(ctx, func() error {
 		return b.Edit(ctx, func(*inifile.Document) error { return b.removeParked(ctx, name, account) })
@@ -48,14 +48,14 @@ func (b *Book) Forget(ctx context.Context, name string, account Holder) error {
 	return nil
 }
 
-// take removes a profile. In the same edit, but before, it calls also with the managed keys of the section, or with nil
-// where there is none or only what was left of it.
+// take removes a profile. Before that, in the same edit, it calls also with the managed keys of the section, or with nil
+// if the section is gone, or if only lines of the user are left of it.
 func (b *Book) take(ctx context.Context, name string, also func(pairs map[string]string) error) error {
 	if err := CheckSection(name); err != nil {
 		return err
 	}
 	if b.isMissing() {
-		return b.withParked(ctx, func() error { return also(nil) }) // and no lock file is made
+		return b.withParked(ctx, func() error { return also(nil) }) // without making a lock file
 	}
 	var isTaken, isScopes bool
 	err := b.withParked(ctx, func() error {
@@ -85,17 +85,16 @@ func (b *Book) take(ctx context.Context, name string, also func(pairs map[string
 	if err != nil || !isScopes {
 		return err
 	}
-	doc, err := b.Read() // what is left of the scope beside its profile, such as the file of a process
+	doc, err := b.Read() // for the other files of the scope
 	if err == nil {
 		_, err = sweep(ctx, b.file, doc, true)
 	}
 	return err
 }
 
-// isLeft reports whether a section of those managed keys has nothing but what was left in it for its owner. A section that
-// never had more would have gone.
+// isLeft reports whether a section has nothing but lines of the user that were left when its profile was removed.
 func isLeft(doc *inifile.Document, name string, pairs map[string]string) bool {
-	for _, value := range pairs { // that of the scope's key is empty where there is none
+	for _, value := range pairs { // a missing scope key is an empty one
 		if value != "" {
 			return false
 		}

@@ -8,10 +8,10 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// Holder is the account that a profile is held for. Its ID may be unknown.
+// Holder is the account of a profile. Its ID may be unknown.
 type Holder struct{ Name, ID string }
 
-// HolderOf returns that of a section with those managed keys.
+// HolderOf returns the account of a section with those managed keys.
 func HolderOf(pairs map[string]string) Holder {
 	return newHolder(pairs[inifile.MarkerKey], pairs[inifile.IDKey])
 }
@@ -26,8 +26,8 @@ func newHolder(name, id string) Holder {
 	return h
 }
 
-// isSame reports whether two are one account: by their ids where both are known, as several accounts may have one name, and
-// else by name. Without a name there is none.
+// isSame reports whether h and other are one account: by id if both ids are known, as several accounts may have one name,
+// and else by name. Without a name there is no account.
 func (h Holder) isSame(other Holder) bool {
 	switch {
 	case h.Name == "" || other.Name == "":
@@ -38,16 +38,17 @@ func (h Holder) isSame(other Holder) bool {
 	return h.Name == other.Name
 }
 
-// apartFrom names the account for a text that is about one of the other name.
+// apartFrom names the account in an error about an account of the other name. If both names are the same, it adds the id.
 func (h Holder) apartFrom(other string) string {
-	if h.ID != "" && h.Name == other && h.ID != h.Name { // perhaps another of that name
+	if h.ID != "" && h.Name == other && h.ID != h.Name {
 		return strconv.Quote(h.Name) + " with the id " + h.ID
 	}
 	return strconv.Quote(h.Name)
 }
 
-// isFor reports whether keys are for the account that a profile is held for. With the same id its name may be spelt
-// otherwise, as other programs do, but not be another name: they leave the id there when they write keys of another account.
+// isFor reports whether keys are for the account of a profile. If the ids are the same, the letters of the name may
+// differ in case, as other programs write it. Another name means another account: those programs leave the old id in the
+// section.
 func isFor(g keys.Grant, held Holder) bool {
 	own := newHolder(g.Account, g.AccountID)
 	if own.ID == "" || held.ID == "" {

@@ -17,22 +17,23 @@ const (
 	reserveSlack = 4 << 10 // more than a profile has, but for its token
 )
 
-// lease is what a scope has beside the credentials file: the locked lease, and the file that a process prints.
+// lease is the files of a scope beside the credentials file: the locked lease, and the process file, which the
+// credential_process of the profile prints.
 type lease struct {
 	leases  leases
 	id      string
 	side    *sharedfile.Side // nil while it is not locked
-	note    note             // that is in it
-	printed []byte           // what was last written to the process file; nil if nothing was, empty if that is not known
-	mark    string           // of the scope in the section
+	note    note             // the text of the lease
+	printed []byte           // text last written to the process file; nil if there is none, empty if it is not known
+	mark    string           // the mark in the section
 
-	needed, reserved int64 // bytes to remove the profile from a full disk
+	needed, reserved int64 // bytes that the removal of the profile takes on a full disk
 }
 
 func newLease(l leases) *lease { return &lease{leases: l, id: rand.Text()} }
 
-// write makes the files that must be there before the section of a scope is written. It returns the command that prints the keys,
-// for a profile of that form, and the mark. size is that of the credentials file, see reserve.
+// write makes the files that must be there before the section is written. It returns the mark and, with isProcess, the
+// command that prints the keys. size is that of the credentials file, see reserve.
 func (l *lease) write(g keys.Grant, isProcess bool, size int) (command, mark string, err error) {
 	if l.side == nil {
 		if err := l.lock(); err != nil {
@@ -57,8 +58,8 @@ func (l *lease) write(g keys.Grant, isProcess bool, size int) (command, mark str
 	return command, l.mark, nil
 }
 
-// reserve sets aside what the removal of a profile with keys of g takes from a full disk. size is that of the credentials file.
-// If that is written in place, a backup holds its old and its new text for a moment.
+// reserve sets aside the space that the removal of a profile with keys of g takes on a full disk. size is that of the
+// credentials file. If that is written in place, a backup holds its old and its new text for a moment.
 func (l *lease) reserve(size int, g keys.Grant) error {
 	return l.reserveBytes(int64(2*size + 2*len(g.SessionToken) + len(g.ConsoleURL) + reserveSlack))
 }
@@ -75,7 +76,8 @@ func (l *lease) reserveBytes(size int64) error {
 	return nil
 }
 
-// writeNote notes which profile the scope has. The section must have been written: by the note a sweep takes it for the scope's.
+// writeNote notes in the lease which profile the scope has. Call it after the section is written: a sweep takes the noted
+// section for the scope's.
 func (l *lease) writeNote(n note) error {
 	if l.note == n {
 		return nil
@@ -93,7 +95,7 @@ func (l *lease) writeProcess(path string, g keys.Grant) error {
 	if err != nil || bytes.Equal(l.printed, text) {
 		return err
 	}
-	l.printed = []byte{} // there may be a file
+	l.printed = []byte{} // a failed write may leave a file
 	if err := sharedfile.WriteFile(path, text); err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (l *lease) writeProcess(path string, g keys.Grant) error {
 	return nil
 }
 
-// isAsWritten reports whether the files are where others look for them, and hold what was written.
+// isAsWritten reports whether the files are still under their names, and the process file holds what was written.
 func (l *lease) isAsWritten() bool {
 	if l.side == nil || !l.side.IsThere() {
 		return false
@@ -110,10 +112,10 @@ func (l *lease) isAsWritten() bool {
 		return true
 	}
 	text, _ := sharedfile.ReadSide(l.leases.path(l.id, processExtension), maxProcessSize)
-	return bytes.Equal(text, l.printed) // what cannot be read is as if it were empty
+	return bytes.Equal(text, l.printed) // an unreadable file counts as empty
 }
 
-// forget has the next write make the files again.
+// forget makes the next write make the files again.
 func (l *lease) forget() {
 	if l.side != nil && !l.side.IsThere() {
 		_ = l.side.Close() // of no use any more
@@ -122,9 +124,9 @@ func (l *lease) forget() {
 	l.printed = l.printed[:0]
 }
 
-// giveBack removes the lease, so that its space and its inode are free for the removal of the profile. It is called with the
-// lock of the credentials file, so that no other program takes them while we wait. If this process dies now, a sweep finds the
-// profile by its mark. It does not find one to which another tool has given new keys: only the lease told of that.
+// giveBack removes the lease, so that its space and its inode are free for the removal of the profile. The caller holds the
+// lock of the credentials file, so that no other edit takes them. If this process dies now, a sweep finds the profile by its
+// mark. It does not find a profile to which another tool has given new keys: only the lease told of that.
 func (l *lease) giveBack() {
 	if l.side == nil { // after close, which has left it for a sweep
 		side, err := sharedfile.LockSide(l.leases.path(l.id, leaseExtension), os.O_RDWR, false)
@@ -133,12 +135,12 @@ func (l *lease) giveBack() {
 		}
 		l.side = side
 	}
-	_ = l.side.Discard() // without what it has the removal of the profile may still work
+	_ = l.side.Discard() // the removal of the profile may work without the space
 	l.side = nil
 }
 
-// takeBack makes the lease again, with its space, after the profile could not be removed. It drops errors: the next removal meets
-// them again.
+// takeBack makes the lease again, with its space, after the removal of the profile has failed. It ignores errors: the next
+// removal reports them.
 func (l *lease) takeBack() {
 	if l.side != nil {
 		return
@@ -149,15 +151,15 @@ func (l *lease) takeBack() {
 	}
 }
 
-// lock opens the lease file, or makes it, and locks it. The next writeNote writes it, whatever is in it.
+// lock opens or makes the lease, and locks it. The next writeNote writes its text, whatever it holds now.
 func (l *lease) lock() (err error) {
 	l.side, err = l.leases.take(l.id)
 	l.note, l.reserved = note{}, 0
 	return err
 }
 
-// close removes the process file and unlocks the lease. If the profile is dealt with, it removes the lease too. Otherwise a sweep
-// removes first the profile and then the lease.
+// close removes the process file and unlocks the lease. If isDone, the profile needs no removal any more, and close removes
+// the lease too. Otherwise a sweep removes the profile, and then the lease.
 func (l *lease) close(isDone bool) error {
 	var err error
 	if l.printed != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spaceOf is how much the file at path takes of its disk.
+// spaceOf is how much disk space the file at path takes.
 func spaceOf(t *testing.T, path string) int {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -21,7 +21,7 @@ func spaceOf(t *testing.T, path string) int {
 	return 512 * int(stat.Blocks)
 }
 
-// canReserve reports whether the file system of temporary folders sets space aside, asked without the code under test.
+// canReserve reports whether the file system of temporary folders can set space aside. It does not ask the code under test.
 func canReserve(t *testing.T) bool {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "probe"))
@@ -34,7 +34,7 @@ func canReserve(t *testing.T) bool {
 	return err == nil
 }
 
-// TestSpaceOfALease follows what is set aside through all that can become of a scope.
+// TestSpaceOfALease checks how much space is set aside, from the first write of a scope to its end.
 func TestSpaceOfALease(t *testing.T) {
 	const size, larger = 100 << 10, 300 << 10 // of the credentials file
 	scopes, err := leasesBeside(filepath.Join(t.TempDir(), "credentials"))
@@ -44,7 +44,7 @@ func TestSpaceOfALease(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, l.close(true)) }()
 	path := scopes.path(l.id, leaseExtension)
-	atLeast := func(space int) int { // what the file system of the temporary folder can set aside of that
+	atLeast := func(space int) int { // nothing if the file system cannot set space aside
 		if !canReserve(t) {
 			return 0
 		}
@@ -63,7 +63,7 @@ func TestSpaceOfALease(t *testing.T) {
 	require.NoError(t, l.reserve(size, grant(1)))
 	assert.GreaterOrEqual(t, spaceOf(t, path), atLeast(2*larger), "nothing is given back before the end")
 
-	for range 3 { // of which the later ones find it closed
+	for range 3 { // the lease is closed when the second and third round begin
 		l.giveBack()
 		assert.NoFileExists(t, path)
 		l.takeBack()

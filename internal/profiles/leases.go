@@ -33,27 +33,27 @@ var (
 	fileRule = lazyregexp.New(`^-([A-Z2-7]{26})(\.lease|\.json)$`)
 )
 
-// A scope has a random id. In a folder beside the credentials file a lease, a file named after that id, is locked for as
-// long as the scope lives; however its process ends, the lock ends with it. The section carries the id, and a hash by
-// which any process can tell whether it still is what the scope wrote. So what the dead left can be found and removed without
-// a record of it.
+// A scope has a random id and a lease: a file named after the id, in a folder beside the credentials file. The lease is
+// locked as long as the scope lives. However the process ends, the lock ends with it. The section of the scope holds the
+// id, and a hash that tells whether the section is still as the scope wrote it. So every process can find and remove what
+// a dead one left.
 
-// mark is what a section tells of the scope that wrote it.
+// mark is the line of a section that names the scope that wrote it.
 type mark struct {
-	id     string // empty if none did
-	access string // hash of the id and of what gives access
-	place  string // hash of what tells the folder of the lease from others
+	id     string // of the scope; empty without one
+	access string // hash of the id and of the keys
+	place  string // hash of the identity of the folder with the lease
 }
 
-// newMark is the mark of the scope of an id with a lease in folder, which wrote pairs.
+// newMark returns the mark of a scope that has its lease in folder and wrote pairs.
 func newMark(id, folder string, pairs map[string]string) mark {
 	return mark{id, accessHash(id, pairs), shortHash(sharedfile.Identity(folder))}
 }
 
-// copyOf is what tells whether keys in [default] are still the ones that were copied there for good.
-func copyOf(pairs map[string]string) string { return accessHash("", pairs) }
+// copyHash tells keys in [default] that were copied there from other keys.
+func copyHash(pairs map[string]string) string { return accessHash("", pairs) }
 
-// hasCopy reports whether what gives access in [default] is a copy of a profile's.
+// hasCopy reports whether the keys in [default] are a copy of those of a profile.
 func hasCopy(doc *inifile.Document) bool {
 	pairs, err := doc.Default()
 	if err != nil {
@@ -79,16 +79,17 @@ func hasCopy(doc *inifile.Document) bool {
 	return isCopy(pairs, held)
 }
 
-// isCopy reports whether what gives access in [default] is a copy of a profile's: chaim's own, the keys that stand in that
-// profile, or what cca writes there: temporary keys and their expiry beside the name of a profile, which may be gone. Over
-// a copy of chaim's, keys that are not the profile's are the user's.
+// isCopy reports whether the keys in [default] are a copy of those of a profile, of which held are the pairs. They are if
+// chaim copied them, if the profile has the same keys, or if they are as cca writes them: temporary keys and their expiry
+// beside the name of a profile, which may be gone. If they have replaced a copy of chaim's, and the profile is still there
+// with other keys, they are the user's.
 func isCopy(copied, held map[string]string) bool {
 	_, isIntact := markOf(copied)
 	id := copied["aws_access_key_id"]
 	switch {
 	case !inifile.HasAccess(copied):
 		return false
-	case isIntact || copied[inifile.CopyKey] != "" && copied[inifile.CopyKey] == copyOf(copied):
+	case isIntact || copied[inifile.CopyKey] != "" && copied[inifile.CopyKey] == copyHash(copied):
 		return true
 	case id == "" || keys.IsLongLived(id):
 		return false
@@ -96,8 +97,8 @@ func isCopy(copied, held map[string]string) bool {
 		return true
 	}
 	_, hasExpiry := copied["expires"]
-	isOver := copied[inifile.CopyKey] != "" && held[inifile.MarkerKey] != ""
-	return inifile.DefaultName(copied) != "" && copied["aws_session_token"] != "" && hasExpiry && !isOver
+	isReplaced := copied[inifile.CopyKey] != "" && held[inifile.MarkerKey] != ""
+	return inifile.DefaultName(copied) != "" && copied["aws_session_token"] != "" && hasExpiry && !isReplaced
 }
 
 func accessHash(id string, pairs map[string]string) string {
@@ -109,10 +110,10 @@ func shortHash(text string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// String is what stands in the section.
+// String is the value in the section.
 func (m mark) String() string { return m.id + "-" + m.access + "-" + m.place }
 
-// markOf returns the mark of a section, and whether the section is still as its scope wrote it.
+// markOf returns the mark of a section, and whether the section still has the keys that the scope wrote.
 func markOf(pairs map[string]string) (m mark, isIntact bool) {
 	match := markRule().FindStringSubmatch(pairs[inifile.ScopeKey])
 	if match == nil {
@@ -124,30 +125,30 @@ func markOf(pairs map[string]string) (m mark, isIntact bool) {
 
 // leases are the files of all scopes of one credentials file.
 type leases struct {
-	folder string // beside the file that the credentials are really in
-	base   string // name of that, as two of them may be in one folder
+	folder string // beside the credentials file, behind all links
+	base   string // name of the credentials file, as a folder may have several
 }
 
-// leasesBeside returns those of the credentials file of that path.
+// leasesBeside returns the leases of the credentials file at path.
 func leasesBeside(path string) (leases, error) {
 	target, err := sharedfile.Resolve(path)
 	dir, base := filepath.Split(target)
 	return leases{filepath.Join(dir, folderName), base}, err
 }
 
-// path is that of a file of a scope.
+// path is the path of a file of a scope.
 func (f leases) path(id, extension string) string {
 	return filepath.Join(f.folder, f.base+"-"+id+extension)
 }
 
-// pinned is the credentials file reached without its links, as they may lead elsewhere meanwhile: leases tell only of the
-// scopes in this one.
+// pinned returns the credentials file without its links, which may lead elsewhere by now. The leases are about scopes in
+// this file only.
 func (f leases) pinned(file sharedfile.File) sharedfile.File {
 	file.Path = filepath.Join(filepath.Dir(f.folder), f.base)
 	return file
 }
 
-// idIn returns the id of the scope that the name of a file is made of, or "".
+// idIn returns the id in the name of a scope's file, or "" for any other file.
 func (f leases) idIn(name string) string {
 	rest, isOurs := strings.CutPrefix(name, f.base)
 	match := fileRule().FindStringSubmatch(rest)
@@ -157,8 +158,8 @@ func (f leases) idIn(name string) string {
 	return match[1]
 }
 
-// take makes the lease of a scope and locks it. A sweep of another process may remove the file before it is locked: then
-// it is made again.
+// take opens the lease of a scope, makes it if it is missing, and locks it. If a sweep of another process removes the file
+// before it is locked, take makes it again.
 func (f leases) take(id string) (*sharedfile.Side, error) {
 	path := f.path(id, leaseExtension)
 	if err := sharedfile.MakeFolder(f.folder); err != nil {
@@ -170,12 +171,12 @@ func (f leases) take(id string) (*sharedfile.Side, error) {
 	for start := time.Now(); ; <-time.After(leasePoll) {
 		l, err := sharedfile.LockSide(path, os.O_CREATE|os.O_RDWR, false)
 		switch {
-		case l == nil && err == nil && time.Since(start) < leaseTimeout: // another process looks whether it is locked
+		case l == nil && err == nil && time.Since(start) < leaseTimeout: // another process is checking the lock
 			continue
 		case l == nil && err == nil:
 			err = fmt.Errorf("another process has held it for %s", leaseTimeout)
 		case err == nil:
-			// After a power cut, a profile without a lease would stay until it expires.
+			// A profile that lost its lease in a power cut would stay until its keys expire.
 			if err = sharedfile.SyncDir(f.folder); err == nil {
 				return l, nil
 			}
@@ -185,7 +186,7 @@ func (f leases) take(id string) (*sharedfile.Side, error) {
 	}
 }
 
-// end removes the files of a scope that has ended, and returns those there were.
+// end removes the files of a scope that has ended, and returns their paths.
 func (f leases) end(id string) (gone []string, err error) {
 	path := f.path(id, leaseExtension)
 	l, err := sharedfile.LockSide(path, os.O_RDWR, false)
@@ -213,8 +214,8 @@ func (f leases) end(id string) (gone []string, err error) {
 	return []string{process}, nil
 }
 
-// isDead reports whether the scope of an id has ended. A scope without a lease has ended. A lease
-// that is not chaim's is an error, and may be live.
+// isDead reports whether a scope has ended, and whether its lease is there. A scope without a lease has ended. If the
+// lease is not a side file of this user, that is an error, and the scope may live.
 func (f leases) isDead(id string) (isDead, isThere bool, err error) {
 	l, err := sharedfile.LockSide(f.path(id, leaseExtension), os.O_RDONLY, true)
 	switch {
@@ -226,24 +227,24 @@ func (f leases) isDead(id string) (isDead, isThere bool, err error) {
 	return true, true, l.Close()
 }
 
-// isOver reports whether the scope that wrote a section has ended. In doubt it has not: its lease may be in another
-// folder, where a container or another machine has mounted the credentials file, and then only the end of the keys tells.
+// isOver reports whether the scope that wrote a section has ended. Its lease may be in another folder, where a container or
+// another machine has mounted the credentials file. Then the scope counts as live until its keys expire.
 func (f leases) isOver(m mark, pairs map[string]string) (bool, error) {
 	isDead, isThere, err := f.isDead(m.id)
 	return isDead && (isThere || m.place == shortHash(sharedfile.Identity(f.folder)) || hasExpired(pairs)), err
 }
 
-// isLive reports whether the section belongs to a scope that may still run.
+// isLive reports whether a section belongs to a scope that may still run.
 func (f leases) isLive(pairs map[string]string) bool {
 	m, _ := markOf(pairs)
 	if m.id == "" {
-		return !hasExpired(pairs) // written by something else
+		return !hasExpired(pairs) // not written by a scope of chaim
 	}
 	isOver, _ := f.isOver(m, pairs)
 	return !isOver
 }
 
-// hasExpired reports whether the keys of a section are known to be past their end.
+// hasExpired reports whether the keys of a section are known to have expired.
 func hasExpired(pairs map[string]string) bool {
 	end, isKnown := humantime.Expiry(pairs["expires"])
 	return isKnown && !time.Now().Before(end)

@@ -12,7 +12,8 @@ import (
 
 const deadID = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// TestTakeDuringSweeps has sweeps remove a lease that is made and not locked yet: it would be one that no other process finds.
+// TestTakeDuringSweeps has sweeps remove a lease that is made and not locked yet: it would be one that no other process
+// finds.
 func TestTakeDuringSweeps(t *testing.T) {
 	scopes, err := leasesBeside(filepath.Join(t.TempDir(), "credentials"))
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// Leftovers counts the profiles and the leases that dead processes left, which a sweep removes.
+// Leftovers counts the profiles and the leases that dead processes left. A sweep removes them.
 func (b *Book) Leftovers() (profiles, files int, err error) {
 	doc, err := b.Read()
 	if err != nil {
@@ -45,7 +45,7 @@ func isAbandoned(path string) bool {
 	return l != nil && err == nil && l.Close() == nil
 }
 
-// FolderBeside is the folder of chaim's own files beside the credentials file of that path.
+// FolderBeside returns the folder of chaim's own files beside the credentials file at path.
 func FolderBeside(path string) (string, error) {
 	scopes, err := leasesBeside(path)
 	return scopes.folder, err

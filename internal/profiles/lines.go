@@ -8,19 +8,19 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// notSet stands for a value that there is none of: a console link, and in a definition the token of an account that is to have
-// one under aws_security_token.
+// notSet stands for a missing value: for the console link of a profile, and in a definition for the token that the
+// account is to have under aws_security_token.
 const notSet = "notset"
 
 // form is how a grant is written into a section.
 type form struct {
 	terrible bool   // with the token under its old name too
-	noRegion bool   // as the AWS config file has one for the profile, which a line here would hide
+	noRegion bool   // the AWS config file has a region for the profile, which a line here would hide
 	process  string // the command that prints the keys; empty for the keys themselves
 	mark     string // of the scope; empty for a profile that is kept
 }
 
-// linesOf are the lines of a managed section, in the order in which the originals wrote them.
+// linesOf returns the lines of a managed section, in the order of the originals.
 func linesOf(g keys.Grant, f form) []inifile.Pair {
 	var lines []inifile.Pair
 	add := func(key, value string) { lines = append(lines, inifile.Pair{Key: key, Value: value}) }
@@ -54,7 +54,7 @@ func linesOf(g keys.Grant, f form) []inifile.Pair {
 	add(inifile.MarkerKey, g.Account)
 	if g.AccountID != "" {
 		add(inifile.IDKey, g.AccountID)
-		if f.process == "" { // or it is in what that prints
+		if f.process == "" { // a process prints it too
 			add(inifile.AccountIDKey, g.AccountID)
 		}
 	}
@@ -67,14 +67,14 @@ func linesOf(g keys.Grant, f form) []inifile.Pair {
 	return lines
 }
 
-// probe is a grant with keys that are none, to try what a section would be refused for.
+// probe returns a grant with fake keys, to find out whether a section would be refused.
 func probe() keys.Grant {
 	g := keys.Grant{Account: "x", Role: "x", Region: "x"}
 	g.AccessKeyID, g.SecretAccessKey, g.SessionToken = "x", "x", "x"
 	return g
 }
 
-// definitionOf is what of a section's managed keys says how to get new ones.
+// definitionOf returns those managed keys of a section that say how to get new keys.
 func definitionOf(pairs map[string]string) []inifile.Pair {
 	var definition []inifile.Pair
 	for _, key := range []string{"duration", "role", inifile.MarkerKey, inifile.IDKey, "region"} {
@@ -88,8 +88,8 @@ func definitionOf(pairs map[string]string) []inifile.Pair {
 	return definition
 }
 
-// isSameDefinition reports whether two sections are for the same keys. An account id that one of them lacks is no
-// difference: profiles of older versions get theirs when they are renewed.
+// isSameDefinition reports whether two sections say the same about how to get new keys. An account id that only one of them
+// has is no difference: a profile of an older version gets its id when it is renewed.
 func isSameDefinition(a, b map[string]string) bool {
 	isKnown := a[inifile.IDKey] != "" && b[inifile.IDKey] != ""
 	isIgnored := func(p inifile.Pair) bool { return p.Key == inifile.IDKey && !isKnown }

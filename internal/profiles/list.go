@@ -10,8 +10,8 @@ import (
 type Entry struct {
 	Name    string
 	Pairs   map[string]string // managed keys
-	Region  string            // where the section has none that of the AWS config file for the profile
-	Default bool              // it is the default account that the section [default] names
+	Region  string            // of the section or, without one, of the profile in the AWS config file
+	Default bool              // the section [default] names it
 	Live    bool              // it belongs to a scope that may still run
 }
 
@@ -25,7 +25,7 @@ func (b *Book) List() ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, _, _ := doc.All(inifile.DefaultSection) // which names no account where it is damaged
+	settings, _, _ := doc.All(inifile.DefaultSection) // a damaged section names no account
 	defaultName := inifile.DefaultName(settings)
 	config := ReadConfig()
 	var entries []Entry

@@ -12,22 +12,22 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// DefaultName is that of a profile for which none is chosen.
+// DefaultName is the name of a profile for which the caller chooses none.
 const DefaultName = "tempname"
 
 // profileRule is the set of names that every SDK reads alike. Names outside it hand keys to the profile above
 // (# and ;), or make a reader refuse the whole file ([ and ]).
 var profileRule = lazyregexp.New(`^[A-Za-z0-9_./%@:+-]+$`)
 
-// reservedProfiles mean something else to a reader: inherited by all sections (botocore), the prototype of an object
-// (JavaScript), or everybody's profile.
+// reservedProfiles are names that mean something else to a reader: all sections inherit DEFAULT (botocore), programs that
+// name no profile use default, and the others are properties of each object (JavaScript).
 var reservedProfiles = map[string]bool{
 	"DEFAULT": true, "default": true, "__proto__": true, "constructor": true, "toString": true, "toLocaleString": true,
 	"valueOf": true, "hasOwnProperty": true, "isPrototypeOf": true, "propertyIsEnumerable": true,
 	"__defineGetter__": true, "__defineSetter__": true, "__lookupGetter__": true, "__lookupSetter__": true,
 }
 
-// CheckName refuses what is no name for a profile of chaim.
+// CheckName refuses a name under which chaim writes no profile.
 func CheckName(name string) error {
 	switch {
 	case len(name) > 128 || !profileRule().MatchString(name):
@@ -38,7 +38,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// CheckSection refuses what is not a section of its own.
+// CheckSection refuses a name that no profile of its own can have.
 func CheckSection(name string) error {
 	switch name {
 	case "":
@@ -52,8 +52,8 @@ func CheckSection(name string) error {
 	return nil
 }
 
-// CheckHeld refuses the name of a section that is there already, where new keys would not stay under it for all readers:
-// they would go to the profile above. Other tools use names that chaim does not, such as those with a space.
+// CheckHeld refuses the name of an existing section if some reader would take new keys there for those of the profile
+// above. It accepts more names than CheckName, as other tools use more, such as those with a space.
 func CheckHeld(name string) error {
 	if err := CheckSection(name); err != nil {
 		return err
@@ -66,7 +66,7 @@ func CheckHeld(name string) error {
 
 func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
-// CheckMarker accepts what can stand in the credentials file as the account of a profile.
+// CheckMarker refuses an account that cannot be named in the credentials file.
 func CheckMarker(account string) error {
 	if err := keys.CheckAccount(account); err != nil {
 		return err

@@ -14,8 +14,8 @@ func (s *Scope) Book() *Book {
 	return &own
 }
 
-// Delete removes the profile, also where it is kept, and its copy in [default], and ends the scope. It returns the account that
-// the profile was held for. After an error the scope goes on, with its profile.
+// Delete removes the profile, even a kept one, and its copy in [default], and ends the scope. It returns the account of the
+// profile. After an error the scope goes on, with its profile.
 func (s *Scope) Delete(ctx context.Context) (Holder, error) {
 	var account Holder
 	err := s.take(ctx, func(_ string, pairs map[string]string) error {
@@ -31,13 +31,14 @@ func (s *Scope) Delete(ctx context.Context) (Holder, error) {
 	return account, err
 }
 
-// Park is Delete, and keeps the definition of the profile in chaim-parked.
+// Park is Delete, but keeps the definition of the profile in chaim-parked.
 func (s *Scope) Park(ctx context.Context) error {
 	return s.take(ctx, func(name string, pairs map[string]string) error { return s.book.park(ctx, name, pairs) })
 }
 
-// take removes the profile and ends the scope. In the same edit, but before, it calls also with the name and the managed keys of
-// the section, or with nil where there is none. The state is not held then: also may wait for another file.
+// take removes the profile and ends the scope. Before that, in the same edit, it calls also with the name and the managed
+// keys of the section, or with nil if the section is gone. The state is not held then, because also may wait for another
+// file.
 func (s *Scope) take(ctx context.Context, also func(name string, pairs map[string]string) error) error {
 	endTurn, err := s.takeTurn(ctx)
 	if err != nil {
@@ -82,8 +83,8 @@ func (s *Scope) take(ctx context.Context, also func(name string, pairs map[strin
 	return nil
 }
 
-// ownIn returns the section that the scope is to remove, and its managed keys: nil if it is not there any more. isTaken says that
-// the scope has removed it before.
+// ownIn returns the section that the scope is to remove, and its managed keys, which are nil if the section is gone. isTaken
+// says that take has removed the section before.
 func (s *Scope) ownIn(doc *inifile.Document, isTaken bool) (name string, pairs map[string]string, err error) {
 	h := s.hold()
 	name = h.state.section
@@ -102,7 +103,7 @@ func (s *Scope) ownIn(doc *inifile.Document, isTaken bool) (name string, pairs m
 	return name, pairs, h.checkOwn(pairs)
 }
 
-// followAbsent removes the copy in [default] of a kept section that is not there any more.
+// followAbsent removes the copy in [default] of a kept section that is gone.
 func (s *Scope) followAbsent(doc *inifile.Document, name string) error {
 	if !s.spec.Keep {
 		return nil
@@ -110,8 +111,8 @@ func (s *Scope) followAbsent(doc *inifile.Document, name string) error {
 	return followDefault(doc, name, nil, nil)
 }
 
-// checkOwn refuses a section of those managed keys that another program has changed since it was written. One that is kept may
-// be another account's by now, and anybody may remove that.
+// checkOwn refuses a section that another program has changed since the scope wrote it. A kept section may belong to another
+// account by now. That is no reason to refuse it: every program may remove kept sections.
 func (h held) checkOwn(pairs map[string]string) error {
 	switch {
 	case h.owns(pairs):

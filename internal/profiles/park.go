@@ -12,7 +12,7 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// Park takes a profile out of the credentials file and keeps its definition, without the keys, in chaim-parked.
+// Park removes a profile from the credentials file and keeps its definition, without the keys, in chaim-parked.
 func (b *Book) Park(ctx context.Context, name string) error {
 	if err := CheckHeld(name); err != nil {
 		return err
@@ -20,8 +20,8 @@ func (b *Book) Park(ctx context.Context, name string) error {
 	return b.take(ctx, name, func(pairs map[string]string) error { return b.park(ctx, name, pairs) })
 }
 
-// park writes the definition of a section of those pairs. They may be nil for one that is not there: then it takes the
-// keys out of a definition that another tool has written.
+// park writes the definition of a section to chaim-parked. pairs are nil if the section is not there. Then park removes the
+// keys from a definition that another tool has written.
 func (b *Book) park(ctx context.Context, name string, pairs map[string]string) error {
 	if pairs == nil {
 		var err error
@@ -37,7 +37,7 @@ func (b *Book) park(ctx context.Context, name string, pairs map[string]string) e
 	})
 }
 
-// ListParked returns the names of the accounts that are parked, sorted.
+// ListParked returns the names of the parked accounts, sorted.
 func (b *Book) ListParked() ([]string, error) {
 	doc, err := b.Read()
 	if err != nil {
@@ -65,9 +65,9 @@ func (b *Book) ListParked() ([]string, error) {
 	return names, nil
 }
 
-// Unpark brings a parked account back as a profile that is kept, with keys that obtain gets by its definition, and then
-// removes the definition. Where the account has such a profile already, that tells which keys to get. It reports whether the
-// profile is back, as it may be when the definition could not be removed.
+// Unpark brings a parked account back as a profile that is kept, and then removes its definition. obtain gets the keys by
+// the definition or, if the account has such a profile already, by that of the profile. The profile may be back even
+// after an error, which then is about the definition: isBack tells.
 func (b *Book) Unpark(ctx context.Context, name string, obtain func(Definition) (keys.Grant, error)) (isBack bool, err error) {
 	err = b.bringBack(ctx, name, obtain)
 	switch {
@@ -85,7 +85,7 @@ func (b *Book) Unpark(ctx context.Context, name string, obtain func(Definition) 
 	return true, nil
 }
 
-// bringBack gets keys for a parked account and puts them into the credentials file.
+// bringBack gets keys for a parked account and writes them into the credentials file.
 func (b *Book) bringBack(ctx context.Context, name string, obtain func(Definition) (keys.Grant, error)) error {
 	if rival := ReadConfig().rival(name); rival != "" {
 		return fmt.Errorf("%w: %s", keys.ErrInUse, rival)
@@ -118,8 +118,9 @@ func (b *Book) bringBack(ctx context.Context, name string, obtain func(Definitio
 	})
 }
 
-// resolve returns the managed keys of the profile of a parked account, if it may be written to doc, and what tells which keys
-// it is to get. In an edit it reads chaim-parked anew, because another process may have brought the account back meanwhile.
+// resolve returns the managed keys of the profile of a parked account, and the definition of the keys that it is to get. It
+// refuses a profile that must not be written to doc. Call it again in the edit: it reads chaim-parked anew, because another
+// process may have brought the account back meanwhile.
 func (b *Book) resolve(doc *inifile.Document, name string) (pairs, definition map[string]string, err error) {
 	if definition, err = b.parkedPairs(name); err != nil {
 		return nil, nil, err
@@ -132,7 +133,7 @@ func (b *Book) resolve(doc *inifile.Document, name string) (pairs, definition ma
 	if account.isSame(HolderOf(pairs)) {
 		definition = pairs
 	}
-	unusable := inifile.Parse(doc.Bytes()).Set(name, definitionOf(definition)) // for what else stands there
+	unusable := inifile.Parse(doc.Bytes()).Set(name, definitionOf(definition)) // because of other lines there
 	switch {
 	case pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "":
 		err = fmt.Errorf("%w: [%s] belongs to a scope", keys.ErrInUse, name)
@@ -154,7 +155,7 @@ func (b *Book) unparkHeld(ctx context.Context, doc *inifile.Document, name strin
 	if err != nil {
 		return err
 	}
-	onDisk, err := b.Read() // those pairs may be yet to be written, together with this
+	onDisk, err := b.Read() // doc may have edits that are not written yet
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (b *Book) unparkHeld(ctx context.Context, doc *inifile.Document, name strin
 	return b.removeParked(ctx, name, account)
 }
 
-// removeParked removes the definition of an account, if there is one of that name.
+// removeParked removes the definition of that name, if it is the account's.
 func (b *Book) removeParked(ctx context.Context, name string, account Holder) error {
 	doc, err := read(b.parked)
 	if err != nil {
@@ -179,7 +180,7 @@ func (b *Book) removeParked(ctx context.Context, name string, account Holder) er
 	return b.editParked(ctx, func(doc *inifile.Document) error { return doc.Delete(name) })
 }
 
-// parkedPairs returns what is known of a parked account.
+// parkedPairs returns the managed keys of the definition of a parked account.
 func (b *Book) parkedPairs(name string) (map[string]string, error) {
 	doc, err := read(b.parked)
 	if err != nil {
@@ -202,8 +203,8 @@ func (b *Book) isParked(name string) bool {
 	return err == nil
 }
 
-// canHold reports whether a section may be written for an account: it is not there, is for that account already, or has
-// nothing but what parking it or deleting it has left for its owner.
+// canHold returns nil if a section may be written for an account. The section does not exist, is that account's already,
+// or has nothing but lines of the user that were left when its profile was removed.
 func canHold(doc *inifile.Document, name string, account Holder) error {
 	pairs, exists, err := doc.Managed(name)
 	held := HolderOf(pairs)

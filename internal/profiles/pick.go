@@ -11,7 +11,8 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// pickName tells which section of doc the scope may write its keys to: those of g, or nil while they are not asked for yet.
+// pickName returns the section of doc that the scope may write. g are the keys to be written, or nil before they are
+// asked for.
 func (h held) pickName(doc *inifile.Document, g *keys.Grant) (string, error) {
 	if h.spec.Default && h.state.stored == "" {
 		if err := h.tryDefault(doc); err != nil {
@@ -47,7 +48,7 @@ func (h held) pickName(doc *inifile.Document, g *keys.Grant) (string, error) {
 	return "", h.heldError(name, pairs)
 }
 
-// tryDefault refuses what setDefault would, with keys that are none.
+// tryDefault refuses what setDefault would refuse. It tries that with fake keys.
 func (h held) tryDefault(doc *inifile.Document) error {
 	if h.state.found.defaultRival != "" {
 		return fmt.Errorf("%w: %s", keys.ErrInUse, h.state.found.defaultRival)
@@ -55,7 +56,7 @@ func (h held) tryDefault(doc *inifile.Document) error {
 	return setDefault(inifile.Parse(doc.Bytes()), h.Name(), linesOf(probe(), form{}))
 }
 
-// heldError refuses the profile of a name and its managed keys, which are not the scope's to replace.
+// heldError says why the scope must not replace a profile.
 func (h held) heldError(name string, pairs map[string]string) error {
 	whose := HolderOf(pairs).apartFrom(h.spec.Account.Name)
 	switch {
@@ -67,8 +68,8 @@ func (h held) heldError(name string, pairs map[string]string) error {
 	return fmt.Errorf("%w: profile %q is held for account %s: delete it, or choose another profile name", keys.ErrInUse, name, whose)
 }
 
-// isFree reports whether the profile of a name and its managed keys may be replaced: one that is kept by another that is
-// kept, see mayReplace, and by a scope one whose keys have expired, as a killed program of the originals leaves.
+// isFree reports whether the scope may replace a kept profile of that name. If the scope is to keep its profile too,
+// mayReplace decides. If not, it may replace one whose keys have expired, as a killed program of the originals leaves it.
 func (h held) isFree(doc *inifile.Document, name string, pairs map[string]string, g *keys.Grant) bool {
 	switch {
 	case pairs[inifile.MarkerKey] == "", pairs[inifile.ScopeKey]+pairs[inifile.ProcessKey] != "", keys.IsLongLived(pairs["aws_access_key_id"]):
@@ -76,13 +77,13 @@ func (h held) isFree(doc *inifile.Document, name string, pairs map[string]string
 	case h.spec.Keep:
 		return h.mayReplace(pairs, g)
 	}
-	unusable := inifile.Parse(doc.Bytes()).Set(name, linesOf(probe(), form{})) // for what else stands there
+	unusable := inifile.Parse(doc.Bytes()).Set(name, linesOf(probe(), form{})) // because of other lines there
 	return unusable == nil && hasExpired(pairs)
 }
 
-// mayReplace reports whether keys of g may take the place of a kept profile: of one for the same account, and of one without
-// keys that are valid. One of another account must have stood there when the keys were asked for, or a profile that two
-// programs make at once would be told to both of them.
+// mayReplace reports whether keys of g may replace a kept profile. It may be of the same account, or without valid keys. Any
+// other profile must have been there when the keys were asked for. Otherwise, if two programs made the profile at once, each
+// would be told that it is its own.
 func (h held) mayReplace(pairs map[string]string, g *keys.Grant) bool {
 	if !inifile.HasAccess(pairs) || hasExpired(pairs) || !h.isOther(pairs, g) {
 		return true
@@ -90,8 +91,8 @@ func (h held) mayReplace(pairs map[string]string, g *keys.Grant) bool {
 	return !h.spec.NoReplace && (g == nil || h.state.found.replaces == HolderOf(pairs))
 }
 
-// isOther reports whether a profile is for another account than the keys of g or, while they are not asked for yet, surely
-// for another than that of the scope.
+// isOther reports whether a profile is for another account than the keys of g. Before keys are asked for, g is nil, and
+// isOther reports whether the profile is certainly for another account than the scope.
 func (h held) isOther(pairs map[string]string, g *keys.Grant) bool {
 	there, name, id := HolderOf(pairs), h.spec.Account.Name, h.spec.Account.ID
 	if g != nil {
@@ -108,12 +109,12 @@ func (h held) isOther(pairs map[string]string, g *keys.Grant) bool {
 	case there.Name == h.spec.Account.Name || there.Name == name:
 		return false
 	}
-	return g != nil || id == "" && there.ID == "" // or the gateway may know the one under the other
+	return g != nil || id == "" && there.ID == "" // the gateway may know the same account by both
 }
 
-// owns reports whether a section is still the scope's: as it wrote it, or with other keys of its account, as another tool
-// that renews profiles leaves them. That may have dropped the mark of a scope or kept it. Without the mark it is another's before
-// the scope has stored something.
+// owns reports whether a section is still the scope's: as the scope wrote it, or with other keys of its account, as another
+// tool that renews profiles leaves it. Such a tool may keep or drop the mark. A section without the mark is not the scope's
+// before the scope has stored keys.
 func (h held) owns(pairs map[string]string) bool {
 	if pairs[inifile.MarkerKey] == "" {
 		return false
@@ -123,9 +124,9 @@ func (h held) owns(pairs map[string]string) bool {
 	if isIntact && isOwnScope {
 		return true
 	}
-	id := pairs["aws_access_key_id"] // what was written may be newer than what stands there
+	id := pairs["aws_access_key_id"] // may still be that of the stored keys, while grant is newer
 	isUsers := keys.IsLongLived(id) && id != h.state.grant.AccessKeyID && id != h.state.stored
-	isStored := h.state.stored != "" || h.spec.Keep && id != "" && id == h.state.grant.AccessKeyID // as an edit may be made twice
+	isStored := h.state.stored != "" || h.spec.Keep && id != "" && id == h.state.grant.AccessKeyID // an edit may be made twice
 	mayBeOurs := isOwnScope || isStored && pairs[inifile.ScopeKey] == ""
 	return mayBeOurs && isFor(h.state.grant, HolderOf(pairs)) && !isUsers
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// readCommand is the command line that prints a file, for an AWS SDK to run on this system.
+// readCommand returns the command line that prints a file, for an AWS SDK to run on this system.
 func readCommand(path string) (string, error) {
 	if runtime.GOOS == "windows" {
 		return windowsReadCommand(path)
@@ -14,13 +14,13 @@ func readCommand(path string) (string, error) {
 	return unixReadCommand(path), nil
 }
 
-// unixReadCommand is for a shell and for the Python module shlex alike.
+// unixReadCommand is understood by a shell and by the Python module shlex.
 func unixReadCommand(path string) string {
 	return "cat '" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// windowsReadCommand is for cmd.exe, which each SDK gives the line with other quotes around it and in it: the Go SDK puts a
-// backslash before ours, and botocore drops them where there is no space. So quotes protect nothing but spaces.
+// windowsReadCommand is for cmd.exe. Each SDK changes the quotes of the line in its own way: the Go SDK puts a backslash
+// before ours, and botocore drops them if there is no space. So quotes protect only spaces.
 func windowsReadCommand(path string) (string, error) {
 	if i := strings.IndexAny(path, "%!&|<>^\",;="); i >= 0 {
 		return "", fmt.Errorf("chaim: cmd.exe does not take %q as part of a name there; "+

@@ -19,7 +19,7 @@ func TestReadCommandOfEachSystem(t *testing.T) {
 		assert.Equal(t, want, unixReadCommand(path))
 	}
 	for path, want := range map[string]string{
-		`C:\Users\me\.aws\chaim\x.process`: `cmd /c type C:\Users\me\.aws\chaim\x.process`, // no quotes, which the Go SDK would spoil
+		`C:\Users\me\.aws\chaim\x.process`: `cmd /c type C:\Users\me\.aws\chaim\x.process`, // no quotes: the Go SDK would change them
 		`C:\Users\ME~1\x`:                  `cmd /c type C:\Users\ME~1\x`,
 		`\\server\share\x`:                 `cmd /c type \\server\share\x`,
 		`C:\Users\Ann O'Brien (it)\x`:      `cmd /c type "C:\Users\Ann O'Brien (it)\x"`,

@@ -11,9 +11,9 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// Definition is what a profile tells of how to get new keys for it.
+// Definition says how to get new keys for a profile.
 type Definition struct {
-	keys.Request // what it does not tell is zero
+	keys.Request // a field that the profile does not tell is zero
 	pairs        map[string]string
 }
 
@@ -23,14 +23,14 @@ func define(pairs map[string]string) (Definition, error) {
 	d.Duration, _ = humantime.Lifetime(pairs["duration"])
 	if id := pairs[inifile.IDKey]; keys.IsAccountID(id) {
 		if keys.IsAccountID(d.Account) && d.Account != id {
-			return d, fmt.Errorf("%w: it says that it is for account %s, and for %s: delete it, and keep the one that is meant", keys.ErrInUse, d.Account, id)
+			return d, fmt.Errorf("%w: it names two accounts, %s and %s: delete it, and keep the right one", keys.ErrInUse, d.Account, id)
 		}
 		d.AccountID = id
 	}
 	return d, nil
 }
 
-// Definition returns that of a profile which may be given new keys: one that is kept.
+// Definition returns the definition of a kept profile. Only kept profiles may get new keys.
 func (b *Book) Definition(name string) (Definition, error) {
 	doc, err := b.Read()
 	if err != nil {
@@ -47,8 +47,8 @@ func (b *Book) Definition(name string) (Definition, error) {
 	return define(pairs)
 }
 
-// Renew puts new keys into the profile of a definition, and into its copy in [default]. It refuses a profile that has become
-// one for other keys since.
+// Renew writes new keys into the profile of a definition, and into its copy in [default]. It refuses a profile whose
+// definition has changed since.
 func (b *Book) Renew(ctx context.Context, name string, d Definition, g keys.Grant) error {
 	return b.edit(ctx, func(l leases, doc *inifile.Document) error {
 		pairs, err := renewable(l, doc, name)
@@ -56,13 +56,13 @@ func (b *Book) Renew(ctx context.Context, name string, d Definition, g keys.Gran
 		case err != nil:
 			return err
 		case pairs["aws_access_key_id"] != g.AccessKeyID && !isSameDefinition(pairs, d.pairs):
-			return fmt.Errorf("%w: [%s] has become one for other keys meanwhile", keys.ErrInUse, name)
+			return fmt.Errorf("%w: the definition of [%s] has changed meanwhile", keys.ErrInUse, name)
 		}
 		return d.rewrite(doc, name, pairs, g)
 	})
 }
 
-// rewrite puts new keys into a section of those pairs, and into its copy in [default].
+// rewrite writes new keys into a section, whose pairs these are, and into its copy in [default].
 func (d Definition) rewrite(doc *inifile.Document, name string, pairs map[string]string, g keys.Grant) error {
 	g.Account = d.Account // whatever the reply calls it
 	lines := linesOf(g, form{
@@ -75,7 +75,7 @@ func (d Definition) rewrite(doc *inifile.Document, name string, pairs map[string
 	return doc.Set(name, lines)
 }
 
-// renewable returns the managed keys of a section that may be given new keys.
+// renewable returns the managed keys of a section that may get new keys.
 func renewable(l leases, doc *inifile.Document, name string) (map[string]string, error) {
 	pairs, exists, err := doc.Managed(name)
 	switch {
@@ -95,7 +95,7 @@ func notThere(name string) error {
 	return errtext.Chain(fmt.Sprintf("chaim: there is no profile %q", name), fs.ErrNotExist)
 }
 
-// checkOurs refuses a section that chaim did not write.
+// checkOurs refuses a section that chaim did not write, or that has long-lived keys.
 func checkOurs(name string, pairs map[string]string) error {
 	switch {
 	case pairs[inifile.MarkerKey] == "":

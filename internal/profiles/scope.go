@@ -16,45 +16,45 @@ import (
 // Spec says what a scope may write.
 type Spec struct {
 	Name      string // of the profile; empty means [DefaultName], or that and random letters while it is taken
-	Account   Holder // of which keys are asked for
+	Account   Holder // whose keys are asked for
 	Process   bool   // the profile holds a command that prints the keys
-	Terrible  bool   // it has the session token under its old name too
+	Terrible  bool   // it has the session token under the token's old name too
 	Keep      bool   // it stays when the scope is closed
-	NoReplace bool   // it never replaces a kept profile of another account with keys that may be valid
+	NoReplace bool   // it never replaces a kept profile of another account that may have valid keys
 	Default   bool   // it becomes the default account too
 	NoRegion  bool   // it leaves the region to the AWS config file
 }
 
-// Scope is one profile that a program writes, and removes again unless it is kept. Any number of goroutines may use it. It must
-// be closed.
+// Scope is one profile that a program writes, and removes again unless it is kept. Any number of goroutines may use it.
+// It must be closed.
 type Scope struct {
 	book *Book
 	spec Spec
 	name atomic.Pointer[string] // set once the profile is written
 	life context.Context        // ends with Stop
 	end  context.CancelCauseFunc
-	turn chan struct{} // has room for one: the call that changes the profile, see takeTurn
+	turn chan struct{} // full while a call changes the profile, see takeTurn
 
-	mu    sync.Mutex // guards what follows, see held
+	mu    sync.Mutex // guards state, see held
 	state state
 }
 
 // state is what a scope has written, and found.
 type state struct {
-	place   place         // where the profile is: where the links led at the first write, even if they lead elsewhere since
-	section string        // the profile that may stand in the file; empty for none
-	grant   keys.Grant    // the newest that may stand there
-	stored  string        // access key id of the set that was stored last; empty for none
+	place   place         // where the links led at the first write; the profile stays there
+	section string        // the profile that may be in the file; empty for none
+	grant   keys.Grant    // the newest keys that may be in the profile
+	stored  string        // access key id of the keys that were stored last; empty for none
 	lease   *lease        // nil for a profile that is kept, and before the first write
 	found   found         // when keys were asked for
 	watched chan struct{} // closed when the watcher has ended
 }
 
-// found is what stood where a scope is to write.
+// found is what a scope found before it wrote its profile.
 type found struct {
 	rival        string // what SDKs would use in place of the profile, see rivals
-	defaultRival string // the same of [default]
-	replaces     Holder // of the profile, see mayReplace
+	defaultRival string // the same for [default]
+	replaces     Holder // account of the profile that was there, see mayReplace
 }
 
 // held is a scope whose state is locked. The state is read and changed only through it, from hold until release.
@@ -84,7 +84,7 @@ func (b *Book) Lend(spec Spec) (*Scope, error) {
 	return s, nil
 }
 
-// checkCommand refuses a folder that cannot be part of a command.
+// checkCommand refuses a folder whose path cannot be part of a command.
 func checkCommand(l leases) error {
 	command, err := readCommand(l.path("", processExtension))
 	if err == nil {
@@ -96,7 +96,7 @@ func checkCommand(l leases) error {
 	return nil
 }
 
-// Name is that of the profile. Until it is written it is only the name that will be tried first.
+// Name is the name of the profile. Before the first Write it is the name that will be tried first.
 func (s *Scope) Name() string {
 	if name := s.name.Load(); name != nil {
 		return *name
@@ -104,17 +104,17 @@ func (s *Scope) Name() string {
 	return cmp.Or(s.spec.Name, DefaultName)
 }
 
-// IsWritten reports whether a set of keys was stored.
+// IsWritten reports whether keys were stored.
 func (s *Scope) IsWritten() bool { return s.name.Load() != nil }
 
-// Has reports whether something of the scope may stand under the name of a profile.
+// Has reports whether the scope may have a profile of that name in the file.
 func (s *Scope) Has(name string) bool {
 	h := s.hold()
 	defer h.release()
 	return name != "" && h.state.section == name
 }
 
-// file is the credentials file that the profile is in or, until it is written, is to be in.
+// file is the credentials file that has the profile or, before the first write, will have it.
 func (h held) file() sharedfile.File {
 	if h.state.section != "" {
 		return h.state.place.file
@@ -128,10 +128,10 @@ func (s *Scope) file() sharedfile.File {
 	return h.file()
 }
 
-// Path is that of the file.
+// Path is the path of the credentials file.
 func (s *Scope) Path() string { return s.file().Path }
 
-// Check refuses a name that is taken, before keys are asked for. Write looks again.
+// Check refuses a name that is taken, before keys are asked for. Write checks it again.
 func (s *Scope) Check() error {
 	doc, err := read(s.file())
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *Scope) Check() error {
 	if h.state.section == "" {
 		h.state.found.rival, h.state.found.defaultRival = rival, defaultRival
 	}
-	pairs, _, _ := doc.Managed(cmp.Or(h.spec.Name, DefaultName)) // what is wrong with it pickName says
+	pairs, _, _ := doc.Managed(cmp.Or(h.spec.Name, DefaultName)) // pickName reports the error
 	h.state.found.replaces = HolderOf(pairs)
 	if _, err := h.pickName(doc, nil); err != nil {
 		return errtext.Wrap(err, "%s", h.book.file.Path)
@@ -151,7 +151,7 @@ func (s *Scope) Check() error {
 	return nil
 }
 
-// rivals tells what would be used in place of the profile and of [default], whatever is written to them.
+// rivals tells what SDKs would use in place of the profile and of [default], whatever these hold.
 func (s *Scope) rivals() (own, ofDefault string) {
 	config := ReadConfig()
 	own = config.rival(cmp.Or(s.spec.Name, DefaultName))
@@ -190,7 +190,7 @@ func (s *Scope) Write(ctx context.Context, g keys.Grant) error {
 	})
 }
 
-// storable is the name of an account if it can stand in the file, or else empty.
+// storable returns the name of an account, or "" if that cannot stand in the file.
 func storable(account string) string {
 	if CheckMarker(account) != nil {
 		return ""
@@ -198,7 +198,7 @@ func storable(account string) string {
 	return account
 }
 
-// takeTurn waits until no other change of the profile is under way. Whether the scope goes on may depend on what comes of that.
+// takeTurn waits until no other call changes the profile. That call may end the scope.
 func (s *Scope) takeTurn(ctx context.Context) (end func(), err error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -210,8 +210,8 @@ func (s *Scope) takeTurn(ctx context.Context) (end func(), err error) {
 	}
 }
 
-// put changes the credentials file for the scope's own profile, and calls done once that is written. If the scope ends before the
-// edit, put does neither. If it ends during the edit, put does not call done, and Close removes what was written.
+// put changes the credentials file for the scope's own profile, and calls done once the change is on disk. If the scope ends
+// before the edit, put does neither. If it ends during the edit, put does not call done, and Close removes the profile.
 func (s *Scope) put(ctx context.Context, change func(held, *inifile.Document) error, done func(held) error) error {
 	endTurn, err := s.takeTurn(ctx)
 	if err != nil {
@@ -239,12 +239,12 @@ func (s *Scope) put(ctx context.Context, change func(held, *inifile.Document) er
 	h := s.hold()
 	defer h.release()
 	if s.life.Err() != nil {
-		return keys.ErrClosed // what was written is removed
+		return keys.ErrClosed // Close removes the profile
 	}
 	return done(h)
 }
 
-// write makes doc, and what must be there before it, show what is in the state.
+// write makes the files that must be there before the profile, and then writes the profile into doc, as the state says.
 func (h held) write(doc *inifile.Document) error {
 	f := form{terrible: h.spec.Terrible, noRegion: h.spec.NoRegion}
 	if !h.spec.Keep {
@@ -266,13 +266,13 @@ func (h held) write(doc *inifile.Document) error {
 		if err := setDefault(doc, h.state.section, lines); err != nil {
 			return err
 		}
-	case h.spec.Keep: // another account may have become the default since, or [default] be the user's
+	case h.spec.Keep: // errors do not matter: [default] may be another account's or the user's by now
 		_ = doc.Try(func(doc *inifile.Document) error { return followDefault(doc, h.state.section, before, lines) })
 	}
 	return doc.Set(h.state.section, lines)
 }
 
-// writeNote has the lease tell of the section, which has been written.
+// writeNote notes the section in the lease, after it is written.
 func (h held) writeNote() error {
 	if h.state.lease == nil {
 		return nil
@@ -280,16 +280,16 @@ func (h held) writeNote() error {
 	return h.state.lease.writeNote(note{h.state.section, h.state.grant.Account})
 }
 
-// Stop ends the scope: no later Write succeeds. It waits for a change that is being prepared, but not for its edit. It may be called
-// again.
+// Stop ends the scope: no later Write succeeds. It waits for a change that is being prepared, but not for its edit. It
+// may be called again.
 func (s *Scope) Stop() {
-	h := s.hold() // so that a write under way has ended, or sees it
+	h := s.hold() // so that a write under way either has ended or notices the end
 	defer h.release()
 	s.end(keys.ErrClosed)
 }
 
-// Close removes the profile, unless it is kept, and what is beside it. Stop must have been called. A profile that another
-// program has changed stays. After an error Close may be called again; once it has succeeded it does nothing more.
+// Close removes the profile, unless it is kept, and the files beside it. Call Stop first. A profile that another program has
+// changed stays. After an error Close may be called again; once it has succeeded it does nothing more.
 func (s *Scope) Close(ctx context.Context) error {
 	if s.spec.Keep {
 		return nil
@@ -315,7 +315,7 @@ func (s *Scope) Close(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return errtext.Wrap(err, "removing profile %q", s.Name())
-	case !isOurs && !s.IsWritten(): // it never was
+	case !isOurs && !s.IsWritten(): // the profile never was ours
 	case !isOurs:
 		s.book.log.Warn("chaim: profile was changed by another program and stays", "profile", section, "path", file.Path)
 	case section != "":
@@ -324,7 +324,7 @@ func (s *Scope) Close(ctx context.Context) error {
 	return nil
 }
 
-// remove takes the profile out of the file, if it is still the one that the scope wrote.
+// remove removes the profile from the file, if it is still the scope's.
 func (s *Scope) remove(ctx context.Context, file sharedfile.File) (isOurs bool, err error) {
 	p, err := pin(file)
 	if err != nil {
@@ -353,8 +353,8 @@ func (s *Scope) remove(ctx context.Context, file sharedfile.File) (isOurs bool, 
 	return isOurs, err
 }
 
-// whereFull makes an edit. If the disk is full it makes the edit again with isFull. Then the edit frees what is set aside, and is
-// not made together with others, which could take that.
+// whereFull makes an edit. If the disk is full, it makes the edit again with isFull. That edit frees the space that is set
+// aside, and is made apart from others, which could take the space.
 func whereFull(edit func(isFull bool) error) error {
 	err := edit(false)
 	if sharedfile.IsFull(err) {
@@ -363,21 +363,22 @@ func whereFull(edit func(isFull bool) error) error {
 	return err
 }
 
-// giveBack frees, on a full disk, what is set aside for the removal of the profile, in the edit that removes it.
+// giveBack frees, on a full disk, the space that is set aside for the removal of the profile. Call it in the edit that
+// removes the profile.
 func (h held) giveBack(isFull bool) {
 	if isFull && h.state.lease != nil {
 		h.state.lease.giveBack()
 	}
 }
 
-// takeBack sets it aside again, after a removal that failed.
+// takeBack sets the space aside again, after a removal that failed.
 func (h held) takeBack() {
 	if h.state.lease != nil {
 		h.state.lease.takeBack()
 	}
 }
 
-// Wait returns when the watcher has ended, which Stop asks it to.
+// Wait returns once the watcher has ended. Stop makes it end.
 func (s *Scope) Wait() {
 	h := s.hold()
 	watched := h.state.watched

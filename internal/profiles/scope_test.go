@@ -21,7 +21,7 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// bookOf returns a book with that text, and no AWS config file beside it.
+// bookOf returns the book of a credentials file with that text. There is no AWS config file.
 func bookOf(t *testing.T, text string) *Book {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func textOf(t *testing.T, path string) string {
 // end is when all grants of these tests expire.
 var end = time.Date(2099, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// grant is the set of that number.
+// grant returns the n-th set of keys.
 func grant(n int) keys.Grant {
 	g := keys.Grant{Account: "sredev", Role: "rro", Region: "eu-west-1", Duration: time.Hour}
 	g.AccessKeyID, g.SecretAccessKey, g.SessionToken = fmt.Sprintf("ASIAEXAMPLE%09d", n), "secret", "token"
@@ -51,7 +51,7 @@ func grant(n int) keys.Grant {
 	return g
 }
 
-// linesOfGrant are what a profile of grant n has, but for the header and the mark.
+// linesOfGrant returns the lines of a profile with grant n, without the header and the mark.
 func linesOfGrant(n int) string {
 	return fmt.Sprintf(`aws_access_key_id = ASIAEXAMPLE%09d
 aws_secret_access_key = secret
@@ -68,7 +68,7 @@ region = eu-west-1
 `, n)
 }
 
-// lend starts a scope, which is closed with the test.
+// lend starts a scope, and closes it at the end of the test.
 func lend(t *testing.T, b *Book, spec Spec) *Scope {
 	t.Helper()
 	if spec.Account.Name == "" {
@@ -88,7 +88,7 @@ func closed(s *Scope) error {
 
 var markLine = regexp.MustCompile(`(?m)^chaim_scope = [A-Z2-7]{26}-[0-9a-f]{16}-[0-9a-f]{16}(\+?)$`)
 
-// unmarked is a text with the marks of scopes in one form.
+// unmarked replaces the marks of scopes in a text, which are random.
 func unmarked(text string) string { return markLine.ReplaceAllString(text, "chaim_scope = MARK$1") }
 
 func TestScope(t *testing.T) {
@@ -153,7 +153,7 @@ func TestNameThatIsTaken(t *testing.T) {
 	assert.Equal(t, users, textOf(t, b.Path()))
 }
 
-// TestScopeThatIsLost has another program write back what it read before the scope began, and then take the profile.
+// TestScopeThatIsLost has another program write back the text from before the scope, and then use the name of the profile.
 func TestScopeThatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bookOf(t, "")
@@ -215,7 +215,7 @@ func TestRenewKeptProfile(t *testing.T) {
 
 	other := strings.Replace(textOf(t, b.Path()), "role = rro", "role = mpu", 1)
 	require.NoError(t, os.WriteFile(b.Path(), []byte(other), 0o600))
-	assert.ErrorIs(t, b.Renew(t.Context(), "dev", d, grant(3)), keys.ErrInUse, "it has become one for other keys")
+	assert.ErrorIs(t, b.Renew(t.Context(), "dev", d, grant(3)), keys.ErrInUse, "its definition has changed")
 	assert.Equal(t, other, textOf(t, b.Path()))
 
 	s := lend(t, b, Spec{})
@@ -224,7 +224,7 @@ func TestRenewKeptProfile(t *testing.T) {
 	assert.ErrorIs(t, err, keys.ErrInUse, "a live scope renews its profile itself")
 }
 
-// TestTurns has a scope wait for what comes of a change of its own.
+// TestTurns has the calls of a scope wait while another of its calls changes the profile.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bookOf(t, "")
@@ -257,7 +257,7 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestEditMadeTwice has the first write be made again, because another program has just written the file.
+// TestEditMadeTwice has the first write made again, because another program has just written the file.
 func TestEditMadeTwice(t *testing.T) {
 	for name, tt := range map[string]struct {
 		spec Spec

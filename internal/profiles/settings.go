@@ -11,8 +11,8 @@ func CheckSettings(settings [][2]string) error {
 	return inifile.Parse(nil).SetKeys(inifile.DefaultSection, settingLines(settings), func(string) bool { return false })
 }
 
-// StoreSettings writes keys and values into the section [default] of the credentials file. misfits is called with what stands
-// there, and tells which other keys have to go.
+// StoreSettings writes keys and values into the section [default] of the credentials file. misfits gets the keys that are
+// there, and tells which of them must go.
 func (b *Book) StoreSettings(ctx context.Context, settings [][2]string, misfits func(stored map[string]string) func(key string) bool) error {
 	return b.Edit(ctx, func(doc *inifile.Document) error {
 		stored, _, err := doc.All(inifile.DefaultSection)

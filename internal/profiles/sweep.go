@@ -12,22 +12,22 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// leastRemoved is how many temporary files a sweep looks at even without time, which the listing of very many may have used
-// up: so each sweep comes on.
+// leastRemoved is how many temporary files a sweep looks at even if its time is over. Listing very many files may take
+// all of that time, and still each sweep must get further.
 const leastRemoved = 1000
 
-// Swept is one thing that is gone.
+// Swept is a file or a profile that a sweep removed.
 type Swept struct {
-	Path    string // the file that was removed, or the credentials file
-	Profile string // the profile that was removed from it; empty for a file
+	Path    string // of the file, or of the credentials file that had the profile
+	Profile string // empty for a file
 }
 
-// sweep removes what the dead left in and beside file, and returns that. It looks without the lock first, into doc. Then it
-// cannot tell temporary files of the dead from those of a process that has the lock, and without isThorough it leaves them
-// alone while there is one. What is gone when ctx ends stays gone: the next call goes on from there.
+// sweep removes what dead processes left in file and beside it, and returns that. First it looks at doc without the lock.
+// Then it cannot tell the temporary files of the dead from those of a process that has the lock. So without isThorough it
+// leaves temporary files alone while the lock is held. If ctx ends, the next call continues.
 //
-// It wraps [sharedfile.ErrUnsafe] where something else stands under the name of a side file, and passes over a store of
-// another user.
+// The error wraps [sharedfile.ErrUnsafe] if a side file is not one of this user. A credentials file that this user may not
+// write is left alone. It is an error only if dead scopes have profiles in it.
 func sweep(ctx context.Context, file sharedfile.File, doc *inifile.Document, isThorough bool) ([]Swept, error) {
 	scopes, err := leasesBeside(file.Path)
 	if err != nil {
@@ -53,7 +53,7 @@ func sweep(ctx context.Context, file sharedfile.File, doc *inifile.Document, isT
 		gone, err := scopes.endAll(ctx, ids, found.hasProfile)
 		return gone, errors.Join(found.err, err)
 	}
-	if _, err := file.Pinned(); err != nil { // as of a link that another user has set
+	if _, err := file.Pinned(); err != nil { // as for a link that another user has set
 		return nil, errors.Join(found.err, err)
 	}
 	var gone []Swept
@@ -69,30 +69,30 @@ func sweep(ctx context.Context, file sharedfile.File, doc *inifile.Document, isT
 	}
 }
 
-// giveBack frees what the lease of a dead scope has set aside for the removal of its profile.
+// giveBack frees the space that a dead scope has set aside for the removal of its profile.
 func (f leases) giveBack(p deadProfile) {
 	if p.isNoted {
-		return // only the lease tells of it
+		return // without its lease no sweep would find the profile
 	}
 	l, err := sharedfile.LockSide(f.path(p.id, leaseExtension), os.O_RDWR, false)
 	if err != nil || l == nil {
-		return // without that the removal may still work
+		return // the removal may work without the space
 	}
-	_ = l.Discard() // the removal of the profile says what is wrong with it
+	_ = l.Discard() // the removal of the profile reports what fails
 }
 
-// sweepFile removes the profiles of the dead, what must not be left beside those that stay, and temporary files. found is
-// what the file held when it was last read. It returns what the file holds then.
+// sweepFile removes the profiles of the dead, the temporary files, and the process files of profiles that could not be
+// removed. found is what the file held when it was last read, and left is what it holds now.
 func (f leases) sweepFile(ctx context.Context, file sharedfile.File, notes map[note]string, found scopesIn) (swept []Swept, left scopesIn, err error) {
 	s := sweeping{leases: f, notes: notes, left: found}
-	write := func() error { // also when ctx has ended by then
+	write := func() error { // even if ctx has ended, change finds the temporary files
 		target := f.pinned(file)
 		target.IsApart = s.isFull
 		return target.Edit(ctx, onDocument(s.change))
 	}
 	err = write()
 	var files []Swept
-	if s.isFull = sharedfile.IsFull(err); s.isFull || err != nil && len(s.temps) > 0 { // which may take the space that is needed
+	if s.isFull = sharedfile.IsFull(err); s.isFull || err != nil && len(s.temps) > 0 { // they may take the space that is needed
 		files = s.removeTemps(ctx)
 		err = write()
 	}
@@ -106,7 +106,7 @@ func (f leases) sweepFile(ctx context.Context, file sharedfile.File, notes map[n
 		swept = append(swept, Swept{file.Path, name})
 	}
 	for _, id := range s.over {
-		if path := f.path(id, processExtension); s.left.hasProfile[id] && isThere(path) { // which must not give keys
+		if path := f.path(id, processExtension); s.left.hasProfile[id] && isThere(path) { // it must not give keys any more
 			s.temps = append(s.temps, path)
 		}
 	}
@@ -114,19 +114,19 @@ func (f leases) sweepFile(ctx context.Context, file sharedfile.File, notes map[n
 	return append(swept, files...), s.left, errors.Join(err, s.refusals)
 }
 
-// sweeping is what one sweep finds in a file, and does to it.
+// sweeping is what one sweep has found in a file, and has done to it.
 type sweeping struct {
 	leases   leases
 	notes    map[note]string
 	gone     []string // profiles that were removed
-	over     []string // ids of the scopes that they were of, and of those whose profiles could not be removed
+	over     []string // ids of the dead scopes that had a profile, removed or not
 	temps    []string // paths of temporary files
 	left     scopesIn
-	refusals error
-	isFull   bool // there is no space but what the dead have set aside
+	refusals error // of what could not be removed
+	isFull   bool  // the disk has no space but what dead scopes have set aside
 }
 
-// change removes the profiles of the dead. The temporary files that are there while it has the lock are of the dead too.
+// change removes the profiles of the dead. Temporary files that are there while this edit has the lock are of the dead too.
 func (s *sweeping) change(doc *inifile.Document) error {
 	s.refusals, s.over = nil, nil
 	for _, p := range s.leases.in(doc, s.notes).dead {
@@ -147,7 +147,7 @@ func (s *sweeping) change(doc *inifile.Document) error {
 	return nil
 }
 
-// removeTemps removes temporary files, and returns those that are gone. Without time the rest is left to another sweep.
+// removeTemps removes temporary files, and returns those that it removed. If ctx ends, it leaves the rest to another sweep.
 func (s *sweeping) removeTemps(ctx context.Context) (gone []Swept) {
 	for i, path := range s.temps {
 		if i >= leastRemoved && ctx.Err() != nil {
@@ -198,19 +198,19 @@ func (f leases) endAll(ctx context.Context, ids []string, hasProfile map[string]
 	return swept, err
 }
 
-// scopesIn are the profiles of scopes that a credentials file holds.
+// scopesIn are the profiles of scopes in a credentials file.
 type scopesIn struct {
 	dead       []deadProfile
 	hasProfile map[string]bool // by the id of a scope
-	err        error           // what hinders telling live ones from dead ones
+	err        error           // of a lease that is unsafe, so that its scope may live
 }
 
 type deadProfile struct {
 	name, id string
-	isNoted  bool // only the note of its scope tells
+	isNoted  bool // only the note of the scope tells that the profile is its own
 }
 
-// in finds the profiles of scopes in doc: by their marks, and by the notes of the dead.
+// in finds the profiles of scopes in doc: by their marks, and by the notes of dead scopes.
 func (f leases) in(doc *inifile.Document, notes map[note]string) scopesIn {
 	found := scopesIn{hasProfile: map[string]bool{}}
 	sections := doc.Sections()
@@ -244,7 +244,7 @@ func (f leases) in(doc *inifile.Document, notes map[note]string) scopesIn {
 func (f leases) files() (ids, temps []string) {
 	isListed := map[string]bool{}
 	for _, dir := range []string{filepath.Dir(f.folder), f.folder} {
-		entries, _ := os.ReadDir(dir) // what cannot be listed holds nothing of ours
+		entries, _ := os.ReadDir(dir) // an unreadable folder counts as empty
 		for _, e := range entries {
 			name, isTemp := sharedfile.TempFor(e.Name())
 			if !isTemp {
@@ -263,8 +263,8 @@ func (f leases) files() (ids, temps []string) {
 	return ids, temps
 }
 
-// isOwnFile reports whether a temporary file can be one that this user's processes left. It is asked of those to be removed
-// only, as that takes longer than to list them.
+// isOwnFile reports whether a temporary file may be one of a process of this user. That takes longer than listing the
+// file, so it is asked only for files to be removed.
 func isOwnFile(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && sharedfile.IsOwnFile(info)

@@ -17,7 +17,7 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// littered returns a credentials file with n leases of the dead beside it, and as many process files.
+// littered returns a credentials file with n leases of dead scopes beside it, and as many process files.
 func littered(t *testing.T, n int) (sharedfile.File, leases) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "credentials")
@@ -33,7 +33,7 @@ func littered(t *testing.T, n int) (sharedfile.File, leases) {
 	return sharedfile.File{Path: path}, scopes
 }
 
-// TestSweepIsLinear sweeps ten times as many files, which is to take about ten times as long, and not a hundred times.
+// TestSweepIsLinear sweeps ten times as many files. That may take about ten times as long, but not a hundred times.
 func TestSweepIsLinear(t *testing.T) {
 	took := func(n int) time.Duration {
 		file, scopes := littered(t, n)
@@ -52,7 +52,7 @@ func TestSweepIsLinear(t *testing.T) {
 		return elapsed
 	}
 	var ratio float64
-	for range 3 { // other programs may slow one down
+	for range 3 { // other programs may slow down a sweep
 		few := took(2000)
 		if ratio = float64(took(20000)) / float64(few); ratio < 18 {
 			return
@@ -61,10 +61,10 @@ func TestSweepIsLinear(t *testing.T) {
 	t.Errorf("%.0f times as long", ratio)
 }
 
-// endingContext ends when it has been asked so many times whether it has.
+// endingContext has ended after a number of calls of Err.
 type endingContext struct {
 	context.Context
-	left int
+	left int // calls until then
 }
 
 func (c *endingContext) Err() error {
@@ -74,7 +74,7 @@ func (c *endingContext) Err() error {
 	return nil
 }
 
-// TestSweepGoesOn where the one before ran out of time.
+// TestSweepGoesOn has a sweep run out of time, and the next one continue.
 func TestSweepGoesOn(t *testing.T) {
 	const n = 100
 	file, scopes := littered(t, n)
@@ -94,7 +94,7 @@ func TestSweepGoesOn(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// TestSweepComesOn where listing what is left takes all the time that the sweep has.
+// TestSweepComesOn has listing the files take all the time of a sweep. It still removes some of them.
 func TestSweepComesOn(t *testing.T) {
 	file, _ := littered(t, 0)
 	dir := filepath.Dir(file.Path)
@@ -114,7 +114,7 @@ func TestSweepComesOn(t *testing.T) {
 	assert.Equal(t, n, gone)
 }
 
-// TestSweepOfALockedFile removes what needs no change of the file, and leaves the leases of the profiles that stay.
+// TestSweepOfALockedFile has a sweep find the file locked. It removes only leases of scopes that have no profile in the file.
 func TestSweepOfALockedFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bookOf(t, "")

@@ -11,11 +11,11 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// watchInterval is how often a live profile is looked after. A program that wrote back an old copy of the file may take
-// it away for that long.
+// watchInterval is how often a scope checks its profile. If another program writes back an old copy of the file, the profile
+// may be missing for that long.
 const watchInterval = 500 * time.Millisecond
 
-// startWatching has the profile looked after, unless it is kept.
+// startWatching starts the watcher, unless the profile is kept.
 func (h held) startWatching() {
 	if h.spec.Keep {
 		return
@@ -59,7 +59,7 @@ func (s *Scope) watch(ctx context.Context) {
 	}
 }
 
-// hasFiles reports whether all that is to stand beside the credentials file is there, and as it was written.
+// hasFiles reports whether the files of the scope beside the credentials file are there, and as they were written.
 func (h held) hasFiles() bool {
 	return h.state.lease != nil && h.state.lease.note != note{} && h.state.lease.isAsWritten()
 }
@@ -76,8 +76,8 @@ func (h held) isAsWritten(doc *inifile.Document) (bool, error) {
 	return isIntact && hasKeys && h.state.lease != nil && pairs[inifile.ScopeKey] == h.state.lease.mark, nil
 }
 
-// restore writes what is not as it was written any more, unless the section is another program's by now. It does not read a
-// credentials file that is the same as before.
+// restore writes the profile and its files again if they are not as they were written. It does not touch a section that is
+// another program's by now. With isSame the credentials file is the same as at the last call, and restore need not read it.
 func (s *Scope) restore(ctx context.Context, isSame bool) (isRestored bool, err error) {
 	h := s.hold()
 	hasFiles, file := h.hasFiles(), h.file()
