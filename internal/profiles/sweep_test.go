@@ -114,7 +114,8 @@ func TestSweepComesOn(t *testing.T) {
 	assert.Equal(t, n, gone)
 }
 
-// TestSweepOfALockedFile has a sweep find the file locked. It removes only leases of scopes that have no profile in the file.
+// TestSweepOfALockedFile has a sweep find the file locked. It removes only leases of scopes that have no profile in the
+// file.
 func TestSweepOfALockedFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bookOf(t, "")
