@@ -1,13 +1,5 @@
 package profiles
 
-import (
-	"os"
-	"path/filepath"
-	"strings"
-
-	"github.com/chaim-go/chaim/internal/sharedfile"
-)
-
 // Leftovers counts the profiles and the leases that dead processes left. A sweep removes them.
 func (b *Book) Leftovers() (profiles, files int, err error) {
 	doc, err := b.Read()
@@ -18,31 +10,19 @@ func (b *Book) Leftovers() (profiles, files int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	isLive := map[string]bool{}
-	sections := doc.Sections()
-	for i := range sections {
-		pairs := sections[i].Managed()
-		if m, isIntact := markOf(pairs); isIntact {
-			if isLive[m.id] = scopes.isLive(pairs); !isLive[m.id] {
-				profiles++
-			}
+	for _, s := range doc.Sections() {
+		pairs := s.Managed()
+		if _, isIntact := markOf(pairs); isIntact && !scopes.isLive(pairs) {
+			profiles++
 		}
 	}
-	entries, _ := os.ReadDir(scopes.folder) // what is not there has nothing
-	for _, e := range entries {
-		name, isLease := strings.CutSuffix(e.Name(), leaseExtension)
-		id, isOurs := strings.CutPrefix(name, scopes.base+"-")
-		if isLease && isOurs && !isLive[id] && isAbandoned(filepath.Join(scopes.folder, e.Name())) {
+	ids, _ := scopes.files()
+	for _, id := range ids {
+		if isDead, isThere, err := scopes.isDead(id); isDead && isThere && err == nil {
 			files++
 		}
 	}
 	return profiles, files, nil
-}
-
-// isAbandoned reports whether no process holds a lease any more.
-func isAbandoned(path string) bool {
-	l, err := sharedfile.LockSide(path, os.O_RDONLY, true)
-	return l != nil && err == nil && l.Close() == nil
 }
 
 // FolderBeside returns the folder of chaim's own files beside the credentials file at path.
