@@ -42,10 +42,9 @@ func (f AWSFiles) Names() (names []string) {
 		if err != nil {
 			continue // an unreadable file has no names
 		}
-		sections := doc.Sections()
-		for i := range sections {
-			names = append(names, strings.Fields(sections[i].Name())...) // such as [profile NAME]
-			for line := range sections[i].Lines() {
+		for _, s := range doc.Sections() {
+			names = append(names, strings.Fields(s.Name())...) // such as [profile NAME]
+			for line := range s.Lines() {
 				if localKeys().MatchString(line.Key) {
 					names = append(names, line.Value)
 				}

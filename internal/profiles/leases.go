@@ -60,9 +60,7 @@ func hasCopy(doc *inifile.Document) bool {
 		return false
 	}
 	var held map[string]string
-	sections := doc.Sections()
-	for i := range sections {
-		s := &sections[i]
+	for _, s := range doc.Sections() {
 		isNamed := held == nil && s.Name() == inifile.DefaultName(pairs)
 		if !isNamed && !s.MayHave(inifile.MarkerKey) {
 			continue

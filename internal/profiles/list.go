@@ -29,9 +29,7 @@ func (b *Book) List() ([]Entry, error) {
 	defaultName := inifile.DefaultName(settings)
 	config := ReadConfig()
 	var entries []Entry
-	sections := doc.Sections()
-	for i := range sections {
-		s := &sections[i]
+	for _, s := range doc.Sections() {
 		if s.Name() == "" || !s.MayHave(inifile.MarkerKey) {
 			continue
 		}

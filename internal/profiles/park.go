@@ -48,15 +48,12 @@ func (b *Book) ListParked() ([]string, error) {
 		return nil, err
 	}
 	held := map[string][]Holder{}
-	sections := doc.Sections()
-	for i := range sections {
-		s := &sections[i]
+	for _, s := range doc.Sections() {
 		held[s.Name()] = append(held[s.Name()], HolderOf(s.Managed()))
 	}
 	var names []string
-	sections = parked.Sections()
-	for i := range sections {
-		name, account := sections[i].Name(), HolderOf(sections[i].Managed())
+	for _, s := range parked.Sections() {
+		name, account := s.Name(), HolderOf(s.Managed())
 		if name != "" && account.Name != "" && !slices.ContainsFunc(held[name], account.isSame) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
