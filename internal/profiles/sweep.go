@@ -106,7 +106,7 @@ func (f leases) sweepFile(ctx context.Context, file sharedfile.File, notes map[n
 		swept = append(swept, Swept{file.Path, name})
 	}
 	for _, id := range s.over {
-		if path := f.path(id, processExtension); s.left.hasProfile[id] && isThere(path) { // it must not give keys any more
+		if path := f.path(id, processExtension); s.left.hasProfile[id] { // it must not give keys any more
 			s.temps = append(s.temps, path)
 		}
 	}
@@ -166,11 +166,6 @@ func (s *sweeping) removeTemps(ctx context.Context) (gone []Swept) {
 	return gone
 }
 
-func isThere(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
 // endAll removes the files of the scopes that have ended and have no profile any more.
 func (f leases) endAll(ctx context.Context, ids []string, hasProfile map[string]bool) (swept []Swept, err error) {
 	refused := 0
@@ -213,9 +208,7 @@ type deadProfile struct {
 // in finds the profiles of scopes in doc: by their marks, and by the notes of dead scopes.
 func (f leases) in(doc *inifile.Document, notes map[note]string) scopesIn {
 	found := scopesIn{hasProfile: map[string]bool{}}
-	sections := doc.Sections()
-	for i := range sections {
-		section := &sections[i]
+	for _, section := range doc.Sections() {
 		if !section.MayHave(inifile.ScopeKey) && (len(notes) == 0 || !section.MayHave(inifile.MarkerKey)) {
 			continue
 		}
