@@ -5,7 +5,6 @@ package profiles
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -221,10 +220,4 @@ func (b *Book) Look() error {
 		b.log.Warn("chaim: what dead processes left cannot be removed", "path", path, "error", err)
 	}
 	return nil
-}
-
-// isMissing reports whether there is no credentials file.
-func (b *Book) isMissing() bool {
-	_, err := os.Stat(b.file.Path)
-	return errors.Is(err, fs.ErrNotExist)
 }

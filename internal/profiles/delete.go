@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/inifile"
@@ -54,7 +55,7 @@ func (b *Book) take(ctx context.Context, name string, also func(pairs map[string
 	if err := CheckSection(name); err != nil {
 		return err
 	}
-	if b.isMissing() {
+	if _, err := os.Stat(b.file.Path); errors.Is(err, fs.ErrNotExist) {
 		return b.withParked(ctx, func() error { return also(nil) }) // without making a lock file
 	}
 	var isTaken, isScopes bool

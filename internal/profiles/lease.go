@@ -126,8 +126,11 @@ func (l *lease) forget() {
 
 // giveBack removes the lease, so that its space and its inode are free for the removal of the profile. The caller holds the
 // lock of the credentials file, so that no other edit takes them. If this process dies now, a sweep finds the profile by its
-// mark. It does not find a profile to which another tool has given new keys: only the lease told of that.
+// mark. It does not find a profile to which another tool has given new keys: only the lease told of that. l may be nil.
 func (l *lease) giveBack() {
+	if l == nil {
+		return
+	}
 	if l.side == nil { // after close, which has left it for a sweep
 		side, err := sharedfile.LockSide(l.leases.path(l.id, leaseExtension), os.O_RDWR, false)
 		if err != nil || side == nil {
@@ -140,9 +143,9 @@ func (l *lease) giveBack() {
 }
 
 // takeBack makes the lease again, with its space, after the removal of the profile has failed. It ignores errors: the next
-// removal reports them.
+// removal reports them. l may be nil.
 func (l *lease) takeBack() {
-	if l.side != nil {
+	if l == nil || l.side != nil {
 		return
 	}
 	n := l.note

@@ -58,13 +58,11 @@ func CheckHeld(name string) error {
 	if err := CheckSection(name); err != nil {
 		return err
 	}
-	if len(name) > 256 || strings.ContainsAny(name, "[]#;") || !utf8.ValidString(name) || strings.ContainsFunc(name, isUnprintable) {
+	if len(name) > 256 || strings.ContainsAny(name, "[]#;") || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return fmt.Errorf("chaim: profile name %s has characters that some SDK takes for a comment or for its end: delete the profile, and keep the account under another name", keys.QuoteShort(name))
 	}
 	return nil
 }
-
-func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // CheckMarker refuses an account that cannot be named in the credentials file.
 func CheckMarker(account string) error {

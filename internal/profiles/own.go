@@ -61,13 +61,18 @@ func (s *Scope) take(ctx context.Context, also func(name string, pairs map[strin
 				if err := also(name, pairs); err != nil {
 					return err
 				}
-				if pairs == nil {
-					return s.followAbsent(doc, name)
+				switch {
+				case pairs == nil && s.spec.Keep:
+					return followDefault(doc, name, nil, nil)
+				case pairs == nil:
+					return nil
 				}
 				isTaken = true
 				h := s.hold()
 				defer h.release()
-				h.giveBack(isFull)
+				if isFull {
+					h.state.lease.giveBack()
+				}
 				return deleteSection(doc, name, pairs)
 			})
 		})
@@ -75,7 +80,7 @@ func (s *Scope) take(ctx context.Context, also func(name string, pairs map[strin
 	h := s.hold()
 	defer h.release()
 	if err != nil {
-		h.takeBack()
+		h.state.lease.takeBack()
 		return err
 	}
 	s.end(keys.ErrClosed)
@@ -101,14 +106,6 @@ func (s *Scope) ownIn(doc *inifile.Document, isTaken bool) (name string, pairs m
 	h = s.hold()
 	defer h.release()
 	return name, pairs, h.checkOwn(pairs)
-}
-
-// followAbsent removes the copy in [default] of a kept section that is gone.
-func (s *Scope) followAbsent(doc *inifile.Document, name string) error {
-	if !s.spec.Keep {
-		return nil
-	}
-	return followDefault(doc, name, nil, nil)
 }
 
 // checkOwn refuses a section that another program has changed since the scope wrote it. A kept section may belong to another

@@ -303,7 +303,7 @@ func (s *Scope) Close(ctx context.Context) error {
 	}
 	h = s.hold()
 	if err != nil {
-		h.takeBack()
+		h.state.lease.takeBack()
 	}
 	if h.state.lease != nil {
 		err = errors.Join(err, h.state.lease.close(err == nil))
@@ -346,7 +346,9 @@ func (s *Scope) remove(ctx context.Context, file sharedfile.File) (isOurs bool, 
 			if isOurs = !exists || h.owns(pairs); !isOurs {
 				return nil
 			}
-			h.giveBack(isFull)
+			if isFull {
+				h.state.lease.giveBack()
+			}
 			return doc.Delete(h.state.section)
 		})
 	})
@@ -361,21 +363,6 @@ func whereFull(edit func(isFull bool) error) error {
 		err = edit(true)
 	}
 	return err
-}
-
-// giveBack frees, on a full disk, the space that is set aside for the removal of the profile. Call it in the edit that
-// removes the profile.
-func (h held) giveBack(isFull bool) {
-	if isFull && h.state.lease != nil {
-		h.state.lease.giveBack()
-	}
-}
-
-// takeBack sets the space aside again, after a removal that failed.
-func (h held) takeBack() {
-	if h.state.lease != nil {
-		h.state.lease.takeBack()
-	}
 }
 
 // Wait returns once the watcher has ended. Stop makes it end.
