@@ -18,15 +18,15 @@ import (
 )
 
 // machine is a computer whose wall clock can be set, and a source of keys on it. A suspend is a step forward of the wall
-// clock: the monotonic one stands still. Expirations are by the machine's own wall clock, as those of chaim's sources are,
-// whatever that clock says.
+// clock: the monotonic clock stands still. As with chaim's sources, keys expire by the machine's own wall clock, whatever
+// that says.
 type machine struct {
 	lifetime  time.Duration
 	onExpired func(error)  // of its keeper; may be nil
-	takes     atomic.Int64 // nanoseconds of a call
-	ahead     atomic.Int64 // nanoseconds of the wall clock before that of the bubble
+	takes     atomic.Int64 // nanoseconds that a call takes
+	ahead     atomic.Int64 // nanoseconds by which the wall clock is ahead of that of the bubble
 	fail      atomic.Pointer[error]
-	calls     atomic.Int32 // also number the sets
+	calls     atomic.Int32 // also the number of the last set
 	issued    sync.Map     // when a set came, by its number
 }
 
@@ -39,7 +39,8 @@ func (c *machine) step(d time.Duration) { c.ahead.Add(int64(d)) }
 
 func (c *machine) fetch(ctx context.Context) (keys.Grant, error) {
 	n := c.calls.Add(1)
-	if d := time.Duration(c.takes.Load()); d > 0 { // timers that are due when made crash the race detector: https://go.dev/issue/78156
+	// A timer that is due when it is made crashes the race detector: https://go.dev/issue/78156
+	if d := time.Duration(c.takes.Load()); d > 0 {
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
@@ -56,14 +57,14 @@ func (c *machine) fetch(ctx context.Context) (keys.Grant, error) {
 	return creds, nil
 }
 
-// age is how long ago a set came, whatever the wall clock says.
+// age is how long ago a set came, by the monotonic clock.
 func (c *machine) age(creds keys.Grant) time.Duration {
 	n, _ := strconv.Atoi(creds.AccessKeyID)
 	came, _ := c.issued.Load(int32(n))
 	return time.Since(came.(time.Time))
 }
 
-// keeper starts a Keeper on the machine, which lives as long as the test.
+// keeper starts a Keeper on the machine, and closes it at the end of the test.
 func (c *machine) keeper(t *testing.T) *Keeper {
 	k := NewKeeper(Config{Fetch: c.fetch, Log: slog.New(slog.DiscardHandler), OnExpired: c.onExpired})
 	k.clock.now = c.clocks
@@ -72,10 +73,10 @@ func (c *machine) keeper(t *testing.T) *Keeper {
 	return k
 }
 
-// What is promised after a suspend: the first attempt by then, and dead keys no longer than that.
+// After a suspend, the first attempt comes within one of these times, and expired keys are served no longer than the other.
 const attemptAfterWaking, deadKeysAfterWaking = 15 * time.Second, 100 * time.Millisecond
 
-// keySet is the set of that number: each part tells it.
+// keySet returns the n-th set. Each part of it holds n.
 func keySet(n int) (g keys.Grant) {
 	id := strconv.Itoa(n)
 	g.AccessKeyID, g.SecretAccessKey, g.SessionToken = id, "secret "+id, "token "+id

@@ -26,11 +26,11 @@ var (
 	errRefused   = &refusal{final: true}
 	errThrottled = &refusal{}
 
-	// lifetimes are the shortest that AWS gives, the usual one, and the longest.
+	// lifetimes are the shortest lifetime that AWS gives, the usual one, and the longest.
 	lifetimes = []time.Duration{15 * time.Minute, time.Hour, 12 * time.Hour}
 )
 
-// What the servers of chaim's own brokers are given for one attempt.
+// One attempt of chaim's brokers may take this long: at a gateway, and at STS.
 const attemptTimeout, stsTimeout = 35 * time.Second, 10 * time.Second
 
 // refusal is an error of a broker.
@@ -48,7 +48,7 @@ func validUntil(end time.Time) (g keys.Grant) {
 	return g
 }
 
-// landSet has a fetch end with a set or an error.
+// landSet ends a fetch with a set or an error.
 func (k *Keeper) landSet(g keys.Grant, err error) {
 	var h *Held
 	if err == nil {
@@ -57,8 +57,8 @@ func (k *Keeper) landSet(g keys.Grant, err error) {
 	k.land(&flight{ctx: context.Background(), done: make(chan struct{})}, h, err)
 }
 
-// scheduled is a Keeper without its goroutine, for simulations of more hours than a goroutine could wake up in: plan
-// tells when to ask, and land takes the answer. TestKeeperKeepsToItsPlan shows that a running one asks at those times.
+// scheduled is a Keeper without its goroutine, for simulations of more hours than goroutines could wake up in. next tells
+// when to ask, and answer takes the answer. TestKeeperKeepsToItsPlan shows that a running Keeper asks at those times.
 type scheduled struct {
 	*Keeper
 	lifetime time.Duration
@@ -66,7 +66,7 @@ type scheduled struct {
 	at       time.Time // when it asks next, in a fleet
 }
 
-// newScheduled gets its first set at that time.
+// newScheduled returns a Keeper that got its first set at that time.
 func newScheduled(lifetime time.Duration, at time.Time, random func() float64) *scheduled {
 	s := &scheduled{Keeper: &Keeper{clock: clock{random: random}}, lifetime: lifetime, now: at}
 	s.clock.now = func() Instant { return Instant{Wall: s.now, Mono: s.now} }
@@ -78,7 +78,7 @@ func newScheduled(lifetime time.Duration, at time.Time, random func() float64) *
 	return s
 }
 
-// keys are those that the source has.
+// keys are the keys that the source gives now.
 func (s *scheduled) keys() keys.Grant { return validUntil(s.now.Add(s.lifetime)) }
 
 // next is when the source is asked next.
@@ -87,7 +87,7 @@ func (s *scheduled) next() time.Time {
 	return s.now.Add(max(due, 0))
 }
 
-// answer is what the source says at that time: a new set, unless err. It reports whether the keys had expired by then.
+// answer makes the source answer at that time, with err or with a new set. It reports whether the keys had expired by then.
 func (s *scheduled) answer(at time.Time, err error) (expired bool) {
 	s.now = at
 	expired = s.current.Load().Left(s.clock.now()) <= 0
@@ -95,8 +95,8 @@ func (s *scheduled) answer(at time.Time, err error) (expired bool) {
 	return expired
 }
 
-// live asks the source whenever that is due, until that long after the first set or until the keys expire. The source is
-// told the time since the first set, and how long its answer takes.
+// live asks the source whenever that is due, until d after the first set or until the keys expire. source gets the time
+// since the first set, and returns how long its answer takes.
 func (s *scheduled) live(d time.Duration, source func(since time.Duration) (takes time.Duration, err error)) (calls int, expired bool) {
 	for start := s.now; ; calls++ {
 		since := s.next().Sub(start)
@@ -118,7 +118,7 @@ func TestKeeperKeepsToItsPlan(t *testing.T) {
 			synctest.Wait()
 			calls := src.calls.Load()
 			src.fail.Store(nil)
-			if random.Float64() < 0.2 || n%400 < 100 { // also until the keys expire, and for a while after that
+			if random.Float64() < 0.2 || n%400 < 100 { // some failures last until the keys have expired
 				src.fail.Store(new(error(errAway)))
 			}
 			due, _, _ := k.next(k.clock.now())
@@ -149,8 +149,8 @@ func TestRetriesStartAnewAfterASuccess(t *testing.T) {
 
 func TestSoftPointsAreUniform(t *testing.T) {
 	const draws = 1_000_000
-	// For that many values, a distance times the square root of their number is exceeded with probability
-	// 2·exp(-2·x²) by values that are uniform: 1 % at 1.63, and one in a billion at 3.27.
+	// The distance of so many uniform values, times the square root of their number, is more than x with probability
+	// 2·exp(-2·x²): 1 % for 1.63, and one in a billion for 3.27.
 	limit := func(x float64) float64 { return x / math.Sqrt(draws) }
 	position := func(soft, lifetime time.Duration) float64 { return (float64(soft)/float64(lifetime) - 0.5) * 6 }
 
@@ -174,7 +174,7 @@ func TestSoftPointsAreUniform(t *testing.T) {
 	assert.LessOrEqual(t, values[draws-1], 1.0)
 }
 
-// distanceFromUniform sorts values and is their Kolmogorov-Smirnov distance from the uniform distribution on [0, 1).
+// distanceFromUniform sorts values, and returns their Kolmogorov-Smirnov distance from the uniform distribution on [0, 1).
 func distanceFromUniform(values []float64) float64 {
 	slices.Sort(values)
 	distance, n := 0.0, float64(len(values))
@@ -205,7 +205,7 @@ func TestRandomFailuresExpireNothing(t *testing.T) {
 func TestOutageOfAThirdExpiresNothing(t *testing.T) {
 	const keepers = 100
 	for _, lifetime := range lifetimes {
-		// What hangs for as long as one call of STS may take does as little harm as what fails at once.
+		// A call that hangs for as long as one of STS may take does as little harm as one that fails at once.
 		for _, takes := range []time.Duration{0, stsTimeout} {
 			random := rand.New(rand.NewPCG(1, uint64(lifetime)))
 			for step := range 60 {
@@ -254,8 +254,9 @@ func TestAttemptsUntilExpiryAreFew(t *testing.T) {
 	}
 }
 
-// fleetCalls has 10,000 keepers, started within a minute, ask a gateway that is away from one time to the other and takes
-// 200 calls a second otherwise. It returns the calls of each second after the first sets, and how often keys expired.
+// fleetCalls has 10,000 keepers, which start within a minute, ask a gateway. The gateway is away from one time to the other,
+// and takes 200 calls a second before and after. fleetCalls returns the calls of each second after the first sets, and how
+// often keys expired.
 func fleetCalls(lifetime, from, to, until time.Duration) (calls []int, expired int) {
 	const keepers, capacity = 10_000, 200
 	due := make([][]*scheduled, until/time.Second)
@@ -265,8 +266,8 @@ func fleetCalls(lifetime, from, to, until time.Duration) (calls []int, expired i
 			due[second] = append(due[second], s)
 		}
 	}
-	// Seeded, as the most calls of any second are a matter of chance. In 60 runs with other draws they came to 108 to 142
-	// after an outage, and in four of them to more than 125.
+	// Seeded, as the highest number of calls in a second is a matter of chance. In 60 runs with other draws it was 108 to
+	// 142 after an outage, and more than 125 in four of them.
 	random := rand.New(rand.NewPCG(uint64(from), uint64(lifetime)))
 	for range keepers {
 		plan(newScheduled(lifetime, epoch.Add(time.Duration(random.Float64()*float64(time.Minute))), random.Float64))
@@ -274,7 +275,7 @@ func fleetCalls(lifetime, from, to, until time.Duration) (calls []int, expired i
 	calls = make([]int, len(due))
 	for second := range due {
 		taken := 0
-		for len(due[second]) > 0 { // some come again within the second
+		for len(due[second]) > 0 { // some ask again within the second
 			s := due[second][0]
 			due[second] = due[second][1:]
 			var err error
@@ -311,7 +312,7 @@ func TestFleet(t *testing.T) {
 		mean, peak := float64(total)/float64(len(calls)), slices.Max(calls)
 		assert.Zero(t, expired)
 
-		// An outage is worst where it meets the first renewals, before the fleet has spread.
+		// An outage is worst at the time of the first renewals, before the fleet has spread.
 		var workers sync.WaitGroup
 		var mu sync.Mutex
 		var during, after, worst int

@@ -18,17 +18,17 @@ const (
 	// Timers stand still while a machine is suspended, so the clock is read at least this often.
 	wakeCheck = 15 * time.Second
 
-	// A renewal may take this long. The end of the keys is told at once, except after a suspend, when a network may need
-	// a while too.
+	// A renewal may take renewalTimeout. The end of the keys is reported at once, but after a suspend the network has
+	// wakeGrace to come back first.
 	renewalTimeout, wakeGrace = 2 * time.Minute, 30 * time.Second
 
 	closeGrace = time.Second // for a source to heed the end of its context
 
-	// LazyPause is the longest wait between attempts that only callers ask for.
+	// LazyPause is the longest wait between the attempts of a lazy [Keeper].
 	LazyPause = 10 * time.Second
 )
 
-// ErrEndsSooner refuses keys that are worse than those at hand.
+// ErrEndsSooner refuses keys that end sooner than those at hand.
 var ErrEndsSooner = errors.New("chaim: the source answered with keys that end sooner than those at hand")
 
 var (
@@ -36,10 +36,10 @@ var (
 	errSourceLeft     = errors.New("the source ended its goroutine")
 )
 
-// State is how it stands with the keys of a [Keeper].
+// State is the state of the keys of a [Keeper].
 type State int
 
-// The states, as the package chaim describes and numbers them.
+// The states, as package chaim describes and numbers them.
 const (
 	OK State = iota
 	Late
@@ -59,10 +59,10 @@ func stateOf(left, lifetime time.Duration, err error) State {
 	return Late
 }
 
-// Config is what a [Keeper] is made of. Only Fetch and Log must be given.
+// Config configures a [Keeper]. Only Fetch and Log must be given.
 type Config struct {
 	Fetch     func(context.Context) (keys.Grant, error) // asks for a new set; its errors are fit to be shown
-	Ready     func(context.Context) error               // refuses keys that could not be stored, before they are asked for; may be nil
+	Ready     func(context.Context) error               // refuses to ask for keys that could not be stored; may be nil
 	Store     func(context.Context, keys.Grant) error   // writes a new set before it is served; may be nil
 	Log       *slog.Logger
 	Lazy      bool          // renew only when a caller finds the keys expired
@@ -83,7 +83,7 @@ type Keeper struct {
 	plan   plan
 }
 
-// clock is where a Keeper has the time and its random numbers from.
+// clock gives a Keeper the time and random numbers.
 type clock struct {
 	now    func() Instant
 	random func() float64
@@ -96,7 +96,7 @@ type life struct {
 	wg     sync.WaitGroup
 }
 
-// bound returns a context with the values of ctx that ends with the Keeper, but not with ctx.
+// bound returns a context with the values of ctx. It ends with the Keeper, not with ctx.
 func (l *life) bound(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })
@@ -109,19 +109,19 @@ type plan struct {
 	failures int // since the last success
 	lastErr  error
 	retryAt  Instant       // zero unless a retry is planned
-	unstored *keys.Grant   // that could not be written so far
-	changed  chan struct{} // signalled when the plan is another one
+	unstored *keys.Grant   // a set that could not be stored so far
+	changed  chan struct{} // signalled when the plan has changed
 }
 
-// flight is one fetch, which any number of callers wait for.
+// flight is one fetch, for which any number of callers wait.
 type flight struct {
-	ctx   context.Context // whose values Fetch and Store get; its end they do not
-	given *keys.Grant     // to be stored in place of what would be fetched; may be nil
+	ctx   context.Context // Fetch and Store get its values, but do not end with it
+	given *keys.Grant     // a set to be stored in place of a fetched one; may be nil
 	done  chan struct{}
 	err   error
 }
 
-// NewKeeper makes one that has no keys yet.
+// NewKeeper returns a Keeper that has no keys yet.
 func NewKeeper(cfg Config) *Keeper {
 	k := &Keeper{cfg: cfg, clock: clock{Now, rand.Float64}, updated: make(chan struct{}, 1)}
 	k.plan.changed = make(chan struct{}, 1)
@@ -129,11 +129,11 @@ func NewKeeper(cfg Config) *Keeper {
 	return k
 }
 
-// Held is the current set, expired or not; nil before the first one and after Close.
+// Held is the current set, valid or expired. It is nil before the first set and after Close.
 func (k *Keeper) Held() *Held { return k.current.Load() }
 
-// Get returns the current set. When it has expired, Get waits for one attempt to renew it, unless the last one has only
-// just failed.
+// Get returns the current set. If that has expired, Get waits for one attempt to renew it, unless an attempt has just
+// failed.
 func (k *Keeper) Get(ctx context.Context) (*Held, error) {
 	if h := k.current.Load(); h != nil && (h.IsFresh() || h.isValid(k.clock.now())) {
 		return h, nil
@@ -153,7 +153,7 @@ func (k *Keeper) Get(ctx context.Context) (*Held, error) {
 	return nil, err
 }
 
-// untried is why there is no sense in asking the source now, if there is none.
+// untried returns why the source must not be asked now, or nil if it may.
 func (k *Keeper) untried() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -166,7 +166,7 @@ func (k *Keeper) untried() error {
 	return nil
 }
 
-// State tells how it stands with the keys. After Close it is [Expired].
+// State returns the state of the keys. After Close it is [Expired].
 func (k *Keeper) State() State {
 	h := k.current.Load()
 	if h == nil {
@@ -188,8 +188,8 @@ func (k *Keeper) Stop() {
 	k.current.Store(nil)
 }
 
-// Close is Stop, and waits for the call under way, for a second if the source does not heed its context. It may be called
-// more than once.
+// Close is Stop, and waits for the call under way, but only a second if the source does not heed its context. It may be
+// called more than once.
 func (k *Keeper) Close() {
 	k.Stop()
 	ended := make(chan struct{})
@@ -206,15 +206,15 @@ func (k *Keeper) Close() {
 	}
 }
 
-// Renew fetches and stores a new set, or joins the fetch under way. A caller that leaves does not end that for the others. A
-// single attempt is one whose repetition is planned.
+// Renew fetches and stores a new set, or joins the fetch under way. If a caller leaves, the fetch goes on for the others.
+// With isSingle the source makes one attempt, because the next is planned.
 func (k *Keeper) Renew(ctx context.Context, isSingle bool) error {
 	_, err := k.join(ctx, &flight{ctx: ctx}, isSingle)
 	return err
 }
 
-// Put stores a set as if Fetch had just given it. It waits for the end of a fetch under way. A set that is refused at once is no
-// failed renewal.
+// Put stores a set as if Fetch had just returned it, after the fetch under way has ended. If Put refuses the set at once,
+// that does not count as a failed renewal.
 func (k *Keeper) Put(ctx context.Context, g keys.Grant) error {
 	if _, err := k.hold(g); err != nil {
 		return err
@@ -227,7 +227,7 @@ func (k *Keeper) Put(ctx context.Context, g keys.Grant) error {
 	}
 }
 
-// join begins a flight or, where there is one, waits for that instead.
+// join begins a flight, or waits for the one under way.
 func (k *Keeper) join(ctx context.Context, own *flight, isSingle bool) (isOwn bool, err error) {
 	k.mu.Lock()
 	if k.plan.closed {
@@ -242,18 +242,11 @@ func (k *Keeper) join(ctx context.Context, own *flight, isSingle bool) (isOwn bo
 		k.life.wg.Go(func() { k.fly(f, isSingle) })
 	}
 	k.mu.Unlock()
-	if err := f.wait(ctx); err != nil {
-		return isOwn, err
-	}
-	return isOwn, f.err
-}
-
-func (f *flight) wait(ctx context.Context) error {
 	select {
 	case <-f.done:
-		return nil
+		return isOwn, f.err
 	case <-ctx.Done():
-		return errtext.Wrap(context.Cause(ctx), "waiting for credentials")
+		return isOwn, errtext.Wrap(context.Cause(ctx), "waiting for credentials")
 	}
 }
 
@@ -264,12 +257,12 @@ func (k *Keeper) fly(f *flight, isSingle bool) {
 	defer cancel()
 	var h *Held
 	err := errSourceLeft
-	defer func() { k.land(f, h, err) }()        // also when a test double calls t.FailNow
-	ctx = keys.WithSingleAttempt(ctx, isSingle) // also where ctx came with another monitor's
+	defer func() { k.land(f, h, err) }()        // also if a test double calls t.FailNow
+	ctx = keys.WithSingleAttempt(ctx, isSingle) // ctx may have the value of another monitor
 	h, err = k.obtain(ctx, f.given)
 }
 
-// obtain takes the given set, one that could not be stored before, or fetches one, and stores it.
+// obtain takes the given set, or one that could not be stored before, or else fetches one. Then it stores the set.
 func (k *Keeper) obtain(ctx context.Context, given *keys.Grant) (*Held, error) {
 	if k.cfg.Ready != nil {
 		if err := k.cfg.Ready(ctx); err != nil {
@@ -299,7 +292,7 @@ func (k *Keeper) obtain(ctx context.Context, given *keys.Grant) (*Held, error) {
 	return h, nil
 }
 
-// hold takes in a set that came just now, unless the one at hand is better.
+// hold accepts a set that has just come, unless the set at hand is better.
 func (k *Keeper) hold(g keys.Grant) (*Held, error) {
 	now := k.clock.now()
 	h, err := Hold(g, now, k.clock.random())
@@ -312,14 +305,14 @@ func (k *Keeper) hold(g keys.Grant) (*Held, error) {
 	return h, nil
 }
 
-// keep notes a set that is not stored yet, or with nil that there is none.
+// keep notes the set that is not stored yet; nil means that there is none.
 func (k *Keeper) keep(unstored *keys.Grant) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.plan.unstored = unstored
 }
 
-// unstored is the set that could not be stored before, while that has more than half of its life before it.
+// unstored returns the set that could not be stored before, if more than half of its lifetime is left.
 func (k *Keeper) unstored() *keys.Grant {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -345,7 +338,7 @@ func (k *Keeper) land(f *flight, h *Held, err error) {
 	case k.plan.closed:
 		f.err = keys.ErrClosed
 	case err == nil && old != nil && !h.Renews(old):
-		// A source that caches, such as aws.CredentialsCache, has no new ones yet.
+		// A source that caches, such as aws.CredentialsCache, has no new keys yet.
 		k.plan.failures, k.plan.lastErr = 0, nil
 		k.plan.retryAt = now.Add(max(left/4, time.Second))
 	case err == nil:
@@ -376,7 +369,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// run renews what is due, with the values of ctx, and tells of each change of state. It is the only caller of OnExpired.
+// run renews the keys whenever that is due, with the values of ctx, and reports each change of state. Only run calls
+// OnExpired.
 func (k *Keeper) run(ctx context.Context) {
 	ctx, end := k.life.bound(ctx)
 	defer end()
@@ -411,7 +405,7 @@ func (k *Keeper) run(ctx context.Context) {
 // tell logs a change of state, and returns the new one.
 func (k *Keeper) tell(before State, left time.Duration, err error) State {
 	h := k.current.Load()
-	if h == nil || left <= 0 && err == nil { // what comes of the attempt that is due now?
+	if h == nil || left <= 0 && err == nil { // an attempt is due now
 		return before
 	}
 	state := stateOf(left, h.Lifetime, err)
@@ -428,7 +422,7 @@ func (k *Keeper) tell(before State, left time.Duration, err error) State {
 		}
 	}
 	switch {
-	case k.cfg.Lazy: // as was asked for
+	case k.cfg.Lazy: // its keys are meant to expire
 	case state == Expired:
 		k.cfg.Log.Error("chaim: credentials expired", "expires", expires, "error", err)
 	case state == Critical:
@@ -442,8 +436,8 @@ func (k *Keeper) tell(before State, left time.Duration, err error) State {
 	return state
 }
 
-// attempt renews, and gives up waiting when the keys expire. It returns what is left of them then, and the error that
-// says most of why there are no new ones.
+// attempt renews the keys, and stops waiting when they expire. It returns how long they are valid then, and the error that
+// says best why there are no new keys.
 func (k *Keeper) attempt(ctx context.Context, left time.Duration) (time.Duration, error) {
 	patience := min(left, renewalTimeout)
 	if left <= 0 {
@@ -457,7 +451,7 @@ func (k *Keeper) attempt(ctx context.Context, left time.Duration) (time.Duration
 	}
 	_, left, last := k.next(k.clock.now())
 	if last != nil {
-		err = last // more than that the next attempt is under way
+		err = last // it says more than that the next attempt is under way
 	}
 	return left, err
 }
@@ -473,7 +467,7 @@ func (k *Keeper) sleep(d time.Duration) {
 	}
 }
 
-// next tells when the next renewal is due, how long the keys are valid, and what keeps them from being renewed.
+// next returns when the next renewal is due, how long the keys are valid, and why the last renewal failed.
 func (k *Keeper) next(now Instant) (due, left time.Duration, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

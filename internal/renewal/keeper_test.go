@@ -34,7 +34,7 @@ func TestRetryDelay(t *testing.T) {
 		{"refused", &refusal{final: true}, 1, time.Minute, time.Minute, 5 * time.Minute},
 		{"told to wait", &refusal{pause: 10 * time.Minute}, 1, time.Hour, 10 * time.Minute, 10 * time.Minute},
 		{"told to wait too long", &refusal{pause: 10 * time.Hour}, 1, time.Hour, 20 * time.Minute, 20 * time.Minute},
-		{"the profile is somebody else's", keys.ErrInUse, 1, time.Minute, time.Minute, 5 * time.Minute},
+		{"the profile is another program's", keys.ErrInUse, 1, time.Minute, time.Minute, 5 * time.Minute},
 	} {
 		assert.Equal(t, tt.min, RetryDelay(tt.err, tt.failures, tt.left, 0), tt.name)
 		assert.InDelta(t, tt.max, RetryDelay(tt.err, tt.failures, tt.left, 0.999999999), float64(time.Second), tt.name)
@@ -73,7 +73,7 @@ func TestKeeperCloseEndsTheCall(t *testing.T) {
 	})
 }
 
-// deafSource answers when release is closed, whatever becomes of the context.
+// deafSource answers once release is closed, even if the context has ended.
 type deafSource struct {
 	machine
 	release chan struct{}
@@ -96,7 +96,7 @@ func TestKeeperDoesNotDependOnADeafSource(t *testing.T) {
 		err := <-expired
 		assert.ErrorIs(t, err, keys.ErrExpired)
 		assert.ErrorIs(t, err, errRenewalTimeout)
-		assert.Equal(t, time.Hour, time.Since(started), "told when the keys expire")
+		assert.Equal(t, time.Hour, time.Since(started), "reported when the keys expire")
 
 		started = time.Now()
 		k.Close()
@@ -134,7 +134,7 @@ func TestExpiryIsToldAtOnce(t *testing.T) {
 	})
 }
 
-// TestKeeperIsReady asks before each set, wherever that comes from, whether it can be stored.
+// TestKeeperIsReady has Ready refuse sets that are fetched, given, or could not be stored before.
 func TestKeeperIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &machine{lifetime: time.Hour}
@@ -159,12 +159,12 @@ func TestKeeperIsReady(t *testing.T) {
 		refused = keys.ErrInUse
 		assert.ErrorIs(t, k.Renew(t.Context(), false), keys.ErrInUse)
 		assert.ErrorIs(t, k.Put(t.Context(), given), keys.ErrInUse)
-		assert.EqualValues(t, 1, src.calls.Load(), "nobody is asked")
+		assert.EqualValues(t, 1, src.calls.Load(), "the source is not asked")
 
 		refused, failure = nil, errors.New("full")
 		assert.ErrorIs(t, k.Put(t.Context(), given), failure)
 		refused, failure = keys.ErrInUse, nil
-		assert.ErrorIs(t, k.Renew(t.Context(), false), keys.ErrInUse, "also before what could not be stored")
+		assert.ErrorIs(t, k.Renew(t.Context(), false), keys.ErrInUse, "also before a set that could not be stored")
 		assert.Empty(t, stored)
 
 		refused = nil

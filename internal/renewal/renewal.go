@@ -1,4 +1,4 @@
-// Package renewal keeps keys fresh, by clocks that may be set or stand still.
+// Package renewal keeps keys fresh, even if a clock is set or stands still.
 package renewal
 
 import (
@@ -12,20 +12,19 @@ import (
 )
 
 const (
-	// The first renewal falls into this part of the lifetime: early enough to outlast a source that is away for a
-	// third of it, wide enough that clients started together do not renew together.
+	// The first renewal falls into this part of the lifetime. It is early enough to outlast a source that is away for a
+	// third of the lifetime, and wide enough that clients that start together do not renew together.
 	softFrom, softTo = 0.5, 2.0 / 3
 
 	minLifetime = time.Second // keys are not renewed sooner
 
-	// The wall clock gets ahead of the monotonic one by more than this in a suspend, or when it is set.
+	// If the wall clock gets ahead of the monotonic clock by more than this, the machine was suspended or its clock was set.
 	jump = 5 * time.Second
 
-	// Reading the monotonic clock alone takes half the time of reading both, so Get looks at the other one
-	// only this often.
+	// Reading the monotonic clock alone takes half the time of reading both, so Get reads the wall clock only this often.
 	wallCheck = 100 * time.Millisecond
 
-	// Forever is the lifetime of keys without an expiration.
+	// Forever is the lifetime of keys that do not expire.
 	Forever = time.Duration(math.MaxInt64)
 )
 
@@ -34,23 +33,23 @@ func softPoint(lifetime time.Duration, u float64) time.Duration {
 	return time.Duration(float64(lifetime) * (softFrom + u*(softTo-softFrom)))
 }
 
-// RetryDelay is the wait after a number of failures in a row, the last with err, with left until the keys expire and a
-// random u in [0, 1). What the source will not get over by itself is retried slowly.
+// RetryDelay is the wait after a number of failures in a row, of which err is the last. left is the time until the keys
+// expire, and u is random in [0, 1). An error that the source will not get over by itself makes the wait long.
 func RetryDelay(err error, failures int, left time.Duration, u float64) time.Duration {
 	if keys.IsFinal(err) || errors.Is(err, keys.ErrInUse) {
 		return time.Minute + time.Duration(u*float64(4*time.Minute))
 	}
-	// With these a source that is back after an outage gets the least calls a second from a fleet, and is noticed soon.
+	// With these values a fleet soon notices a source that is back after an outage, and makes the fewest calls a second.
 	base := min(max(left/30, time.Second), 40*time.Second)
 	limit := min(max(left/5, 5*time.Second), max(left/45, 170*time.Second))
 	longest := left / 3
-	if left <= 0 { // nothing is left to lose by waiting
+	if left <= 0 { // the keys have expired, so waiting loses nothing
 		limit, longest = time.Minute, 5*time.Minute
 	}
 	return max(keys.Jittered(base, limit, failures-1, u), min(keys.PauseAskedFor(err), longest))
 }
 
-// Instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic one, which
+// Instant is one reading of both clocks: the wall clock, which is right after a suspend, and the monotonic clock, which
 // cannot be set.
 type Instant struct{ Wall, Mono time.Time }
 
@@ -60,13 +59,13 @@ func Now() Instant {
 	return Instant{now.Round(0), now}
 }
 
-// Until is the time until t, by whichever clock comes to it first.
+// Until is the time until t, by the clock that reaches it first.
 func (i Instant) Until(t Instant) time.Duration { return min(t.Wall.Sub(i.Wall), t.Mono.Sub(i.Mono)) }
 
 // Add is the instant that much later.
 func (i Instant) Add(d time.Duration) Instant { return Instant{i.Wall.Add(d), i.Mono.Add(d)} }
 
-// IsJump reports whether the machine was suspended since the last reading, or its clock was set.
+// IsJump reports whether the machine was suspended, or its clock set forward, since the last reading.
 func (i Instant) IsJump(last Instant) bool { return i.Wall.Sub(last.Wall)-i.Mono.Sub(last.Mono) > jump }
 
 // Held is a set of keys with the time it arrived.
@@ -76,11 +75,11 @@ type Held struct {
 	Soft     time.Duration // what is left of Lifetime when the renewal is due
 
 	received time.Time    // with the monotonic clock
-	fresh    atomic.Int64 // nanoseconds after it, see IsFresh
+	fresh    atomic.Int64 // nanoseconds after received, see IsFresh
 	end      Instant
 }
 
-// Hold takes in a set that is renewed at the soft point for a random u in [0, 1).
+// Hold returns a set that came at now, to be renewed at the soft point for a random u in [0, 1).
 func Hold(g keys.Grant, now Instant, u float64) (*Held, error) {
 	h := &Held{Grant: g, received: now.Mono, Lifetime: Forever}
 	if !g.HasKeys() {
@@ -97,13 +96,13 @@ func Hold(g keys.Grant, now Instant, u float64) (*Held, error) {
 	return h, nil
 }
 
-// Renews reports whether the keys are others than the old ones. What a source says of the end of keys that it gives again
-// may differ by what its replies took, or by a jitter of its own.
+// Renews reports whether the keys are newer than the old ones. If a source gives the same keys again, their expiry may
+// differ a little, because of the time that a reply takes or a jitter of the source.
 func (h *Held) Renews(old *Held) bool {
 	return h.AccessKeyID != old.AccessKeyID || h.Expires.After(old.Expires.Add(jump))
 }
 
-// EndsSooner reports whether keys that have come just now are worse than the valid ones at hand.
+// EndsSooner reports whether keys that have just come end sooner than the valid keys at hand.
 func (h *Held) EndsSooner(old *Held, now Instant) bool {
 	left := old.Left(now)
 	return left > 0 && left != Forever && h.Left(now) < left && h.Renews(old)
@@ -118,10 +117,10 @@ func (h *Held) Left(now Instant) time.Duration {
 }
 
 // IsFresh reports whether the keys were found valid less than wallCheck ago, and have not expired since by the monotonic
-// clock. It is small enough for the compiler to inline.
+// clock. It is small enough to be inlined.
 func (h *Held) IsFresh() bool { return int64(time.Since(h.received)) < h.fresh.Load() }
 
-// isValid reports whether the keys have expired by neither clock. While they have not, IsFresh need not look again.
+// isValid reports whether the keys are valid by both clocks, and notes for IsFresh how long they certainly are.
 func (h *Held) isValid(now Instant) bool {
 	left := h.Left(now)
 	h.fresh.Store(int64(now.Mono.Sub(h.received) + min(left, wallCheck)))

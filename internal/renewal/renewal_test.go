@@ -26,5 +26,5 @@ func TestLeftIsWhatTheEarlierClockSays(t *testing.T) {
 	assert.Equal(t, time.Hour, h.Left(now))
 	assert.Equal(t, 50*time.Minute, h.Left(now.Add(10*time.Minute)))
 	assert.Equal(t, 10*time.Minute, h.Left(Instant{now.Wall.Add(50 * time.Minute), now.Mono}), "as after a suspend")
-	assert.Equal(t, 10*time.Minute, h.Left(Instant{now.Wall, now.Mono.Add(50 * time.Minute)}), "as after somebody set the clock back")
+	assert.Equal(t, 10*time.Minute, h.Left(Instant{now.Wall, now.Mono.Add(50 * time.Minute)}), "as after the clock was set back")
 }
