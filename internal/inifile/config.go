@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Rival finds, in the text of an AWS config file, what SDKs would use in place of a profile's keys: the name of the
+// Rival finds the line of an AWS config file that SDKs would use in place of a profile's keys. It returns the name of the
 // section and the key of the line, or nothing.
 func (d *Document) Rival(profile string) (section, key string) {
 	for s, l := range d.configLines(profile) {
@@ -16,8 +16,8 @@ func (d *Document) Rival(profile string) (section, key string) {
 	return "", ""
 }
 
-// ConfigRegion returns the region that the text of an AWS config file gives to a profile, or "". As for SDKs,
-// [profile default] comes before [default], and of two lines the last counts.
+// ConfigRegion returns the region of a profile in an AWS config file, or "". As for SDKs, [profile default] comes before
+// [default], and the last of two lines counts.
 func (d *Document) ConfigRegion(profile string) (region string) {
 	isNamed := false
 	for s, l := range d.configLines(profile) {
@@ -32,7 +32,7 @@ func (d *Document) ConfigRegion(profile string) (region string) {
 	return region
 }
 
-// configLines are the lines of a profile's sections in the text of an AWS config file.
+// configLines returns the lines of a profile's sections in an AWS config file.
 func (d *Document) configLines(profile string) iter.Seq2[*Section, Line] {
 	return func(yield func(*Section, Line) bool) {
 		for i := range d.sections {

@@ -2,26 +2,26 @@ package inifile
 
 import "cmp"
 
-// DefaultSection belongs to the user, keeps settings, and is what programs read that name no profile. It may hold a copy
-// of the keys of a kept profile. It has no [MarkerKey], and fewer keys of it are managed than of other sections: those that
-// give access, [AccountIDKey], expires, [SectionKey], [AliasKey] and [CopyKey]. Settings that chaim writes into
-// its own sections, as region, are the user's here. Nothing tells who wrote the header, so [Document.Delete] leaves it.
+// DefaultSection is the section of the user's settings. Programs that name no profile read it. It may hold a copy of the
+// keys of a kept profile. It has no [MarkerKey], and fewer of its keys are managed than in other sections: those that
+// give access, [AccountIDKey], expires, [SectionKey], [AliasKey] and [CopyKey]. Settings that chaim writes into its own
+// sections, such as region, are the user's here. [Document.Delete] leaves its header, which may be the user's.
 const DefaultSection = "default"
 
-// Keys that tell of the account whose keys are in [DefaultSection].
+// Keys of [DefaultSection] that name the account whose keys it holds.
 const (
-	SectionKey = "section" // of a profile
-	AliasKey   = "alias"
-	CopyKey    = "chaim_copy" // of one that is kept: tells its keys from others
+	SectionKey = "section"    // the account
+	AliasKey   = "alias"      // the profile
+	CopyKey    = "chaim_copy" // a hash of the keys that chaim copied there
 )
 
-// DefaultName is that of the default account's section, by the keys of [DefaultSection]; empty where there is none. The
-// Python module may have written keys there as into any section, with a [MarkerKey].
+// DefaultName is the name of the default account's profile, by the keys of [DefaultSection]. It is empty if there is
+// none. The Python module may have written its keys there as into any section, with a [MarkerKey].
 func DefaultName(pairs map[string]string) string {
 	return cmp.Or(pairs[AliasKey], pairs[SectionKey], pairs[MarkerKey])
 }
 
-// Default returns the managed keys of [DefaultSection], with the [MarkerKey] of the Python module.
+// Default returns the managed keys of [DefaultSection], and the [MarkerKey] that the Python module may have written.
 func (d *Document) Default() (map[string]string, error) {
 	s, err := d.Section(DefaultSection)
 	if s == nil || err != nil {
@@ -35,7 +35,7 @@ func (d *Document) Default() (map[string]string, error) {
 	return pairs, err
 }
 
-// HasAccess reports whether there is anything among the managed keys of a section that gives access.
+// HasAccess reports whether any of the managed keys of a section gives access.
 func HasAccess(pairs map[string]string) bool {
 	for key, value := range pairs {
 		if value != "" && givesAccess(key, value) {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// copyPairs are what a kept profile has copied into [default].
+// copyPairs are the copy of a kept profile's keys in [default].
 func copyPairs(id string) []Pair {
 	return []Pair{{"aws_access_key_id", id}, {SectionKey, "dev"}, {CopyKey, "C-" + id}}
 }
@@ -88,7 +88,7 @@ func TestDefaultRefusals(t *testing.T) {
 	}
 }
 
-// TestDefaultIsOneSection has what is special of [default] in another.
+// TestDefaultIsOneSection checks that the rules of [default] hold for no other section.
 func TestDefaultIsOneSection(t *testing.T) {
 	for _, name := range []string{"p", "Default", "DEFAULT"} {
 		for _, key := range []string{SectionKey, AliasKey} {
@@ -104,15 +104,15 @@ func TestDefaultIsOneSection(t *testing.T) {
 	}
 }
 
-// defaultLines are what matters in and around [default].
+// defaultLines are lines that matter in and around [default].
 var defaultLines = []string{
 	"[default]\n", "[default]", "[default] # c\r\n", "[a]\n", "[b]\r\n", "# c\n", "\n", "\r\n", "  # c\n", "api = x\n", "api = x", "api = x\r\n", "region = r\n",
 	"section = old\n", "Section=old", "alias : old\r\n", "aws_access_key_id=AKIA\n", "aws_session_token = T\n", "expires = 1\n", "s3 =\n", "  section = n\n",
 	process, "credential_process = mine\n", "junk\n", "accountname = x\n", "\ufeff",
 }
 
-// FuzzDefaultCopy writes and removes a copy in [default] among profiles of scopes, in any order. Every line that is not
-// managed must be there meanwhile and afterwards.
+// FuzzDefaultCopy writes and removes a copy in [default] among profiles of scopes, in any order. Lines that are not managed
+// must always stay.
 func FuzzDefaultCopy(f *testing.F) {
 	for i := range defaultLines {
 		for j := range defaultLines {

@@ -1,5 +1,5 @@
-// Package inifile edits the text of an AWS credentials file. It finds sections by their headers and changes the managed
-// lines of one section only; all else, whatever other tools or people put there, passes through as it is.
+// Package inifile edits the text of an AWS credentials file. It finds sections by their headers, and changes only the
+// managed lines of one section. All other bytes stay as they are.
 package inifile
 
 import (
@@ -9,15 +9,15 @@ import (
 	"sort"
 )
 
-// Document is the text of an AWS file, and where its sections stand. It is parsed once, and changed by its methods alone. The
-// zero value is an empty text. It is for one goroutine.
+// Document is the text of an AWS file, with the places of its sections. It is parsed once, and changed only by its
+// methods. The zero value is an empty text. It is for one goroutine.
 type Document struct {
 	text     []byte // never changed in place
 	sections []Section
 }
 
-// Section is one section of a document, from the first byte of its header's line to the first byte of the next header's line,
-// or the end. The next change of the document ends its use.
+// Section is one section of a document, from the line of its header to that of the next header, or to the end. It must
+// not be used after a change of the document.
 type Section struct {
 	doc        *Document
 	name       []byte
@@ -26,12 +26,12 @@ type Section struct {
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
-// Parse finds the sections of a text. It is generous about what is a header (indented, padded, followed by a comment),
-// because one that any reader accepts must not be added a second time, and more so about where a section ends: what
-// follows a bracket is not this section's, even if that is never closed.
+// Parse finds the sections of a text. It accepts each header that some reader accepts (indented, padded, followed by a
+// comment), because such a section must not be added a second time. A bracket at the start of a line ends a section even
+// if it is never closed.
 func Parse(text []byte) *Document {
 	d := &Document{text: text}
-	d.sections = d.headers(0, len(text), make([]Section, 0, bytes.Count(text, []byte("\n["))+2)) // of which one may be added
+	d.sections = d.headers(0, len(text), make([]Section, 0, bytes.Count(text, []byte("\n["))+2)) // room for one that is added
 	d.setEnds()
 	return d
 }
@@ -42,7 +42,8 @@ func (d *Document) Bytes() []byte { return d.text }
 // Sections returns all sections in the order of the text. They must not be changed.
 func (d *Document) Sections() []Section { return d.sections }
 
-// Section returns the one section of that name, or nil. Two of them are an error: readers disagree on which one counts.
+// Section returns the section of that name, or nil. Two sections of that name are an error: readers disagree on which
+// counts.
 func (d *Document) Section(name string) (*Section, error) {
 	var found *Section
 	for i := range d.sections {
@@ -58,8 +59,7 @@ func (d *Document) Section(name string) (*Section, error) {
 	return found, nil
 }
 
-// headers appends the sections that begin between two places, of which from is the start of a line. Their ends are not known
-// yet.
+// headers appends the sections that begin between from, which is the start of a line, and to. Their ends are not set yet.
 func (d *Document) headers(from, to int, found []Section) []Section {
 	for next := from; ; {
 		i := bytes.IndexByte(d.text[next:to], '[')
@@ -94,13 +94,13 @@ func (d *Document) setEnds() {
 	}
 }
 
-// splice puts a text in the place of what stands between two places, which are starts of lines or the end, and finds the
-// sections in that text. A piece that ends the line before it begins with the end of that line.
+// splice replaces the text between two places, which are starts of lines or the end, by piece, and finds the sections in
+// that. If piece ends the line before it, it begins with the ending of that line.
 func (d *Document) splice(from, to int, piece []byte) {
 	text := make([]byte, 0, len(d.text)-(to-from)+len(piece))
 	text = append(append(append(text, d.text[:from]...), piece...), d.text[to:]...)
 	isLineStart := from == 0 && !bytes.HasPrefix(text, utf8BOM) || from > 0 && text[from-1] == '\n'
-	if !isLineStart { // then what stands on both sides may be one line now, or a byte order mark no part of a line any more
+	if !isLineStart { // two lines may have become one, or a byte order mark the first of the text
 		d.become(Parse(text))
 		return
 	}
@@ -115,7 +115,7 @@ func (d *Document) splice(from, to int, piece []byte) {
 	d.setEnds()
 }
 
-// Try makes a change of several steps, and none of them if it returns an error.
+// Try makes a change of several steps, or none of the steps if change returns an error.
 func (d *Document) Try(change func(*Document) error) error {
 	trial := Parse(d.text)
 	if err := change(trial); err != nil {
@@ -125,7 +125,7 @@ func (d *Document) Try(change func(*Document) error) error {
 	return nil
 }
 
-// become takes over another document.
+// become replaces d by another document.
 func (d *Document) become(other *Document) {
 	*d = *other
 	for i := range d.sections {
@@ -135,7 +135,7 @@ func (d *Document) become(other *Document) {
 
 func (d *Document) lineAt(offset int) int { return bytes.Count(d.text[:offset], []byte("\n")) + 1 }
 
-// lineEnding is that of the first line.
+// lineEnding is the ending of the first line.
 func (d *Document) lineEnding() string {
 	if i := bytes.IndexByte(d.text, '\n'); i > 0 && d.text[i-1] == '\r' {
 		return "\r\n"

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// changed is what a change makes of a text.
+// changed returns a text after a change.
 func changed(text []byte, change func(d *Document) error) ([]byte, error) {
 	d := Parse(text)
 	if err := change(d); err != nil {
@@ -29,7 +29,7 @@ func remove(text []byte, name string) ([]byte, error) {
 	return changed(text, func(d *Document) error { return d.Delete(name) })
 }
 
-// assertParsed compares what a document knows of its sections with what its text says.
+// assertParsed checks that a document has the sections that Parse finds in its text.
 func assertParsed(t *testing.T, d *Document) {
 	t.Helper()
 	type place struct {
@@ -76,7 +76,8 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// TestByteOrderMarkThatBecomesTheFirst is no part of a header any more, where it was one that hides the header from some readers.
+// TestByteOrderMarkThatBecomesTheFirst has a byte order mark become the first of the text. Before, it was a part of a header,
+// which it hid from some readers.
 func TestByteOrderMarkThatBecomesTheFirst(t *testing.T) {
 	d := Parse([]byte("[a]\naccountname = x\n\ufeff[c]\naccountname = y\n# note\n"))
 	assertDeleted(t, d, "a", "\ufeff[c]\naccountname = y\n# note\n")
@@ -90,7 +91,7 @@ func assertDeleted(t *testing.T, d *Document, name, want string) {
 	assertParsed(t, d)
 }
 
-// TestEndingOfTheSection has the lines of one section end otherwise than the first line of the text.
+// TestEndingOfTheSection has a section whose line endings differ from that of the first line.
 func TestEndingOfTheSection(t *testing.T) {
 	d := Parse([]byte("# mine\r\n[x]\r\nk = v"))
 	assert.NoError(t, d.Set("p", testPairs))

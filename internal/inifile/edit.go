@@ -11,8 +11,8 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// CheckValue refuses what would need quoting, as readers disagree on quotes: only printable ASCII that no reader takes
-// for a comment, a quote or a second line. The error does not hold the value, which may be a secret.
+// CheckValue refuses a value that would need quotes, as readers disagree on quotes. It accepts printable ASCII that no
+// reader takes for a comment, a quote or a second line. The error does not hold the value, which may be a secret.
 func CheckValue(key, v string) error {
 	switch {
 	case len(v) > maxValueSize:
@@ -27,8 +27,8 @@ func CheckValue(key, v string) error {
 	return nil
 }
 
-// Set makes pairs the managed keys of the section: written in place where the section exists, with every other line of it
-// kept, or added at the end. After an error nothing is changed. [DefaultSection] has rules of its own.
+// Set makes pairs the managed keys of a section. All other lines of the section stay. A missing section is added at the end.
+// After an error nothing is changed. [DefaultSection] has rules of its own.
 func (d *Document) Set(name string, pairs []Pair) error {
 	owns := ownerOf(name)
 	for _, p := range pairs {
@@ -58,13 +58,14 @@ func (d *Document) Set(name string, pairs []Pair) error {
 	return nil
 }
 
-// keyRule matches keys that need no quoting and that every reader compares alike.
+// keyRule matches keys that need no quotes, and that all readers compare alike.
 var keyRule = lazyregexp.New(`^[a-z0-9_.-]{1,64}$`)
 
-// SetKeys writes pairs into the section, whatever their keys mean: in place where a key stands, in any case of
-// its letters, and else below the last line that is owned or below the header. Keys that are owned and not in pairs are
-// removed, every other byte stays, and a section that is missing is added at the end. owned is asked for keys in lower
-// case. Unlike [Document.Set] it does not care which keys an SDK would use, so it is for settings only.
+// SetKeys writes pairs into a section, whatever their keys mean. It replaces a key where it is, in any case of its
+// letters. It adds other keys below the last owned line, or below the header. Owned keys that are not in pairs are
+// removed, and all other bytes stay. A missing section is added at the end. owned gets keys in lower case.
+//
+// Unlike [Document.Set], SetKeys does not check which keys an SDK would use, so it is for settings only.
 func (d *Document) SetKeys(name string, pairs []Pair, owned func(key string) bool) error {
 	for _, p := range pairs {
 		if !keyRule().MatchString(p.Key) {
@@ -88,7 +89,7 @@ func (d *Document) SetKeys(name string, pairs []Pair, owned func(key string) boo
 	return nil
 }
 
-// checkPairs refuses values that need quoting, and a key that botocore would refuse the whole file for.
+// checkPairs refuses values that need quotes, and a key that is given twice: botocore would refuse the whole file.
 func checkPairs(pairs []Pair) error {
 	for i, p := range pairs {
 		if hasKey(pairs[:i], p.Key) {
@@ -109,15 +110,15 @@ func (d *Document) add(name string, pairs []Pair) error {
 	eol := d.lineEnding()
 	var out bytes.Buffer
 	isIncomplete := false
-	// After a complete line this is the blank line between sections, after an incomplete one its end; either way
-	// Delete takes it back.
+	// After a complete line this is the blank line between sections, after an incomplete line it is the ending. Delete
+	// removes it in both cases.
 	if len(d.text) > 0 {
-		out.WriteString(eol) // after nothing but a byte order mark too, as that hides a header from some readers
+		out.WriteString(eol) // also after a byte order mark alone, which would hide the header from some readers
 		text := bytes.TrimPrefix(d.text, utf8BOM)
 		isIncomplete = len(text) > 0 && !isEnded(text)
 	}
 	out.WriteString("[" + name + "]" + eol)
-	hasNote := !isIncomplete || name == DefaultSection // of which the header stays
+	hasNote := !isIncomplete || name == DefaultSection // Delete leaves its header, and so needs no note
 	for _, p := range pairs {
 		if p.Key == ScopeKey && !hasNote {
 			p.Value += endedLine
@@ -132,8 +133,7 @@ func (d *Document) add(name string, pairs []Pair) error {
 	return nil
 }
 
-// checkEditable refuses to add to texts whose lines cannot be told apart the way every reader does, and in which a
-// section may hide.
+// checkEditable refuses a text that readers split into different lines, so that a section may hide in it.
 func (d *Document) checkEditable() error {
 	if i := bytes.IndexByte(d.text, 0); i >= 0 {
 		return fmt.Errorf("chaim: line %d holds a NUL byte, so this is not an INI file in UTF-8: convert it first", d.lineAt(i))
@@ -150,14 +150,14 @@ func (d *Document) checkEditable() error {
 }
 
 var (
-	// oddBlankRule matches what ends a line, or is passed over, for some readers only.
+	// oddBlankRule matches a character that ends a line, or is a blank, for some readers only.
 	oddBlankRule = lazyregexp.New(`\r([^\n]|$)|[\x1c-\x1f\x{feff}]`)
-	// plainHeaderRule matches what all readers take for a header.
+	// plainHeaderRule matches a line that all readers take for a header.
 	plainHeaderRule = lazyregexp.New(`^\[[^][#;]*\][ \t]*([ \t][#;][^][]*)?\r?\n?$`)
 )
 
-// open returns the one section of that name and its lines, or nil. It refuses a section out of which some reader would take
-// other keys than what is written there.
+// open returns the section of that name and its lines, or nil. It refuses a section from which some reader would take other
+// keys than those that are written there.
 func (d *Document) open(name string, owns func(key, value string) bool) (*Section, []Line, error) {
 	s, err := d.Section(name)
 	if s == nil || err != nil {
@@ -191,8 +191,8 @@ func (s *Section) refusal(why string) error {
 	return fmt.Errorf("chaim: section [%s] at line %d %s", s.name, s.doc.lineAt(s.start), why)
 }
 
-// rewrite replaces the values of keys where they stand in a section of these lines, and adds new ones after the last of
-// them.
+// rewrite replaces the values of pairs where their keys are in the section, and adds the others below. It removes all
+// other own lines.
 func (s *Section) rewrite(lines []Line, pairs []Pair) {
 	header, _ := cutLine(s.text())
 	eol := s.doc.lineEnding()
@@ -200,7 +200,7 @@ func (s *Section) rewrite(lines []Line, pairs []Pair) {
 	for _, p := range pairs {
 		missing[p.Key] = p.Value
 	}
-	for _, l := range lines {
+	for _, l := range lines { // the note stays even without a scope
 		_, note := cutNote(l.Value)
 		if _, isGiven := missing[ScopeKey]; l.kind == ownLine && l.Key == ScopeKey && note == endedLine && !isGiven {
 			missing[ScopeKey] = ""
@@ -235,8 +235,8 @@ func (s *Section) rewrite(lines []Line, pairs []Pair) {
 	s.doc.splice(s.start, s.end, out.Bytes())
 }
 
-// Delete removes the managed lines of the section, and its header unless other people's keys stand under it. Comments and
-// blank lines stay, but for the one that Set added above the header. [DefaultSection] has rules of its own.
+// Delete removes the managed lines of a section, and its header unless the user's lines are below it. Comments and blank
+// lines stay, except the blank line that Set added above the header. [DefaultSection] has rules of its own.
 func (d *Document) Delete(name string) error {
 	s, err := d.Section(name)
 	if s == nil || err != nil {
@@ -283,8 +283,8 @@ func (s *Section) next() *Section {
 	return &all[i]
 }
 
-// withEnding is the text of a managed section with the note that it has ended the line above it; nil where the note cannot
-// stand.
+// withEnding returns the text of a managed section with the note that the line above it was ended. It returns nil if
+// there is no place for the note.
 func (s *Section) withEnding() []byte {
 	if s.Managed()[MarkerKey] == "" {
 		return nil
@@ -292,7 +292,7 @@ func (s *Section) withEnding() []byte {
 	header, _ := cutLine(s.text())
 	eol := header[len(cutLineEnding(header)):]
 	out := bytes.Clone(header)
-	end := len(out) // of our lines
+	end := len(out) // of the managed lines
 	hasNote := false
 	for l := range s.Lines() {
 		line := l.text
@@ -316,8 +316,8 @@ func (s *Section) withEnding() []byte {
 	return nil
 }
 
-// trimSeparator takes back the blank line that add wrote above a header, and with hasEnded the end of an incomplete line,
-// unless that would join two lines. It returns the start of before.
+// trimSeparator removes from the end of before the blank line that add wrote above a header. With hasEnded it also removes
+// the ending of the line above that, unless two lines would become one.
 func trimSeparator(before, after []byte, hasEnded bool) []byte {
 	rest := cutLineEnding(before)
 	if len(bytes.TrimPrefix(rest, utf8BOM)) == 0 || isEnded(rest) {
@@ -329,7 +329,7 @@ func trimSeparator(before, after []byte, hasEnded bool) []byte {
 	return before
 }
 
-// checkInherited refuses to write what botocore, which adds the keys of [DEFAULT] to every section, would read otherwise.
+// checkInherited refuses pairs that botocore would read with others: it adds the keys of [DEFAULT] to every section.
 func (d *Document) checkInherited(pairs []Pair) error {
 	isInherited := false
 	for i := range d.sections {
@@ -352,7 +352,7 @@ func hasKey(pairs []Pair, key string) bool {
 	return slices.ContainsFunc(pairs, func(p Pair) bool { return p.Key == key })
 }
 
-// isDecisive is IsDecisive but for a process beside keys, which all SDKs prefer.
+// isDecisive is IsDecisive, but false for a process beside keys: all SDKs prefer the keys.
 func isDecisive(key string, pairs []Pair) bool {
 	return IsDecisive(key) && !(key == ProcessKey && hasKey(pairs, "aws_access_key_id"))
 }

@@ -48,7 +48,7 @@ func TestSetAndDeleteSection(t *testing.T) {
 	}
 }
 
-// keptPairs are those of a profile that is kept, of which no scope tells.
+// keptPairs are the pairs of a kept profile, which has no mark of a scope.
 var keptPairs = testPairs[:3]
 
 func TestDeleteInAnyOrder(t *testing.T) {

@@ -91,7 +91,7 @@ func TestSetKeysRefusals(t *testing.T) {
 	assert.ErrorContains(t, err, "api is given twice")
 }
 
-// FuzzSetKeys sets keys and takes them away again: lines of others stay as they are.
+// FuzzSetKeys sets keys and removes them again. All other lines stay as they are.
 func FuzzSetKeys(f *testing.F) {
 	for _, seed := range []string{"", "x", "[default]", "[default]\r\napi = x\r\n[b]\n", "[default]\ns3 =\n  api = n\nREGION: r\n# c\nstage = x", "[default]\n  api = x\n", "\ufeff[default]\n"} {
 		f.Add([]byte(seed))

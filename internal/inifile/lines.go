@@ -10,11 +10,11 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// commentRule matches what all readers take for a comment.
+// commentRule matches a line that all readers take for a comment.
 var commentRule = lazyregexp.New(`^[ \t]*[#;]`)
 
-// isBlank is what some reader passes over at the ends of a line: Python takes the separators of ASCII for blanks, and
-// JavaScript the byte order mark.
+// isBlank reports whether some reader takes a character for a blank at either end of a line: Python so takes the
+// separators of ASCII, and JavaScript the byte order mark.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f || r == 0xfeff }
 
 // Line is a line of a section below its header.
@@ -23,22 +23,23 @@ type Line struct {
 	kind       lineKind
 	Key, Value string // the key in lower case, as readers compare keys; empty for a line that sets none
 	indented   bool
-	ambiguous  bool // indented where readers disagree on what it belongs to
+	ambiguous  bool // indented, and readers disagree on what it belongs to
 }
 
 type lineKind int
 
 const (
-	ownLine     lineKind = iota // a key of the owner, or what only goes on with its value
-	foreignLine                 // anything else
+	ownLine     lineKind = iota // a managed key, or an indented line that continues its value
+	foreignLine                 // any other line
 	quietLine                   // blank or comment
 )
 
-// Lines tells whose the lines of a section are. Nested settings, indented under a key without a value, are common in AWS
-// files; under a key with a value some readers take an indented line for more of that, and some for a key of its own.
+// Lines returns the lines of a section below its header. Nested settings, indented under a key without a value, are
+// common in AWS files. An indented line under a key with a value continues that value for some readers, and is a key of
+// its own for others.
 func (s *Section) Lines() iter.Seq[Line] { return s.lines(ownerOf(s.Name())) }
 
-// lines is Lines for another owner than chaim.
+// lines is Lines with another rule for which keys are managed.
 func (s *Section) lines(owns func(key, value string) bool) iter.Seq[Line] {
 	return func(yield func(Line) bool) {
 		_, body := cutLine(s.text())

@@ -11,24 +11,24 @@ type Pair struct{ Key, Value string }
 
 const (
 	MarkerKey    = "accountname"        // marks a section as managed
-	IDKey        = "accountid"          // the account's 12 digits, by which it is asked for again
+	IDKey        = "accountid"          // the 12-digit id with which keys of the account are asked for
 	AccountIDKey = "aws_account_id"     // the same for SDKs, which combine it with the keys
-	ScopeKey     = "chaim_scope"        // tells which scope wrote it
-	ProcessKey   = "credential_process" // managed only where it reads a file of a scope
+	ScopeKey     = "chaim_scope"        // tells which scope wrote the section
+	ProcessKey   = "credential_process" // managed only if it prints a file of a scope
 )
 
-// accessKeys are those that give access.
+// accessKeys are the keys that give access.
 var accessKeys = map[string]bool{
 	"aws_access_key_id": true, "aws_secret_access_key": true, "aws_session_token": true, "aws_security_token": true,
 }
 
-// managedKeys are, with accessKeys, those that chaim writes into a section, and the only ones it changes or removes there.
+// managedKeys are, with accessKeys, the keys that chaim writes into a section. It changes and removes no others there.
 var managedKeys = map[string]bool{
 	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
 	MarkerKey: true, IDKey: true, AccountIDKey: true, ScopeKey: true,
 }
 
-// processRule is a command that prints the file of a scope, as against one of the user's.
+// processRule matches a command that prints the file of a scope, and none of the user's.
 var processRule = lazyregexp.New(`^(cat '.*/chaim/.*-[A-Z2-7]{26}\.json'` +
 	`|cmd /c type ".*\\chaim\\.*-[A-Z2-7]{26}\.json"|cmd /c type [^"]*\\chaim\\[^"]*-[A-Z2-7]{26}\.json)$`)
 
@@ -38,7 +38,7 @@ func givesAccess(key, value string) bool {
 	return accessKeys[key] || key == ProcessKey && processRule().MatchString(value)
 }
 
-// ownerOf returns the rule by which lines of the section of that name are managed.
+// ownerOf returns the rule for which lines of a section are managed.
 func ownerOf(name string) func(key, value string) bool {
 	if name == DefaultSection {
 		return isManagedInDefault
@@ -48,19 +48,19 @@ func ownerOf(name string) func(key, value string) bool {
 
 var decisiveKeys = lazyregexp.New(`^(role_arn|source_profile|credential_source|credential_process|web_identity_token_file|login_session|aws_credential_scope|sso_.*)$`)
 
-// IsDecisive reports whether a key in lower case is one in place of which, or along with which, some SDK ignores the
-// keys of its section, or which it combines with them.
+// IsDecisive reports whether a key, in lower case, makes some SDK ignore the access keys of its section, or combine them
+// with its value.
 func IsDecisive(key string) bool { return decisiveKeys().MatchString(key) }
 
-// endedLine follows the scope's id, or stands without one in a profile that is kept: an incomplete last line of the file was
-// ended above the section.
+// endedLine is a note that follows the scope's mark, or is alone in a kept profile: the section was added below an
+// incomplete line, which chaim ended.
 const endedLine = "+"
 
-// cutNote splits that off a scope's id.
+// cutNote splits the note off the value of [ScopeKey].
 func cutNote(value string) (id, note string) {
 	id = strings.TrimRight(value, endedLine)
 	return id, value[len(id):]
 }
 
-// maxValueSize keeps the file within what is read of it; session tokens have a few thousand bytes at most.
+// maxValueSize keeps the file small enough to be read. Session tokens have a few thousand bytes at most.
 const maxValueSize = 64 << 10

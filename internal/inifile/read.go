@@ -9,18 +9,18 @@ import (
 	"gopkg.in/ini.v1"
 )
 
-// Name is what stands in the brackets, or "" where they are not closed.
+// Name is the text in the brackets, or "" if they are not closed.
 func (s *Section) Name() string { return string(s.name) }
 
 func (s *Section) text() []byte { return s.doc.text[s.start:s.end] }
 
-// MayHave reports whether s may have that key, in lower case. It takes a fraction of what reading the section does.
+// MayHave reports whether s may have that key, in lower case. It takes a fraction of the time of reading the section.
 func (s *Section) MayHave(key string) bool {
 	return bytes.Contains(bytes.ToLower(s.text()), []byte(key))
 }
 
-// Managed returns the managed keys of s. What decides over ownership is read by the rule that decides what is edited, and
-// only where all readers agree.
+// Managed returns the managed keys of s, by the rule by which Set edits them. It leaves out indented lines, on which readers
+// disagree.
 func (s *Section) Managed() map[string]string {
 	pairs := map[string]string{}
 	for l := range s.Lines() {
@@ -32,7 +32,7 @@ func (s *Section) Managed() map[string]string {
 	return pairs
 }
 
-// HasOthers reports whether s has lines of others than chaim, other than comments.
+// HasOthers reports whether s has lines that chaim does not manage, apart from comments.
 func (s *Section) HasOthers() bool {
 	for l := range s.Lines() {
 		if l.kind == foreignLine {
@@ -45,7 +45,7 @@ func (s *Section) HasOthers() bool {
 // All returns all keys of s, in lower case.
 func (s *Section) All() (map[string]string, error) {
 	_, body := cutLine(s.text())
-	// Options under which values come out as they stand. The library's own error would quote the line.
+	// With these options values stay as they are.
 	file, err := ini.LoadSources(ini.LoadOptions{
 		IgnoreInlineComment:     true,
 		IgnoreContinuation:      true,
@@ -54,7 +54,7 @@ func (s *Section) All() (map[string]string, error) {
 		AllowBooleanKeys:        true,
 		ChildSectionDelimiter:   "\x00",
 	}, bytes.Clone(body))
-	if err != nil {
+	if err != nil { // the library's own error would quote the line
 		return nil, fmt.Errorf("chaim: section [%s] at line %d cannot be read as INI: mend it by hand", s.name, s.doc.lineAt(s.start))
 	}
 	pairs := map[string]string{}
@@ -83,8 +83,8 @@ func (d *Document) All(name string) (map[string]string, bool, error) {
 	return pairs, err == nil, err
 }
 
-// Damage tells what, from which line on, makes botocore and so the AWS CLI refuse the whole of a text, chaim's or not. It
-// knows what editors and unlocked writers do to a file, not all that there is. The text is empty for a sound file.
+// Damage finds the first line that makes botocore, and so the AWS CLI, refuse the whole text, and says what is wrong with
+// it. It knows the damage that editors and unlocked writers do, not every kind. For a sound text, what is empty.
 func Damage(doc []byte) (line int, what string) {
 	switch {
 	case bytes.HasPrefix(doc, utf8BOM):
@@ -92,8 +92,8 @@ func Damage(doc []byte) (line int, what string) {
 	case !utf8.Valid(doc):
 		return 1, "a character that is not UTF-8"
 	}
-	sections, known := map[string]bool{}, map[string]bool{} // of which the latter are the keys of the last section
-	isAbove, hasKey := true, false                          // of all sections; to which an indented line may belong
+	sections, known := map[string]bool{}, map[string]bool{} // known are the keys of the last section
+	isAbove, hasKey := true, false                          // above all sections; below a key, which an indented line continues
 	for text := range bytes.Lines(doc) {
 		line++
 		first, trimmed := text[0], bytes.TrimSpace(text)
