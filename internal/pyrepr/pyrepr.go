@@ -1,14 +1,14 @@
-// Package pyrepr reads what repr of Python 3 writes of plain values, and JSON, without evaluating anything. A chaim gateway
-// answers with the repr of a dict inside a JSON string:
+// Package pyrepr reads the text that repr of Python 3 writes for plain values, and JSON. It evaluates nothing. A chaim
+// gateway answers with the repr of a dict inside a JSON string:
 //
 //	{'accountid': '123456789012', 'sectionname': "O'Brien", 'url': None}
 //
-// A dict or a JSON object is a [Dict], a list or a JSON array a []any, a tuple a [Tuple], a str a string, bytes a []byte, an
-// int an int64 or, where it does not fit, a [*big.Int], and a float a float64. None and null are nil. Another object, such as
-// datetime.date(2018, 9, 5), is an [Object]. A str with a lone surrogate is refused, as UTF-8 has none.
+// A dict or a JSON object is a [Dict], a list or a JSON array a []any, a tuple a [Tuple], a str a string, bytes a []byte,
+// an int an int64 or, where it does not fit, a [*big.Int], and a float a float64. None and null are nil. Another object,
+// such as datetime.date(2018, 9, 5), is an [Object]. A str with a lone surrogate is refused, as UTF-8 has none.
 //
-// The text may hold secrets. So an error says where reading stopped, as an offset in bytes, and why, in words that never
-// depend on the text.
+// The text may hold secrets. So an error gives only the offset in bytes where reading stopped, and a reason whose words
+// never depend on the text.
 package pyrepr
 
 import (
@@ -28,13 +28,13 @@ const (
 	maxNumber = 4300 // digits; the limit of CPython
 )
 
-// Dict is the items of a Python dict or a JSON object in the order of the text, repeated keys included.
+// Dict holds the items of a Python dict or a JSON object in the order of the text, repeated keys included.
 type Dict []Item
 
 // Item is one key of a [Dict] and its value.
 type Item struct{ Key, Value any }
 
-// Get returns the value of the last item whose key is that string, as Python does, and whether there is one.
+// Get returns the value of the last item with that key, as Python does, and whether there is one.
 func (d Dict) Get(key string) (any, bool) {
 	for i := len(d) - 1; i >= 0; i-- {
 		if k, ok := d[i].Key.(string); ok && k == key {
@@ -47,7 +47,7 @@ func (d Dict) Get(key string) (any, bool) {
 // Tuple is a Python tuple.
 type Tuple []any
 
-// Object stands for a Python object that is none of the other values. What it was is not kept.
+// Object stands for any other Python object. Its content is not kept.
 type Object struct{}
 
 // Parse reads one repr or one JSON document.
@@ -139,7 +139,7 @@ func (p *parser) number() (any, error) {
 	}
 	p.i += len(text)
 	if strings.ContainsAny(text, ".e") {
-		f, _ := strconv.ParseFloat(text, 64) // what is too large is infinite, in Python too
+		f, _ := strconv.ParseFloat(text, 64) // too large a number is infinite, as in Python
 		return f, nil
 	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
@@ -149,20 +149,14 @@ func (p *parser) number() (any, error) {
 	return n, nil
 }
 
-// open skips an opening bracket.
-func (p *parser) open() error {
+
+// each skips an opening bracket, calls read for each item up to the closing bracket, and skips that. It reports whether
+// there was a comma.
+func (p *parser) each(end byte, read func() error) (hasComma bool, err error) {
 	if p.depth++; p.depth > maxDepth {
-		return p.fail("too many open brackets")
+		return false, p.fail("too many open brackets")
 	}
 	p.i++
-	return nil
-}
-
-// each calls read until the bracket that closes, and skips that. It reports whether there was a comma.
-func (p *parser) each(end byte, read func() error) (hasComma bool, err error) {
-	if err := p.open(); err != nil {
-		return false, err
-	}
 	for p.next() != end {
 		if err := read(); err != nil {
 			return false, err
@@ -227,7 +221,8 @@ func (p *parser) dict() (Dict, error) {
 	return d, err
 }
 
-// arguments skips those of an object. Each may have a name before it, and be a name alone, as in tzinfo=datetime.timezone.utc.
+// arguments skips the arguments of an object. Each may have a name, and may be a name itself, as in
+// tzinfo=datetime.timezone.utc.
 func (p *parser) arguments() error {
 	_, err := p.each(')', func() error {
 		p.next()
@@ -247,12 +242,12 @@ func (p *parser) arguments() error {
 	return err
 }
 
-// simpleEscapes are those of one character. repr writes five of them; the others stand in texts that people wrote.
+// simpleEscapes are the escapes of one character. repr writes five of them; people write the others.
 var simpleEscapes = map[byte]byte{
 	'\\': '\\', '\'': '\'', '"': '"', 'n': '\n', 'r': '\r', 't': '\t', 'a': '\a', 'b': '\b', 'f': '\f', 'v': '\v',
 }
 
-// hexEscapes are how many digits follow.
+// hexEscapes tells how many digits follow.
 var hexEscapes = map[byte]int{'x': 2, 'u': 4, 'U': 8}
 
 // str reads a str or bytes.
