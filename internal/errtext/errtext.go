@@ -1,4 +1,4 @@
-// Package errtext builds errors whose text starts with "chaim: " once, however many layers they went through.
+// Package errtext builds errors whose text has the prefix "chaim: " only once, however often they are wrapped.
 package errtext
 
 import (
@@ -9,7 +9,7 @@ import (
 
 const prefix = "chaim: "
 
-// chained is an error with causes whose own prefix is left out of the text.
+// chained is an error with a text of its own and any number of causes.
 type chained struct {
 	text   string
 	causes []error
@@ -18,18 +18,18 @@ type chained struct {
 func (e *chained) Error() string   { return e.text }
 func (e *chained) Unwrap() []error { return e.causes }
 
-// Format prints the text, whatever the verb: others would print the causes as they are.
+// Format prints the text, whatever the verb: with some verbs fmt would print the causes as they are.
 func (e *chained) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.text) }
 
 // Chain returns an error with that text and those causes.
 func Chain(text string, causes ...error) error { return &chained{text, causes} }
 
-// Wrap says what failed because of err, which [errors.Is] and [errors.As] still find.
+// Wrap returns an error that says what failed because of err. [errors.Is] and [errors.As] still find err.
 func Wrap(err error, format string, args ...any) error {
 	return Chain(prefix+fmt.Sprintf(format, args...)+": "+Unprefixed(err), err)
 }
 
-// Because joins a condition that callers test for with its cause.
+// Because joins a condition, for which callers test, with its cause.
 func Because(condition, cause error) error {
 	return Chain(condition.Error()+": "+Unprefixed(cause), condition, cause)
 }
@@ -37,7 +37,7 @@ func Because(condition, cause error) error {
 // Unprefixed is the text of err without the prefix.
 func Unprefixed(err error) string { return strings.TrimPrefix(err.Error(), prefix) }
 
-// IsMade reports whether err was made by this package, and so is fit to be shown.
+// IsMade reports whether this package made err, so that it may be shown to the user.
 func IsMade(err error) bool {
 	_, isMade := err.(*chained)
 	return isMade

@@ -12,10 +12,10 @@ import (
 // Config says how the items are worked on. All functions must be given.
 type Config struct {
 	Parallel    int                                      // items at a time
-	StopOnError bool                                     // the first failure ends the context of all
-	Work        func(ctx context.Context, t *Turn) error // works on one item; ctx ends with that of Run, and where all are ended
-	Done        func(i int, o Outcome)                   // tells of an item that is done; one call at a time, which may block
-	Panicked    func(i int)                              // called where the work panics, while the stack can be had
+	StopOnError bool                                     // the first failure ends the context of all items
+	Work        func(ctx context.Context, t *Turn) error // works on one item; ctx ends when Run is to stop
+	Done        func(i int, o Outcome)                   // called when an item is done; one call at a time, which may block
+	Panicked    func(i int)                              // called when the work panics, while its stack is there
 }
 
 // Turn is the work on one item.
@@ -26,27 +26,27 @@ type Turn struct {
 	outcome Outcome
 }
 
-// Begin says that the work proper begins: what fails from here on, fails in it.
+// Begin says that the work itself begins. A failure before that is one of its preparation.
 func (t *Turn) Begin() { t.outcome.Began = true }
 
-// Closes has Run call what cleans up, when Work ends or panics. If that fails it is called again after all others have been
-// cleaned up: what was missing, such as files that can be opened, may be there then.
+// Closes makes Run call what, which cleans up, when Work ends or panics. If what fails, it is called again after all other
+// items are cleaned up: by then the process may open files again, for instance.
 func (t *Turn) Closes(what func() error) { t.close = what }
 
-// Outcome is what came of an item.
+// Outcome is the outcome of an item.
 type Outcome struct {
 	Began    bool
 	Err      error // why there is no result
 	CloseErr error // why it could not be cleaned up
 }
 
-// Run works on n items, and returns when all are done and cleaned up. Items whose turn has not come when ctx ends are left out,
-// with its cause as their error. A panic of the work ends the context of all others, and is returned.
+// Run works on n items, and returns when all are done and cleaned up. If ctx ends, the items that have not begun are left
+// out, with the cause of ctx as their error. A panic of the work ends the context of all items, and is returned.
 func Run(ctx context.Context, n int, cfg Config) (outcomes []Outcome, panicked any) {
 	r := &run{Config: cfg, outcomes: make([]Outcome, n)}
 	ctx, r.stop = context.WithCancelCause(ctx)
 	defer r.stop(nil)
-	var all, open sync.WaitGroup // items that are not done, and those that are still to be cleaned up for the first time
+	var all, open sync.WaitGroup // items that are not done; items whose first cleanup is not over
 	slots := make(chan struct{}, cfg.Parallel)
 	for i := range n {
 		select {
@@ -78,13 +78,13 @@ type run struct {
 	outcomes []Outcome
 	panicked any
 
-	closing  sync.Mutex // guards what follows, as nothing that is to be cleaned up waits for Done
+	closing  sync.Mutex // guards what follows; apart from mu, because no cleanup may wait for Done
 	unclosed []*Turn
 }
 
 var errStopped = errors.New("chaim: another account failed")
 
-// leaveOut tells of the items from first on, which are not begun.
+// leaveOut reports the items from first on, which have not begun.
 func (r *run) leaveOut(first int, why error) {
 	for i := first; i < len(r.outcomes); i++ {
 		func() {
@@ -94,7 +94,7 @@ func (r *run) leaveOut(first int, why error) {
 	}
 }
 
-// work has one item worked on. It calls closed when that is cleaned up, or could not be.
+// work does the work on one item. It calls closed when the item is cleaned up, or could not be.
 func (r *run) work(ctx context.Context, t *Turn, closed func()) {
 	defer r.catch(t.Index)
 	t.outcome.Err = errors.New("chaim: fn did not return")
@@ -105,7 +105,7 @@ func (r *run) work(ctx context.Context, t *Turn, closed func()) {
 			r.unclosed = append(r.unclosed, t)
 			r.closing.Unlock()
 		}
-		outcome := t.outcome // before it is cleaned up again
+		outcome := t.outcome // closeAgain may change that after closed
 		closed()
 		if isClosed || outcome.Err != nil {
 			r.done(t.Index, outcome)
@@ -120,11 +120,11 @@ func (r *run) close(t *Turn) (err error) {
 		return nil
 	}
 	defer r.catch(t.Index)
-	err = errors.New("chaim: closing the client did not return") // unless it does
+	err = errors.New("chaim: closing the client did not return") // replaced if it does
 	return t.close()
 }
 
-// closeAgain cleans up where that failed. The others are cleaned up.
+// closeAgain cleans up the items whose first cleanup failed. All others are cleaned up.
 func (r *run) closeAgain() {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, r.Parallel)
@@ -138,8 +138,8 @@ func (r *run) closeAgain() {
 	wg.Wait()
 }
 
-// tellOfClosed takes in what came of the items that were cleaned up again. All others are done, and so are those of them that
-// had failed anyhow.
+// tellOfClosed takes in the outcomes of the items that were cleaned up again. It reports those whose work succeeded: the
+// others were reported when it failed.
 func (r *run) tellOfClosed() {
 	for _, t := range r.unclosed {
 		if t.outcome.Err == nil {
@@ -149,7 +149,7 @@ func (r *run) tellOfClosed() {
 	}
 }
 
-// catch keeps a panic for the caller of Run, and ends the others.
+// catch keeps a panic for the caller of Run, and ends the other items.
 func (r *run) catch(i int) {
 	if value := recover(); value != nil {
 		r.stop(errStopped)
@@ -162,7 +162,7 @@ func (r *run) catch(i int) {
 	}
 }
 
-// done takes in what came of an item.
+// done takes in and reports the outcome of an item.
 func (r *run) done(i int, o Outcome) {
 	if o.Err != nil && r.StopOnError {
 		r.stop(errStopped)

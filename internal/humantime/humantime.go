@@ -1,4 +1,4 @@
-// Package humantime says for people when something ends, and reads the forms in which files and gateways write times.
+// Package humantime tells people when something ends, and reads times as files and gateways write them.
 package humantime
 
 import (
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Until says when end is, seen from now and in its time zone: "in 43 minutes at 14:03:22", with the date before the
-// clock on any day but that of now. It is "has expired" for an end that is not after now, and "unknown" for the zero
-// time.
+// Until says when end is, seen from now and in the time zone of now: "in 43 minutes at 14:03:22". Unless end is on the
+// day of now, the date stands before the clock. An end that is not after now "has expired", and the zero time is
+// "unknown".
 func Until(end, now time.Time) string {
 	switch {
 	case end.IsZero():
@@ -22,12 +22,12 @@ func Until(end, now time.Time) string {
 	if date := end.Format(time.DateOnly); date != now.Format(time.DateOnly) {
 		day = " on " + date
 	}
-	// A time.Duration ends after 292 years, which a file may well exceed.
+	// A time.Duration holds 292 years at most, and the time in a file may be later.
 	return "in " + words(end.UnixMilli()-now.UnixMilli()) + day + " at " + end.Format(time.TimeOnly)
 }
 
-// Short is Until in the few letters that a table has room for: "54m (16:03)", "2h05m (18:14)", and with the date before the
-// clock where end is a day or more away. It is "expired" for an end that is not after now, and "unknown" for the zero time.
+// Short is Until in the few letters for which a table has room: "54m (16:03)", "2h05m (18:14)". If end is a day or more
+// away, the date stands before the clock. An end that is not after now is "expired", and the zero time is "unknown".
 func Short(end, now time.Time) string {
 	switch {
 	case end.IsZero():
@@ -56,7 +56,7 @@ func Short(end, now time.Time) string {
 
 var units = []struct {
 	name      string
-	ms, limit int64 // limit is how many of them are one of the next
+	ms, limit int64 // limit units make one of the next unit
 }{
 	{"second", 1000, 60},
 	{"minute", 60 * 1000, 60},
@@ -64,7 +64,7 @@ var units = []struct {
 	{"day", 24 * 60 * 60 * 1000, 0},
 }
 
-// words rounds before it chooses the unit, so that there are never 60 minutes.
+// words rounds before it chooses the unit, so that it never says "60 minutes".
 func words(ms int64) string {
 	var n int64
 	var name string
@@ -104,8 +104,8 @@ var isoLayouts = []string{
 	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700",
 }
 
-// Instant reads a time as tools write it into files: Unix seconds, with a fraction or not, milliseconds, or ISO 8601 with
-// a zone. Fractions of a second are left out. What is none of these, or not between 1970 and the year 9999, is no time.
+// Instant reads a time as tools write it into files: Unix seconds, with a fraction or not, milliseconds, or ISO 8601 with a
+// zone. It drops fractions of a second. Any other text, and any time before 1970 or after the year 9999, is no time.
 func Instant(text string) (time.Time, bool) {
 	if unix, isSeconds := UnixSeconds(text); isSeconds {
 		return time.Unix(unix, 0), true
@@ -124,11 +124,11 @@ func Instant(text string) (time.Time, bool) {
 // localLayouts are forms of ISO 8601 without a zone, as Python writes a time.
 var localLayouts = []string{"2006-01-02T15:04:05", time.DateTime}
 
-// maxZone is how much later than by UTC a time may come that is said by a clock on earth.
+// maxZone is more than any time zone is behind UTC.
 const maxZone = 14 * time.Hour
 
-// Expiry is [Instant] for when keys expire, and also knows what is surely past: a number that is not positive, and a time
-// without a zone once it is past everywhere, which then counts as one of UTC.
+// Expiry is [Instant] for the expiry of keys. It also knows two kinds of times that are certainly past: a number below 1,
+// and a time without a zone that is past in each zone, which counts as UTC.
 func Expiry(text string) (time.Time, bool) {
 	if t, isTime := Instant(text); isTime {
 		return t, true
@@ -144,7 +144,7 @@ func Expiry(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Lifetime reads how long keys are valid as gateways take it: 1 to 12 are hours, 900 to 43200 are seconds.
+// Lifetime reads the lifetime of keys as gateways take it: 1 to 12 are hours, and 900 to 43200 are seconds.
 func Lifetime(text string) (time.Duration, bool) {
 	n, err := strconv.Atoi(text)
 	switch {

@@ -45,7 +45,7 @@ func TestUntil(t *testing.T) {
 	assert.Equal(t, "in 2912356 days on 9999-12-31 at 23:59:59", Until(time.Unix(253402300799, 0), now), "beyond a time.Duration")
 }
 
-// TestUntilNeverRoundsUpToTheNextUnit tries every fourth second of two days.
+// TestUntilNeverRoundsUpToTheNextUnit tries each fourth second of two days.
 func TestUntilNeverRoundsUpToTheNextUnit(t *testing.T) {
 	now := time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC)
 	rounded := regexp.MustCompile(`^in (0|60 seconds|60 minutes|24 hours|1 \w+s|[2-9]\d* \w+[^s]) `)

@@ -74,7 +74,7 @@ func TestDefaultRefusals(t *testing.T) {
 		"assumes a role":                {"[default]\nrole_arn = y\n", copyPairs("A"), "has role_arn"},
 		"scope of a service":            {"[default]\naws_credential_scope = s3\n", copyPairs("A"), "has aws_credential_scope"},
 		"process in place of a process": {"[default]\ncredential_process = mine\n", []Pair{{ProcessKey, "cat '/h/chaim/credentials-ABCDEFGHIJKLMNOPQRSTUVWXYZ.json'"}}, "has credential_process"},
-		"indented by somebody":          {"[default]\n  section = x\n", copyPairs("A"), "indented"},
+		"indented by the user":          {"[default]\n  section = x\n", copyPairs("A"), "indented"},
 		"indented under ours":           {"[default]\nsection =\n  x = y\n", copyPairs("A"), "indented"},
 		"BOM above":                     {"\ufeff[default]\n", copyPairs("A"), "header"},
 		"key twice":                     {"", []Pair{{SectionKey, "a"}, {SectionKey, "b"}}, "twice"},

@@ -76,8 +76,8 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// TestByteOrderMarkThatBecomesTheFirst has a byte order mark become the first of the text. Before, it was a part of a header,
-// which it hid from some readers.
+// TestByteOrderMarkThatBecomesTheFirst has a byte order mark become the first of the text. Before, it was a part of a
+// header, which it hid from some readers.
 func TestByteOrderMarkThatBecomesTheFirst(t *testing.T) {
 	d := Parse([]byte("[a]\naccountname = x\n\ufeff[c]\naccountname = y\n# note\n"))
 	assertDeleted(t, d, "a", "\ufeff[c]\naccountname = y\n# note\n")

@@ -1,5 +1,5 @@
-// Package lazyregexp compiles regular expressions when they are first needed: all of chaim's together take longer than
-// the start of a Go program.
+// Package lazyregexp compiles regular expressions when they are first needed. Compiling all of chaim's takes longer than the
+// start of a Go program.
 package lazyregexp
 
 import (
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// New returns a function that gives the compiled pattern, the same one at each call. It may be called by several
-// goroutines at once, and panics if pattern is not a regular expression. Give lengths in the hundreds as a comparison
-// beside it: a repetition is compiled as so many copies.
+// New returns a function that returns the compiled pattern, which is the same at each call. Any number of goroutines may
+// call it. It panics if pattern is not a regular expression. Check lengths in the hundreds without a pattern: a
+// repetition is compiled as so many copies.
 func New(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

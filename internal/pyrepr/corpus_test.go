@@ -13,12 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// corpus is what CPython 3.11 made of texts: literals, reprs and JSON, whole and damaged.
+// corpus holds texts and the values that CPython 3.11 read from them: literals, reprs and JSON, whole and damaged.
 type corpus struct {
 	Quotes [][2]string // a string and its repr
 	Cases  []struct {
 		Text  string
-		Value *string // see dump; nil for what CPython refuses
+		Value *string // see dump; nil if CPython refuses the text
 	}
 }
 
@@ -32,7 +32,8 @@ func readCorpus(t testing.TB) (c corpus) {
 	return c
 }
 
-// TestCorpus gives no other value than CPython, and accepts nothing else but objects, which ast.literal_eval does not know.
+// TestCorpus checks that Parse returns no other values than CPython. Parse may accept more texts: those with objects, which
+// ast.literal_eval does not know.
 func TestCorpus(t *testing.T) {
 	c := readCorpus(t)
 	accepted := 0
@@ -45,7 +46,7 @@ func TestCorpus(t *testing.T) {
 		switch {
 		case tc.Value != nil:
 			assert.Equal(t, *tc.Value, dump(v), "%q", tc.Text)
-		case strings.ContainsAny(tc.Text[:1], " \t\r\n") || strings.Contains(tc.Text, "\r"): // blanks where CPython allows none
+		case strings.ContainsAny(tc.Text[:1], " \t\r\n") || strings.Contains(tc.Text, "\r"): // CPython allows no blanks there
 		default:
 			assert.Contains(t, dump(v), "pyrepr.Object", "%q", tc.Text)
 		}
@@ -59,7 +60,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// dump writes a value with its type, without two ways to write the same one.
+// dump writes a value with its type. There is one way to write each value.
 func dump(v any) string {
 	list := func(items []any) string {
 		var s []string

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// told is what values.py tells of a value.
+// told describes a value as values.py does.
 func told(v any) any {
 	list := func(kind string, items []any) any {
 		parts := []any{}
@@ -50,7 +50,7 @@ func told(v any) any {
 	return []any{"dict", pairs}
 }
 
-// withFloats makes numbers of what values.py tells of floats.
+// withFloats parses the floats in the description of a value.
 func withFloats(v any) any {
 	list, isList := v.([]any)
 	if !isList {

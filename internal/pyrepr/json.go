@@ -24,7 +24,7 @@ func (r reader) value(depth int) (any, error) {
 	start := r.InputOffset()
 	token, err := r.Token()
 	if err != nil {
-		return nil, fmt.Errorf("pyrepr: offset %d: not JSON", r.InputOffset()) // the error would quote the text
+		return nil, fmt.Errorf("pyrepr: offset %d: not JSON", r.InputOffset()) // the decoder's error would quote the text
 	}
 	switch token := token.(type) {
 	case string:
@@ -48,7 +48,7 @@ func (r reader) value(depth int) (any, error) {
 
 const replacement = string(utf8.RuneError)
 
-// replacements counts how often a text itself has U+FFFD, which the decoder also puts in the place of a lone surrogate.
+// replacements counts how often a text has U+FFFD. The decoder also replaces a lone surrogate by it.
 func replacements(text string) int {
 	return strings.Count(text, replacement) + strings.Count(strings.ToLower(text), `\ufffd`)
 }

@@ -85,7 +85,7 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// FuzzParse has no text that panics or ends up in an error, and quotes that are read back.
+// FuzzParse checks that no text makes Parse panic or gets into an error, and that Parse reads what Quote writes.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{`{'a': (1, b'\x00', None), "b": [-1.5, True]}`, `{"a": [1, "\ud83d\ude00", null]}`, `d.d(1, x=y.z, w=[{}])`, `'\101\u20ac'`, "(1,)", "\xff"} {
 		f.Add(seed)

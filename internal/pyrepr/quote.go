@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// Quote returns s as the repr of a Python 3 str: in single quotes, or in double quotes if s holds only single ones, with what
-// is not printable escaped. What is printable depends on the version of Unicode, here that of Go. Bytes that are not UTF-8
-// become U+FFFD.
+// Quote returns s as the repr of a Python 3 str: in single quotes, or in double quotes if s holds only single ones.
+// Characters that are not printable are escaped; which ones depends on the version of Unicode, here that of Go. Bytes
+// that are not UTF-8 become U+FFFD.
 func Quote(s string) string {
 	quote := '\''
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {

@@ -1,8 +1,8 @@
 // Package spelling tells how much two names differ.
 package spelling
 
-// Mistakes counts the letters that are wrong, missing or added in one of two texts. Two neighbours that were swapped count
-// as one (the optimal string alignment distance).
+// Mistakes counts the letters that are wrong, missing or added in one of two texts. Two swapped neighbours count as one
+// mistake (the optimal string alignment distance).
 func Mistakes(one, other string) int {
 	var beforeLast []int
 	last, row := make([]int, len(other)+1), make([]int, len(other)+1)
