@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"sort"
 )
 
 // Document is the text of an AWS file, with the places of its sections. It is parsed once, and changed only by its
@@ -27,13 +26,34 @@ type Section struct {
 var utf8BOM = []byte("\xef\xbb\xbf")
 
 // Parse finds the sections of a text. It accepts each header that some reader accepts (indented, padded, followed by a
-// comment), because such a section must not be added a second time. A bracket at the start of a line ends a section even
-// if it is never closed.
+// comment), because such a section must not be added a second time. A bracket at the start of a line ends a section even if
+// it is never closed.
 func Parse(text []byte) *Document {
-	d := &Document{text: text}
-	d.sections = d.headers(0, len(text), make([]Section, 0, bytes.Count(text, []byte("\n["))+2)) // room for one that is added
-	d.setEnds()
-	return d
+	d := &Document{text: text, sections: make([]Section, 0, bytes.Count(text, []byte("\n["))+1)}
+	for next := 0; ; {
+		i := bytes.IndexByte(text[next:], '[')
+		if i < 0 {
+			return d
+		}
+		bracket := next + i
+		rest, _ := cutLine(text[bracket:])
+		next = bracket + len(rest)
+		start := bytes.LastIndexByte(text[:bracket], '\n') + 1
+		if len(bytes.TrimFunc(text[start:bracket], isBlank)) > 0 {
+			continue
+		}
+		if start == 0 && bytes.HasPrefix(text, utf8BOM) {
+			start = len(utf8BOM)
+		}
+		name, _, isClosed := bytes.Cut(rest[1:], []byte("]"))
+		if !isClosed {
+			name = nil
+		}
+		if n := len(d.sections); n > 0 {
+			d.sections[n-1].end = start
+		}
+		d.sections = append(d.sections, Section{doc: d, name: bytes.TrimSpace(name), start: start, end: len(text)})
+	}
 }
 
 // Bytes returns the text, which must not be changed.
@@ -59,60 +79,9 @@ func (d *Document) Section(name string) (*Section, error) {
 	return found, nil
 }
 
-// headers appends the sections that begin between from, which is the start of a line, and to. Their ends are not set yet.
-func (d *Document) headers(from, to int, found []Section) []Section {
-	for next := from; ; {
-		i := bytes.IndexByte(d.text[next:to], '[')
-		if i < 0 {
-			return found
-		}
-		bracket := next + i
-		rest, _ := cutLine(d.text[bracket:])
-		next = min(bracket+len(rest), to)
-		start := bytes.LastIndexByte(d.text[:bracket], '\n') + 1
-		if len(bytes.TrimFunc(d.text[start:bracket], isBlank)) > 0 {
-			continue
-		}
-		if start == 0 && bytes.HasPrefix(d.text, utf8BOM) {
-			start = len(utf8BOM)
-		}
-		name, _, isClosed := bytes.Cut(rest[1:], []byte("]"))
-		if !isClosed {
-			name = nil
-		}
-		found = append(found, Section{doc: d, name: bytes.TrimSpace(name), start: start})
-	}
-}
-
-func (d *Document) setEnds() {
-	for i := range d.sections {
-		if i+1 < len(d.sections) {
-			d.sections[i].end = d.sections[i+1].start
-		} else {
-			d.sections[i].end = len(d.text)
-		}
-	}
-}
-
-// splice replaces the text between two places, which are starts of lines or the end, by piece, and finds the sections in
-// that. If piece ends the line before it, it begins with the ending of that line.
+// splice replaces the text between two places by piece.
 func (d *Document) splice(from, to int, piece []byte) {
-	text := make([]byte, 0, len(d.text)-(to-from)+len(piece))
-	text = append(append(append(text, d.text[:from]...), piece...), d.text[to:]...)
-	isLineStart := from == 0 && !bytes.HasPrefix(text, utf8BOM) || from > 0 && text[from-1] == '\n'
-	if !isLineStart { // two lines may have become one, or a byte order mark the first of the text
-		d.become(Parse(text))
-		return
-	}
-	first := sort.Search(len(d.sections), func(i int) bool { return d.sections[i].start >= from })
-	last := sort.Search(len(d.sections), func(i int) bool { return d.sections[i].start >= to })
-	d.text = text
-	found := d.headers(from, from+len(piece), nil)
-	d.sections = slices.Replace(d.sections, first, last, found...)
-	for i := first + len(found); i < len(d.sections); i++ {
-		d.sections[i].start += len(piece) - (to - from)
-	}
-	d.setEnds()
+	d.become(Parse(slices.Concat(d.text[:from], piece, d.text[to:])))
 }
 
 // Try makes a change of several steps, or none of the steps if change returns an error.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/chaim-go/chaim/internal/lazyregexp"
@@ -275,12 +274,12 @@ func (d *Document) Delete(name string) error {
 
 // next is the section below, or nil.
 func (s *Section) next() *Section {
-	all := s.doc.sections
-	i := sort.Search(len(all), func(i int) bool { return all[i].start > s.start })
-	if i == len(all) {
-		return nil
+	for i := range s.doc.sections {
+		if next := &s.doc.sections[i]; next.start > s.start {
+			return next
+		}
 	}
-	return &all[i]
+	return nil
 }
 
 // withEnding returns the text of a managed section with the note that the line above it was ended. It returns nil if
