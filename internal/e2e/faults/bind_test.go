@@ -17,8 +17,7 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// newMountedFile makes the credentials file a mount point itself, as "docker run -v file:file" does: nothing can take
-// its place.
+// newMountedFile makes the credentials file itself a mount point, as "docker run -v file:file" does. It cannot be replaced.
 func newMountedFile(t *testing.T) folder {
 	t.Helper()
 	f := newFolder(t, t.TempDir())
@@ -39,7 +38,7 @@ func TestMountedFile(t *testing.T) {
 	}
 }
 
-// A reader may see a part of a text, but not for longer than until the next edit or sweep.
+// TestKillInMountedFile allows a torn text until the next edit or sweep, which must repair it.
 func TestKillInMountedFile(t *testing.T) {
 	f := newMountedFile(t)
 	looks, changed := 0, 0
@@ -59,7 +58,7 @@ func TestKillInMountedFile(t *testing.T) {
 	assert.NotZero(t, changed)
 }
 
-// TestKillInMountedFileThatShrinks has more after what becomes shorter, so that a write that was cut off shows.
+// TestKillInMountedFileThatShrinks makes a section shorter that is above other text, so that an interrupted write shows.
 func TestKillInMountedFileThatShrinks(t *testing.T) {
 	f := newMountedFile(t)
 	f.before = "[kept]\naws_session_token = " + strings.Repeat("x", 5000) + "\naccountname = sredev\n\n" + f.before
@@ -83,8 +82,8 @@ func TestKillInMountedFileThatShrinks(t *testing.T) {
 	assert.NotZero(t, torn)
 }
 
-// TestMountedElsewhere has a container sweep a file in which a program on the host has a profile. Each has a folder of
-// its own for leases.
+// TestMountedElsewhere has a container sweep a file in which a program on the host has a profile. The host and the container
+// have different folders for leases.
 func TestMountedElsewhere(t *testing.T) {
 	host, container := newFolder(t, t.TempDir()), newFolder(t, t.TempDir())
 	mount(t, container.file(), "--bind", host.file())
@@ -97,7 +96,7 @@ func TestMountedElsewhere(t *testing.T) {
 	}))
 }
 
-// TestFullDiskUnderMountedFile has no room for what the file would become.
+// TestFullDiskUnderMountedFile has a disk without room for the new text of the file.
 func TestFullDiskUnderMountedFile(t *testing.T) {
 	disk := t.TempDir()
 	mount(t, disk, "-t", "tmpfs", "-o", "size=8k", "tmpfs")

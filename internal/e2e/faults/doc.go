@@ -1,5 +1,5 @@
-// Package faults holds the tests that kill, cut the power of and take the disk away from programs that use chaim. They
-// need Linux, root and a few tools:
+// Package faults holds the tests that kill programs that use chaim, cut their power, or make their disk fail. They need
+// Linux, root and a few tools:
 //
 //	apt-get install strace e2fsprogs xfsprogs util-linux mount
 //	go test -tags faults ./internal/e2e/faults

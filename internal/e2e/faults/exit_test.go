@@ -21,7 +21,8 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// exits are the ways out of a process on which no deferred function runs. From some a child does not go by itself.
+// exits are the ways in which a process ends without running deferred functions. For the empty ones, the test sends a
+// signal.
 var exits = map[string]func(){
 	"os.Exit":   func() { os.Exit(0) },
 	"log.Fatal": func() { log.Fatal("the end") },
@@ -38,7 +39,7 @@ var signals = map[string]os.Signal{
 	"SIGABRT": syscall.SIGABRT, "SIGHUP": syscall.SIGHUP, "SIGKILL": syscall.SIGKILL, "SIGQUIT": syscall.SIGQUIT, "SIGTERM": syscall.SIGTERM,
 }
 
-// profilesOf lists the profiles among what was swept.
+// profilesOf lists the profiles that were swept.
 func profilesOf(swept []chaim.Swept) []string {
 	var found []string
 	for _, s := range swept {

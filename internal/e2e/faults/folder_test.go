@@ -22,10 +22,10 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// folder is one with the credentials file of a user.
+// folder is a folder with the credentials file of a user.
 type folder struct {
 	dir    string
-	before string // what the user has in the file; empty for no file
+	before string // the user's text of the file; empty for no file
 }
 
 func newFolder(t *testing.T, dir string) folder {
@@ -55,7 +55,7 @@ func (f folder) text(t *testing.T) string {
 	return string(text)
 }
 
-// added is what stands in the file after the user's own text, less what is random in it.
+// added is the text of the file after the user's own, without its random parts.
 func (f folder) added(t *testing.T) string {
 	t.Helper()
 	rest, isWhole := strings.CutPrefix(f.text(t), f.before)
@@ -67,7 +67,7 @@ func (f folder) added(t *testing.T) string {
 // random is the id of a scope, and the hashes behind it.
 var random = regexp.MustCompile(`\b[A-Z2-7]{26}(-[0-9a-f]{16}){0,2}\b`)
 
-// section is what a scope adds to the file.
+// section is the text that a scope adds to the file.
 func section(t *testing.T, form chaim.ProfileForm, isFirst bool) string {
 	t.Helper()
 	f := folder{dir: t.TempDir()}
@@ -84,7 +84,7 @@ func section(t *testing.T, form chaim.ProfileForm, isFirst bool) string {
 	return added
 }
 
-// others lists what is in the folder besides the credentials file, its lock, and a folder without leases.
+// others lists the files in the folder, except the credentials file, its lock, and the empty folder for leases.
 func (f folder) others(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -98,14 +98,14 @@ func (f folder) others(t *testing.T) []string {
 	return found
 }
 
-// untouched checks that nothing of chaim's is left.
+// untouched checks that the file has only the user's text, and that no other file of chaim is left.
 func (f folder) untouched(t *testing.T) {
 	t.Helper()
 	require.Equal(t, f.before, f.text(t))
 	require.Empty(t, f.others(t))
 }
 
-// swept checks that a sweep takes away whatever there is of chaim's.
+// swept checks that a sweep removes everything of chaim.
 func (f folder) swept(t *testing.T) {
 	t.Helper()
 	_, err := chaim.Sweep(t.Context(), f.dir)
@@ -113,7 +113,7 @@ func (f folder) swept(t *testing.T) {
 	f.untouched(t)
 }
 
-// refused checks that a scope has come to nothing, without a trace, and that the error says why and where.
+// refused checks that a scope has failed and left nothing, and that its error says why and where.
 func (f folder) refused(t *testing.T, o outcome, cause string) {
 	t.Helper()
 	assert.False(t, o.Called)
@@ -122,7 +122,7 @@ func (f folder) refused(t *testing.T, o outcome, cause string) {
 	f.untouched(t)
 }
 
-// command makes this test binary a child, see there, behind other programs such as strace.
+// command runs this test binary as a child, by way of other programs such as strace.
 func command(mode, dir string, wrapper ...string) *exec.Cmd {
 	args := append(slices.Clone(wrapper), os.Args[0], mode, dir)
 	cmd := exec.Command(args[0], args[1:]...)
@@ -130,7 +130,7 @@ func command(mode, dir string, wrapper ...string) *exec.Cmd {
 	return cmd
 }
 
-// run returns the outcome that a child tells.
+// run returns the outcome that a child prints.
 func run(t *testing.T, mode, dir string, wrapper ...string) (o outcome) {
 	t.Helper()
 	var stderr strings.Builder
@@ -142,7 +142,7 @@ func run(t *testing.T, mode, dir string, wrapper ...string) (o outcome) {
 	return o
 }
 
-// start returns a child, and its first lines.
+// start starts a child, and returns the first lines that it prints.
 func start(t *testing.T, lines int, mode, dir string) (cmd *exec.Cmd, said []string) {
 	t.Helper()
 	cmd = command(mode, dir)
@@ -164,14 +164,14 @@ func end(cmd *exec.Cmd) {
 	_ = cmd.Wait()
 }
 
-// tool runs one of the system's.
+// tool runs a tool of the system.
 func tool(t *testing.T, name string, args ...string) {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
 	require.NoError(t, err, "%s %s: %s", name, args, out)
 }
 
-// mount mounts something until the test ends, or calls umount.
+// mount mounts something until the test ends or umount is called.
 func mount(t *testing.T, on string, args ...string) (umount func()) {
 	t.Helper()
 	tool(t, "mount", append(args, on)...)
@@ -185,7 +185,7 @@ func newImage(t *testing.T, kind string) string {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "image")
 	require.NoError(t, os.WriteFile(image, nil, 0o600))
-	require.NoError(t, os.Truncate(image, 320<<20)) // mkfs.xfs wants 300 MB, but uses little
+	require.NoError(t, os.Truncate(image, 320<<20)) // mkfs.xfs demands 300 MB, but uses little
 	tool(t, "mkfs."+kind, "-q", image)
 	return image
 }

@@ -36,7 +36,7 @@ func filler(dir string) string { return filepath.Join(filepath.Dir(dir), "filler
 
 func fill(dir string) { _ = os.WriteFile(filler(dir), make([]byte, 128<<10), 0o600) }
 
-// leave fills a disk but for so many bytes.
+// leave fills a disk, except for so many bytes.
 func leave(t *testing.T, dir string, left int) {
 	t.Helper()
 	fill(dir)
@@ -45,7 +45,7 @@ func leave(t *testing.T, dir string, left int) {
 	require.NoError(t, os.Truncate(filler(dir), info.Size()-int64(left)))
 }
 
-// grow puts a text of that size above what is in the file, as another program would.
+// grow writes a text of that size above the text of the file, as another program would.
 func (f *folder) grow(t *testing.T, size int) {
 	t.Helper()
 	more := "# " + strings.Repeat("x", size-3) + "\n"
@@ -77,7 +77,8 @@ func (f folder) fails(t *testing.T, before string, err error) {
 	require.Equal(t, before, f.text(t))
 }
 
-// TestFullDiskAtTheEndOfAScope has the disk become full while a scope lives, which has set the space aside that it needs.
+// TestFullDiskAtTheEndOfAScope has the disk become full while a scope lives. The scope has set aside the space that it
+// needs.
 func TestFullDiskAtTheEndOfAScope(t *testing.T) {
 	for name, setUp := range map[string]func(*chaim.Options){
 		"keys":     func(*chaim.Options) {},
@@ -140,7 +141,7 @@ func TestSpaceForAFileThatGrows(t *testing.T) {
 	}
 }
 
-// TestNoSpaceForAFileThatGrows warns of what could not be removed, as soon as that is so.
+// TestNoSpaceForAFileThatGrows checks for a warning as soon as there is no space to remove the profile.
 func TestNoSpaceForAFileThatGrows(t *testing.T) {
 	f := smallDisk(t)
 	var log strings.Builder
@@ -156,7 +157,7 @@ func TestNoSpaceForAFileThatGrows(t *testing.T) {
 	f.untouched(t)
 }
 
-// TestSpaceThatIsTaken has another program use all that is free while the end of a scope waits for the lock, or a sweep.
+// TestSpaceThatIsTaken has another program use all free space while the end of a scope, or a sweep, waits for the lock.
 func TestSpaceThatIsTaken(t *testing.T) {
 	for _, isSwept := range []bool{false, true} {
 		f := smallDisk(t)
@@ -191,7 +192,8 @@ func TestSpaceThatIsTaken(t *testing.T) {
 	}
 }
 
-// TestFullDiskUnderMountedFileAtTheEndOfAScope has the file be written in place, for which it is kept beside itself twice.
+// TestFullDiskUnderMountedFileAtTheEndOfAScope has the file written in place. The backup needs space for its old and its new
+// text.
 func TestFullDiskUnderMountedFileAtTheEndOfAScope(t *testing.T) {
 	f := smallDisk(t)
 	f.grow(t, 16<<10)
@@ -202,8 +204,8 @@ func TestFullDiskUnderMountedFileAtTheEndOfAScope(t *testing.T) {
 	f.untouched(t)
 }
 
-// TestKeptProfileAfterAFailedScope has a scope fail for want of space, and a profile be kept under its name after that: the
-// end of the scope, or of its process, is not to remove it.
+// TestKeptProfileAfterAFailedScope has a scope fail for lack of space, and then a profile kept under its name. The end of
+// the scope, or of its process, must not remove that profile.
 func TestKeptProfileAfterAFailedScope(t *testing.T) {
 	for _, isKilled := range []bool{false, true} {
 		f := smallDisk(t)
@@ -237,7 +239,7 @@ func TestKeptProfileAfterAFailedScope(t *testing.T) {
 	}
 }
 
-// TestFullDiskAmongWriters has other scopes of the process ask for space while one gives back what it has set aside.
+// TestFullDiskAmongWriters has other scopes of the process ask for space while one frees the space that it has set aside.
 func TestFullDiskAmongWriters(t *testing.T) {
 	f := smallDisk(t)
 	for range 20 {
@@ -262,7 +264,7 @@ func TestFullDiskAmongWriters(t *testing.T) {
 	}
 }
 
-// TestNoFileLeft has a disk on which no more files can be made, as one without free inodes.
+// TestNoFileLeft has a disk without free inodes, on which no more files can be made.
 func TestNoFileLeft(t *testing.T) {
 	for _, isSwept := range []bool{false, true} {
 		on := t.TempDir()
@@ -290,8 +292,8 @@ func TestNoFileLeft(t *testing.T) {
 	}
 }
 
-// TestSweepOfAFullDisk finds a profile that takes more space to remove than its scope has set aside, and space that belongs to
-// a scope without a profile.
+// TestSweepOfAFullDisk has a profile that takes more space to remove than its scope has set aside. The space that a dead
+// scope without a profile has set aside is enough.
 func TestSweepOfAFullDisk(t *testing.T) {
 	f := smallDisk(t)
 	cmd, _ := start(t, 1, "SIGKILL", f.dir)
@@ -333,7 +335,7 @@ func TestFullDiskAfterAProcessHasDied(t *testing.T) {
 	}
 }
 
-// TestFullDiskWithoutAProfile deletes and parks, by the client that has the profile and by another.
+// TestFullDiskWithoutAProfile deletes and parks a profile by the client that has it, and by another client.
 func TestFullDiskWithoutAProfile(t *testing.T) {
 	for name, setUp := range map[string]func(*chaim.Options){
 		"kept, by another": func(o *chaim.Options) { o.Keep = true },
@@ -357,7 +359,7 @@ func TestFullDiskWithoutAProfile(t *testing.T) {
 				}
 				before := f.text(t)
 				fill(f.dir)
-				if opts.Keep || mode == "park" { // nothing is set aside for that
+				if opts.Keep || mode == "park" { // no space is set aside for that
 					for range 2 {
 						f.fails(t, before, parkChanges[mode](t.Context(), by, "dev"))
 						assert.Empty(t, f.both(t)[1])
@@ -391,7 +393,7 @@ func TestKillOnAFullDisk(t *testing.T) {
 		states[state]++
 		if _, err := os.Stat(filler(f.dir)); err != nil {
 			fill(f.dir)
-		} // or it may just have given back what it had set aside
+		} // it may just have freed the space that it had set aside
 		f.swept(t)
 	})
 	assert.GreaterOrEqual(t, killed["renameat2"], 2)

@@ -25,7 +25,7 @@ var fileCalls = map[string]uint64{
 	"fchmod": unix.SYS_FCHMOD, "fchmodat": unix.SYS_FCHMODAT, "flock": unix.SYS_FLOCK, "fcntl": unix.SYS_FCNTL,
 }
 
-// killAt runs cmd, and kills it on entry to the nth call of a kind. It reports whether there were so many.
+// killAt runs cmd, and kills it on entry to the nth call of a kind. It reports whether there were so many calls.
 func killAt(t *testing.T, cmd *exec.Cmd, number uint64, n int) (isKilled bool) {
 	t.Helper()
 	status := trace(t, cmd, func(_ int, c call) {
@@ -33,7 +33,7 @@ func killAt(t *testing.T, cmd *exec.Cmd, number uint64, n int) (isKilled bool) {
 		case !c.isEntry() || c.number != number:
 			return
 		case number == unix.SYS_FCNTL && c.args[1] != unix.F_SETLEASE:
-			return // the others change nothing
+			return // other calls of fcntl change nothing
 		}
 		if n--; n == 0 {
 			isKilled = true
@@ -44,8 +44,8 @@ func killAt(t *testing.T, cmd *exec.Cmd, number uint64, n int) (isKilled bool) {
 	return isKilled
 }
 
-// killEverywhere kills a child at each of its file calls in turn, and has look see what is left. It returns how many
-// calls of each kind there are.
+// killEverywhere kills a child at each of its file calls in turn, and then calls look. It returns how many calls of each
+// kind there are.
 func killEverywhere(t *testing.T, command func() *exec.Cmd, look func(call string)) map[string]int {
 	t.Helper()
 	killed := map[string]int{}
@@ -111,6 +111,6 @@ func TestKillAtAnyTime(t *testing.T) {
 		}
 		f.swept(t)
 	}
-	assert.NotZero(t, left, "none was killed at work")
+	assert.NotZero(t, left, "no child was killed at work")
 	t.Logf("%d left something to sweep", left)
 }

@@ -32,7 +32,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	// The tests look at nobody's ~/.aws.
+	// The tests do not read the user's ~/.aws.
 	if err := os.Setenv("AWS_CONFIG_FILE", filepath.Join(os.TempDir(), "chaim-no-such-file")); err != nil {
 		panic(err)
 	}
@@ -66,11 +66,11 @@ func options(dir string, form chaim.ProfileForm) chaim.Options {
 	return chaim.Options{Account: "sredev", Dir: dir, Source: source, Form: form}
 }
 
-// outcome is what became of a scope.
+// outcome is the outcome of a scope.
 type outcome struct {
-	Called bool // its function
+	Called bool // the function of the scope was called
 	Err    string
-	Is     []string // the names of those causes that the error wraps
+	Is     []string // names of the causes that the error wraps
 }
 
 var causes = map[string]error{
@@ -95,7 +95,7 @@ func with(opts chaim.Options) (o outcome) {
 	return o
 }
 
-// child is a program that uses chaim: what this test binary is when command has made it so.
+// child is a program that uses chaim. command runs this test binary so.
 func child(mode, dir string) {
 	form := chaim.Keys
 	if files, ok := strings.CutPrefix(mode, "files "); ok {
@@ -153,7 +153,7 @@ func child(mode, dir string) {
 	}
 }
 
-// failForSpace tells whether there is too little space for a scope, and stays as long as it is not killed.
+// failForSpace prints whether there is too little space for a scope, and then waits until it is killed.
 func failForSpace(dir string) {
 	opts := options(dir, chaim.Keys)
 	opts.TempName = "dev"
@@ -166,15 +166,15 @@ func failForSpace(dir string) {
 
 // limitFiles lets this process open so many files more than Go itself needs.
 func limitFiles(more int) {
-	r, w, err := os.Pipe() // has Go open what it needs for waiting
+	r, w, err := os.Pipe() // makes Go open the files that it needs for waiting
 	check(errors.Join(err, r.Close(), w.Close()))
 	open, err := os.ReadDir("/proc/self/fd")
 	check(err)
-	limit := uint64(len(open) - 1 + more) // less the folder itself
+	limit := uint64(len(open) - 1 + more) // without the folder itself
 	check(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}))
 }
 
-// inScope stays in a scope, and tells its profile to the test before it runs f there.
+// inScope opens a scope, prints its profile for the test, runs f, and stays in the scope.
 func inScope(dir string, f func()) {
 	check(chaim.WithContext(context.Background(), options(dir, chaim.Keys), func(_ context.Context, c *chaim.Client) error {
 		fmt.Println(c.Profile())

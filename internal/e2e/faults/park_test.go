@@ -30,7 +30,7 @@ const (
 	definition   = "[dev]\nduration = 1\nrole = rro\naccountname = sredev\nregion = eu-west-1\n"
 )
 
-// parkChanges are what a child does to a profile.
+// parkChanges are the changes that a child makes to a profile.
 var parkChanges = map[string]func(context.Context, *chaim.Client, string) error{
 	"park": func(ctx context.Context, c *chaim.Client, name string) error { return c.ParkAccount(ctx, name) },
 	"unpark": func(ctx context.Context, c *chaim.Client, name string) error {
@@ -44,7 +44,7 @@ var parkChanges = map[string]func(context.Context, *chaim.Client, string) error{
 	},
 }
 
-// A child of these tests is not in a scope, unlike others.
+// A child of these tests is not in a scope, unlike the other children.
 func init() {
 	mode := os.Getenv(parkVariable)
 	if mode == "" {
@@ -69,7 +69,7 @@ func parkCommand(mode, dir string) *exec.Cmd {
 
 func (f folder) parked() string { return filepath.Join(f.dir, "chaim-parked") }
 
-// both are the texts of the credentials file and of the definitions.
+// both returns the texts of the credentials file and of chaim-parked.
 func (f folder) both(t *testing.T) [2]string {
 	t.Helper()
 	parked, err := os.ReadFile(f.parked())
@@ -79,7 +79,7 @@ func (f folder) both(t *testing.T) [2]string {
 	return [2]string{f.text(t), string(parked)}
 }
 
-// setBoth writes them as chaim does, so that it does not wait for whoever else has.
+// setBoth writes both texts as chaim does, so that chaim does not wait for another writer afterwards.
 func (f folder) setBoth(t *testing.T, texts [2]string) {
 	t.Helper()
 	for i, path := range []string{f.file(), f.parked()} {
@@ -88,7 +88,7 @@ func (f folder) setBoth(t *testing.T, texts [2]string) {
 	}
 }
 
-// newHeld returns a folder with profiles that are kept, of other keys than the source gives.
+// newHeld returns a folder with kept profiles, whose keys are not those of the source.
 func newHeld(t *testing.T, names ...string) folder {
 	t.Helper()
 	f := newFolder(t, t.TempDir())
@@ -98,7 +98,7 @@ func newHeld(t *testing.T, names ...string) folder {
 		require.Empty(t, with(opts).Err)
 		f.write(t, f.text(t)+theirLine)
 	}
-	f.write(t, strings.Replace(f.text(t), "chaim_scope = +\n", "", 1)) // a note that goes when only their line is left
+	f.write(t, strings.Replace(f.text(t), "chaim_scope = +\n", "", 1)) // a note that chaim would remove when only theirLine is left
 	f.write(t, strings.NewReplacer(keyID, oldID, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\naws_session_token", oldSecret+"\naws_session_token").Replace(f.text(t)))
 	return f
 }
@@ -123,7 +123,7 @@ func TestKillWhileParking(t *testing.T) {
 	for mode, tt := range map[string]struct {
 		before, after [2]string
 		between       [][2]string
-		locks         int // files that are locked; closing one ends its lock
+		locks         int // files that are locked; closing a file ends its lock
 	}{
 		"park":   {[2]string{held}, [2]string{left, definition}, [][2]string{{held, definition}}, 2},
 		"unpark": {[2]string{left, definition}, [2]string{renewed, ""}, [][2]string{{renewed, definition}}, 2},
@@ -262,7 +262,7 @@ func TestModesOfParkedAccounts(t *testing.T) {
 				require.NoError(t, os.Chmod(f.file(), 0o644))
 				defer syscall.Umask(syscall.Umask(umask))
 				err := newManager(t, f.dir).ParkAccount(t.Context(), "dev")
-				if mode == 0o666 { // another user may have written it
+				if mode == 0o666 { // another user may have changed it
 					assert.ErrorContains(t, err, f.parked())
 					return
 				}

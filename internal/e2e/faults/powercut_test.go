@@ -32,7 +32,7 @@ func (d *disk) start(t *testing.T) {
 	d.umount = mount(t, d.on, "-o", d.options, d.image)
 }
 
-// cut loses what has not been forced to the disk: the log of the file system too, or only data.
+// cut cuts the power: text that is not forced to the disk is lost. With keepLog, the log of the file system stays.
 func (d *disk) cut(t *testing.T, keepLog bool) {
 	t.Helper()
 	how := "shutdown"

@@ -22,7 +22,7 @@ import (
 func TestFullDisk(t *testing.T) {
 	for name, tt := range map[string]struct {
 		options string
-		fill    func(dir string, left int) // but for so many pages or inodes
+		fill    func(dir string, left int) // leaves so many pages or inodes
 	}{
 		"bytes": {"size=64k", func(dir string, left int) {
 			file := filepath.Join(dir, "filler")
@@ -63,7 +63,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// strace makes system calls fail.
+// strace returns a command line that makes system calls fail.
 func strace(inject string, more ...string) []string {
 	call, _, _ := strings.Cut(inject, ":")
 	return append([]string{"strace", "-f", "-o", "/dev/null", "-e", "trace=" + call, "-e", "inject=" + inject}, more...)
@@ -74,7 +74,7 @@ func TestDiskError(t *testing.T) {
 	f.refused(t, run(t, "once", f.dir, strace("fsync:error=EIO:when=1")...), "EIO")
 
 	o := run(t, "once", f.dir, strace("fsync:error=EIO:when=1", "-P", f.dir)...)
-	if strings.Contains(o.Err, `removing profile "tempname"`) { // on another thread, whose calls strace counts anew
+	if strings.Contains(o.Err, `removing profile "tempname"`) { // on another thread: strace counts the calls of each
 		assert.Len(t, f.others(t), 1, "only the lease, as the removal may not survive a power cut")
 		f.swept(t)
 	}
@@ -82,7 +82,7 @@ func TestDiskError(t *testing.T) {
 	assert.Contains(t, o.Err, "may not survive a power cut")
 }
 
-// TestDiskLies has a disk that stores one byte otherwise than it was written.
+// TestDiskLies has a disk that stores another byte than was written.
 func TestDiskLies(t *testing.T) {
 	f := newFolder(t, t.TempDir())
 	for i := range 20 {
@@ -90,7 +90,7 @@ func TestDiskLies(t *testing.T) {
 		var out bytes.Buffer
 		cmd.Stdout = &out
 		lies := 0
-		restore := map[int]func(){} // what a thread is about to write
+		restore := map[int]func(){} // by thread: undoes the change of the text that it writes
 		trace(t, cmd, func(tid int, c call) {
 			if !c.isEntry() {
 				if put := restore[tid]; put != nil {
@@ -171,8 +171,8 @@ func TestOwners(t *testing.T) {
 	for name, spoil := range map[string]func(f folder) error{
 		"file of another user":   func(f folder) error { return os.Chown(f.file(), nobody, nobody) },
 		"folder of another user": func(f folder) error { return os.Chown(f.dir, nobody, nobody) },
-		"folder of everybody":    func(f folder) error { return os.Chmod(f.dir, 0o777) },
-		"file nobody may write":  func(f folder) error { return os.Chmod(f.file(), 0o400) },
+		"folder of all users":    func(f folder) error { return os.Chmod(f.dir, 0o777) },
+		"read-only file":         func(f folder) error { return os.Chmod(f.file(), 0o400) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFolder(t, t.TempDir())
@@ -182,7 +182,7 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-// TestOtherHome is what "HOME=/home/u sudo program" does.
+// TestOtherHome does the same as "HOME=/home/u sudo program".
 func TestOtherHome(t *testing.T) {
 	home := t.TempDir()
 	require.NoError(t, os.Chown(home, nobody, nobody))
@@ -196,7 +196,7 @@ func TestOtherHome(t *testing.T) {
 
 func TestOtherUser(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // not what keeps the child out
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // so that the child can enter it
 	f := newFolder(t, dir)
 	f.refused(t, run(t, "nobody", f.dir), "permission")
 	require.NoError(t, os.Chmod(f.file(), 0o644))

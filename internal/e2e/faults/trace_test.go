@@ -19,14 +19,14 @@ type call struct {
 	op     uint8
 	_      uint32
 	ip, sp uint64
-	number uint64    // only on entry, as are the arguments
-	args   [6]uint64 //
+	number uint64    // only on entry
+	args   [6]uint64 // only on entry
 }
 
 func (c *call) isEntry() bool { return c.op == unix.PTRACE_SYSCALL_INFO_ENTRY }
 
-// trace runs cmd and shows see all of its system calls after its first getppid, until it ends. strace does not do for
-// that: it counts the calls of each thread, and Go moves a goroutine from one thread to another.
+// trace runs cmd, and calls see for each of its system calls after its first getppid. strace is no help: it counts the calls
+// of each thread, and Go moves a goroutine from one thread to another.
 func trace(t *testing.T, cmd *exec.Cmd, see func(tid int, c call)) unix.WaitStatus {
 	t.Helper()
 	runtime.LockOSThread() // only this thread may trace
@@ -45,7 +45,7 @@ func trace(t *testing.T, cmd *exec.Cmd, see func(tid int, c call)) unix.WaitStat
 		}
 		if !status.Stopped() {
 			if tid != pid {
-				continue // the end of a thread
+				continue // only a thread has ended
 			}
 			return status
 		}

@@ -17,14 +17,14 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// Debian's AWS CLI and boto3; neither knows AWS_ENDPOINT_URL_STS yet.
+// boto3Script takes the URL of STS as an argument: Debian's AWS CLI and boto3 do not know AWS_ENDPOINT_URL_STS yet.
 const boto3Script = `
 import boto3, sys
 profile = sys.argv[2] if len(sys.argv) > 2 else None
 print(boto3.Session(profile_name=profile).client("sts", endpoint_url=sys.argv[1]).get_caller_identity()["Arn"])
 `
 
-// TestInterop has other programs use a profile while its scope lives, by name and through Client.Environ, and try to
+// TestInterop has other programs use a profile, by name and through Client.Environ. They can while the scope lives, and not
 // after it.
 func TestInterop(t *testing.T) {
 	for name, command := range map[string]func(url, profile string) []string{
@@ -48,7 +48,7 @@ func TestInterop(t *testing.T) {
 			home := srv.Setenv(t)
 			mine := "# mine\n[prod]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = x\n"
 			require.NoError(t, os.WriteFile(filepath.Join(home, "credentials"), []byte(mine), 0o600))
-			// What would win over a profile, were it not for Environ.
+			// Without Environ, these would win over the profile.
 			t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
 			t.Setenv("AWS_DEFAULT_PROFILE", "prod")

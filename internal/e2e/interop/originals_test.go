@@ -22,8 +22,9 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// likeOriginals is a client of our own making in Python: it sends the fields that the original clients send, reads answers as
-// they do, by putting quotes in place of apostrophes and parsing JSON, and writes the files that they write, without a lock.
+// likeOriginals is our own client in Python that works like the original clients. It sends the same fields, and writes
+// the same files without a lock. It reads answers as they do: it replaces apostrophes by quotes, and parses the result as
+// JSON.
 const likeOriginals = `
 import ast, base64, configparser, json, os, sys, urllib.parse, urllib.request
 
@@ -80,7 +81,7 @@ elif what == "link":
     }).replace("'", '"'))["url"])
 `
 
-// originalClient runs such a client.
+// originalClient returns a function that runs likeOriginals.
 func originalClient(t *testing.T, srv *chaimtest.Server, file string) func(args ...string) (string, error) {
 	t.Helper()
 	return func(args ...string) (string, error) {
@@ -91,7 +92,7 @@ func originalClient(t *testing.T, srv *chaimtest.Server, file string) func(args 
 	}
 }
 
-// ownerOf asks STS whose keys these are.
+// ownerOf asks STS for the identity of keys.
 func ownerOf(t *testing.T, srv *chaimtest.Server, creds chaim.AwsCreds) string {
 	t.Helper()
 	id, err := sts.New(sts.Options{Region: "eu-west-1", Credentials: creds, HTTPClient: srv.HTTPClient()}).GetCallerIdentity(t.Context(), nil)
@@ -99,7 +100,7 @@ func ownerOf(t *testing.T, srv *chaimtest.Server, creds chaim.AwsCreds) string {
 	return aws.ToString(id.Arn)
 }
 
-// TestInteropOriginals has a client like the originals at the same gateway and in the same file as ours.
+// TestInteropOriginals has a client like the originals use the same gateway and the same file as ours.
 func TestInteropOriginals(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	srv.SetOriginal(chaimtest.Original{Columns: []string{"active"}})
@@ -119,7 +120,7 @@ func TestInteropOriginals(t *testing.T) {
 		s.Endpoint, s.SlackID, s.WorkspaceID, s.Username, s.UserToken, ends)))
 	assert.Equal(t, "222222222222 Connected Homes\n333333333333 O'Brien\n111111111111 sredev", run("list"))
 
-	// What it has set up, ours uses, and what it has written, ours manages.
+	// Our client uses the settings and manages the profiles that the other client has written.
 	run("keys", "sredev", "mpu", "2", "dev")
 	run("keys", "222222222222", "mpu", "2", "Connected Homes")
 	c, err := chaim.New(chaim.Options{Dir: dir})
@@ -137,14 +138,14 @@ func TestInteropOriginals(t *testing.T) {
 		assert.InDelta(t, 2*time.Hour, time.Until(creds.Expires), float64(time.Minute))
 	}
 
-	// It goes on with what ours has written.
+	// The other client goes on with the profiles that ours has written.
 	assert.Contains(t, run("link", "dev"), "https://signin.aws.amazon.com/")
 	run("keys", "sredev", "rro", "1", "dev")
 	require.NoError(t, c.ParkAccount(t.Context(), "dev"))
 	_, err = c.UnparkAccount(t.Context(), "dev")
 	require.NoError(t, err)
 
-	// What it cannot have, ours has.
+	// Our client gets keys that the other client cannot get.
 	out, err := like("keys", "Connected Homes", "mpu", "4", "homes")
 	require.NoError(t, err, out)
 	out, err = like("keys", "O'Brien", "mpu", "4", "brien")
@@ -160,7 +161,7 @@ func TestInteropOriginals(t *testing.T) {
 		assert.Contains(t, ownerOf(t, srv, creds), ":assumed-role/CrossAccountPowerUser/")
 	}
 
-	// A scope beside it keeps what it writes.
+	// The profile that the other client writes during a scope of ours stays.
 	err = chaim.WithContext(t.Context(), chaim.Options{Account: "sredev", Dir: dir}, func(context.Context, *chaim.Client) error {
 		run("keys", "sredev", "spu", "1", "beside")
 		return nil

@@ -20,8 +20,8 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// churn opens scopes and sweeps after others, prints a dot for each scope, and dies at some moment. It returns only when
-// a profile is not there while its scope lives.
+// churn opens scopes, sweeps, prints a dot for each scope, and dies at some moment. It returns only if a profile is missing
+// while its scope lives, or after another error.
 func churn(dir string) error {
 	time.AfterFunc(rand.N(2*time.Second), func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) })
 	path := filepath.Join(dir, "credentials")
@@ -49,7 +49,7 @@ func churn(dir string) error {
 	}
 }
 
-// TestChurn has processes come, die and clean up after each other.
+// TestChurn has processes start, die, and clean up after each other.
 func TestChurn(t *testing.T) {
 	h := newHome(t, 10)
 	end := time.Now().Add(time.Duration(figure(15, 60)) * time.Second)

@@ -39,7 +39,7 @@ func borrowUntilTold(dir string) error {
 	}
 }
 
-// TestStoppedHolder waits for a process that was stopped with the lock in its hands.
+// TestStoppedHolder has a scope wait for a process that was stopped while it has the lock.
 func TestStoppedHolder(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, 10)
@@ -67,7 +67,8 @@ func TestStoppedHolder(t *testing.T) {
 	h.assertUntouched(t)
 }
 
-// stopWithLock stops a process that takes a lock again and again, once it has the lock and has written down before that it does.
+// stopWithLock stops a process that takes a lock again and again, at a moment when it has the lock. The process must have
+// written its name into the lock file before.
 func stopWithLock(t *testing.T, holder *exec.Cmd, path string) {
 	require.Eventually(t, func() bool {
 		text, err := os.ReadFile(path)

@@ -26,13 +26,13 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// What a child process is told by its environment.
+// Environment variables of a child process.
 const (
 	programVariable = "CHAIM_TEST_PROGRAM"
 	dirVariable     = "CHAIM_TEST_DIR"
 )
 
-// TestMain is also what the child processes run, each one of the programs.
+// TestMain also runs in the child processes. Each of them runs one of the programs.
 func TestMain(m *testing.M) {
 	programs := map[string]func(dir string) error{"scopes": openScopes, "restless": borrowUntilTold, "mortal": churn}
 	_ = os.Setenv("AWS_CONFIG_FILE", os.DevNull)
@@ -54,7 +54,7 @@ func child(t *testing.T, program, dir string) *exec.Cmd {
 	return cmd
 }
 
-// figure is how often to do something.
+// figure returns how often to do something: the first figure in CI, and the second in a soak run.
 func figure(ci, soak int) int {
 	if os.Getenv("CHAIM_SOAK") == "1" {
 		return soak
@@ -62,7 +62,7 @@ func figure(ci, soak int) int {
 	return ci
 }
 
-// home is a folder with a credentials file, at the start one with a number of users' profiles.
+// home is a folder with a credentials file, which at the start has a number of profiles of users.
 type home struct {
 	dir, path string
 	users     int
@@ -89,7 +89,7 @@ func userKey(i int) string { return fmt.Sprintf("AKIAUSER%012d", i) }
 
 var tokenLine = regexp.MustCompile(`(?m)^aws_session_token = .*$`)
 
-// assertUntouched checks that nothing but session tokens differs from the start, and that nothing else was left.
+// assertUntouched checks that only session tokens differ from the start, and that no other files are left.
 func (h home) assertUntouched(t *testing.T) {
 	t.Helper()
 	text, err := os.ReadFile(h.path)
@@ -112,7 +112,7 @@ func (h home) assertUntouched(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// readProfile is what an SDK reads.
+// readProfile returns the keys that an SDK reads.
 func readProfile(path, profile string) (aws.Credentials, error) {
 	cfg, err := config.LoadSharedConfigProfile(context.Background(), profile, func(o *config.LoadSharedConfigOptions) {
 		o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
@@ -129,7 +129,7 @@ func checkKeys(path string, c *chaim.Client) error {
 	return err
 }
 
-// options have a source that gives new keys at each call.
+// options returns options with a source that gives new keys at each call.
 func options(dir string) chaim.Options {
 	source := func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{
@@ -154,7 +154,7 @@ func borrow(ctx context.Context, dir string) error {
 	})
 }
 
-// python is a running script that has said it is ready.
+// python is a running script that has printed that it is ready.
 type python struct {
 	in  io.WriteCloser
 	out *bufio.Reader
@@ -168,7 +168,7 @@ func startPython(t *testing.T, args ...string) python {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Wait() }) // which t.Context has killed if it still runs
+	t.Cleanup(func() { _ = cmd.Wait() }) // the end of t.Context has killed it if it still ran
 	p := python{in, bufio.NewReader(out)}
 	ready, err := p.line()
 	require.NoError(t, err)

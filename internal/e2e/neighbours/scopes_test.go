@@ -34,7 +34,7 @@ func openScopes(dir string) error {
 	return nil
 }
 
-// TestManyScopes opens scopes from many sides at once while others read the file.
+// TestManyScopes opens scopes in many goroutines or processes at once, while SDKs read the file.
 func TestManyScopes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		sides int
@@ -65,7 +65,7 @@ func TestManyScopes(t *testing.T) {
 	}
 }
 
-// startReaders reads the first and the last profile until stop, which checks that each read was right.
+// startReaders reads the first and the last profile until stop. Each read must be right.
 func startReaders(t *testing.T, h home) (stop func() (goReads, pythonReads int)) {
 	expected := map[string]string{user(0): userKey(0), user(h.users - 1): userKey(h.users - 1)}
 	args := []string{"testdata/reader.py", h.path}
@@ -109,10 +109,10 @@ func startReaders(t *testing.T, h home) (stop func() (goReads, pythonReads int))
 	}
 }
 
-// TestScopesLeaveNothing opens scopes for as long as it takes a leak to show.
+// TestScopesLeaveNothing opens so many scopes that a leak would show.
 func TestScopesLeaveNothing(t *testing.T) {
 	h := newHome(t, 10)
-	require.NoError(t, borrow(t.Context(), h.dir)) // what is made once
+	require.NoError(t, borrow(t.Context(), h.dir)) // makes the files that stay
 	lock, err := os.Open(h.path + ".lock")         // open, so that no other file gets its inode
 	require.NoError(t, err)
 	defer lock.Close()

@@ -19,10 +19,10 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// editor is another program's way of changing the session token of a profile.
+// editor changes the session token of a profile as another program does.
 type editor func(path, profile, token string) error
 
-// ledger makes edits, one profile after the other, and counts those that did not last until the next of that profile.
+// ledger makes edits, one profile after the other, and counts those that were lost before the next edit of the profile.
 type ledger struct {
 	home        home
 	edit        editor
@@ -56,7 +56,7 @@ type beside struct {
 	edits   int // at least
 }
 
-// run returns how many edits were made and how many of them were lost.
+// run returns how many edits were made, and how many of them were lost.
 func (b beside) run(t *testing.T) (edits, lost int) {
 	h := b.home
 	c, err := chaim.New(options(h.dir))
@@ -80,7 +80,7 @@ func (b beside) run(t *testing.T) (edits, lost int) {
 			}
 		}
 	})
-	var longest time.Duration // without the keys of c
+	var longest time.Duration // for which the keys of c were missing
 	wg.Go(func() {
 		present := time.Now()
 		for every := time.Tick(5 * time.Millisecond); ; {
@@ -125,7 +125,7 @@ func TestBesideAWSWriter(t *testing.T) {
 	assert.LessOrEqual(t, float64(lost), 0.003*float64(edits))
 }
 
-// TestBesideAWSCommand has "aws configure set" run at about its own speed.
+// TestBesideAWSCommand runs "aws configure set" again and again.
 func TestBesideAWSCommand(t *testing.T) {
 	t.Parallel()
 	edit := func(path, profile, token string) error {
@@ -206,7 +206,7 @@ func TestBesideSlowWriter(t *testing.T) {
 	}
 }
 
-// withToken is the text of the file with another token in a profile.
+// withToken returns the text of the file with another token in a profile.
 func withToken(path, profile, token string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -223,7 +223,7 @@ func withToken(path, profile, token string) ([]byte, error) {
 	return []byte(head + "[" + profile + "]\n" + tail[:line[0]] + "aws_session_token = " + token + tail[line[1]:]), nil
 }
 
-// TestStaleWrite has another program write back, again and again, what it read before the scope began.
+// TestStaleWrite has another program write back, again and again, the text from before the scope.
 func TestStaleWrite(t *testing.T) {
 	h := newHome(t, 10)
 	c, err := chaim.New(options(h.dir))

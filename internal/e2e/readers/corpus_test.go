@@ -25,8 +25,8 @@ import (
 // torture is a file that programs are known to damage or misread.
 type torture struct {
 	Name, About string
-	Edit        string // what refuses an edit of [foo], if anything does
-	Scope       string // what refuses a scope named foo
+	Edit        string // error of an edit of [foo]; empty for none
+	Scope       string // error of a scope named foo; empty for none
 	doc         []byte
 }
 
@@ -48,7 +48,7 @@ func readCorpus(t testing.TB) []torture {
 
 var managedLine = regexp.MustCompile(`(?i)^(aws_(access_key_id|secret_access_key|session_token|security_token)|expires|expstr|duration|gui_url|role|region|accountname|chaim_scope)\s*[=:]|^credential_process\s*[=:]\s*cat '.*/chaim/.*-[A-Z2-7]{26}\.json'\s*$`)
 
-// foreignLines is doc less the managed lines of one section.
+// foreignLines returns doc without the managed lines of one section.
 func foreignLines(doc []byte, name string) string {
 	var kept strings.Builder
 	isInside := false
@@ -57,7 +57,7 @@ func foreignLines(doc []byte, name string) string {
 		switch {
 		case strings.HasPrefix(text, "["):
 			if isInside = strings.HasPrefix(text, "["+name+"]"); isInside {
-				line = strings.TrimRight(line, "\r\n") + "\n" // it may have got an ending
+				line = strings.TrimRight(line, "\r\n") + "\n" // an edit may complete it
 			}
 		case isInside && managedLine.MatchString(line):
 			continue
@@ -67,16 +67,16 @@ func foreignLines(doc []byte, name string) string {
 	return kept.String()
 }
 
-// addition is what may follow a document to which a section was added.
+// addition matches the text that an edit may add to a document without the section.
 var addition = regexp.MustCompile(`^(\r?\n)?\[[^\n]*\](\r?\n[a-z_]+ = [^\r\n]+)+\r?\n$`)
 
-// set writes a section and demands that nothing else changed, that writing it again changes nothing, and that removing
-// one that was added gives back the text.
+// set writes a section. It demands that nothing else changes, that writing the same again changes nothing, and that removing
+// an added section restores the text.
 func set(t testing.TB, doc []byte, name string, pairs []inifile.Pair) ([]byte, error) {
 	t.Helper()
 	was := slices.Clone(doc)
 	out, err := setSection(doc, name, pairs)
-	require.Equal(t, was, doc, "the text was changed where it stands")
+	require.Equal(t, was, doc, "the text was changed in place")
 	if err != nil {
 		return nil, err
 	}

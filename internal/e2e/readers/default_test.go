@@ -13,7 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/inifile"
 )
 
-// copyOf are the lines that a kept profile has copied into [default].
+// copyOf returns the copy of a kept profile's lines in [default].
 func copyOf(k keys) []inifile.Pair {
 	pairs := slices.DeleteFunc(pairsOf(k), func(p inifile.Pair) bool {
 		return slices.Contains([]string{"expstr", "duration", "gui_url", "role", "region", inifile.MarkerKey, inifile.ScopeKey}, p.Key)
@@ -21,9 +21,9 @@ func copyOf(k keys) []inifile.Pair {
 	return append(pairs, inifile.Pair{Key: inifile.SectionKey, Value: "sredev"}, inifile.Pair{Key: inifile.AliasKey, Value: "dev"})
 }
 
-// requireCopy writes keys into [default] twice and removes them, and demands that all readers read them and the settings
-// beside them, and afterwards what they read before, but for keys of another that was kept. It returns false where the copy
-// is refused.
+// requireCopy writes keys into [default], replaces them, and removes them. Readers must find the keys and the settings
+// beside them. After the removal they must read what they read before, except keys that were copied there before.
+// requireCopy returns false if all copies are refused.
 func requireCopy(t *testing.T, doc []byte) bool {
 	t.Helper()
 	names := namesIn(doc)
@@ -33,7 +33,7 @@ func requireCopy(t *testing.T, doc []byte) bool {
 		out, err := setSection(text, inifile.DefaultSection, copyOf(k))
 		if err != nil {
 			require.Equal(t, doc, text, "a renewal was refused: %v", err)
-			continue // as for a process beside that of the user
+			continue // as for a process beside a process of the user
 		}
 		text = out
 		after := readAll(t, text, names, "botocore", "JS v3", "Go v2")
@@ -68,7 +68,8 @@ func TestDefaultCopy(t *testing.T) {
 	}
 }
 
-// TestDefaultCopyCorpus has [foo] of the corpus, and [p] of the odd documents, for [default].
+// TestDefaultCopyCorpus copies keys into the documents of the corpus and into the odd documents, also with [foo] or [p]
+// renamed to [default].
 func TestDefaultCopyCorpus(t *testing.T) {
 	written := 0
 	check := func(name string, doc []byte, other string) {

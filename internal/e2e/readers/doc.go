@@ -1,3 +1,3 @@
-// Package readers holds the tests that ask the readers of other people's programs, botocore, the AWS SDK for Go v2 and
-// that for JavaScript v3, what they see in a credentials file that chaim has edited.
+// Package readers holds the tests that read a credentials file, which chaim has edited, with other readers: botocore, the
+// AWS SDK for Go v2, and the AWS SDK for JavaScript v3.
 package readers

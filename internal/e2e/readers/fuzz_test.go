@@ -23,7 +23,7 @@ const (
 // ownNames are the sections that a sequence of edits writes.
 var ownNames = []string{"p", "q", "p.eu"}
 
-// variants are what it writes there; the empty one stands for a removal.
+// variants are the keys that it writes there. The empty one stands for a removal.
 var variants = []keys{
 	{},
 	firstKeys,
@@ -31,7 +31,7 @@ var variants = []keys{
 	{3: "cat '/home/me/.aws/chaim/credentials-ABCDEFGHIJKLMNOPQRSTUVWXYZ.json'"},
 }
 
-// oddLines are lines that some reader understands otherwise than others, and what makes them matter.
+// oddLines are lines on which readers disagree, and lines that matter near them.
 var oddLines = []string{
 	"[p]\n", "[q]\n", "[p.eu]\n", "[a]\n", "[a.b]\n", "[b c]\n", "[DEFAULT]\n", "[profile p]\n", "[]\n",
 	"[ p ]\n", " [p]\n", "[p] # c\n", "[p]#c\n", "[p\n", "[p]]\n", "[[p]\n", "[p] ; [a]\n", "[a\n", "[a] x\n", "[a#b]\n", "  [a]\n", "\ufeff[a]\n", "\x1c[a]\n",
@@ -43,8 +43,9 @@ var oddLines = []string{
 	"\n", " \n", "\r\n", "\r", "mine = v\r\n", "expires = a\rb = c\n", "junk\n", "= x\n", "a:b = c\n", "mine\u0085[p]\n", "#\u2028[p]\n", "\x00\n", "\xff = bad\n",
 }
 
-// FuzzEditSequence writes and removes sections of its own in any document, or one of odd lines. Nobody else's lines may
-// change, readers must see what they saw and what was written, and once all is removed the document must be what it was.
+// FuzzEditSequence writes and removes sections in any document, or in one of odd lines. All other lines must stay.
+// Readers must read the same as before, and the written keys. When all sections are removed, the document must be the
+// same as at the start.
 func FuzzEditSequence(f *testing.F) {
 	seed := func(doc, lines []byte) {
 		doc = doc[:min(len(doc), maxDocument)]
@@ -111,8 +112,8 @@ func checkSequence(t testing.TB, doc, edits []byte) {
 	}
 }
 
-// otherLines are those that are neither blank nor a header or managed line of our sections, without their endings, which
-// may change where lines are taken away.
+// otherLines returns the lines that are neither blank nor a header or a managed line of our sections. It drops their
+// endings, which may change if lines are removed.
 func otherLines(doc []byte) []string {
 	text := string(doc)
 	for _, name := range ownNames {

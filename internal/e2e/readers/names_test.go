@@ -14,14 +14,15 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// goodNames look like a section of another kind, like another type, or use every mark that a name may have.
+// goodNames are allowed, though some look like a section of another kind or like a value of another type. Together they use
+// every character that is allowed.
 var goodNames = []string{
 	"dev-1_a", "Foo", "Default", "a.b", "a", "a/b", "a:b", "a@b", "a+b", "a%b", "%", "-", "_", ".", "..", "0", "123", "true", "null",
 	"no", "none", "yes", "on", "profile", "profilefoo", "sso-session", "services", "preview", "plugins", "org/acct:role@eu+x%y",
 	strings.Repeat("x", 64), strings.Repeat("y", 128),
 }
 
-// badNames are misread by some SDK, make it misread others, or are everybody's.
+// badNames are misread by some SDK, make it misread other names, or are read by all programs.
 var badNames = []string{
 	"a,b", "a=b", "a!b", "a(b)", "a{b}", "a$b", "a*b", "a?b", "a~b", "a&b", "a^b", "a|b", "a<b>", `a\b`, "a'b", `a"b`, `"ab"`, "'ab'", "a`b",
 	"\u00e9", "\u65e5\u672c", "\ufb01", "\u0130", "a\u200bb", "e\u0301", "\U0001f600", "a\x1bb", "a\x7fb", "a\u0085b", "a b", "sso-session x", "services x",
@@ -43,7 +44,7 @@ func TestNames(t *testing.T) {
 		require.NoError(t, err)
 		requireUnbroken(t, nil, readAll(t, alone, []string{name}, "botocore", "JS v3", "Go v2"), []string{name}, map[string]keys{name: firstKeys})
 
-		// All names in one file are not taken for one another.
+		// With all names in one file, no reader takes one for another.
 		k := keys{"ASIA" + name, firstKeys[1], firstKeys[2]}
 		doc, err = set(t, doc, name, pairsOf(k))
 		require.NoError(t, err)
@@ -57,7 +58,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// heldNames are names that other tools give to profiles, which chaim renews where they stand.
+// heldNames are names that other tools give to profiles. chaim renews such profiles in place.
 var heldNames = []string{
 	"Connected Homes", "O'Brien", "R&D (dev), EU", "a b c", `say "hi"`, "caf\u00e9", "Q=A", "profile", "a|b", "~x!",
 }

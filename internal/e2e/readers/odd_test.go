@@ -13,7 +13,7 @@ import (
 
 const foreignKeys = "aws_access_key_id = MINE\naws_secret_access_key = MS\n"
 
-// oddDocuments are those in which readers disagree on what belongs to [p], found by FuzzEditSequence and by hand.
+// oddDocuments are documents in which readers disagree on what belongs to [p]. FuzzEditSequence or people found them.
 var oddDocuments = map[string]string{
 	"token for all sections":          "[DEFAULT]\naws_security_token = LEAK\n\n[a]\n" + foreignKeys,
 	"keys for all sections":           "[DEFAULT]\n" + foreignKeys,
@@ -49,14 +49,14 @@ var oddDocuments = map[string]string{
 	"profile of the config file":      "[profile p]\n" + foreignKeys,
 }
 
-// TestOddDocuments wants a section written so that every reader finds it and all else, or not at all.
+// TestOddDocuments demands that a section is either refused, or written so that all readers find it and all else.
 func TestOddDocuments(t *testing.T) {
 	for name, doc := range oddDocuments {
 		for form, k := range map[string]keys{"keys": firstKeys, "process": variants[3]} {
 			t.Run(name+"/"+form, func(t *testing.T) {
 				out, err := set(t, []byte(doc), "p", pairsOf(k))
 				if err != nil {
-					return // and so the document stays as it is
+					return // refused, so the document stays as it is
 				}
 				names := append(namesIn([]byte(doc)), "p", "mine")
 				before := readAll(t, []byte(doc), names, "botocore", "JS v3", "Go v2")
@@ -69,8 +69,8 @@ func TestOddDocuments(t *testing.T) {
 	}
 }
 
-// TestEndedLine has a program take the last line ending away while a scope lives, so that two sections note that they
-// gave it back. A note goes to nobody else's section, and not to one that has it.
+// TestEndedLine has a program remove the last line ending while a scope lives, so that two sections note that they added it.
+// The note of a removed section moves to the next one only if that is chaim's and has no note yet.
 func TestEndedLine(t *testing.T) {
 	text, err := setSection([]byte("[a]\nk = v"), "p", pairsOf(firstKeys))
 	require.NoError(t, err)

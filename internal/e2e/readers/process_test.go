@@ -15,8 +15,8 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// TestProcessForm has the commands of profiles run by a split of words (botocore) and by shells (the others), in folders
-// whose names mean something to either.
+// TestProcessForm has SDKs run the commands of profiles: botocore splits the words itself, and the others use a shell.
+// The names of the folders have characters with a meaning for one or the other.
 func TestProcessForm(t *testing.T) {
 	python, err := botocore()
 	require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestProcessForm(t *testing.T) {
 	}
 }
 
-// TestProcessFormRefusesFolder is for names that readers of the file would cut off.
+// TestProcessFormRefusesFolder checks names of folders that some reader of the file would cut off or misread.
 func TestProcessFormRefusesFolder(t *testing.T) {
 	for _, name := range []string{"a #b", "a;b", "\u00e9", "a\tb"} {
 		t.Run(name, func(t *testing.T) {

@@ -27,19 +27,19 @@ import (
 // keys are an access key id, its secret, a session token and a credential process.
 type keys [4]string
 
-// profile is what a reader takes out of a section.
+// profile is a section as a reader reads it.
 type profile struct {
 	Keys  keys
-	Pairs map[string]any // all it knows of it
+	Pairs map[string]any // all that the reader knows of it
 }
 
-// view is what a reader takes out of a file.
+// view is a file as a reader reads it.
 type view struct {
-	Refused  string // why it takes nothing at all
+	Refused  string // why the reader refuses the file; empty if it reads it
 	Profiles map[string]profile
 }
 
-// without is the view less these profiles.
+// without returns the profiles of the view, except these.
 func (v view) without(names ...string) map[string]profile {
 	rest := map[string]profile{}
 	maps.Copy(rest, v.Profiles)
@@ -49,7 +49,7 @@ func (v view) without(names ...string) map[string]profile {
 	return rest
 }
 
-// helper is a program that answers one line of JSON with another for as long as the test runs.
+// helper is a program that answers each line of JSON with another line, as long as the test runs.
 type helper struct {
 	mu  sync.Mutex
 	in  io.Writer
@@ -69,8 +69,8 @@ var (
 	})
 )
 
-// startHelper gives the program an environment in which nothing but the file that it is asked about has credentials.
-// It ends when its input does, with this process.
+// startHelper starts a program. In its environment, only the file that it is asked about has credentials. The program
+// ends when its input ends, which is with this process.
 func startHelper(cmd *exec.Cmd, env ...string) (*helper, error) {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C.UTF-8"}, env...)
 	cmd.Stderr = os.Stderr
@@ -114,13 +114,13 @@ func readBy(start func() (*helper, error)) func(testing.TB, []byte, []string) vi
 func readByGo(t testing.TB, doc []byte, names []string) (v view) {
 	t.Helper()
 	defer func() {
-		if r := recover(); r != nil { // as for a value that is one quotation mark
+		if r := recover(); r != nil { // the SDK panics for a value that is one quotation mark
 			v = view{Refused: fmt.Sprint(r)}
 		}
 	}()
 	path := filepath.Join(t.TempDir(), "credentials")
 	require.NoError(t, os.WriteFile(path, doc, 0o600))
-	// The SDK leaves a CR at the end of an indented line of a CRLF file, but for the last of a file that ends there.
+	// The SDK keeps a CR at the end of an indented line of a CRLF file, except at the end of the file.
 	clean := strings.NewReplacer(path, "", "\r", "", `\r`, "")
 	v = view{Profiles: map[string]profile{}}
 	for _, name := range names {
@@ -135,14 +135,14 @@ func readByGo(t testing.TB, doc []byte, names []string) (v view) {
 		require.NoError(t, jsonErr)
 		v.Profiles[name] = profile{
 			Keys: keys{c.AccessKeyID, c.SecretAccessKey, c.SessionToken, clean.Replace(cfg.CredentialProcess)},
-			// The error too is a value here, as others of its profile may still be read.
+			// The error is one of the values, as other values of the profile may still be read.
 			Pairs: map[string]any{"config": clean.Replace(string(all)), "error": clean.Replace(fmt.Sprint(err))},
 		}
 	}
 	return v
 }
 
-// allReaders are those that the tests ask, by name.
+// allReaders are the readers that the tests ask, by name.
 var allReaders = map[string]func(t testing.TB, doc []byte, names []string) view{
 	"botocore": readBy(botocore),
 	"JS v3":    readBy(javaScript),
@@ -159,7 +159,7 @@ func readAll(t testing.TB, doc []byte, names []string, by ...string) map[string]
 	return views
 }
 
-// namesIn are the names of profiles that the Go SDK may know in doc: those of all sections, and of what is like one.
+// namesIn returns the names of the profiles that the Go SDK may find in doc: those of all sections, and the default ones.
 func namesIn(doc []byte) []string {
 	names := []string{"DEFAULT", "default"}
 	for _, s := range inifile.Parse(doc).Sections() {
@@ -168,8 +168,8 @@ func namesIn(doc []byte) []string {
 	return names
 }
 
-// requireUnbroken demands that every reader that read the file before does so still, with the same in all profiles but
-// changed, and finds want in those that are in it.
+// requireUnbroken demands that each reader that could read the file before still can, and reads the same profiles except
+// changed. Readers of the file must find the keys that want has.
 func requireUnbroken(t testing.TB, before, after map[string]view, changed []string, want map[string]keys) {
 	t.Helper()
 	for reader, now := range after {
@@ -184,7 +184,7 @@ func requireUnbroken(t testing.TB, before, after map[string]view, changed []stri
 		for _, name := range slices.Sorted(maps.Keys(want)) {
 			got := now.Profiles[name].Keys
 			if want[name][0] != "" {
-				got[3] = "" // of a user; all readers prefer keys
+				got[3] = "" // a process of the user; all readers prefer the keys
 			}
 			require.Equal(t, want[name], got, "%s reads other keys in [%s]", reader, name)
 		}
@@ -196,7 +196,7 @@ const (
 	scopeOfPairs  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789abcdef-0123456789abcdef"
 )
 
-// pairsOf are the lines that chaim writes for keys.
+// pairsOf returns the lines that chaim writes for keys.
 func pairsOf(k keys) []inifile.Pair {
 	var pairs []inifile.Pair
 	for _, p := range []inifile.Pair{
@@ -225,7 +225,7 @@ var (
 	secondKeys = keys{"ASIAEXAMPLE000000002", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY", "IQoJb3JpZ2luX2VjEB0aDExample2="}
 )
 
-// TestReadersReadPlainFile keeps the other tests from comparing nothing with nothing.
+// TestReadersReadPlainFile checks that the readers work, so that the other tests do not compare two empty results.
 func TestReadersReadPlainFile(t *testing.T) {
 	doc, err := setSection([]byte("[a]\naws_access_key_id = A\naws_secret_access_key = B\n"), "p", pairsOf(firstKeys))
 	require.NoError(t, err)

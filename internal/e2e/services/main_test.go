@@ -33,7 +33,7 @@ var (
 
 	rootUser, rootSecret = "root" + rand.Text(), rand.Text() // of MinIO
 
-	minio, moto *service // run for as long as the tests do
+	minio, moto *service // run as long as the tests do
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (_ int, err error) {
-	// A service dies with the thread that started it; this one lasts until the process ends, however it does.
+	// A service dies with the thread that started it. This thread lasts until the process ends, however that ends.
 	runtime.LockOSThread()
 	for _, variable := range os.Environ() {
 		if strings.HasPrefix(variable, "AWS_") || strings.HasPrefix(variable, "CHAIM_") {
@@ -82,7 +82,7 @@ func startMinIO(home string) (*service, error) {
 	if minioProgram == "" {
 		return nil, errors.New("CHAIM_MINIO must name the program minio")
 	}
-	// Its /minio/health/ready answers before it knows users and buckets.
+	// /minio/health/ready answers before MinIO knows users and buckets.
 	return start("/minio/health/cluster", func(host, port string) *exec.Cmd {
 		data := filepath.Join(home, "data")
 		cmd := exec.Command(minioProgram, "server", "--quiet", "--address", net.JoinHostPort(host, port), data)
@@ -100,7 +100,7 @@ type service struct {
 	stop func() // may be called again
 }
 
-// start runs a command with a free address, and waits until it answers there.
+// start runs a command with a free address, and waits until the service answers there.
 func start(path string, command func(host, port string) *exec.Cmd) (*service, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -152,7 +152,7 @@ client = boto3.client(service.removesuffix("api"), endpoint_url=url)
 print(getattr(client, operation.replace("-", "_"))(**json.loads(arguments)))
 `
 
-// programs are those that use a profile, as the beginnings of their command lines.
+// programs are the beginnings of the command lines of programs that use a profile.
 var programs = map[string][]string{
 	"AWS CLI": {"/usr/bin/aws", "--endpoint-url"},
 	"boto3":   {"/usr/bin/python3", "-c", boto3Script},
@@ -168,7 +168,7 @@ func use(t *testing.T, program string, env []string, url, service, operation, in
 	return string(out), err
 }
 
-// loadProfile is what a new client of the AWS SDK for Go starts with.
+// loadProfile returns the configuration with which a new client of the AWS SDK for Go starts.
 func loadProfile(t *testing.T, path, profile string) aws.Config {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedCredentialsFiles([]string{path}),

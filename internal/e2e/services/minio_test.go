@@ -18,13 +18,13 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// minioSource asks a MinIO, to which one role is as good as another.
+// minioSource asks a MinIO for keys. To MinIO all roles are the same.
 func minioSource(url string) *chaim.STS {
 	keys := credentials.NewStaticCredentialsProvider(rootUser, rootSecret, "")
 	return &chaim.STS{Keys: keys, RoleARN: roleARN("any"), Endpoint: url}
 }
 
-// visit has a program make a bucket, write to it and list it, until one of these fails.
+// visit has a program make a bucket, write to it and list it. It stops at the first call that fails.
 func visit(t *testing.T, program string, env []string) (out string, err error) {
 	t.Helper()
 	bucket := fmt.Sprintf("%q: %q", "Bucket", strings.ToLower(rand.Text()))
@@ -122,7 +122,7 @@ func TestNewKeys(t *testing.T) {
 	}
 }
 
-// TestServiceDies asks for new keys when there is nobody to give them.
+// TestServiceDies asks for new keys after the service has ended.
 func TestServiceDies(t *testing.T) {
 	t.Parallel()
 	mortal, err := startMinIO(t.TempDir())
@@ -142,7 +142,7 @@ func TestServiceDies(t *testing.T) {
 	})
 }
 
-// TestDuration has durations refused that no token service grants, before one is asked.
+// TestDuration checks that durations which no token service grants are refused before a service is asked.
 func TestDuration(t *testing.T) {
 	t.Parallel()
 	tp := newTap(t, minio.url)

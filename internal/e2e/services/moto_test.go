@@ -19,7 +19,7 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// Keys of AWS's documentation.
+// Keys from the documentation of AWS.
 const (
 	userKey    = "AKIAIOSFODNN7EXAMPLE"
 	userSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -30,7 +30,7 @@ func motoSource(url string) *chaim.STS {
 	return &chaim.STS{Keys: keys, RoleARN: roleARN("reader"), Endpoint: url}
 }
 
-// checkIdentity asks moto who a profile is, and demands that it is the role.
+// checkIdentity asks moto for the identity of a profile, and demands that it is the role.
 func checkIdentity(t *testing.T, path, profile, role string) (arn string) {
 	t.Helper()
 	client := sts.NewFromConfig(loadProfile(t, path, profile), func(o *sts.Options) { o.BaseEndpoint = &moto.url })
@@ -58,7 +58,7 @@ func TestIdentity(t *testing.T) {
 
 var expirationRule = regexp.MustCompile(`<Expiration>(.*)</Expiration>`)
 
-// TestFractionOfSecond is for expirations that are not whole seconds.
+// TestFractionOfSecond is about expirations that are not whole seconds.
 func TestFractionOfSecond(t *testing.T) {
 	t.Parallel()
 	tp := newTap(t, moto.url)
@@ -85,8 +85,8 @@ role_arn = arn:aws:iam::123456789012:role/further
 source_profile = base
 `
 
-// pointSDKAt gives the SDK a home with a user's profiles, moto behind a tap, and more of an environment, and returns the
-// path of the credentials file.
+// pointSDKAt sets the environment of the SDK: files with a user's profiles, moto behind a tap, and env. It returns the
+// tap and the path of the credentials file.
 func pointSDKAt(t *testing.T, env map[string]string) (*tap, string) {
 	t.Helper()
 	tp := newTap(t, moto.url)
@@ -115,7 +115,7 @@ func pointSDKAt(t *testing.T, env map[string]string) (*tap, string) {
 	return tp, path
 }
 
-// TestSourceKeys finds the keys that sign the request where the SDK does.
+// TestSourceKeys checks that the keys that sign the request come from the places where the SDK looks.
 func TestSourceKeys(t *testing.T) {
 	for name, test := range map[string]struct {
 		env   map[string]string
@@ -158,7 +158,7 @@ func TestSourceKeys(t *testing.T) {
 	}
 }
 
-// TestWith has neither a gateway nor a Source.
+// TestWith uses neither a gateway nor a Source.
 func TestWith(t *testing.T) {
 	for role, name := range map[string]string{"reader": "reader", "mpu": "CrossAccountPowerUser", roleARN("admin"): "admin"} {
 		t.Run(name, func(t *testing.T) {

@@ -18,12 +18,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tap hands requests on to a token service and takes note of them.
+// tap passes requests on to a token service, and notes them.
 type tap struct {
 	url string
 
 	mu      sync.Mutex
-	asked   []string // action, name of the role, and how the key id of the signature begins
+	asked   []string // action, name of the role, and the beginning of the key id of the signature
 	replies []string
 }
 
@@ -33,7 +33,7 @@ func newTap(t *testing.T, target string) *tap {
 	t.Helper()
 	u, err := url.Parse(target)
 	require.NoError(t, err)
-	proxy := httputil.NewSingleHostReverseProxy(u) // leaves Host alone, which is signed
+	proxy := httputil.NewSingleHostReverseProxy(u) // does not change Host, which is signed
 	tp := &tap{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -58,7 +58,7 @@ func newTap(t *testing.T, target string) *tap {
 	return tp
 }
 
-// seen returns what was asked and answered so far.
+// seen returns the requests and the replies so far.
 func (tp *tap) seen() (asked, replies []string) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
