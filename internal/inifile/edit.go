@@ -328,7 +328,7 @@ func trimSeparator(before, after []byte, hasEnded bool) []byte {
 	return before
 }
 
-// checkInherited refuses pairs that botocore would read with others: it adds the keys of [DEFAULT] to every section.
+// checkInherited refuses pairs if [DEFAULT] has keys that change their meaning: botocore adds those to every section.
 func (d *Document) checkInherited(pairs []Pair) error {
 	isInherited := false
 	for i := range d.sections {

@@ -13,8 +13,8 @@ import (
 // commentRule matches a line that all readers take for a comment.
 var commentRule = lazyregexp.New(`^[ \t]*[#;]`)
 
-// isBlank reports whether some reader takes a character for a blank at either end of a line: Python so takes the
-// separators of ASCII, and JavaScript the byte order mark.
+// isBlank reports whether some reader takes a character for a blank at either end of a line. Python takes the separators of
+// ASCII for blanks, and JavaScript the byte order mark.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f || r == 0xfeff }
 
 // Line is a line of a section below its header.

@@ -19,7 +19,7 @@ func (s *Section) MayHave(key string) bool {
 	return bytes.Contains(bytes.ToLower(s.text()), []byte(key))
 }
 
-// Managed returns the managed keys of s, by the rule by which Set edits them. It leaves out indented lines, on which readers
+// Managed returns the managed keys of s, which are those that Set edits. It leaves out indented lines, on which readers
 // disagree.
 func (s *Section) Managed() map[string]string {
 	pairs := map[string]string{}

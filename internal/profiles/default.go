@@ -71,7 +71,7 @@ func isCopyOf(copied map[string]string, name string, pairs map[string]string) bo
 // followDefault updates the copy of a section in [default], before the section changes. It writes lines there, or without
 // lines removes the copy. pairs are those of the section.
 func followDefault(doc *inifile.Document, name string, pairs map[string]string, lines []inifile.Pair) error {
-	copied, unreadable := doc.Default() // if there are two sections
+	copied, unreadable := doc.Default() // fails if there are two sections
 	hasCopy := unreadable == nil && isCopyOf(copied, name, pairs)
 	for _, s := range doc.Sections() {
 		hasCopy = hasCopy || s.Name() == inifile.DefaultSection && isCopyOf(s.Managed(), name, pairs)

@@ -17,7 +17,7 @@ const (
 	reserveSlack = 4 << 10 // more than a profile has, but for its token
 )
 
-// lease is the files of a scope beside the credentials file: the locked lease, and the process file, which the
+// lease holds the files of a scope beside the credentials file: the locked lease, and the process file, which the
 // credential_process of the profile prints.
 type lease struct {
 	leases  leases

@@ -31,8 +31,8 @@ func isRenewed(pairs map[string]string) bool {
 	return pairs[inifile.MarkerKey] != "" && id != "" && !keys.IsLongLived(id)
 }
 
-// notes returns the ids of the scopes among ids that are dead, by their notes. It leaves out a profile that a live scope
-// notes too. If doc has no renewed section, notes reads no lease.
+// notes returns the dead scopes among ids, by the notes in their leases. It leaves out a profile that a live scope notes
+// too. If doc has no renewed section, notes reads no lease.
 func (f leases) notes(doc *inifile.Document, ids []string) map[note]string {
 	isSought := len(ids) > 0 && slices.ContainsFunc(doc.Sections(), func(s inifile.Section) bool {
 		if !s.MayHave(inifile.MarkerKey) {

@@ -106,8 +106,8 @@ func (f leases) sweepFile(ctx context.Context, file sharedfile.File, notes map[n
 		swept = append(swept, Swept{file.Path, name})
 	}
 	for _, id := range s.over {
-		if path := f.path(id, processExtension); s.left.hasProfile[id] { // it must not give keys any more
-			s.temps = append(s.temps, path)
+		if s.left.hasProfile[id] { // its process file must not give keys any more
+			s.temps = append(s.temps, f.path(id, processExtension))
 		}
 	}
 	files = append(files, s.removeTemps(ctx)...)

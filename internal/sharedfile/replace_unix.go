@@ -43,8 +43,9 @@ func CheckOwner(path string) error {
 	return checkFolders(path, filepath.Dir(path))
 }
 
-// checkFolders refuses the folder of path, or the next one above it that exists, if another user owns it, other than root,
-// or if all users may replace files in it. The group may write to it, as on many systems each user has a group alone.
+// checkFolders checks dir, which is the folder of path, or the next one above it that exists. It refuses a folder of another
+// user than root, and one in which all users may replace files. The group may write to it: on many systems each user has a
+// group alone.
 func checkFolders(path, dir string) error {
 	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
