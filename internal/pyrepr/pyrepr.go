@@ -149,7 +149,6 @@ func (p *parser) number() (any, error) {
 	return n, nil
 }
 
-
 // each skips an opening bracket, calls read for each item up to the closing bracket, and skips that. It reports whether
 // there was a comma.
 func (p *parser) each(end byte, read func() error) (hasComma bool, err error) {
