@@ -468,7 +468,7 @@ func TestRenamedAccount(t *testing.T) {
 	write(t, credentialsFile(opts), strings.Replace(read(t, credentialsFile(opts)), "accountname = sredev", "accountname = 444444444444", 1))
 	_, err = c.RenewSection(t.Context(), "dev")
 	assert.ErrorIs(t, err, chaim.ErrInUse)
-	assert.ErrorContains(t, err, "444444444444, and for 111111111111")
+	assert.ErrorContains(t, err, "444444444444 and 111111111111")
 }
 
 // TestKeysThatLastLonger has keys refused that are valid for longer than was asked for, wherever they come from.
