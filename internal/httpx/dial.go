@@ -15,24 +15,24 @@ import (
 	"time"
 )
 
-// Dialer opens the connections of a transport. It does TLS and CONNECT in place of net/http, so that each connection can be
-// a [guardedConn] with the plain text in it.
+// Dialer opens the connections of a transport. It does TLS and CONNECT instead of net/http, so that a [guardedConn] sees the
+// decrypted bytes of each connection.
 type Dialer struct {
 	net.Dialer
-	TLS       *tls.Config                           // nil means the defaults
-	proxyOf   func(*http.Request) (*url.URL, error) // http.ProxyFromEnvironment but for tests
-	tlsToThem sync.Map                              // addresses of proxies that are spoken to by TLS
+	TLS        *tls.Config                           // nil means the defaults
+	proxyOf    func(*http.Request) (*url.URL, error) // http.ProxyFromEnvironment, except in tests
+	tlsProxies sync.Map                              // addresses of proxies with https URLs
 }
 
 var errRedirect = errors.New("the server redirects elsewhere, which would take keys or tokens there")
 
-// NewDialer returns one that uses the proxy of the environment.
+// NewDialer returns a Dialer that uses the proxy of the environment.
 func NewDialer() *Dialer {
 	return &Dialer{Dialer: net.Dialer{Timeout: connectTimeout}, proxyOf: http.ProxyFromEnvironment}
 }
 
-// Install has a transport use the Dialer, and HTTP/1.1. The HTTP/2 of net/http tells faults of a server to the global
-// logger of the program, and has all requests share a connection, so that all fail when it is dead.
+// Install makes a transport use the Dialer and HTTP/1.1. With HTTP/2 net/http prints a server's errors with the program's
+// global logger, and all requests share one connection and fail with it.
 func (d *Dialer) Install(t *http.Transport) {
 	t.DialContext, t.DialTLSContext, t.Proxy = d.plain, d.secure, d.proxy
 	t.Protocols, t.ForceAttemptHTTP2 = new(http.Protocols), false
@@ -40,8 +40,9 @@ func (d *Dialer) Install(t *http.Transport) {
 	t.TLSHandshakeTimeout, t.MaxResponseHeaderBytes, t.ReadBufferSize = tlsTimeout, maxHeaderSize, readBufferSize
 }
 
-// proxy returns the proxy that the transport is to use itself. Those for https are used by secure, but for SOCKS. As it is
-// asked before each request it also refuses to follow a redirect, as some clients of the SDK would: with what they send.
+// proxy returns the proxy that the transport uses itself. For https that is a SOCKS proxy only; secure uses the others.
+// net/http calls proxy before each request, so it also refuses redirects here: some clients of the SDK would repeat keys and
+// tokens at the target.
 func (d *Dialer) proxy(req *http.Request) (*url.URL, error) {
 	if req.Response != nil {
 		return nil, errRedirect
@@ -53,14 +54,14 @@ func (d *Dialer) proxy(req *http.Request) (*url.URL, error) {
 	case req.URL.Scheme == "https" && !isSOCKS(proxy):
 		return nil, nil
 	case proxy.Scheme == "https":
-		d.tlsToThem.Store(proxyAddress(proxy), true)
+		d.tlsProxies.Store(proxyAddress(proxy), true)
 	}
 	return proxy, nil
 }
 
 func isSOCKS(proxy *url.URL) bool { return strings.HasPrefix(proxy.Scheme, "socks") }
 
-// isSOCKSTunnel reports whether a request goes over a connection with the TLS of net/http, which cannot be guarded.
+// isSOCKSTunnel reports whether net/http does the TLS for a request. Such a connection cannot be guarded.
 func (d *Dialer) isSOCKSTunnel(req *http.Request) bool {
 	proxy, err := d.proxyOf(req)
 	return err == nil && proxy != nil && isSOCKS(proxy) && req.URL.Scheme == "https"
@@ -75,7 +76,7 @@ func (d *Dialer) plain(ctx context.Context, network, address string) (net.Conn, 
 	return &guardedConn{Conn: conn}, nil
 }
 
-// secure connects to a server by TLS, through the proxy for it if there is one.
+// secure connects to a server by TLS, through its proxy if there is one.
 func (d *Dialer) secure(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := d.tunnel(ctx, network, address)
 	if err != nil {
@@ -94,7 +95,7 @@ func (d *Dialer) secure(ctx context.Context, network, address string) (net.Conn,
 // tunnel connects to a server, without TLS.
 func (d *Dialer) tunnel(ctx context.Context, network, address string) (net.Conn, error) {
 	var proxy *url.URL
-	if _, isProxy := d.tlsToThem.Load(address); !isProxy {
+	if _, isProxy := d.tlsProxies.Load(address); !isProxy {
 		var err error
 		if proxy, err = d.proxyOf(&http.Request{URL: &url.URL{Scheme: "https", Host: address}}); err != nil {
 			return nil, err
@@ -147,7 +148,7 @@ func connect(ctx context.Context, conn net.Conn, proxy *url.URL, address string)
 	end := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err := req.Write(conn)
 	var resp *http.Response
-	if err == nil { // the server behind it does not speak first, so nothing is lost in the buffer
+	if err == nil { // a TLS server does not speak first, so the buffer takes nothing of its bytes
 		resp, err = http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxHeaderSize)), req)
 	}
 	switch {
@@ -161,7 +162,6 @@ func connect(ctx context.Context, conn net.Conn, proxy *url.URL, address string)
 	return nil
 }
 
-// proxyAddress is the host and port of a proxy.
 func proxyAddress(proxy *url.URL) string {
 	port := proxy.Port()
 	if port == "" {

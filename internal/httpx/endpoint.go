@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// CheckEndpoint refuses to have keys and tokens sent in clear text. base is where the SDK was pointed for a service, if
-// anywhere.
+// CheckEndpoint refuses an endpoint to which keys and tokens would go in clear text. base is the endpoint that the SDK is
+// configured to use for a service; nil means AWS.
 func CheckEndpoint(service string, base *string, allowInsecure bool, log *slog.Logger) error {
 	if base == nil {
 		return nil
@@ -26,7 +26,7 @@ func CheckEndpoint(service string, base *string, allowInsecure bool, log *slog.L
 	return nil
 }
 
-// IsLoopback accepts only literal addresses: the name "localhost" can be made to resolve elsewhere.
+// IsLoopback reports whether a URL has a literal loopback address. The name "localhost" may resolve to another address.
 func IsLoopback(u *url.URL) bool {
 	addr, err := netip.ParseAddr(u.Hostname())
 	return err == nil && addr.IsLoopback()

@@ -15,21 +15,21 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// foreign is an error of a provider that is not chaim's. Callers can test for what they know of it, but nothing that
-// walks through causes or prints them comes to its text, which may quote what the provider read, keys included.
+// foreign wraps an error of a provider that is not chaim's. Its text may quote what the provider read, keys included, so
+// only a redacted text is shown. errors.Is and errors.As still find the cause, but there is no Unwrap to print it by.
 type foreign struct {
 	text     string
 	err      error
-	isSingle bool // of a source that was asked once, so that it may be asked again
+	isSingle bool // the source made one attempt, so it may be asked again
 }
 
-// Foreign makes the error of a provider that is not chaim's fit for errors and logs, in which those names only look like
-// secrets. Nil stays nil.
+// Foreign redacts the error of a provider that is not chaim's. names are texts that may look like secrets but are none. Nil
+// stays nil.
 func Foreign(err error, names []string) error {
 	return newForeign(err, names, false)
 }
 
-// ForeignOnce is Foreign for a source that was to make one attempt; others have tried again themselves.
+// ForeignOnce is Foreign for a source that makes a single attempt. Other sources have tried again themselves.
 func ForeignOnce(err error, names []string) error {
 	return newForeign(err, names, true)
 }
@@ -46,19 +46,19 @@ func newForeign(err error, names []string, isSingle bool) error {
 	return &foreign{"chaim: " + text, err, isSingle}
 }
 
-// hasTriedAgain reports whether err is that of a provider that makes its own attempts.
+// hasTriedAgain reports whether err comes from a provider that makes its own attempts.
 func hasTriedAgain(err error) bool {
 	var e *foreign
 	return errors.As(err, &e) && !e.isSingle
 }
 
-// maxForeignText is how many characters of a provider's text go into an error. It may name ARNs.
+// maxForeignText limits a provider's text in an error. It leaves room for ARNs.
 const maxForeignText = 600
 
-// IsFinal reports whether asking again will not help, as far as the provider's error tells.
+// IsFinal reports whether another attempt cannot help, as far as the provider's error tells.
 func (e *foreign) IsFinal() bool {
 	var told interface{ IsFinal() bool }
-	var reply interface{ HTTPStatusCode() int } // of whatever service an SDK's provider asks
+	var reply interface{ HTTPStatusCode() int } // the reply to an SDK's provider
 	switch {
 	case errors.As(e.err, &told):
 		return told.IsFinal()
@@ -68,7 +68,7 @@ func (e *foreign) IsFinal() bool {
 	return errors.As(e.err, new(*tls.CertificateVerificationError))
 }
 
-// RetryAfter is the pause that the service asked for.
+// RetryAfter returns the pause that the service asks for.
 func (e *foreign) RetryAfter() time.Duration {
 	var reply *smithyhttp.ResponseError
 	if errors.As(e.err, &reply) && reply.Response != nil {
@@ -83,7 +83,7 @@ func (e *foreign) Is(target error) bool       { return errors.Is(e.err, target) 
 
 func (e *foreign) As(target any) bool {
 	if _, isReply := target.(**smithy.DeserializationError); isReply {
-		return false // it holds the reply
+		return false // it holds the raw reply
 	}
 	return errors.As(e.err, target)
 }

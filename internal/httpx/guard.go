@@ -10,27 +10,27 @@ import (
 	"sync"
 )
 
-// readBufferSize is that of a transport with guarded connections. Longer reads are of bodies.
+// readBufferSize is the buffer of a transport with guarded connections. Longer reads belong to bodies.
 const readBufferSize = 1024
 
 var errSurplus = errors.New("the server sent more than its reply")
 
-// guardedConn is a connection that keeps from net/http what a server sends unasked, which net/http would print with the
-// global logger of the program. A connection on which something came after a reply is not used again.
+// guardedConn hides from net/http what a server sends without a request: net/http would print it with the program's global
+// logger. After such bytes the connection is not used again.
 type guardedConn struct {
 	net.Conn
 	space [4096]byte
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	unread    []byte     // part of space
-	users     int        // requests that got the connection so far, where they are traced
-	asker     int        // the one that wrote last
-	isAsked   bool       // and its reply has not ended
-	isSpoiled bool       // something came unasked
+	users     int        // traced requests that got the connection so far
+	asker     int        // the request that wrote last
+	isAsked   bool       // its reply has not ended
+	isSpoiled bool       // the server sent something without a request
 }
 
-// Read returns what belongs to a reply. net/http keeps what it reads in a buffer, where nothing may be left at the end of
-// the reply: it gets one byte at a time, unless it asks for more than the buffer holds, which is then part of a body.
+// Read returns bytes of a reply. net/http would buffer bytes beyond the end of the reply and print them. So it gets one
+// byte at a time, unless it asks for more than its buffer holds: then it reads a body.
 func (c *guardedConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	isEmpty := len(c.unread) == 0
@@ -60,7 +60,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write sends a request. On a connection that it cannot use net/http takes another one for it.
+// Write sends a request. If it fails before the first byte, net/http uses another connection.
 func (c *guardedConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	isNew := !c.isAsked || c.asker != c.users
@@ -73,7 +73,7 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// begin notes that a request has got the connection, and returns the number of that request.
+// begin records that a request has got the connection, and returns the request's number.
 func (c *guardedConn) begin() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +81,7 @@ func (c *guardedConn) begin() int {
 	return c.users
 }
 
-// end notes that the reply to a request has ended, unless another request was written since.
+// end records that the reply to a request has ended, unless another request was written since.
 func (c *guardedConn) end(user int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,7 +90,7 @@ func (c *guardedConn) end(user int) {
 	}
 }
 
-// traced returns the request with what tells its connection when the reply has ended. net/http reads on only after that.
+// traced makes the request tell its connection when the reply has ended. net/http reads again only after that.
 func traced(req *http.Request) *http.Request {
 	var conn *guardedConn
 	var user int
@@ -108,7 +108,7 @@ func traced(req *http.Request) *http.Request {
 	}))
 }
 
-// Transport is the one of chaim. Its connections are shared, and what a server sends beyond its reply is dropped.
+// Transport is chaim's own transport. Requests share its connections. Bytes after a reply are dropped.
 type Transport struct {
 	base   *http.Transport
 	dialer *Dialer
@@ -121,16 +121,16 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(req)
 }
 
-// CloseIdleConnections has the next request open a connection.
+// CloseIdleConnections closes idle connections, so that the next request opens a new one.
 func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// unshared is a program's transport. It uses each connection for one request: net/http prints what comes after a reply on a
-// connection that it keeps, and which connections a program's transport makes is not for chaim to say.
+// unshared wraps a program's own transport and closes each connection after one request. If net/http kept the connection,
+// it would print what the server sends after the reply, and chaim cannot guard connections that the program makes.
 type unshared struct{ next http.RoundTripper }
 
-// Unshared takes the default transport for nil. Of an *http.Transport it takes a copy that speaks HTTP/1.1, as net/http
-// prints what a server gets wrong in HTTP/2. One that makes TLS connections by a function of its own has agreed on a
-// protocol by then, and is taken as it is.
+// Unshared wraps a transport; nil means the default one. An *http.Transport is copied and limited to HTTP/1.1, because
+// net/http prints a server's HTTP/2 errors. A transport with its own TLS dial function is not copied, because that function
+// chooses the protocol.
 func Unshared(given http.RoundTripper) http.RoundTripper {
 	if given == nil {
 		given = http.DefaultTransport
@@ -152,10 +152,10 @@ func Unshared(given http.RoundTripper) http.RoundTripper {
 	return unshared{t}
 }
 
-// RoundTrip sends a request and closes the connection after the reply. A reply beside an error is dropped: net/http would
-// print that there was one.
+// RoundTrip sends a request and closes the connection after the reply. If there are both an error and a reply, it drops
+// the reply: net/http would print a warning.
 func (t unshared) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.WithContext(req.Context()) // a transport must not change what it was given
+	req = req.WithContext(req.Context()) // a copy, because a transport must not change its request
 	req.Close = true
 	resp, err := t.next.RoundTrip(req)
 	if err != nil && resp != nil {

@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// globalLog returns what the global logger has been told since, and has it go there for the rest of the test.
+// globalLog redirects the global logger for the rest of the test, and returns a function that returns its output.
 func globalLog(t *testing.T) func() string {
 	t.Helper()
 	var mu sync.Mutex
@@ -49,14 +49,14 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 const canary = "CANARYsecret"
 
-// talker is a server that says on each connection what it is told to, whatever it is asked.
+// talker is a server that sends fixed bytes on each connection, whatever the request.
 type talker struct {
 	address  string
-	greeting string        // said before it is asked
-	reply    string        // to each request
-	late     string        // said when the client has the reply
-	hasReply chan struct{} // signals that it has
-	closed   chan struct{} // signals that the client has closed a connection
+	greeting string        // sent before a request comes
+	reply    string        // sent for each request
+	late     string        // sent when the client has the reply
+	hasReply chan struct{} // receives a value when the client has the reply
+	closed   chan struct{} // receives a value when the client has closed a connection
 
 	mu    sync.Mutex
 	count int // connections so far
@@ -68,7 +68,7 @@ func (s *talker) connections() int {
 	return s.count
 }
 
-// start has it serve until the end of the test, by TLS if cfg is not nil.
+// start serves until the end of the test, by TLS if cfg is not nil.
 func (s *talker) start(t *testing.T, cfg *tls.Config) {
 	t.Helper()
 	s.hasReply, s.closed = make(chan struct{}, 1), make(chan struct{}, 100)
@@ -109,8 +109,8 @@ func (s *talker) talk(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// serve calls handle for each connection to the address that it returns. At the end of the test it closes all of them, also one
-// that comes only then, and waits for the calls.
+// serve listens on the address that it returns and calls handle for each connection. At the end of the test it closes all
+// connections and waits for the calls.
 func serve(t *testing.T, handle func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -144,7 +144,7 @@ func closeAtEnd(t *testing.T, conn net.Conn) func() {
 	}
 }
 
-// join carries bytes both ways until one side ends.
+// join forwards bytes in both directions until one side ends.
 func join(a, b net.Conn) {
 	defer b.Close()
 	var wg sync.WaitGroup
@@ -154,7 +154,7 @@ func join(a, b net.Conn) {
 	wg.Wait()
 }
 
-// serveCONNECT is a proxy that leads to one server, whatever it is asked for. It wants a password.
+// serveCONNECT starts an HTTP proxy with a password. It connects every client to the same server.
 func serveCONNECT(t *testing.T, to string, cfg *tls.Config) string {
 	t.Helper()
 	return serve(t, func(conn net.Conn) {
@@ -175,7 +175,7 @@ func serveCONNECT(t *testing.T, to string, cfg *tls.Config) string {
 	})
 }
 
-// serveSOCKS is the same by SOCKS 5, without a password.
+// serveSOCKS starts a SOCKS 5 proxy without a password. It connects every client to the same server.
 func serveSOCKS(t *testing.T, to string) string {
 	t.Helper()
 	return serve(t, func(conn net.Conn) {
@@ -199,15 +199,15 @@ func serveSOCKS(t *testing.T, to string) string {
 	})
 }
 
-// way is one from a client to a server.
+// way is one kind of connection from a client to a server.
 type way struct {
 	name      string
-	transport *http.Transport // for a client of a program
-	own       *Transport      // for one of ours
+	transport *http.Transport // of a program's own client
+	own       *Transport      // chaim's
 	url       string
 }
 
-// waysTo starts the server twice, plain and by TLS, and returns all ways to it.
+// waysTo starts the server twice, plain and with TLS, and returns all ways to it.
 func waysTo(t *testing.T, newServer func() *talker) map[*talker][]way {
 	t.Helper()
 	cert := httptest.NewTLSServer(nil) // for its certificate
@@ -254,7 +254,7 @@ const (
 	empty   = "HTTP/1.1 204 No Content\r\n\r\n"
 )
 
-// post asks once.
+// post sends one request.
 func post(ctx context.Context, t *testing.T, client *http.Client, address string) error {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader("a=b"))
@@ -291,7 +291,7 @@ func TestSurplusReachesNoLogger(t *testing.T) {
 						if s.late != "" {
 							s.hasReply <- struct{}{}
 						}
-						<-s.closed // the client has read on
+						<-s.closed // the client has read the late bytes
 						assert.Empty(t, told(), "%s %s", kind, w.name)
 					}
 				}
@@ -305,7 +305,7 @@ func TestGreetingReachesNoLogger(t *testing.T) {
 	for s, ways := range waysTo(t, func() *talker { return &talker{greeting: canary + "\r\n" + sized, reply: sized} }) {
 		for _, w := range ways {
 			if strings.HasPrefix(w.name, "SOCKS") {
-				continue // net/http begins the conversation itself
+				continue // here net/http does the TLS handshake itself
 			}
 			_ = post(t.Context(), t, &http.Client{Transport: w.own}, w.url)
 			<-s.closed
@@ -348,13 +348,12 @@ func TestTransportOfManyCallers(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// Some callers dial and then get a connection that another one has done with: how many, depends on the machine.
+	// Some callers dial, but then reuse the connection of a caller that is done. How many depends on the machine.
 	assert.Less(t, s.connections(), 16*50/4)
 	assert.Empty(t, told())
 }
 
-// TestTransportSpeaksHTTP1 has a server and programs' transports that prefer HTTP/2, of whose frames net/http prints what it
-// does not understand.
+// TestTransportSpeaksHTTP1: server and program's transport prefer HTTP/2, with which net/http prints unknown frames.
 func TestTransportSpeaksHTTP1(t *testing.T) {
 	told := globalLog(t)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
@@ -394,12 +393,12 @@ func TestTransportSpeaksHTTP1(t *testing.T) {
 	assert.Empty(t, told())
 }
 
-// ofSDK is a program's client as the SDK gets it.
+// ofSDK returns a program's client as chaim gives it to the SDK.
 func ofSDK(program *http.Client) *http.Client {
 	return &http.Client{Transport: SmallReplies{Next: Unshared(program.Transport)}, CheckRedirect: RefuseRedirect}
 }
 
-// both returns a reply and an error, which net/http prints.
+// both returns a reply together with an error. net/http prints a warning about that.
 type both struct{ closed *int }
 
 func (b both) RoundTrip(*http.Request) (*http.Response, error) {
@@ -421,7 +420,7 @@ func TestReplyBesideErrorReachesNoLogger(t *testing.T) {
 	assert.Empty(t, told())
 }
 
-// swallower is a relay that can be told to forward nothing any more on the connections that it has.
+// swallower is a relay that can stop forwarding on its open connections without closing them.
 type swallower struct {
 	address string
 	mu      sync.Mutex
@@ -447,7 +446,7 @@ func newSwallower(t *testing.T, to string) *swallower {
 			for {
 				n, err := from.Read(buffer)
 				if err != nil {
-					_, _ = to.Close(), from.Close() // also of the other direction, which may be writing
+					_, _ = to.Close(), from.Close() // this also ends a write in the other direction
 					return
 				}
 				select {
@@ -465,7 +464,7 @@ func newSwallower(t *testing.T, to string) *swallower {
 	return s
 }
 
-// swallow ends forwarding, but for new connections.
+// swallow stops forwarding on the open connections. New ones are forwarded.
 func (s *swallower) swallow() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -477,7 +476,7 @@ func TestTimeOutIsFollowedByANewConnection(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	srv.EnableHTTP2, srv.Config.ErrorLog = true, log.New(io.Discard, "", 0)
 	srv.StartTLS()
-	t.Cleanup(srv.Close) // it waits for the relay's connections, which end before that
+	t.Cleanup(srv.Close) // waits for the relay's connections, which end with t.Context()
 	trusting := srv.Client().Transport.(*http.Transport).TLSClientConfig
 	for _, kind := range []string{"ours", "program's, HTTP/2"} {
 		relay := newSwallower(t, srv.Listener.Addr().String())
@@ -489,7 +488,7 @@ func TestTimeOutIsFollowedByANewConnection(t *testing.T) {
 		if kind != "ours" {
 			theirs := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusting.RootCAs}, ForceAttemptHTTP2: true}
 			defer theirs.CloseIdleConnections()
-			resp, err := (&http.Client{Transport: theirs}).Get(address) // a request of the program's own
+			resp, err := (&http.Client{Transport: theirs}).Get(address) // the program's own request
 			require.NoError(t, err)
 			assert.Equal(t, 2, resp.ProtoMajor)
 			_ = resp.Body.Close()
@@ -504,7 +503,7 @@ func TestTimeOutIsFollowedByANewConnection(t *testing.T) {
 		wg.Wait()
 		relay.swallow()
 		var err error
-		for n := range attempts { // the first fails where it takes an old connection, the second where one was on its way
+		for n := range attempts { // the first may take an old connection, the second one that was still being made
 			short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			err = post(short, t, client, address)
 			cancel()

@@ -13,10 +13,10 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// NamesIn walks through an error and its causes; what knows those of other packages, and may be nil. A text that chaim made
-// counts as a name, as it is fit to be shown already: it says what the user typed, and what servers sent only after a
-// Redaction.
-func NamesIn(err error, what func(error) string) []string {
+// NamesIn returns the harmless names in an error and its causes, such as paths and hosts. nameOf finds names in error types
+// that this package does not know; it may be nil. Texts of chaim's own errors count as names, because they are redacted
+// already.
+func NamesIn(err error, nameOf func(error) string) []string {
 	if err == nil {
 		return nil
 	}
@@ -24,8 +24,8 @@ func NamesIn(err error, what func(error) string) []string {
 	if _, isForeign := err.(*foreign); isForeign || errtext.IsMade(err) {
 		names = append(names, errtext.Unprefixed(err))
 	}
-	if what != nil {
-		names = append(names, what(err))
+	if nameOf != nil {
+		names = append(names, nameOf(err))
 	}
 	switch err := err.(type) {
 	case *fs.PathError:
@@ -45,16 +45,16 @@ func NamesIn(err error, what func(error) string) []string {
 	}
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, cause := range many.Unwrap() {
-			names = append(names, NamesIn(cause, what)...)
+			names = append(names, NamesIn(cause, nameOf)...)
 		}
 		return names
 	}
-	return append(names, NamesIn(errors.Unwrap(err), what)...)
+	return append(names, NamesIn(errors.Unwrap(err), nameOf)...)
 }
 
 var plainPath = lazyregexp.New(`^[a-z0-9./_-]*/`)
 
-// addressIn is the part of a URL that holds no secret: not the user, and of the path only words.
+// addressIn returns the scheme and host of a URL, with its path if that consists of plain words. The rest may be secret.
 func addressIn(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil {

@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	// throttlePatience is how long a source may do nothing but throttle until that is a failure.
+	// throttlePatience is how long a source may throttle every request before that is an error.
 	throttlePatience = 5 * time.Minute
 
-	askTimeout = 2 * time.Minute // of a source that sets no limit itself
+	askTimeout = 2 * time.Minute // for sources that set no limit themselves
 
-	// Requests per second. The first limit is more than a source allows that throttles a few callers, and comes down
-	// within a second. The lowest still finds out soon enough when it allows more again.
+	// Requests per second. firstRate is too high for a source that throttles, but falls within a second. lowestRate still
+	// finds out soon when the source allows more again.
 	firstRate, lowestRate = 50, 0.5
 
-	rateCut    = 0.7 // of the rate stays when the source throttles
-	rateGrowth = 0.1 // by an answer, for each second since throttling ended
+	rateCut    = 0.7 // factor for each refusal
+	rateGrowth = 0.1 // for each answer, times the seconds since throttling ended
 )
 
 var errAskTimeout = fmt.Errorf("no answer within %s", askTimeout)
 
-// Pace is what callers of one source share, so that a source that throttles slows all of them instead of failing some.
-// There is no limit until it does. Then they take turns, first come, first served, at a rate that each refusal cuts and
-// each answer lets grow: the faster, the longer there was no refusal.
+// Pace limits the requests of all callers of one source together, so that throttling slows all of them instead of failing
+// some. There is no limit until the source throttles. Then callers take turns, first come, first served. Each refusal cuts
+// the rate. Each answer raises it, by more the longer there was no refusal.
 type Pace struct {
-	turn chan struct{} // holds a token while a caller is the next one
+	turn chan struct{} // holds a token while a caller waits as the next one
 
 	mu       sync.Mutex
 	rate     float64   // requests per second; zero means no limit
@@ -44,19 +44,20 @@ type Pace struct {
 	throttle throttling
 }
 
-// throttling is when a source throttled.
+// throttling says when a source throttled.
 type throttling struct {
-	err    error     // the last outcome, if that was throttling
-	since  time.Time // when the first of these came
-	latest time.Time
-	resume time.Time // when the source, at the latest, wanted to be asked again
+	err    error     // the last outcome, if it was throttling
+	since  time.Time // the first refusal in a row
+	latest time.Time // the last refusal
+	resume time.Time // the source allows the next request after this time
 }
 
-// NewPace returns one for callers that are about to begin.
+// NewPace returns a Pace without a limit.
 func NewPace() *Pace { return &Pace{turn: make(chan struct{}, 1)} }
 
-// Do calls ask when its time has come, for single attempts, and again when what went wrong may pass. If ctx is that of a
-// single attempt already, it does so once. A provider that is not chaim's has tried again itself.
+// Do calls ask when the rate allows it, and again after failures that may pass. It asks for single attempts, as it makes the
+// pauses itself. If ctx asks for a single attempt, it calls ask once. It does not repeat a provider's call if the provider
+// makes attempts of its own.
 func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 	for failures := 0; ; {
 		isLimited, err := p.wait(ctx)
@@ -86,7 +87,7 @@ func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 	}
 }
 
-// wait returns when the source may be asked, and reports whether that was a matter of the rate.
+// wait returns when the source may be asked. isLimited reports whether the caller had to wait for that.
 func (p *Pace) wait(ctx context.Context) (isLimited bool, err error) {
 	select {
 	case p.turn <- struct{}{}:
@@ -109,8 +110,8 @@ func (p *Pace) wait(ctx context.Context) (isLimited bool, err error) {
 	}
 }
 
-// pause is how long to wait with the next request; if that is nothing, it has begun. It is an error while there is no
-// patience with the source, which is asked again after a while without an answer.
+// pause returns how long the next request must wait. If it need not wait, pause counts it as sent. After throttlePatience of
+// throttling pause returns an error, until no request has been sent for a while.
 func (p *Pace) pause() (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,26 +126,27 @@ func (p *Pace) pause() (time.Duration, error) {
 	return pause, nil
 }
 
-// note takes in what came of a request, and reports whether there has been something other than throttling lately.
+// note records the outcome of a request. hasPatience reports whether the source may be asked again: it has throttled for
+// less than throttlePatience.
 func (p *Pace) note(began time.Time, isLimited bool, err error) (hasPatience bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	if !IsThrottled(err) {
-		if isLimited { // or there is no telling what the source allows
+		if isLimited { // only such a request shows that the source allows this rate
 			p.rate += rateGrowth * max(0, now.Sub(p.throttle.resume).Seconds())
 		}
 		p.throttle.err = nil
 		return true
 	}
-	if p.throttle.err == nil || now.Sub(p.throttle.latest) >= throttlePatience { // or no request was made for a while
+	if p.throttle.err == nil || now.Sub(p.throttle.latest) >= throttlePatience { // the latter: there were no requests for a while
 		p.throttle.since = now
 	}
 	p.throttle.err, p.throttle.latest = err, now
 	switch {
 	case p.rate == 0:
 		p.rate, p.cut = firstRate, now
-	case began.After(p.cut): // with what were under way then it is one refusal
+	case began.After(p.cut): // refusals of requests that were under way at the last cut count once
 		p.rate, p.cut = max(p.rate*rateCut, lowestRate), now
 	}
 	if resume := now.Add(min(keys.PauseAskedFor(err), maxRetryAfter)); resume.After(p.throttle.resume) {
@@ -153,15 +155,15 @@ func (p *Pace) note(began time.Time, isLimited bool, err error) (hasPatience boo
 	return now.Sub(p.throttle.since) < throttlePatience
 }
 
-// IsThrottled reports whether a source has answered that there are too many requests.
+// IsThrottled reports whether a source answered that there are too many requests.
 func IsThrottled(err error) bool {
 	var refusal *Refusal
 	return errors.As(err, &refusal) && refusal.StatusCode == http.StatusTooManyRequests ||
 		retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
 }
 
-// sleep ends early with ctx. Without a pause it makes no timer: in tests with fake time, several that are due when they
-// are made crash the race detector (https://go.dev/issue/78156).
+// sleep ends early with ctx. Without a pause it makes no timer: in tests with fake time, several timers that are due at once
+// crash the race detector (https://go.dev/issue/78156).
 func sleep(ctx context.Context, d time.Duration) error {
 	if d > 0 {
 		timer := time.NewTimer(d)

@@ -15,11 +15,11 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// limited is a source that answers so many requests per second, after as many at once as its burst, and throttles others.
+// limited is a source with a token bucket: rate requests per second, burst at once. It throttles the others.
 type limited struct {
 	rate, burst float64
-	pause       time.Duration // that it asks for
-	opens       time.Time     // throttles all before
+	pause       time.Duration // sent with each refusal
+	opens       time.Time     // all requests before are throttled
 
 	mu       sync.Mutex
 	tokens   float64
@@ -53,7 +53,7 @@ func (l *limited) ask(ctx context.Context) error {
 	return nil
 }
 
-// askTimes asks n times, so many at a time, and returns what went wrong.
+// askTimes makes n requests, parallel at a time, and returns their errors.
 func askTimes(ctx context.Context, p *Pace, n, parallel int, ask func(context.Context) error) (failed []error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -78,7 +78,7 @@ func TestPaceFollowsTheSource(t *testing.T) {
 		rate, burst float64
 		pause       time.Duration
 		n           int
-		most        float64 // requests for each that is answered
+		most        float64 // requests per answer, at most
 		within      time.Duration
 	}{
 		"10 per second":           {10, 10, 0, 200, 1.5, 25 * time.Second},
@@ -141,7 +141,7 @@ func TestPaceIsFair(t *testing.T) {
 		<-time.After(2 * time.Minute)
 		begun := time.Now()
 		assert.NoError(t, p.Do(t.Context(), l.ask))
-		assert.Less(t, time.Since(begun), time.Minute, "who comes last is not overtaken for long")
+		assert.Less(t, time.Since(begun), time.Minute, "the last caller does not wait for ever")
 		wg.Wait()
 	})
 }
@@ -164,7 +164,7 @@ func TestPaceLosesPatience(t *testing.T) {
 			asked := len(l.asked)
 			<-time.After(time.Minute)
 			assert.Len(t, askTimes(t.Context(), p, 1, 1, l.ask), 1)
-			assert.Len(t, l.asked, asked+1, "after a while it is worth a try")
+			assert.Len(t, l.asked, asked+1, "after a while it asks again")
 
 			<-time.After(time.Minute)
 			l.mu.Lock()
@@ -226,7 +226,7 @@ func TestPaceOfASingleAttempt(t *testing.T) {
 func TestPaceEndsWithItsContext(t *testing.T) {
 	cause := errors.New("enough")
 	for _, pause := range []time.Duration{0, 20 * time.Second} {
-		for range 20 { // where two things are ready, Go chooses one of them at random
+		for range 20 { // if two channels are ready, select chooses one at random
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				l := &limited{pause: pause}
@@ -255,7 +255,7 @@ func TestPaceBoundsASourceThatHangs(t *testing.T) {
 	})
 }
 
-// TestPaceDoesNotWaitForHours leaves a long pause to the caller.
+// TestPaceDoesNotWaitForHours: a long pause is an error, so that the caller decides.
 func TestPaceDoesNotWaitForHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

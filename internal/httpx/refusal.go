@@ -10,13 +10,13 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// Refusal is a gateway's error, or an answer that is not one of a chaim gateway.
+// Refusal is a gateway's error, or a reply that does not come from a chaim gateway.
 type Refusal struct {
-	StatusCode int           // inside the reply, or the HTTP status where the reply holds none
-	Kind       string        // the gateway's exception name, such as "IncorrectCredentials"; empty when it gave none
-	Message    string        // what the gateway said, or what was wrong with its answer; fit to be shown
-	Final      bool          // asking again will not help
-	Pause      time.Duration // the pause that the reply asked for
+	StatusCode int           // inside the reply, or else the HTTP status
+	Kind       string        // the gateway's exception name, such as "IncorrectCredentials", or ""
+	Message    string        // the gateway's text, or what is wrong with its reply; without secrets
+	Final      bool          // another attempt cannot help
+	Pause      time.Duration // the pause that the reply asks for
 }
 
 // Error describes the refusal.
@@ -32,8 +32,8 @@ func (r *Refusal) Error() string {
 	return b.String()
 }
 
-// Is reports whether target is [keys.ErrDenied] and the gateway refused the user rather than failed, or
-// [keys.ErrUnreachable] and something answered in its place.
+// Is makes the refusal [keys.ErrDenied] if the gateway refused the user, and [keys.ErrUnreachable] if a proxy answered in
+// the gateway's place.
 func (r *Refusal) Is(target error) bool {
 	r = cmp.Or(r, new(Refusal))
 	switch target {
@@ -45,13 +45,13 @@ func (r *Refusal) Is(target error) bool {
 	return false
 }
 
-// IsFinal reports whether asking again will not help.
+// IsFinal reports whether another attempt cannot help.
 func (r *Refusal) IsFinal() bool { return cmp.Or(r, new(Refusal)).Final }
 
-// RetryAfter is the pause that the reply asked for.
+// RetryAfter returns the pause that the reply asks for.
 func (r *Refusal) RetryAfter() time.Duration { return cmp.Or(r, new(Refusal)).Pause }
 
-// IsAway reports whether that status is what something in between answers for a server that is not there.
+// IsAway reports whether proxies answer with this status for a server that they cannot reach.
 func IsAway(status int) bool {
 	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }

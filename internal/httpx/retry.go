@@ -28,8 +28,8 @@ const (
 
 var errAttemptTimeout = fmt.Errorf("no complete reply within %s", AttemptTimeout)
 
-// Persist calls attempt, and again when what went wrong may pass, unless ctx asks for a single attempt. server is named in
-// the log, and to those who wait.
+// Persist calls attempt, and again after failures that may pass, unless ctx asks for a single attempt. server is its name
+// in the log and in messages about waiting.
 func Persist(ctx context.Context, log *slog.Logger, server string, attempt func(context.Context) error) error {
 	defer awaiting.For(ctx, server)()
 	for n := 0; ; n++ {
@@ -52,20 +52,20 @@ func Persist(ctx context.Context, log *slog.Logger, server string, attempt func(
 	}
 }
 
-// retryPause is the wait after a failed attempt, of which the first has number 0.
+// retryPause returns the pause after failed attempt n. The first attempt has number 0.
 func retryPause(n int, err error) time.Duration {
 	return max(keys.Jittered(retryBase, retryLimit, n, rand.Float64()), keys.PauseAskedFor(err))
 }
 
-// Final is what does not pass by itself, such as a TLS peer that cannot be verified.
+// Final is an error that another attempt cannot change, such as a TLS certificate that cannot be verified.
 type Final struct{ Text string }
 
 func (e Final) Error() string { return e.Text }
 
-// IsFinal reports that asking again will not help.
+// IsFinal reports that another attempt cannot help.
 func (e Final) IsFinal() bool { return true }
 
-// IsFinalStatus reports whether asking again will not help after an answer of that status.
+// IsFinalStatus reports whether another attempt cannot help after a reply with this status.
 func IsFinalStatus(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -74,18 +74,18 @@ func IsFinalStatus(status int) bool {
 	return status >= 400 && status < 500
 }
 
-// maxPause is longer than any pause that is waited for.
+// maxPause is longer than any pause that chaim waits for.
 const maxPause = 1 << 20 * time.Second
 
 var secondsRule = lazyregexp.New(`^([0-9]+)(\.[0-9]*)?$`)
 
 // PauseIn reads the header Retry-After, in seconds or as a date by the server's clock (RFC 9110 section 10.2.3). Parts
-// of a second, which some servers send, count as a whole one. What is neither, or past, is no pause.
+// of a second, which some servers send, are rounded up. Any other value, or a date in the past, is no pause.
 func PauseIn(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if parts := secondsRule().FindStringSubmatch(value); parts != nil {
 		seconds, err := strconv.ParseInt(parts[1], 10, 64)
-		if err != nil || seconds >= int64(maxPause/time.Second) { // more than fits is long too
+		if err != nil || seconds >= int64(maxPause/time.Second) { // err: the number is too large
 			return maxPause
 		}
 		if strings.Trim(parts[2], ".0") != "" {

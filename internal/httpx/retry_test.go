@@ -30,8 +30,8 @@ func TestRetryAfter(t *testing.T) {
 			{"1048576", "", maxPause},
 			{"1048576.1", "", maxPause},
 			{"1048577", "", maxPause},
-			{"9223372036", "", maxPause},          // in nanoseconds more than fits
-			{"9223372036854775807", "", maxPause}, // the most that fits
+			{"9223372036", "", maxPause},          // overflows in nanoseconds
+			{"9223372036854775807", "", maxPause}, // the largest int64
 			{"9223372036854775807.5", "", maxPause},
 			{"9223372036854775808", "", maxPause},
 			{"99999999999999999999999999", "", maxPause},

@@ -1,5 +1,5 @@
-// Package httpx carries requests to servers that are not trusted: with limits and retries, and without letting their words
-// or our secrets through.
+// Package httpx sends requests to servers that are not trusted. It limits and repeats them, and keeps the text of replies
+// and our secrets out of errors and logs.
 package httpx
 
 import (
@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	MaxText       = 200 // characters of a remote text that go into an error
-	minSecretSize = 3   // anything shorter stands in every text
+	MaxText       = 200 // characters of a server's text in an error
+	minSecretSize = 3   // shorter secrets would be found in every text
 
 	Hidden = "[secret]"
 	cut    = "..." // ends a text that was too long
 )
 
-// secretLetters are those of looksSecret.
+// secretLetters are the characters of looksSecret.
 const secretLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_%\\-"
 
 const secretName = `(?:secret|token|passw|key|credential|authorization)`
@@ -28,10 +28,10 @@ const secretName = `(?:secret|token|passw|key|credential|authorization)`
 var (
 	// An AWS secret access key has 40 characters, a session token hundreds.
 	looksSecret = lazyregexp.New(`[A-Za-z0-9+/=_%\\-]{40,}`)
-	// So may the end of an ARN.
+	// An ARN may look like a secret too, but is none.
 	arnRule = lazyregexp.New(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
-	// What a provider read, when it quotes that: a value after the name of a secret, in JSON, Python, XML, INI files,
-	// headers, URLs and arguments. A colon and a space may also stand before a sentence, unless the name leaves no doubt.
+	// A value after the name of a secret, as in JSON, Python, XML, INI files, headers, URLs and arguments. After a colon
+	// and a space a plain sentence may follow, so that form needs a name that is surely a secret's.
 	namedSecret = lazyregexp.New(`(?i)(?:` + strings.Join([]string{
 		`\\*["'][\w-]*` + secretName + `[\w-]*\\*["']\s*[:=]\s*`,
 		`[\w-]*` + secretName + `[\w-]*(?:\s*=\s*|:)`,
@@ -43,24 +43,24 @@ var (
 	userInfo = lazyregexp.New(`://([^/\s@]+)@`)
 )
 
-// Redaction makes a text that others wrote fit for errors and logs: one line, printable, without anything that could be a
-// secret. Doing it again changes nothing.
+// Redaction makes the text of another program safe for errors and logs: one printable line without anything that could be
+// a secret. A second Redaction changes nothing.
 type Redaction struct {
 	Limit    int
-	Secrets  []string // are in no case left, whatever the case of their letters, in any usual form
-	Local    []string // names that this machine's user gave, which only look like secrets
+	Secrets  []string // always removed, in upper and lower case and in any usual encoding
+	Local    []string // names from this machine, which may look like secrets but are none
 	IsQuoted bool     // the text may quote files, requests and replies
 }
 
-// Scrub is the Redaction of a text that a server sent.
+// Scrub redacts a text that a server sent.
 func Scrub(text string, limit int, secrets ...string) string {
 	return Redaction{Limit: limit, Secrets: secrets}.Of(text)
 }
 
-// Of returns the text without secrets. What is left of it may only then be a secret, or look like one.
+// Of returns the text without secrets. Hiding one secret may reveal another, so it repeats until nothing changes.
 func (r Redaction) Of(text string) string {
 	const maxRounds = 16
-	for range maxRounds { // what is Hidden first may be part of something that is found then
+	for range maxRounds {
 		next := r.once(text)
 		if next == text {
 			return text
@@ -84,7 +84,7 @@ func (r Redaction) once(text string) string {
 	return shorten(r.guess(text).hide(text), r.Limit)
 }
 
-// guess marks what may be a secret, but for names that this machine's user gave.
+// guess marks what may be a secret, except for the Local names.
 func (r Redaction) guess(text string) marks {
 	found, local := marksFor(text), marksFor(text)
 	for _, name := range r.Local {
@@ -115,7 +115,7 @@ func (r Redaction) guess(text string) marks {
 	return found
 }
 
-// formsOf is how a secret may stand in a text.
+// formsOf returns the encodings in which a secret may appear in a text.
 func formsOf(secret string) []string {
 	return []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), fmt.Sprintf("%x", secret),
@@ -124,7 +124,7 @@ func formsOf(secret string) []string {
 	}
 }
 
-// marks tells for each byte of a text whether it is meant.
+// marks has one flag for each byte of a text.
 type marks []bool
 
 func marksFor(text string) marks { return make(marks, len(text)) }
@@ -135,7 +135,7 @@ func (m marks) set(from, to int) {
 	}
 }
 
-// all marks each place where a part stands, also where two of them overlap.
+// all marks every occurrence of part, overlapping ones too.
 func (m marks) all(text, part string) {
 	if part == "" {
 		return
@@ -153,7 +153,7 @@ func (m marks) all(text, part string) {
 	}
 }
 
-// words marks each place where a part stands that is not the middle of something longer, or its end.
+// words marks the occurrences of part that are words of their own, not pieces of longer words.
 func (m marks) words(text, part string) {
 	for from := 0; part != ""; {
 		i := strings.Index(text[from:], part)
@@ -176,7 +176,7 @@ func (m marks) remove(other marks) {
 	}
 }
 
-// hide puts one word in the place of each run of marked bytes.
+// hide replaces each run of marked bytes with Hidden.
 func (m marks) hide(text string) string {
 	var b strings.Builder
 	for from := 0; from < len(text); {
@@ -194,7 +194,7 @@ func (m marks) hide(text string) string {
 	return b.String()
 }
 
-// printable makes a text one line of ASCII.
+// printable turns a text into one line of printable ASCII.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -207,7 +207,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// shorten cuts a text off, but not within a word that hides a secret.
+// shorten cuts a text off, but never inside the word Hidden.
 func shorten(text string, limit int) string {
 	if len(text) <= limit || len(text) <= limit+len(cut) && strings.HasSuffix(text, cut) {
 		return text
@@ -219,7 +219,7 @@ func shorten(text string, limit int) string {
 	return text[:end] + cut
 }
 
-// lowerASCII keeps the length of what is not UTF-8 too.
+// lowerASCII lowers ASCII letters only, so that the text keeps its length even if it is not UTF-8.
 func lowerASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {

@@ -63,7 +63,7 @@ func TestScrubSecretsInSecrets(t *testing.T) {
 	}
 }
 
-// FuzzScrub has secrets, in a usual form, in what somebody wrote.
+// FuzzScrub puts secrets, in their usual encodings, into random texts.
 func FuzzScrub(f *testing.F) {
 	f.Add("token=", "abcdef", "abc", " and more")
 	f.Add("[secret", "secret", "ret]", "]")
@@ -84,7 +84,7 @@ func FuzzScrub(f *testing.F) {
 				assert.NotContains(t, got, Hidden+Hidden)
 				for part := range strings.SplitSeq(got, Hidden) {
 					for _, secret := range secrets {
-						isPart := strings.Contains(cut, secret) // is what a long text ends with
+						isPart := strings.Contains(cut, secret) // cut is the end of a shortened text
 						if len(secret) >= minSecretSize && !isPart {
 							assert.NotContains(t, strings.ToLower(part), lowerASCII(secret))
 						}
@@ -95,7 +95,7 @@ func FuzzScrub(f *testing.F) {
 	})
 }
 
-// dump is an error that is not a pointer, as some providers have.
+// dump is an error type that is no pointer, as some providers have.
 type dump struct{ Read string }
 
 func (d dump) Error() string { return "cannot parse " + d.Read }
@@ -122,7 +122,7 @@ func TestForeign(t *testing.T) {
 		}
 		assert.Nil(t, errors.Unwrap(err))
 		var d dump
-		assert.True(t, errors.As(err, &d) && d.Read == text, "who knows the error can have it")
+		assert.True(t, errors.As(err, &d) && d.Read == text, "callers that know the error type get it")
 	}
 	err := Foreign(&smithy.DeserializationError{Err: context.Canceled, Snapshot: []byte("CANARY")}, nil)
 	assert.ErrorIs(t, err, context.Canceled)

@@ -14,7 +14,7 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// UserAgent is what servers are told.
+// UserAgent names chaim to servers.
 const UserAgent = "chaim-go/0.1.0"
 
 const (
@@ -25,30 +25,29 @@ const (
 	maxHeaderSize = 64 << 10
 )
 
-// NewTransport returns one with these limits, which uses the proxy of the environment. It trusts roots; nil means those of
-// the system.
+// NewTransport returns a transport with these limits and the proxy of the environment. It trusts roots; nil means the
+// system's.
 func NewTransport(roots *x509.CertPool) *Transport {
 	t := &Transport{
 		dialer: NewDialer(),
 		base: &http.Transport{
-			// Networks forget connections without telling. A new one costs little where requests are seconds apart.
+			// A network may drop an idle connection silently. A new one costs little when requests are seconds apart.
 			IdleConnTimeout:     5 * time.Second,
-			MaxIdleConnsPerHost: 64, // as many callers may share it
+			MaxIdleConnsPerHost: 64, // Each sends many requests at once
 		},
 	}
 	t.dialer.Install(t.base)
 	if roots != nil {
 		t.dialer.TLS = &tls.Config{RootCAs: roots}
-		t.base.TLSClientConfig = t.dialer.TLS // behind a SOCKS proxy
+		t.base.TLSClientConfig = t.dialer.TLS // used behind a SOCKS proxy
 	}
 	return t
 }
 
-// RefuseRedirect has the redirect taken for the reply. Go sends a form, and the token in it, again to wherever a 307 or
-// 308 points.
+// RefuseRedirect returns a redirect as the reply. Go would repeat the form, token included, at the target of a 307 or 308.
 func RefuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// SmallReplies cuts off replies that no STS sends.
+// SmallReplies cuts off replies that are larger than any of STS.
 type SmallReplies struct{ Next http.RoundTripper }
 
 func (t SmallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -62,8 +61,7 @@ func (t SmallReplies) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Exchange sends a request, once, and reads the reply, of which it may take one byte more than is allowed. Its errors are fit
-// to be shown.
+// Exchange sends a request once and reads the reply, of MaxReplySize+1 bytes at most. Its errors hold no secrets.
 func Exchange(ctx context.Context, client *http.Client, req *http.Request, secrets ...string) (*http.Response, []byte, error) {
 	resp, err := client.Do(req)
 	var body []byte
@@ -72,14 +70,14 @@ func Exchange(ctx context.Context, client *http.Client, req *http.Request, secre
 		body, err = io.ReadAll(io.LimitReader(resp.Body, MaxReplySize+1))
 	}
 	if err != nil {
-		client.CloseIdleConnections() // which may be as dead: the next attempt opens one
+		client.CloseIdleConnections() // they may be dead too; the next attempt opens a new one
 		return nil, nil, NetworkError(ctx, err, secrets...)
 	}
 	return resp, body, nil
 }
 
-// NetworkError names what went wrong on the way. Only errors that are known to tell of addresses, names and
-// certificates are kept: others of net/http quote the peer's bytes, which may be keys or an echo of the token.
+// NetworkError describes a network failure. It keeps only errors about addresses, names and certificates. Other errors of
+// net/http quote the peer's bytes, which may be keys or an echo of the token.
 func NetworkError(ctx context.Context, err error, secrets ...string) error {
 	var op *net.OpError
 	var dns *net.DNSError
@@ -104,14 +102,14 @@ func NetworkError(ctx context.Context, err error, secrets ...string) error {
 		err = errors.New("no HTTP reply came back, from it or from the proxy")
 	}
 	text := Redaction{Limit: MaxText, Secrets: secrets, Local: append(names, NamesIn(err, nil)...)}.Of(errtext.Unprefixed(err))
-	if ctx.Err() != nil && !errors.Is(err, errAttemptTimeout) { // it was not given the time to answer
+	if ctx.Err() != nil && !errors.Is(err, errAttemptTimeout) { // the caller stopped waiting: the server may be reachable
 		return errtext.Chain(text, err)
 	}
 	return errtext.Chain(text, keys.ErrUnreachable, err)
 }
 
-// ClientFor copies a program's HTTP client, nil for one of our own that trusts roots, with redirects refused. done closes
-// what was opened.
+// ClientFor copies a program's HTTP client. nil stands for chaim's own client, which trusts roots. The client refuses
+// redirects. done closes the connections of chaim's own client.
 func ClientFor(given *http.Client, roots *x509.CertPool) (client *http.Client, done func()) {
 	var c http.Client
 	if given != nil {

@@ -11,7 +11,7 @@ import (
 
 var (
 	keyIDRule = lazyregexp.New(`^[A-Za-z0-9_]+$`)
-	// partRule is printable ASCII that no reader of an INI file takes for a comment or a quoted string.
+	// partRule accepts printable ASCII that no reader of an INI file takes for a comment or a quoted string.
 	partRule = lazyregexp.New("^[!$-&(-:<-_a-~][!-:<-~]*$")
 	idRule   = lazyregexp.New(`^[0-9]{12}$`)
 )
@@ -24,10 +24,10 @@ func IsAccountID(text string) bool { return idRule().MatchString(text) }
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 func IsLongLived(id string) bool { return strings.HasPrefix(id, "AKIA") }
 
-// maxPartSize is more than the longest session token has.
+// maxPartSize is longer than any session token.
 const maxPartSize = 64 << 10
 
-// Malformed names a field that a set of temporary keys cannot have like that, or nothing.
+// Malformed returns the name of the first field that cannot belong to temporary keys, or "".
 func Malformed(id, secret, token string) string {
 	for _, f := range []struct{ name, value string }{
 		{"access key id", id}, {"secret access key", secret}, {"session token", token},
@@ -47,27 +47,27 @@ const (
 	tellSkew = time.Minute
 	minLeft  = time.Minute // of keys that came without the server's time
 
-	// leftSlack is how much longer than asked for keys may seem to be valid.
+	// leftSlack allows for clocks that differ: keys may seem valid for longer than was asked for.
 	leftSlack = 5 * time.Minute
 
 	maxLeft = 12*time.Hour + leftSlack
 )
 
-// ExpirationHere puts the end of keys that have just come, by the server's clock, on this machine's clock, so that a wrong
-// one shortens or lengthens nothing. server is what its clock said after the request was sent, or zero, and asked the
-// lifetime that was asked for, beyond which a Date lengthens nothing. Keys of no use are an error.
+// ExpirationHere converts the expiry of new keys from the server's clock to the clock of this machine. A wrong local clock
+// then changes no lifetime. server is the server's time in its reply, or zero; sent is when the request was sent. A Date
+// header lengthens no lifetime beyond asked. Keys that have expired, or whose expiry cannot be right, are an error.
 func ExpirationHere(expires, server, sent time.Time, asked time.Duration, log *slog.Logger) (time.Time, error) {
 	now := time.Now().Round(0)
 	sent = sent.Round(0)
 	var skew time.Duration
 	if !server.IsZero() && (server.Before(sent.Add(-dateStep)) || server.After(now)) {
-		skew = server.Sub(sent) // the end is put early, by what the server took to answer
+		skew = server.Sub(sent) // early by the time that the server took to answer
 	}
 	if skew.Abs() > tellSkew {
-		log.Warn("chaim: the clock of this machine is not that of the server", "ahead", -skew)
+		log.Warn("chaim: the clocks of this machine and the server differ", "ahead", -skew)
 	}
 	left := expires.Sub(now) - skew
-	if skew < 0 && left > asked { // the Date may be that of a proxy
+	if skew < 0 && left > asked { // a proxy may have set the Date
 		left = max(asked, expires.Sub(now))
 	}
 	at := expires.UTC().Format(time.RFC3339)
@@ -82,7 +82,7 @@ func ExpirationHere(expires, server, sent time.Time, asked time.Duration, log *s
 	return now.Add(left), nil
 }
 
-// CheckLifetime refuses keys that are valid for longer than was asked for. Zero stands for whatever comes.
+// CheckLifetime refuses keys that are valid for longer than asked. Zero allows any lifetime.
 func CheckLifetime(left, asked time.Duration) error {
 	if asked > 0 && left > asked+leftSlack {
 		return fmt.Errorf("chaim: the keys that came are valid for %s, but %s was asked for; is this machine's clock right?", left.Round(time.Second), asked)

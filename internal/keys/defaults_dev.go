@@ -4,8 +4,8 @@ package keys
 
 import "time"
 
-// What is asked for where nothing else is said.
+// Defaults for options that are left empty.
 const (
 	DefaultDuration = 15 * time.Minute
-	SessionPrefix   = "asia-dev-" // of the name of a role session
+	SessionPrefix   = "asia-dev-" // of a generated session name
 )

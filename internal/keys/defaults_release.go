@@ -4,8 +4,8 @@ package keys
 
 import "time"
 
-// What is asked for where nothing else is said.
+// Defaults for options that are left empty.
 const (
 	DefaultDuration = time.Hour
-	SessionPrefix   = "asia-release-" // of the name of a role session
+	SessionPrefix   = "asia-release-" // of a generated session name
 )

@@ -2,7 +2,7 @@ package keys
 
 import "errors"
 
-// The conditions that brokers and what keeps their keys share; the package chaim describes them.
+// The package chaim exports and describes these errors.
 var (
 	ErrNotConfigured = errors.New("chaim: not configured")
 	ErrDenied        = errors.New("chaim: denied")

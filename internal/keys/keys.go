@@ -1,4 +1,4 @@
-// Package keys is the one shape that AWS keys have inside chaim: what a broker is asked for, and what it gives.
+// Package keys defines what a broker is asked for (Request) and what it returns (Grant).
 package keys
 
 import (
@@ -19,13 +19,13 @@ type Account struct{ ID, Name string }
 // Request is what a broker is asked for.
 type Request struct {
 	Account   string        // full name or 12-digit id
-	AccountID string        // 12-digit id, where Account is a name and the id is known; else empty
+	AccountID string        // 12-digit id if Account is a name and the id is known; else empty
 	Role      string        // role name, role ARN or alias
 	Region    string        // where the keys are to be used
-	Duration  time.Duration // for which they are to be valid
+	Duration  time.Duration // how long the keys are to be valid
 }
 
-// ID is the 12-digit id of the account; empty where only its name is known.
+// ID returns the 12-digit id of the account, or "" if only its name is known.
 func (r Request) ID() string {
 	if r.AccountID == "" && IsAccountID(r.Account) {
 		return r.Account
@@ -33,21 +33,21 @@ func (r Request) ID() string {
 	return r.AccountID
 }
 
-// Grant is one set of keys, and what its broker says of it.
+// Grant is one set of keys, with what its broker says about it.
 type Grant struct {
-	aws.Credentials               // end by the clock of this machine
-	Account         string        // by which a profile records whose keys it holds
-	Role            string        // as it was asked for
+	aws.Credentials               // Expires is by the clock of this machine
+	Account         string        // name or id, as the profile records it
+	Role            string        // as requested
 	Region          string        // of the profile
-	Duration        time.Duration // as it was asked for
+	Duration        time.Duration // as requested
 	Note            string        // the broker's words for the expiry; may be empty
 	ConsoleURL      string        // signed-in console link, a secret; may be empty
 	Received        time.Time     // when the keys came
 }
 
-// Complete fills in by the request what its broker left out of a grant that has just come, and refuses one for another account.
+// Complete fills in what the broker left out of a new grant, and refuses a grant for another account.
 func Complete(g Grant, r Request) (Grant, error) {
-	named := "" // the id that Account is
+	named := "" // the account id, if the broker put it into Account
 	if IsAccountID(g.Account) {
 		named = g.Account
 	}
@@ -71,15 +71,15 @@ func Complete(g Grant, r Request) (Grant, error) {
 	return g, nil
 }
 
-// shortSlack is how much sooner than asked for keys may end: clocks differ, and a gateway takes its time.
+// shortSlack is how much sooner than requested keys may end: clocks differ, and a gateway takes time to answer.
 const shortSlack = 5 * time.Minute
 
-// IsShort reports whether keys end sooner than was asked for.
+// IsShort reports whether keys end sooner than requested.
 func IsShort(g Grant, asked time.Duration) bool {
 	return g.CanExpire && asked-Lifetime(g) > shortSlack
 }
 
-// Lifetime is for how long keys were valid when they came; negative for keys that never expire.
+// Lifetime returns how long keys were valid when they were received. It is negative for keys that never expire.
 func Lifetime(g Grant) time.Duration {
 	if !g.CanExpire {
 		return -1
@@ -106,7 +106,7 @@ func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 // MarshalText returns what String returns, so that JSON and other encoders show no secret.
 func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
 
-// DurationText is a duration as gateways take it: 1 to 12 means hours, anything else seconds.
+// DurationText returns d as a gateway reads it: 1 to 12 are hours, other numbers are seconds.
 func DurationText(d time.Duration) string {
 	if d%time.Hour == 0 {
 		return strconv.Itoa(int(d / time.Hour))
@@ -114,7 +114,7 @@ func DurationText(d time.Duration) string {
 	return strconv.Itoa(int(d / time.Second))
 }
 
-// LastFour is the part of an access key id that is shown.
+// LastFour shortens an access key id for logs.
 func LastFour(id string) string {
 	if len(id) <= 4 {
 		return id
@@ -122,7 +122,7 @@ func LastFour(id string) string {
 	return "..." + id[len(id)-4:]
 }
 
-// Redacted stands in for a secret: it tells only whether there is one.
+// Redacted replaces a secret in a text: it tells only whether there is one.
 func Redacted(secret string) string {
 	if secret == "" {
 		return "none"
@@ -130,7 +130,7 @@ func Redacted(secret string) string {
 	return "[secret]"
 }
 
-// ProcessJSON is the document that a credential_process prints, secrets included.
+// ProcessJSON returns the document that a credential_process prints, secrets included.
 //
 // Format: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 func ProcessJSON(c aws.Credentials) ([]byte, error) {

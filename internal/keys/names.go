@@ -12,7 +12,7 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// What STS accepts for a role session.
+// The lifetimes that STS accepts for a role session.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 const (
@@ -24,7 +24,7 @@ const maxAccount = 128 // characters of a name
 
 var roleRule = lazyregexp.New(`^[A-Za-z0-9_+=.@/:-]+$`)
 
-// CheckAccount accepts what could be the name of an account, of which a gateway may know more than AWS allows.
+// CheckAccount accepts a text that can be the name or id of an account. Gateways may use names that AWS does not allow.
 //
 // https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
 func CheckAccount(account string) error {
@@ -39,7 +39,7 @@ func CheckAccount(account string) error {
 	return nil
 }
 
-// CheckRequest refuses a request that no broker could answer. It may be for no account yet.
+// CheckRequest refuses a request that no broker can answer. The account may still be empty.
 func CheckRequest(r Request) error {
 	if r.Account != "" {
 		if err := CheckAccount(r.Account); err != nil {
@@ -53,7 +53,7 @@ func CheckRequest(r Request) error {
 	case r.Account == "":
 		return fmt.Errorf("chaim: account %s is given by its id alone: give it as Options.Account", id)
 	case IsAccountID(r.Account) && r.Account != id:
-		return fmt.Errorf("chaim: accounts %s and %s are two: give one of them", r.Account, id)
+		return fmt.Errorf("chaim: %s and %s are two different accounts: give one of them", r.Account, id)
 	}
 	if err := CheckRole(r.Role); err != nil {
 		return err
@@ -61,7 +61,7 @@ func CheckRequest(r Request) error {
 	return CheckDuration(r.Duration)
 }
 
-// CheckRole accepts what could be a role.
+// CheckRole accepts an alias, a role name or a role ARN.
 func CheckRole(role string) error {
 	if len(role) > 512 || !roleRule().MatchString(role) {
 		return fmt.Errorf("chaim: role %s is neither an alias, a role name nor a role ARN", QuoteShort(role))
@@ -69,7 +69,7 @@ func CheckRole(role string) error {
 	return nil
 }
 
-// CheckDuration accepts for how long keys can be had.
+// CheckDuration accepts the lifetimes that STS grants, in whole seconds.
 func CheckDuration(d time.Duration) error {
 	if d < MinDuration || d > MaxDuration || d%time.Second != 0 {
 		return fmt.Errorf("chaim: duration %s is not whole seconds between 15 minutes and 12 hours", d)
@@ -77,8 +77,8 @@ func CheckDuration(d time.Duration) error {
 	return nil
 }
 
-// Printable is a text of unknown origin in one cell of a table, quoted where it could do more than stand there. Account names
-// are the longest that chaim writes: one long text would widen every line.
+// Printable prepares a text for a cell of a table. It quotes text that could control the terminal, and cuts text that is
+// longer than an account name, because one long text would widen every line.
 func Printable(text string) string {
 	switch {
 	case text == "":
@@ -89,7 +89,7 @@ func Printable(text string) string {
 	return QuoteShort(text)
 }
 
-// QuoteShort quotes a text of any length for an error.
+// QuoteShort quotes a text for an error, and cuts a long one.
 func QuoteShort(s string) string {
 	if len(s) > 64 {
 		s = s[:64] + "..."

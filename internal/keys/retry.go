@@ -8,21 +8,21 @@ import (
 
 type singleAttempt struct{}
 
-// WithSingleAttempt marks the context of a renewal: the keeper chooses the pauses between attempts.
+// WithSingleAttempt tells a broker to make one attempt only, because the caller chooses the pauses between attempts.
 func WithSingleAttempt(ctx context.Context, isSingle bool) context.Context {
 	return context.WithValue(ctx, singleAttempt{}, isSingle)
 }
 
-// IsSingleAttempt reports whether ctx is marked so.
+// IsSingleAttempt reports whether ctx asks for one attempt only.
 func IsSingleAttempt(ctx context.Context) bool { return ctx.Value(singleAttempt{}) == true }
 
-// IsFinal reports whether asking again will not help, as the error says by a method of that name.
+// IsFinal reports whether another attempt cannot help, according to the error's method IsFinal.
 func IsFinal(err error) bool {
 	var told interface{ IsFinal() bool }
 	return errors.As(err, &told) && told.IsFinal()
 }
 
-// PauseAskedFor is how long the server that gave the error asks to be left alone, as the error says by a method RetryAfter.
+// PauseAskedFor returns how long the server wants to wait for the next request, according to the error's method RetryAfter.
 func PauseAskedFor(err error) time.Duration {
 	var told interface{ RetryAfter() time.Duration }
 	if !errors.As(err, &told) {
@@ -31,8 +31,8 @@ func PauseAskedFor(err error) time.Duration {
 	return told.RetryAfter()
 }
 
-// Jittered doubles base with every step up to limit, and takes three quarters of that and, for a random u in [0, 1), a
-// part of the last one.
+// Jittered returns a pause: base doubled with each step up to limit, less up to a quarter. u, random in [0, 1), chooses how
+// much less.
 func Jittered(base, limit time.Duration, step int, u float64) time.Duration {
 	d := limit
 	if step < 16 {
