@@ -1,5 +1,5 @@
-// Package awsenv knows the environment variables from which AWS SDKs and tools take credentials, and makes environments
-// in which nothing but what is lent counts. A test keeps its list and docs/tools.md alike.
+// Package awsenv knows the environment variables from which AWS SDKs and tools take credentials. It makes environments in
+// which only lent credentials count. A test compares its lists with docs/tools.md.
 package awsenv
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// keys are variables that some SDK or tool prefers to lent keys, or combines with them. All take an empty value for none.
-// One that ends with _ stands for all that begin like that.
+// keys are variables that some SDK or tool prefers to lent keys, or combines with them. For all of them an empty value means
+// none. A name that ends with _ stands for all names that begin with it.
 var keys = []string{
 	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-static-credentials.html
 	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
@@ -38,7 +38,7 @@ var keys = []string{
 	"AWS_BEARER_TOKEN_",
 }
 
-// places are variables that lead to keys elsewhere. Some SDKs take an empty value for a name.
+// places are variables that name a place with keys. Some SDKs take an empty value for a name.
 var places = []string{
 	// https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", credentialsFile,
@@ -60,27 +60,27 @@ const (
 	botoConfig = "BOTO_CONFIG"
 )
 
-// GatewayToken holds the user token of chaim's gateway. That opens every account of the user for weeks, and many programs
-// write their environment into logs.
+// GatewayToken is the variable with the user token. The token opens every account of the user for weeks, and many programs
+// log their environment, so children do not get it.
 const GatewayToken = "CHAIM_TOKEN"
 
-// lentMark tells of lent keys in the environment, or of the server that lends them, that they are: see [Mark].
+// lentMark is the variable that marks keys in the environment, or a server of keys, as lent by chaim. See [Mark].
 const lentMark = "CHAIM_LENT"
 
-// Mark is the variable to be set beside lent keys: id is the access key id, or the URL of the server that lends them. The
-// mark is of that id alone, so that it says nothing of other keys that replace them.
+// Mark returns the variable that marks lent keys. id is the access key id, or the URL of the server that lends them. The
+// mark holds for this id only, so keys that replace the lent ones are not marked.
 func Mark(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return lentMark + "=" + hex.EncodeToString(sum[:8])
 }
 
-// IsMarked reports whether environ says that what has that id was lent.
+// IsMarked reports whether environ marks the keys or the server with this id as lent.
 func IsMarked(environ []string, id string) bool {
 	return id != "" && lentMark+"="+valueOf(environ, lentMark) == Mark(id)
 }
 
-// Child returns environ, each NAME=value, with no way to credentials but through lent, which comes after it and replaces
-// what has the same name. Of lent an empty value only takes a variable away.
+// Child returns environ, each NAME=value, without variables that lead to credentials, and with lent. A variable of lent
+// replaces one with the same name; an empty value only removes it.
 func Child(environ, lent []string) []string {
 	env := slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name := nameOf(variable)
@@ -94,7 +94,7 @@ func Child(environ, lent []string) []string {
 	return env
 }
 
-// Blank returns an empty value for each variable of environ that would win over lent, to be appended to both.
+// Blank returns an empty value for each variable of environ that SDKs prefer to lent. Append the result to both.
 func Blank(environ, lent []string) (blank []string) {
 	for _, name := range Keys(environ) {
 		if !has(lent, name) {
@@ -104,7 +104,7 @@ func Blank(environ, lent []string) (blank []string) {
 	return blank
 }
 
-// Keys returns the names of the variables in environ, other than empty ones, that win over a profile, sorted.
+// Keys returns the names of the variables in environ that SDKs prefer to a profile, sorted. Empty variables do not count.
 func Keys(environ []string) (names []string) {
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
@@ -116,7 +116,7 @@ func Keys(environ []string) (names []string) {
 	return names
 }
 
-// State is what environ says of which keys an SDK is to take. It may hold keys.
+// State returns the variables of environ that decide which keys an SDK uses, as one text to compare. It may hold keys.
 func State(environ []string) string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name := nameOf(variable)
@@ -124,7 +124,7 @@ func State(environ []string) string {
 	}), "\n")
 }
 
-// OfKeys returns what makes SDKs use these keys. It marks them as lent.
+// OfKeys returns the variables that make SDKs use these keys. It marks the keys as lent.
 func OfKeys(c aws.Credentials, region string) []string {
 	env := []string{
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
@@ -144,11 +144,11 @@ func OfKeys(c aws.Credentials, region string) []string {
 	return env
 }
 
-// noProfile is the name of a profile that is not there: a child without one would act on whatever account it finds.
+// noProfile is the name of a profile that does not exist. A child without a profile might use the keys of another account.
 const noProfile = "no-profile-of-chaim"
 
-// OfProfile returns what makes SDKs use a profile of the credentials file at path. Where there is no profile, it makes them find
-// no credentials. Region and path may be empty.
+// OfProfile returns the variables that make SDKs use a profile of the credentials file at path. With an empty profile they
+// make SDKs find no credentials. region and path may be empty.
 func OfProfile(profile, region, path string) []string {
 	profile = cmp.Or(profile, noProfile)
 	env := []string{"AWS_PROFILE=" + profile, "AWS_DEFAULT_PROFILE=" + profile}
@@ -170,8 +170,8 @@ func hasConfig() bool {
 	return err == nil
 }
 
-// ofFile returns what makes SDKs read that credentials file. Where it is not in its usual place some need more than one
-// variable. The SDK for JavaScript v2 then fails without a config file, so it gets an empty one if there is none.
+// ofFile returns the variables that make SDKs read this credentials file. If it is not in its usual place, some SDKs need more
+// than one variable. The SDK for JavaScript v2 then fails without a config file, so it gets an empty one if there is none.
 func ofFile(path string, isUsual, hasConfig bool) []string {
 	env := []string{credentialsFile + "=" + path}
 	if !isUsual {
@@ -183,9 +183,9 @@ func ofFile(path string, isUsual, hasConfig bool) []string {
 	return env
 }
 
-// Unnamed returns what keeps SDKs from a profile that environ names, where keys are lent in variables, to be appended to
-// both. The SDK for JavaScript v3 prefers the profile of AWS_PROFILE to keys. botocore prefers the keys, but fails if that
-// is empty: it gets the name by AWS_DEFAULT_PROFILE, which it reads first.
+// Unnamed returns variables that make SDKs use keys in variables instead of the profile that environ names. Append them to
+// both. The SDK for JavaScript v3 prefers the profile of AWS_PROFILE to keys, so AWS_PROFILE becomes empty. botocore prefers
+// keys, but fails if AWS_PROFILE is empty. It reads AWS_DEFAULT_PROFILE first, so that gets the name.
 func Unnamed(environ []string) []string {
 	profile := valueOf(environ, "AWS_PROFILE")
 	switch {
@@ -197,25 +197,25 @@ func Unnamed(environ []string) []string {
 	return []string{"AWS_PROFILE="}
 }
 
-// NoFile returns what makes SDKs find no keys in files, which they prefer to a container's: in no credentials file, nor in
-// the ones of boto 2, which botocore reads too.
+// NoFile returns the variables that make SDKs find no keys in files, because they prefer those to a container's keys. The
+// files are the credentials file, and the boto 2 files, which botocore reads too.
 func NoFile() []string {
 	return []string{
 		credentialsFile + "=" + os.DevNull, javaFile + "=" + os.DevNull, botoConfig + "=" + os.DevNull, loadConfig + "=1",
 	}
 }
 
-// loopback is the host that must not be asked for through a proxy.
+// loopback is the host that SDKs must ask without a proxy.
 const loopback = "127.0.0.1"
 
-// Direct returns what keeps SDKs that heed the proxies of environ, such as the one for Rust, from asking them for the keys
-// of this machine, with what environ excepts from them already.
+// Direct returns variables that make SDKs ask this machine for keys without the proxies of environ, as the SDK for Rust would
+// use them. They keep the exceptions that environ has already.
 func Direct(environ []string) []string {
 	isProxied := false
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
 		isProxied = isProxied || valueOf(environ, name) != ""
 	}
-	if !isProxied { // a list of exceptions alone has Python pass over the proxies of macOS
+	if !isProxied { // a NO_PROXY alone would make Python ignore the proxies of macOS
 		return nil
 	}
 	upper, lower := valueOf(environ, "NO_PROXY"), valueOf(environ, "no_proxy")
@@ -256,7 +256,7 @@ func has(environ []string, name string) bool {
 	return slices.ContainsFunc(environ, func(variable string) bool { return same(nameOf(variable), name) })
 }
 
-// valueOf is the value that a program sees: of variables with the same name the last one counts.
+// valueOf returns the value that a program sees: if a name occurs more than once, the last one counts.
 func valueOf(environ []string, name string) (value string) {
 	for _, variable := range environ {
 		if n, v, _ := strings.Cut(variable, "="); same(n, name) {

@@ -12,7 +12,7 @@ import (
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// CredentialsPath is the file that the AWS SDKs read, unless a folder is given.
+// CredentialsPath returns the path of the credentials file: in dir or, if that is empty, where the AWS SDKs read it.
 func CredentialsPath(dir string) (string, error) {
 	if dir != "" {
 		return filepath.Abs(filepath.Join(dir, "credentials"))
@@ -20,20 +20,20 @@ func CredentialsPath(dir string) (string, error) {
 	return awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials")
 }
 
-// IsUsual reports whether SDKs read that credentials file without being told of it.
+// IsUsual reports whether path is the credentials file that SDKs read by default.
 func IsUsual(path string) bool {
 	usual, err := awsFile("", "credentials")
 	return err == nil && path == usual
 }
 
-// ConfigPath is the config file that the AWS SDKs read.
+// ConfigPath returns the path of the AWS config file that the SDKs read.
 func ConfigPath() (string, error) { return awsFile("AWS_CONFIG_FILE", "config") }
 
-// unexpandedRule finds what a shell would have expanded, and some readers do.
+// unexpandedRule finds variables and home folders that a shell would expand. Some readers of the file expand them too.
 var unexpandedRule = lazyregexp.New(`\$(\w+|\{\w+\})|^~[^/\\]+`)
 
-// awsFile is the file that an environment variable names, with a leading tilde expanded as the AWS CLI does, or the one
-// of that name in ~/.aws.
+// awsFile returns the file that an environment variable names, or else the file with this name in ~/.aws. It expands a leading
+// tilde as the AWS CLI does.
 //
 // https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
 func awsFile(variable, name string) (string, error) {
@@ -49,12 +49,12 @@ func awsFile(variable, name string) (string, error) {
 		path = home + rest
 	}
 	if filepath.IsAbs(path) {
-		return path, nil // as it is, for Resolve to follow
+		return path, nil // not cleaned: a .. after a symbolic link must stay
 	}
 	return filepath.Abs(path)
 }
 
-// homeFolder is that of the environment, or else the one that the system has for the user, as for the AWS SDKs.
+// homeFolder returns the home folder of the environment, or else of the system's user database, as the AWS SDKs do.
 func homeFolder() (string, error) {
 	home, err := os.UserHomeDir()
 	if err == nil {

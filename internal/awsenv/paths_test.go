@@ -28,7 +28,7 @@ func TestCredentialsPath(t *testing.T) {
 	}
 }
 
-// TestUnexpandedPath has variables and users that programs differ in.
+// TestUnexpandedPath: programs differ in whether they expand variables and the homes of other users.
 func TestUnexpandedPath(t *testing.T) {
 	for path, part := range map[string]string{"$HOME/cr": "$HOME", "/home/${USER}/cr": "${USER}", "~other/cr": "~other"} {
 		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", path)
@@ -40,7 +40,7 @@ func TestUnexpandedPath(t *testing.T) {
 	}
 }
 
-// TestHomeOfTheUserDatabase is for services and containers that set no HOME.
+// TestHomeOfTheUserDatabase: services and containers may set no HOME.
 func TestHomeOfTheUserDatabase(t *testing.T) {
 	u, err := user.Current()
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// STS says which role is assumed, and how. The package chaim has the same type, and describes its fields.
+// STS says which role is assumed, and how. The package chaim has the same type and describes its fields.
 type STS struct {
 	RoleARN       string
 	Keys          aws.CredentialsProvider
@@ -55,14 +55,14 @@ func (s STS) String() string {
 	return fmt.Sprintf("chaim.STS{RoleARN:%q Region:%q SessionName:%q Duration:%s}", s.RoleARN, s.Region, s.SessionName, s.Lifetime())
 }
 
-// Lifetime is for how long keys are asked for.
+// Lifetime returns how long the requested keys are valid.
 func (s STS) Lifetime() time.Duration { return cmp.Or(s.Duration, keys.DefaultDuration) }
 
-// input is the request, but for the code of an MFA device.
+// input returns the request without the code of an MFA device.
 func (s *STS) input() sts.AssumeRoleInput {
 	name := s.SessionName
 	if name == "" {
-		// 8 characters of base32 tell apart the sessions of one second, whichever machine asks for them.
+		// 8 random characters of base32 tell apart sessions that begin in the same second.
 		name = fmt.Sprintf("%s%d-%s", keys.SessionPrefix, time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
 	}
 	optional := func(text string) *string {
@@ -90,7 +90,7 @@ func (s *STS) input() sts.AssumeRoleInput {
 	return in
 }
 
-// Asker asks STS for keys. All fields must be given. Two of them can be compared.
+// Asker asks STS for keys. All fields must be set. The type is comparable.
 type Asker struct {
 	STS    *STS
 	Files  Files
@@ -98,12 +98,12 @@ type Asker struct {
 	Signer Signer
 }
 
-// Signer calls a provider for the keys that sign a request. Its errors are fit to be shown.
+// Signer gets from a provider the keys that sign a request. Its errors hold no secrets.
 type Signer interface {
 	Retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error)
 }
 
-// Format prints what the STS prints, whatever the verb.
+// Format prints the STS without its secrets, whatever the verb.
 func (a Asker) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, a.STS.String()) }
 
 // LogValue keeps secrets out of structured logs.
@@ -112,7 +112,7 @@ func (a Asker) LogValue() slog.Value { return slog.StringValue(a.STS.String()) }
 // MarshalText keeps secrets out of JSON.
 func (a Asker) MarshalText() ([]byte, error) { return []byte(a.STS.String()), nil }
 
-// check refuses what STS would refuse, before it is asked.
+// check refuses a request that STS would refuse.
 func (a Asker) check() (arn.ARN, error) {
 	s := a.STS
 	in := s.input()
@@ -128,7 +128,7 @@ func (a Asker) check() (arn.ARN, error) {
 	return role, cmp.Or(err, keys.CheckDuration(s.Lifetime()))
 }
 
-// config reads the SDK's configuration, without its keys if others are at hand. It touches no network.
+// config reads the SDK's configuration, without its keys if hasKeys is set. It touches no network.
 func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 	cfg, err := Config(ctx, Options{Region: a.STS.Region, HasKeys: hasKeys, AllowInsecure: a.STS.AllowInsecure, Log: a.Log, Files: a.Files})
 	if err != nil {
@@ -140,7 +140,7 @@ func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 	return cfg, partition.CheckRegionOf("the configuration of the AWS SDK", cfg.Region)
 }
 
-// Keys asks for keys of the role that is requested.
+// Keys asks for keys of the requested role.
 func (a Asker) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
 	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
 		return keys.Grant{}, err
@@ -153,7 +153,7 @@ func (a Asker) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
 	return keys.Grant{Credentials: creds}, err
 }
 
-// For returns the one for a request, or why that cannot be made. It touches no network.
+// For returns the Asker for a request, or why STS cannot be asked for that. It touches no network.
 func (a Asker) For(r keys.Request) (Asker, error) {
 	s := *a.STS
 	s.Region, s.Duration = cmp.Or(s.Region, r.Region), r.Duration
@@ -182,29 +182,28 @@ func (a Asker) For(r keys.Request) (Asker, error) {
 	return a, cmp.Or(partition.Check(role, s.Region), partition.Check(role, cmp.Or(r.Region, s.Region)))
 }
 
-// Fallback is the broker of programs without a gateway. It asks STS with the keys of the SDK's default chain, for what can be
-// asked of STS.
+// Fallback is the broker of programs without a gateway. It asks STS with the keys of the SDK's default chain.
 type Fallback struct {
-	Why error // there is no gateway
+	Why error // why there is no gateway
 
 	asker Asker   // without keys
-	bound *signer // nil while the environment is read anew for each request
+	bound *signer // nil: the environment is read again for each request
 }
 
-// signer is what the SDK's configuration said at one moment.
+// signer has the keys to which the SDK's configuration led, and the environment at that time.
 type signer struct {
 	keys        aws.CredentialsProvider
 	environment string
 }
 
-// NewFallback returns one that asks as a does, which has no keys.
+// NewFallback returns a Fallback that asks with a, which has no keys. why is the error for requests that STS cannot answer.
 func NewFallback(a Asker, why error) *Fallback { return &Fallback{Why: why, asker: a} }
 
-// CanAsk reports whether STS can be asked, which knows no names of accounts.
+// CanAsk reports whether STS can answer a request: it has an account id or a role ARN, as STS knows no account names.
 func CanAsk(r keys.Request) bool { return r.ID() != "" || arn.IsARN(r.Role) }
 
-// Bind returns one that keeps to the keys that the environment leads to now, and the region of the SDK's configuration if none
-// is given. One that is bound stays as it is.
+// Bind returns a Fallback that keeps the keys to which the environment leads now, and the region: the given one, or else that
+// of the SDK's configuration. A bound Fallback returns itself.
 func (f *Fallback) Bind(region string) (bound *Fallback, found string, err error) {
 	if f.bound != nil {
 		return f, region, nil
@@ -216,8 +215,9 @@ func (f *Fallback) Bind(region string) (bound *Fallback, found string, err error
 	return &Fallback{f.Why, f.asker, &signer{cfg.Credentials, awsenv.State(os.Environ())}}, cfg.Region, nil
 }
 
-// For returns what asks for a request, or why there is nothing. A renewal finds keys that were changed meanwhile, but not those
-// of this very scope, to which a program that works in it may have pointed its environment.
+// For returns the Asker for a request, or why STS cannot be asked for that. A renewal finds changed source keys. If the
+// environment has changed since Bind, the Asker keeps the old keys: the program may have pointed the environment at the very
+// profile that it renews.
 func (f *Fallback) For(r keys.Request) (Asker, error) {
 	if !CanAsk(r) {
 		return Asker{}, f.Why
@@ -245,7 +245,7 @@ func (f *Fallback) For(r keys.Request) (Asker, error) {
 	return a, nil
 }
 
-// Keys asks STS.
+// Keys asks STS for keys of the requested role.
 func (f *Fallback) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
 	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
 		return keys.Grant{}, err
@@ -258,7 +258,7 @@ func (f *Fallback) Keys(ctx context.Context, r keys.Request) (keys.Grant, error)
 	return keys.Grant{Credentials: creds}, err
 }
 
-// in returns one that asks in a region.
+// in returns an Asker that asks in a region.
 func (a Asker) in(region string) Asker {
 	s := *a.STS
 	s.Region = region

@@ -18,9 +18,9 @@ import (
 	"github.com/chaim-go/chaim/internal/httpx"
 )
 
-// The SDK's default chain finds keys in one place, or changes what it finds there for others: this file tells where.
+// This file finds out where the SDK's default chain gets its keys.
 
-// sourcesOf are the places by which the keys of a configuration come.
+// sourcesOf returns the sources of a configuration's keys.
 func sourcesOf(cfg aws.Config) []aws.CredentialSource {
 	if p, ok := cfg.Credentials.(aws.CredentialProviderSource); ok {
 		return p.ProviderSources()
@@ -28,7 +28,7 @@ func sourcesOf(cfg aws.Config) []aws.CredentialSource {
 	return nil
 }
 
-// profileOf is the profile that was read.
+// profileOf returns the profile that the SDK has read.
 func profileOf(cfg aws.Config) *config.SharedConfig {
 	for _, source := range cfg.ConfigSources {
 		if profile, ok := source.(config.SharedConfig); ok {
@@ -38,7 +38,7 @@ func profileOf(cfg aws.Config) *config.SharedConfig {
 	return nil
 }
 
-// services are those that a chain asks for keys, with something secret.
+// services are the services to which a chain sends keys or tokens to get other keys.
 var services = []struct {
 	name     string
 	sources  []aws.CredentialSource
@@ -83,11 +83,11 @@ func checkChain(cfg aws.Config, o Options) error {
 	return nil
 }
 
-// lentKeys tells where chaim has lent the keys of a configuration, which must not get others, and what to do about it. It
-// is empty for keys of the user. isCopy means that they stand in [default], and that other places may have keys.
+// lentKeys returns where chaim has lent the keys of a configuration, with advice for the error. where is empty for the user's
+// own keys. isCopy means that the lent keys are the copy in [default], so other places may have keys.
 func lentKeys(cfg aws.Config, files Files) (where string, isCopy bool) {
 	sources, profile := sourcesOf(cfg), profileOf(cfg)
-	isFromServer := slices.Contains(sources, aws.CredentialSourceHTTP) // or credential_source = Environment, for the SDK
+	isFromServer := slices.Contains(sources, aws.CredentialSourceHTTP) // the SDK also says so for credential_source = Environment
 	isFromEnviron := slices.Contains(sources, aws.CredentialSourceEnvVars)
 	for p := profile; p != nil; p = p.Source {
 		isFromEnviron = isFromEnviron || isFromServer && p.CredentialSource == "Environment"
@@ -109,7 +109,7 @@ func lentKeys(cfg aws.Config, files Files) (where string, isCopy bool) {
 	return lentProfile(profile, files)
 }
 
-// lentProfile is lentKeys for those of a profile, or of one that it has as its source.
+// lentProfile is lentKeys for the keys of a profile or of its source profiles.
 func lentProfile(profile *config.SharedConfig, files Files) (where string, isCopy bool) {
 	for isTop := true; profile != nil; profile, isTop = profile.Source, false {
 		name := profile.Profile
@@ -126,7 +126,7 @@ func lentProfile(profile *config.SharedConfig, files Files) (where string, isCop
 	return "", false
 }
 
-// runsChaim reports whether a credential_process is a chaim that lends keys, also behind the words of a shell or of env.
+// runsChaim reports whether a credential_process runs a chaim that lends keys, directly or through a shell or env.
 func runsChaim(process string) bool {
 	isProgram := false
 	for _, word := range strings.FieldsFunc(process, func(r rune) bool { return strings.ContainsRune(" \t\"';&|()", r) }) {

@@ -20,7 +20,7 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// write puts text into the file that a variable names.
+// write writes text into a new file, and sets the variable to its path.
 func write(t *testing.T, variable, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(os.Getenv(variable), []byte(text), 0o600))
@@ -53,7 +53,7 @@ func TestConfigOfLentKeys(t *testing.T) {
 	for name, tt := range map[string]struct {
 		credentials, config string
 		env                 map[string]string
-		isLent              string // text of the error; empty for keys of the user
+		isLent              string // text of the error; empty for the user's own keys
 	}{
 		"a scope":                        {mine + lent, "", map[string]string{"AWS_PROFILE": "tempname"}, `lent as profile "tempname": name the profile that signs in AWS_PROFILE`},
 		"a scope, older variable":        {mine + lent, "", map[string]string{"AWS_DEFAULT_PROFILE": "tempname"}, `lent as profile "tempname"`},
@@ -98,8 +98,8 @@ func TestConfigOfLentKeys(t *testing.T) {
 	}
 }
 
-// TestConfigRefusesPlainHTTP has the SDK's chain pointed to a server that is not on a literal loopback address, in each
-// way that the SDK knows, with each kind of provider that sends something secret.
+// TestConfigRefusesPlainHTTP points the SDK's chain to a plain http server without a literal loopback address, in each way
+// that the SDK knows, with each kind of provider that sends secrets.
 func TestConfigRefusesPlainHTTP(t *testing.T) {
 	const base = "[base]\naws_access_key_id = AKIABASE00000000\naws_secret_access_key = s\n"
 	const sso = "sso_account_id = 111111111111\nsso_role_name = R\n"
@@ -172,7 +172,7 @@ func TestConfigRefusesPlainHTTP(t *testing.T) {
 	require.EqualError(t, err, `chaim: endpoint of STS is plain http to "sts.example:1": the keys would be readable on the way; use https, a loopback address such as 127.0.0.1, or AllowInsecure`)
 }
 
-// TestChainFollowsNoRedirect has Identity Center redirect the token of a login elsewhere, where the SDK would send it.
+// TestChainFollowsNoRedirect: Identity Center redirects a request with a login token. The SDK alone would follow.
 func TestChainFollowsNoRedirect(t *testing.T) {
 	var elsewhere atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
@@ -201,7 +201,7 @@ func TestChainFollowsNoRedirect(t *testing.T) {
 	assert.Zero(t, elsewhere.Load())
 }
 
-// TestChainSendsNothingInClearText names a server by a name that leads to this machine.
+// TestChainSendsNothingInClearText uses a host name that resolves to this machine.
 func TestChainSendsNothingInClearText(t *testing.T) {
 	var asked atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))

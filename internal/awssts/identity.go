@@ -15,10 +15,10 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// Identity is who AWS takes the owner of keys for. It is printable ASCII.
+// Identity is the identity of keys according to STS. All fields are printable ASCII.
 type Identity struct{ Account, ARN, UserID string }
 
-// Identify asks STS in the region of cfg, or without one in a region of AWS, whose keys these are.
+// Identify asks STS whose keys these are. It asks in the region of cfg, or else in the default region.
 func Identify(ctx context.Context, cfg aws.Config, keys aws.Credentials, o Options) (Identity, error) {
 	cfg.Region = cmp.Or(cfg.Region, partition.DefaultRegion)
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {

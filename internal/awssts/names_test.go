@@ -54,7 +54,7 @@ func TestForeignKeepsLocalNames(t *testing.T) {
 	assert.NotContains(t, foreign(errors.New("read "+strings.Repeat("CaNARY", 8))).Error(), "NARY")
 }
 
-// TestForeignKeepsNamesOfFiles has long names in the user's own AWS files, where the SDK finds fault with what they name.
+// TestForeignKeepsNamesOfFiles: long names from the user's AWS files stay readable in the SDK's errors about them.
 func TestForeignKeepsNamesOfFiles(t *testing.T) {
 	const long = "acme-production-AdministratorAccess-123456789012-eu-west-1"
 	token := "/srv/" + long + "/token-of-" + long

@@ -18,8 +18,8 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// TestPipesWithoutWriter names one in the place of each file that is read before anything is asked. Opening it would wait
-// for ever.
+// TestPipesWithoutWriter puts a pipe in the place of each file that is read before the first request. Opening such a pipe
+// would wait without end.
 func TestPipesWithoutWriter(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
@@ -47,7 +47,7 @@ func TestPipesWithoutWriter(t *testing.T) {
 	assert.ErrorContains(t, err, "holds no PEM certificate")
 }
 
-// TestBundleFromPipe has certificates come as from a shell's <(command), for each of those that need them.
+// TestBundleFromPipe reads certificates from a pipe, as from a shell's <(command), in each place that needs them.
 func TestBundleFromPipe(t *testing.T) {
 	noFiles(t)
 	server := httptest.NewTLSServer(http.NotFoundHandler())
@@ -66,8 +66,7 @@ func TestBundleFromPipe(t *testing.T) {
 	}
 }
 
-// TestTokenPipes has the SDK take a token out of a pipe when keys are asked for: one without a writer, and one that has the
-// token.
+// TestTokenPipes: the SDK reads a token from a pipe, with and without a writer.
 func TestTokenPipes(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))

@@ -26,7 +26,7 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// Keys of a role that were got with keys of a role are valid for an hour at most.
+// Role chaining, which means assuming a role with keys of a role, gives keys for an hour at most.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 const maxChained = time.Hour
 
@@ -37,7 +37,7 @@ var (
 	roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
 )
 
-// checkInput refuses what STS would refuse, and returns the ARN of the role.
+// checkInput refuses a request that STS would refuse, and returns the ARN of the role.
 func checkInput(in *sts.AssumeRoleInput) (arn.ARN, error) {
 	role, err := checkRole(aws.ToString(in.RoleArn))
 	if err != nil {
@@ -75,7 +75,7 @@ func checkRole(text string) (arn.ARN, error) {
 	return role, nil
 }
 
-// Retrieve asks for keys of the role, in the region of the SDK's configuration or, without one, in one of the role's partition.
+// Retrieve asks for keys of the role, in the region of the SDK's configuration, or else in one of the role's partition.
 func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	role, err := a.check()
 	if err != nil {
@@ -112,14 +112,14 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 	return creds, nil
 }
 
-// client is that of the SDK.
+// client returns the SDK's STS client for a request.
 func (a Asker) client(ctx context.Context, cfg aws.Config) (*sts.Client, error) {
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.HTTPClient = stsClient(a.STS.HTTPClient, cfg)
 		if a.STS.Endpoint != "" {
 			o.BaseEndpoint = &a.STS.Endpoint
 		}
-		if keys.IsSingleAttempt(ctx) || a.STS.TokenCode != nil { // a code works once, also where the reply is lost
+		if keys.IsSingleAttempt(ctx) || a.STS.TokenCode != nil { // a code works once, even if the reply is lost
 			o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(isClockSkew)}
 			})
@@ -128,7 +128,7 @@ func (a Asker) client(ctx context.Context, cfg aws.Config) (*sts.Client, error) 
 	return client, httpx.CheckEndpoint("STS", client.Options().BaseEndpoint, a.STS.AllowInsecure, a.Log)
 }
 
-// signer returns the keys that sign the request.
+// signer gets the keys that sign the request.
 func (a Asker) signer(ctx context.Context, cfg aws.Config) (aws.Credentials, error) {
 	src := a.STS.Keys
 	if src == nil {
@@ -144,7 +144,7 @@ func (a Asker) signer(ctx context.Context, cfg aws.Config) (aws.Credentials, err
 	return signer, nil
 }
 
-// send asks once, and once more where role chaining allows less.
+// send asks STS, and a second time for an hour if role chaining allows no more.
 func (a Asker) send(ctx context.Context, client *sts.Client, signer aws.Credentials, input *sts.AssumeRoleInput, role arn.ARN) (aws.Credentials, error) {
 	withKeys := func(o *sts.Options) { o.Credentials = fixed(signer) }
 	sent := time.Now()
@@ -162,12 +162,12 @@ func (a Asker) send(ctx context.Context, client *sts.Client, signer aws.Credenti
 	return a.credentials(out, role, sent)
 }
 
-// fixed provides the same keys always, expired or not: whether they are is for STS to say.
+// fixed always provides the same keys, even after they have expired: STS decides about that.
 func fixed(creds aws.Credentials) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
 }
 
-// withCode is the request, with a code of the MFA device if there is one.
+// withCode returns the request, with a code of the MFA device if there is one.
 func (a Asker) withCode(ctx context.Context) (*sts.AssumeRoleInput, error) {
 	in := a.STS.input()
 	if a.STS.TokenCode == nil {
@@ -184,7 +184,7 @@ func (a Asker) withCode(ctx context.Context) (*sts.AssumeRoleInput, error) {
 	return &in, nil
 }
 
-// credentials takes all of a set of keys out of a reply, or none of it.
+// credentials returns the keys in a reply, complete or not at all.
 func (a Asker) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Time) (aws.Credentials, error) {
 	if out.Credentials == nil || out.Credentials.Expiration == nil {
 		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
@@ -216,7 +216,7 @@ func (a Asker) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Ti
 	return creds, keys.CheckLifetime(time.Until(creds.Expires), a.STS.Lifetime())
 }
 
-// isChainingLimit reports whether STS refused because keys of a role are asked for with keys of a role.
+// isChainingLimit reports whether STS refused because role chaining allows an hour only.
 func isChainingLimit(err error) bool {
 	var refusal smithy.APIError
 	return errors.As(err, &refusal) && refusal.ErrorCode() == "ValidationError" && strings.Contains(refusal.ErrorMessage(), "role chaining")

@@ -1,4 +1,4 @@
-// Package awssts asks AWS STS, and reads the configuration of the AWS SDK for that.
+// Package awssts asks AWS STS for keys, and reads the configuration of the AWS SDK for that.
 package awssts
 
 import (
@@ -28,30 +28,30 @@ import (
 // STSTimeout is how long STS has for one attempt.
 const STSTimeout = 10 * time.Second
 
-// Options say what configuration of the AWS SDK is read.
+// Options say which configuration of the AWS SDK is read.
 type Options struct {
-	Region        string // empty means that of the SDK
-	Profile       string // whose keys are wanted, also lent ones; empty means the SDK's default chain
-	HasKeys       bool   // other keys are at hand
-	AllowInsecure bool   // accept plain http where keys or tokens are sent
+	Region        string // empty means the SDK's region
+	Profile       string // the profile with the keys, which may be lent ones; empty means the SDK's default chain
+	HasKeys       bool   // the caller has keys and needs none of the SDK's
+	AllowInsecure bool   // accept plain http for requests with keys or tokens
 	Log           *slog.Logger
 	Files         Files
 }
 
-// Config reads the configuration of the AWS SDK. It touches no network. The keys that it finds are the user's: ones that
-// chaim has lent are an error, or passed over where they were copied into [default]. So is an endpoint to which the SDK
-// would send keys or tokens in clear text to get others.
+// Config reads the configuration of the AWS SDK. It touches no network. The keys that it finds must be the user's: keys that
+// chaim has lent are an error, except that it passes over a copy in [default]. It is also an error if the SDK would send
+// keys or tokens in clear text to get others.
 func Config(ctx context.Context, o Options) (aws.Config, error) {
 	dialer := httpx.NewDialer()
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		dialer.Install(t)
-		t.DisableKeepAlives = true // each call has connections of its own, which would stay open
+		t.DisableKeepAlives = true // each call makes a client, whose connections would stay open
 	}).WithTimeout(STSTimeout)
 	options := []func(*config.LoadOptions) error{
 		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
 		config.WithLogger(logging.Nop{}),                // or the SDK writes to the program's stderr
 		config.WithHTTPClient(client),
-		// A container's keys come by another client, which would keep its connections.
+		// By default the SDK gets a container's keys with another client, which keeps its connections.
 		config.WithEndpointCredentialOptions(func(eo *endpointcreds.Options) {
 			eo.HTTPClient = client
 			if path := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); path != "" {
@@ -94,10 +94,10 @@ func Config(ctx context.Context, o Options) (aws.Config, error) {
 	return cfg, err
 }
 
-// awaited says what is waited for while the SDK gets keys, which may take a person or another program.
+// awaited announces the wait while the SDK gets keys: that may need a person or another program.
 type awaited struct{ next aws.CredentialsProvider }
 
-// Retrieve is that of the SDK, but for why ctx has ended, which the SDK does not tell.
+// Retrieve calls the SDK. If ctx has ended, it returns the cause, which the SDK does not.
 func (a awaited) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	defer awaiting.For(ctx, "keys of the AWS SDK, such as by a sign-in or a credential_process")()
 	creds, err := a.next.Retrieve(ctx)
@@ -107,13 +107,13 @@ func (a awaited) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, err
 }
 
-// ProviderSources are those of the SDK.
+// ProviderSources returns the SDK's sources.
 func (a awaited) ProviderSources() []aws.CredentialSource {
 	return sourcesOf(aws.Config{Credentials: a.next})
 }
 
-// inputs are the options by which the SDK waits for no other program while it reads files, as it would for a pipe. It reads
-// its files again and again, so that keys cannot come from a pipe; without need of keys such a file counts as empty.
+// inputs returns options that keep the SDK from waiting for a pipe's writer when it reads its files. The SDK reads them more
+// than once, so a pipe is an error. If no keys are needed, it counts as an empty file.
 func inputs(ctx context.Context, o Options) (options []func(*config.LoadOptions) error, err error) {
 	read := func(variable, usual string) (files []string, err error) {
 		path := cmp.Or(os.Getenv(variable), usual)
@@ -142,7 +142,7 @@ func inputs(ctx context.Context, o Options) (options []func(*config.LoadOptions)
 			lo.ConfigFiles, lo.CredentialsFiles = configs, credentials
 		})
 		if bundle, setting = profile.CustomCABundle, "ca_bundle of profile "+name; err != nil {
-			return options, nil // the SDK says what is wrong
+			return options, nil // the SDK will return this error
 		}
 	}
 	if bundle == "" {
@@ -169,7 +169,7 @@ func ReadBundle(ctx context.Context, files Files, path, setting string) (roots *
 	return roots, pem, nil
 }
 
-// TrustedRoots are the certificates of AWS_CA_BUNDLE, or nil without one.
+// TrustedRoots returns the certificates of AWS_CA_BUNDLE, or nil if it is not set.
 func TrustedRoots(files Files) (*x509.CertPool, error) {
 	path := os.Getenv("AWS_CA_BUNDLE")
 	if path == "" {
@@ -179,7 +179,8 @@ func TrustedRoots(files Files) (*x509.CertPool, error) {
 	return roots, err
 }
 
-// HTTPClient copies a program's HTTP client or, without one, makes one that trusts AWS_CA_BUNDLE. done closes what was opened.
+// HTTPClient copies a program's HTTP client. If given is nil, it makes a client that trusts AWS_CA_BUNDLE. done closes the
+// connections of that client.
 func HTTPClient(given *http.Client, files Files) (client *http.Client, done func(), err error) {
 	var roots *x509.CertPool
 	if given == nil {
@@ -191,7 +192,7 @@ func HTTPClient(given *http.Client, files Files) (client *http.Client, done func
 	return client, done, nil
 }
 
-// tokenFile is one with which keys are asked for, each time they are. The SDK would wait for a writer of a pipe for ever.
+// tokenFile reads a token from a file each time the SDK needs it. The SDK itself would wait for a pipe's writer without end.
 type tokenFile struct {
 	files Files
 	path  string
@@ -211,13 +212,13 @@ func (f tokenFile) GetToken() (string, error) {
 	return string(text), nil
 }
 
-// GetIdentityToken is GetToken for STS.
+// GetIdentityToken is GetToken in the form that STS needs.
 func (f tokenFile) GetIdentityToken() ([]byte, error) {
 	text, err := f.GetToken()
 	return []byte(text), err
 }
 
-// withoutLentKeys refuses keys that chaim has lent, or looks for others where they are a copy in [default].
+// withoutLentKeys refuses keys that chaim has lent. If they are only a copy in [default], it looks for other keys first.
 func withoutLentKeys(ctx context.Context, cfg aws.Config, files Files, options []func(*config.LoadOptions) error) (aws.Config, error) {
 	where, isCopy := lentKeys(cfg, files)
 	if isCopy {
@@ -233,7 +234,7 @@ func withoutLentKeys(ctx context.Context, cfg aws.Config, files Files, options [
 	return cfg, nil
 }
 
-// stsClient carries requests to STS, as base does, or as cfg says where that is nil.
+// stsClient returns the client for requests to STS: a copy of base, or if that is nil the client of cfg.
 func stsClient(base *http.Client, cfg aws.Config) *http.Client {
 	var c http.Client
 	if base != nil {

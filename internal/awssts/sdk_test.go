@@ -13,10 +13,10 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// TestConfigBesideACopy looks for keys where chaim may have put some into [default].
+// TestConfigBesideACopy: [default] holds a copy that chaim made, and the SDK must find other keys.
 func TestConfigBesideACopy(t *testing.T) {
 	sum := sha256.Sum256([]byte("\nASIALENT00000000\n"))
-	mark := "chaim_copy = " + hex.EncodeToString(sum[:8]) + "\n" // as chaim puts it beside a copy
+	mark := "chaim_copy = " + hex.EncodeToString(sum[:8]) + "\n" // marks a copy
 	const keys = "aws_secret_access_key = s\naws_session_token = t\nalias = dev\nsection = sredev\n"
 	copied := "[default]\nregion = us-west-2\naws_access_key_id = ASIALENT00000000\n" + keys + mark
 	mine := "[base]\naws_access_key_id = AKIABASE00000000\naws_secret_access_key = s\n"

@@ -14,18 +14,18 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// isClockSkew reports whether the SDK will sign again by the server's clock.
+// isClockSkew reports whether the SDK will sign the request again, by the server's clock.
 func isClockSkew(err error) aws.Ternary {
 	var skew interface{ RetryableError() bool }
 	isSkew := errors.As(err, new(smithy.APIError)) && errors.As(err, &skew) && skew.RetryableError()
 	return aws.BoolTernary(isSkew)
 }
 
-// stsError is a refusal by STS. The SDK's own would quote the reply, and STS the headers of the request.
+// stsError is a refusal by STS, redacted. The SDK's own error quotes the reply, in which STS may quote the request's headers.
 type stsError struct {
 	status        int
 	code, message string
-	pause         time.Duration // that the reply asked for
+	pause         time.Duration // asked for by the reply
 }
 
 var _ smithy.APIError = (*stsError)(nil)
@@ -44,33 +44,36 @@ func (e *stsError) ErrorFault() smithy.ErrorFault {
 	return smithy.FaultClient
 }
 
-// IsFinal reports whether asking again will not help.
+// IsFinal reports whether another attempt cannot help.
 func (e *stsError) IsFinal() bool { return httpx.IsFinalStatus(e.status) && !httpx.IsThrottled(e) }
 
-// RetryAfter is the pause that the reply asked for.
+// RetryAfter returns the pause that the reply asks for.
 func (e *stsError) RetryAfter() time.Duration { return e.pause }
 
-// Is reports whether target is [keys.ErrDenied] and the keys or the role are the reason, or [keys.ErrUnreachable] and STS is away.
+// Is makes the error [keys.ErrDenied] if STS refused the keys or the role, and [keys.ErrUnreachable] if a proxy could not
+// reach STS.
 func (e *stsError) Is(target error) bool {
 	return target == keys.ErrDenied && deniedCodes[e.code] || target == keys.ErrUnreachable && httpx.IsAway(e.status)
 }
 
-// deniedCodes are those of https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html that are about who asks.
+// deniedCodes are the codes for a caller who has no right, or whose keys are not accepted.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 var deniedCodes = map[string]bool{
 	"AccessDenied": true, "AccessDeniedException": true, "ExpiredToken": true, "ExpiredTokenException": true,
 	"IncompleteSignature": true, "InvalidClientTokenId": true, "InvalidAccessKeyId": true, "MissingAuthenticationToken": true,
 	"NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
 }
 
-// stsFailure makes an error of the SDK fit to be shown.
+// stsFailure redacts an error of the SDK.
 func stsFailure(ctx context.Context, files Files, err error, secrets []string) error {
 	var refusal smithy.APIError
 	var reply *smithyhttp.ResponseError
-	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // the SDK makes one up where there was no answer
+	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // without a reply the SDK's error has status 0
 	switch {
 	case ctx.Err() != nil:
 		return httpx.NetworkError(ctx, err, secrets...)
-	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's word
+	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's code for an unreadable error
 		return &stsError{
 			status:  reply.HTTPStatusCode(),
 			code:    httpx.Scrub(refusal.ErrorCode(), httpx.MaxText, secrets...),
@@ -84,15 +87,15 @@ func stsFailure(ctx context.Context, files Files, err error, secrets []string) e
 	case errors.As(err, new(*smithyhttp.RequestSendError)):
 		return httpx.NetworkError(ctx, err, secrets...)
 	}
-	// The SDK cannot make a request of this.
+	// The SDK could not build the request.
 	return httpx.Final{Text: httpx.Redaction{Limit: maxText, Secrets: secrets, Local: localNames(files, err, err.Error())}.Of(err.Error())}
 }
 
-// codeSent is the failure of a request with a code of an MFA device. STS takes a code once: a second request with it is
-// refused, which would hide why the first one failed.
+// codeSent is the failure of a request with a code of an MFA device. STS accepts a code once, so a second request would be
+// refused and hide why the first one failed.
 type codeSent struct{ error }
 
 func (e codeSent) Unwrap() error { return e.error }
 
-// IsFinal reports that asking again will not help.
+// IsFinal reports that another attempt cannot help.
 func (codeSent) IsFinal() bool { return true }

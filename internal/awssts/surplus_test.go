@@ -22,7 +22,7 @@ import (
 
 const canary = "CANARYsecret"
 
-// talker is a server that gives one reply, whatever it is asked. closed is closed when the client has closed its connection.
+// talker starts a server that gives the same reply to any request. It closes closed when the client has closed the connection.
 func talker(t *testing.T, reply string) (address string, closed <-chan struct{}) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -81,14 +81,14 @@ func TestSurplusOfTheSDKReachesNoLogger(t *testing.T) {
 	assert.Empty(t, told.String())
 }
 
-// noFiles has the SDK find no files.
+// noFiles makes the SDK find no files.
 func noFiles(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "CHAIM_") {
-			t.Setenv(name, "") // has it restored
+			t.Setenv(name, "") // restores it after the test
 			require.NoError(t, os.Unsetenv(name))
 		}
 	}

@@ -13,12 +13,12 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// gatewayVerbs are names that a gateway takes for something else than an account.
+// gatewayVerbs are commands of a gateway, so it does not take them for the names of accounts.
 var gatewayVerbs = []string{"list", "help", "version", "initshow", "roles", "count", "whoskey"}
 
-// canAskByName reports whether a gateway that is asked for an account by this name gives what is asked for. The original one
-// splits at commas, drops role and duration after a name with a space, puts the name between apostrophes into SQL, takes a
-// number for an id, and letters beyond ASCII for others that look like them.
+// canAskByName reports whether every gateway reads this account name correctly. The original one splits it at commas, drops
+// role and duration after a name with a space, puts the name between apostrophes into SQL, takes a number for an id, and
+// confuses letters beyond ASCII with similar ones.
 func canAskByName(name string) bool {
 	_, err := strconv.ParseFloat(strings.ReplaceAll(name, "_", ""), 64)
 	isNumber := !errors.Is(err, strconv.ErrSyntax)
@@ -26,20 +26,20 @@ func canAskByName(name string) bool {
 	return !isNumber && !isOdd && !strings.HasPrefix(name, "-") && !slices.Contains(gatewayVerbs, name)
 }
 
-// namedAccounts are the ids of the accounts of that name in the gateway's list.
-func (g *Gateway) namedAccounts(ctx context.Context, isNamed func(name string) bool) (ids []string, err error) {
+// idsOf returns the ids of the accounts in the gateway's list whose name matches.
+func (g *Gateway) idsOf(ctx context.Context, matches func(name string) bool) (ids []string, err error) {
 	accounts, err := g.Accounts(ctx)
 	for _, a := range accounts {
-		if isNamed(a.Name) && !slices.Contains(ids, a.ID) {
+		if matches(a.Name) && !slices.Contains(ids, a.ID) {
 			ids = append(ids, a.ID)
 		}
 	}
 	return ids, err
 }
 
-// findAccount returns the id of the only account of a name.
+// findAccount returns the id of the account with this name. There must be exactly one.
 func (g *Gateway) findAccount(ctx context.Context, name string) (string, error) {
-	ids, err := g.namedAccounts(ctx, func(other string) bool { return other == name })
+	ids, err := g.idsOf(ctx, func(other string) bool { return other == name })
 	switch {
 	case err != nil:
 		return "", err
@@ -53,7 +53,7 @@ func (g *Gateway) findAccount(ctx context.Context, name string) (string, error) 
 	return ids[0], nil
 }
 
-// quoteName is a name in an error.
+// quoteName quotes a name for an error. It keeps more of a long name than keys.QuoteShort.
 func quoteName(name string) string {
 	if len(name) > 128 {
 		name = name[:128] + "..."
@@ -61,7 +61,7 @@ func quoteName(name string) string {
 	return strconv.QuoteToASCII(name)
 }
 
-// finalReply is a reply that will not be another one the next time.
+// finalReply is the error of a reply that another attempt cannot change.
 func finalReply(message string) *httpx.Refusal {
 	return &httpx.Refusal{StatusCode: http.StatusOK, Message: message, Final: true}
 }

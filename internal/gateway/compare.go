@@ -15,10 +15,10 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// What a reply says of its keys is compared with what was asked for. A difference is an error: work would go to another
-// account, or be done with other rights, or for longer, than the user has said.
+// This file compares a reply with its request. A difference is an error: the user's work would reach another account, or
+// run with other rights or for longer than the user allowed.
 
-// check refuses keys that are surely not those that were asked for.
+// check refuses keys that are surely not the requested ones.
 func check(r keys.Request, got keys.Grant, lifetime time.Duration) error {
 	id := got.AccountID
 	if asked := r.ID(); asked != "" && id != "" && id != asked {
@@ -30,8 +30,7 @@ func check(r keys.Request, got keys.Grant, lifetime time.Duration) error {
 	return keys.CheckLifetime(time.Until(got.Expires), lifetime)
 }
 
-// isFor reports whether a reply says that its keys are for the account that was asked for: by the id, where both are known, or
-// else by the name.
+// isFor reports whether a reply names the requested account: by its id if both ids are known, or else by its name.
 func isFor(r keys.Request, got keys.Grant) bool {
 	if id := r.ID(); id != "" && got.AccountID != "" {
 		return id == got.AccountID
@@ -39,19 +38,19 @@ func isFor(r keys.Request, got keys.Grant) bool {
 	return strings.EqualFold(got.Account, r.Account)
 }
 
-// checkName refuses keys of an account that is called something else than what was asked for, unless the gateway's list says
-// that it is that account: a gateway may have names of its own.
+// checkName is for a reply with another account name than the request. A gateway may use names of its own, so checkName
+// accepts the reply if the gateway's list shows that both names belong to one account.
 func (g *Gateway) checkName(ctx context.Context, r keys.Request, got keys.Grant) error {
 	isOdd := strings.ContainsFunc(got.Account, func(r rune) bool { return !unicode.IsPrint(r) })
 	if got.Account == "" || isOdd && got.AccountID != "" {
 		return nil
 	}
-	listed := got.Account // by which name of the two the list is to confirm the id that is known
+	listed := got.Account // the name for which the list must have the known id
 	id := r.ID()
 	if id == "" {
 		listed, id = r.Account, got.AccountID
 	}
-	ids, err := g.namedAccounts(ctx, func(name string) bool { return strings.EqualFold(name, listed) })
+	ids, err := g.idsOf(ctx, func(name string) bool { return strings.EqualFold(name, listed) })
 	switch {
 	case err != nil:
 		return err
@@ -62,8 +61,9 @@ func (g *Gateway) checkName(ctx context.Context, r keys.Request, got keys.Grant)
 		quoteName(got.Account), quoteName(got.AccountID), quoteName(r.Account)))
 }
 
-// checkRole refuses keys of another role than was asked for, where the reply names one: by its name, its ARN, or an alias.
-// What an alias stands for is up to the gateway, but one that all gateways have is not what another of them is.
+// checkRole refuses keys of another role than the requested one, if the reply names a role. Both may be a name, an ARN or
+// an alias. A gateway defines its own aliases, so any role may belong to an alias, except that the four aliases which all
+// gateways share stand for four different roles.
 func checkRole(asked, got, accountID, region string) error {
 	got = strings.TrimSpace(got)
 	role, err := arn.Parse(got)
@@ -86,12 +86,12 @@ func checkRole(asked, got, accountID, region string) error {
 	return finalReply(fmt.Sprintf("reply has keys of role %s, not of %s", quoteName(got), quoteName(asked)))
 }
 
-// commonName is the name of a role, in whatever case and form it is given.
+// commonName returns the name of a role in lower case, or for an alias the full name. Compare it with EqualFold.
 func commonName(role string) string {
 	return partition.RoleName(strings.ToLower(roleName(role)))
 }
 
-// roleName is the name in the ARN of a role or of its session, or a name without its path.
+// roleName returns the role's name without its path, from a name or from the ARN of a role or a session.
 func roleName(role string) string {
 	parts := strings.Split(role[strings.LastIndexByte(role, ':')+1:], "/")
 	if parts[0] == "assumed-role" && len(parts) == 3 {

@@ -15,7 +15,7 @@ var (
 	stageRule = lazyregexp.New(`^[A-Za-z0-9_$-]+$`)
 )
 
-// APIURL is that of a stage of an API, ending in a slash. where names the source of the two for the error.
+// APIURL returns the URL of a stage of an API, ending in a slash. where names the source of the settings in the error.
 func APIURL(api, stage, region, where string) (string, error) {
 	switch {
 	case !apiRule().MatchString(api):
@@ -27,8 +27,8 @@ func APIURL(api, stage, region, where string) (string, error) {
 	return fmt.Sprintf("https://%s.execute-api.%s.%s/%s/", api, region, domain, stage), nil
 }
 
-// CheckURL returns the URL, ending in a slash, and refuses those that would carry the token in clear text. The URL
-// itself may hold a password, so errors do not repeat it. where names its source for them.
+// CheckURL returns the URL with a slash at its end, and refuses one to which the token would go in clear text. The URL may
+// hold a password, so errors do not repeat it. where names its source in the error.
 func CheckURL(endpoint, where string, allowInsecure bool) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {

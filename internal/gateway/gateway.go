@@ -1,4 +1,4 @@
-// Package gateway asks a chaim gateway, and trusts no word of its replies.
+// Package gateway asks a chaim gateway for keys, and checks everything in its replies.
 package gateway
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
-// Gateway asks one chaim gateway. Its errors are an [*httpx.Refusal], or tell why no reply came.
+// Gateway asks one chaim gateway. Its errors are an [*httpx.Refusal], or say why no reply came.
 type Gateway struct {
 	URL                  string // ends in a slash
 	Username, Token      string
@@ -32,8 +32,8 @@ type Gateway struct {
 	Log                  *slog.Logger
 }
 
-// Keys asks for keys, by the id of the account where that is known, or where its name could be misread. The grant has the
-// gateway's name for the account, which may be anything.
+// Keys asks for keys. It asks by the account's id if that is known, or if the gateway could misread the name. The grant has
+// the gateway's own name for the account, which may be any text.
 func (g *Gateway) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
 	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
 		return keys.Grant{}, err
@@ -41,7 +41,7 @@ func (g *Gateway) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) 
 	return g.ask(ctx, r, r.Duration)
 }
 
-// ask is Keys for keys that last for no longer than lifetime; zero stands for whatever comes.
+// ask gets keys that are valid for lifetime at most; zero allows any lifetime.
 func (g *Gateway) ask(ctx context.Context, r keys.Request, lifetime time.Duration) (keys.Grant, error) {
 	asked := r
 	account := cmp.Or(r.AccountID, r.Account)
@@ -53,7 +53,7 @@ func (g *Gateway) ask(ctx context.Context, r keys.Request, lifetime time.Duratio
 		account, r.AccountID = id, id
 	}
 	role := r.Role
-	if arn.IsARN(role) { // which gateways do not take
+	if arn.IsARN(role) { // gateways know no ARNs
 		role = roleName(role)
 	}
 	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, role, keys.DurationText(r.Duration)}, ",")))
@@ -77,15 +77,15 @@ func (g *Gateway) ask(ctx context.Context, r keys.Request, lifetime time.Duratio
 	return granted(asked, got, r.ID()), nil
 }
 
-// granted is what came, as what was asked for. id is the account's, where it is known.
+// granted completes a grant from the request. id is the account's id if it is known.
 func granted(asked keys.Request, got keys.Grant, id string) keys.Grant {
 	got.AccountID = cmp.Or(got.AccountID, id)
 	got.Role, got.Region, got.Duration, got.Received = asked.Role, asked.Region, asked.Duration, time.Now()
 	return got
 }
 
-// ReadKeys takes keys out of a gateway's reply to such a request, or out of the text in one, for which another program has
-// asked. The error does not hold the secret.
+// ReadKeys returns the keys in a gateway's reply to r, or in the text of such a reply, that another program has received.
+// The error does not hold secret.
 func ReadKeys(text []byte, r keys.Request, secret string, log *slog.Logger) (keys.Grant, error) {
 	if len(text) > httpx.MaxReplySize {
 		return keys.Grant{}, badReply(fmt.Sprintf("reply is larger than %d bytes", httpx.MaxReplySize))
@@ -114,9 +114,9 @@ func ReadKeys(text []byte, r keys.Request, secret string, log *slog.Logger) (key
 	return granted(r, got, r.ID()), nil
 }
 
-// Accounts asks for the accounts that the gateway knows. Rows may have further columns, in any order: 12 digits are the id, and
-// the text after them, or else the one before, is the name. A row without an id is passed over; one without a name has an empty
-// one, as its account can be asked for by id.
+// Accounts asks for the accounts that the gateway knows. Rows may have more columns, in any order: 12 digits are the id, and
+// the text after them, or else before them, is the name. A row without an id is left out with a warning. A row may lack a
+// name, because its account can be requested by id.
 func (g *Gateway) Accounts(ctx context.Context) ([]keys.Account, error) {
 	reply, err := g.call(ctx, "", g.form("--list"))
 	if err != nil {
@@ -131,7 +131,7 @@ func (g *Gateway) Accounts(ctx context.Context) ([]keys.Account, error) {
 	for i, item := range items {
 		account, isAccount := accountOf(item)
 		if !isAccount {
-			g.Log.Warn("chaim: the gateway's list of accounts has a row without an id, which is passed over", "row", i+1)
+			g.Log.Warn("chaim: the gateway's list of accounts has a row without an id, which is left out", "row", i+1)
 			continue
 		}
 		accounts = append(accounts, account)
@@ -146,7 +146,7 @@ func (g *Gateway) Accounts(ctx context.Context) ([]keys.Account, error) {
 func accountOf(row any) (a keys.Account, isAccount bool) {
 	fields, _ := sequence(row)
 	at := idIn(fields)
-	if at < 0 && len(fields) == 2 { // whatever the gateway takes for ids
+	if at < 0 && len(fields) == 2 { // the gateway may have ids of another form
 		id, isID := fields[0].(string)
 		name, isName := plainText(fields[1])
 		return keys.Account{ID: id, Name: name}, isID && isName && name != ""
@@ -164,8 +164,8 @@ func accountOf(row any) (a keys.Account, isAccount bool) {
 	return a, true
 }
 
-// idIn returns where in a row of the account list the id stands: as a text of 12 digits or else as the largest number that
-// can be one. Small numbers are others, such as those of rows. It is -1 where there is none.
+// idIn returns the index of the id in a row of the account list: a text of 12 digits, or else the largest number that can be
+// an id. Small numbers are no ids but, for instance, row numbers. Without an id it returns -1.
 func idIn(fields []any) int {
 	at, largest := -1, int64(1e8)
 	for i, field := range fields {
@@ -195,7 +195,7 @@ func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account
 	if err != nil {
 		return "", err
 	}
-	value, _ := reply.Get("url") // missing, or something else than a link, where there is none
+	value, _ := reply.Get("url")
 	link, isText := plainText(value)
 	if !isText || slices.Contains([]string{"", "notset", "None", "False", "null", "false"}, link) {
 		return "", fmt.Errorf("%w: gateway %s could not make one", keys.ErrNoURL, g.URL)
@@ -223,15 +223,15 @@ func (g *Gateway) form(text string) url.Values {
 	return form
 }
 
-// gatewayReply is what a gateway answers with.
+// gatewayReply is a gateway's reply.
 type gatewayReply struct {
 	pyrepr.Dict
-	sent time.Time // when it was asked
-	date time.Time // what the gateway's clock said then; zero if it did not
+	sent time.Time // when the request was sent
+	date time.Time // the Date header; zero without one
 }
 
-// call posts a form and returns the gateway's reply. What may pass is tried again, unless ctx asks for a single attempt;
-// refusals are not. secrets are never in the error.
+// call posts a form and returns the gateway's reply. It repeats failures that may pass, unless ctx asks for a single
+// attempt, but no refusals. The error never holds secrets.
 func (g *Gateway) call(ctx context.Context, path string, form url.Values, secrets ...string) (r gatewayReply, err error) {
 	secrets = append(secrets, g.Token)
 	err = httpx.Persist(ctx, g.Log, g.URL, func(ctx context.Context) error {
@@ -264,7 +264,7 @@ func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	return r, err
 }
 
-// parseKeys takes all of a set of keys out of a reply, or none of it. Account and role are the gateway's words.
+// parseKeys returns the keys in a reply, complete or not at all. Account and role are the gateway's words.
 func parseKeys(reply pyrepr.Dict) (keys.Grant, error) {
 	got := keys.Grant{
 		Credentials: aws.Credentials{
@@ -305,7 +305,7 @@ func parseKeys(reply pyrepr.Dict) (keys.Grant, error) {
 	return got, nil
 }
 
-// IsConsoleURL reports whether a link may be one to the AWS console, which a browser can be given.
+// IsConsoleURL reports whether a link is an https URL that a browser can open safely.
 func IsConsoleURL(link string) bool {
 	u, err := url.Parse(link)
 	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e })

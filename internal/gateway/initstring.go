@@ -11,11 +11,11 @@ import (
 )
 
 // ParseInit returns the settings of the init string in a text: base64url, padded or not, of key=value pairs joined by "&" and
-// percent-encoded. It may stand in a command or a whole message, and be wrapped over several lines. No error holds a part of
-// the text.
+// percent-encoded. The text may be a command or a whole message, and may wrap the string over several lines. No error holds
+// a part of the text.
 func ParseInit(text string) (Settings, error) {
 	text = strings.Map(func(r rune) rune {
-		if r == 0 || unicode.Is(unicode.Cf, r) { // of UTF-16, or without a width
+		if r == 0 || unicode.Is(unicode.Cf, r) { // zero bytes of UTF-16, and invisible characters
 			return -1
 		}
 		return r
@@ -40,7 +40,7 @@ func ParseInit(text string) (Settings, error) {
 	return found, err
 }
 
-// wrappedInit finds an init string in pieces, as terminals, shells and mail wrap it. Without one the error is err.
+// wrappedInit finds an init string that a terminal, a shell or a mail has wrapped. If there is none it returns err.
 func wrappedInit(text string, err error) (found Settings, _ error) {
 	isBreak := func(r rune) bool { return unicode.IsSpace(r) || r == '\\' || r == '>' }
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return isNoInit(r) && !isBreak(r) }) {
@@ -49,7 +49,7 @@ func wrappedInit(text string, err error) (found Settings, _ error) {
 			if len(pieces[i]) < minPiece {
 				continue
 			}
-			// The longest is taken: a part of an init string may be one too.
+			// The longest wins, because a part of an init string may be one too.
 			for end := min(len(pieces), i+maxPieces); end > i+1; end-- {
 				s, pieceErr := initWord(strings.Join(pieces[i:end], ""))
 				if pieceErr != nil {
@@ -66,8 +66,8 @@ func wrappedInit(text string, err error) (found Settings, _ error) {
 	return found, err
 }
 
-// initWord is parseInit for a word with what may stand around the string: a name before it, as in token=STRING, or the
-// underlines that make it italic.
+// initWord parses a word that may have more than the init string: a name before it, as in token=STRING, or underlines
+// around it that make it italic.
 func initWord(word string) (Settings, error) {
 	s, err := parseInit(word)
 	if err == nil {
@@ -87,19 +87,19 @@ func initWord(word string) (Settings, error) {
 
 var errTwoInits = errors.New("chaim: there are two init strings in that; give one of them")
 
-// isNoInit reports whether a character is in no init string.
+// isNoInit reports whether a character cannot be part of an init string.
 func isNoInit(r rune) bool { return !strings.ContainsRune(initAlphabet, r) }
 
 const (
-	// initAlphabet is what init strings are made of.
+	// initAlphabet has the characters of init strings.
 	initAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_="
-	// minInit is shorter than any, and longer than the words around it.
+	// minInit is shorter than any init string, and longer than the words of a message.
 	minInit = 40
-	// An init string that is wrapped begins with at least minPiece characters on its line, and has at most maxPieces lines.
+	// A wrapped init string has at least minPiece characters on its first line, and at most maxPieces lines.
 	minPiece, maxPieces = 8, 32
 )
 
-// parseInit reads an init string with nothing around it.
+// parseInit parses an init string without other text around it.
 func parseInit(init string) (Settings, error) {
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(init), "="))
 	if err != nil {
@@ -108,7 +108,7 @@ func parseInit(init string) (Settings, error) {
 	pairs := map[string]string{}
 	for pair := range strings.SplitSeq(string(text), "&") {
 		key, value, ok := strings.Cut(pair, "=")
-		// A plus is a plus here: the gateway percent-encodes spaces.
+		// PathUnescape keeps a plus: the gateway percent-encodes spaces.
 		value, err := url.PathUnescape(value)
 		key = strings.ToLower(key)
 		_, isKnown := pairs[key]

@@ -13,8 +13,8 @@ import (
 	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
-// parseReply classes a reply: the gateway's dict, its refusal, or what stands between it and us. Its words go through the
-// redaction.
+// parseReply returns the dict in a gateway's reply, or an error: the gateway's refusal, or the reply of a proxy or another
+// server. words redacts the texts of the reply.
 func parseReply(resp *http.Response, body []byte, words httpx.Redaction) (pyrepr.Dict, error) {
 	status := resp.StatusCode
 	switch {
@@ -24,7 +24,7 @@ func parseReply(resp *http.Response, body []byte, words httpx.Redaction) (pyrepr
 		return nil, &httpx.Refusal{StatusCode: status, Message: fmt.Sprintf("reply is larger than %d bytes", httpx.MaxReplySize), Final: true}
 	}
 
-	// The parts of all replies: a chaim gateway's, API Gateway's "message", a crashed Lambda's "errorType".
+	// The fields of a chaim gateway, of API Gateway ("message") and of a crashed Lambda ("errorType").
 	var reply struct {
 		StatusCode   json.RawMessage `json:"statusCode"`
 		Text         json.RawMessage `json:"text"`
@@ -34,7 +34,7 @@ func parseReply(resp *http.Response, body []byte, words httpx.Redaction) (pyrepr
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
 		r := &httpx.Refusal{StatusCode: status, Message: "reply is not that of a chaim gateway but " + httpx.KindOfBody(resp, body)}
-		if status == http.StatusTooManyRequests || status >= 500 { // which gateways, too, leave to what stands before them
+		if status == http.StatusTooManyRequests || status >= 500 { // may come from a proxy in front of a real gateway
 			r.Message = http.StatusText(status) + ", in " + httpx.KindOfBody(resp, body)
 		}
 		r.Pause, r.Final = httpx.PauseIn(resp.Header), httpx.IsFinalStatus(status)
@@ -62,12 +62,12 @@ func parseReply(resp *http.Response, body []byte, words httpx.Redaction) (pyrepr
 	return parseText(text)
 }
 
-// userToken matches what gateways make users' tokens of, as a refusal may quote one that is not ours.
+// userToken matches the tokens that gateways give to users. A refusal may quote another user's token.
 var userToken = lazyregexp.New(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
 func hideTokens(text string) string { return userToken().ReplaceAllLiteralString(text, httpx.Hidden) }
 
-// parseText reads the dict in a reply's text, whose keys must be strings and stand there once.
+// parseText parses the dict in a reply's text. Its keys must be strings, each once.
 func parseText(text string) (pyrepr.Dict, error) {
 	value, err := pyrepr.Parse(text)
 	if _, isObject := value.(pyrepr.Object); err != nil || isObject {
@@ -88,7 +88,7 @@ func parseText(text string) (pyrepr.Dict, error) {
 	return dict, nil
 }
 
-// textOf returns the text of a reply: a string, or the JSON itself from a gateway that does not quote it.
+// textOf returns the text of a reply: a string, or the raw JSON if the gateway does not quote it.
 func textOf(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -99,9 +99,9 @@ func textOf(raw json.RawMessage) string {
 
 var exceptionName = lazyregexp.New(`^(?:Error )?([A-Z][a-z]*[A-Z][A-Za-z]*)$`)
 
-// exceptionKind finds the innermost exception name in a text such as
+// exceptionKind returns the innermost exception name in a text such as
 // "doStart: Error CredentialsGenerationFail: buildCredentials error: IncorrectCredentials: usertoken has expired",
-// and what follows it.
+// and the text after it.
 func exceptionKind(text string) (kind, message string) {
 	message = text
 	rest := text
@@ -114,20 +114,20 @@ func exceptionKind(text string) (kind, message string) {
 		case name != nil:
 			kind, message = name[1], tail
 		case strings.Contains(link, " ") && !strings.HasSuffix(link, " error"):
-			return kind, message // a sentence, which may quote names
+			return kind, message // a sentence, which may quote account names
 		}
 		rest = tail
 	}
 }
 
-// stringAt returns the string under a key, or "" where there is something else or nothing.
+// stringAt returns the string under a key, or "".
 func stringAt(d pyrepr.Dict, key string) string {
 	value, _ := d.Get(key)
 	text, _ := value.(string)
 	return text
 }
 
-// plainText is a text, which a database of the gateway's may have as bytes. None is an empty one.
+// plainText returns a value as text. The gateway's database may give it as bytes. None is an empty text.
 func plainText(value any) (text string, isText bool) {
 	switch value := value.(type) {
 	case nil:
@@ -140,7 +140,7 @@ func plainText(value any) (text string, isText bool) {
 	return "", false
 }
 
-// accountIDOf is an account id, which a gateway may have as a number, without its zeros in front. None is an empty one.
+// accountIDOf returns a value as an account id. A gateway may send it as a number without leading zeros. None is an empty id.
 func accountIDOf(value any) (id string, isID bool) {
 	if number, isNumber := value.(int64); isNumber {
 		id = fmt.Sprintf("%012d", number)
@@ -161,7 +161,7 @@ func sequence(v any) ([]any, bool) {
 	return nil, false
 }
 
-// badReply is a reply with the right status and the wrong content.
+// badReply is the error of a reply that a gateway would not send.
 func badReply(message string) *httpx.Refusal {
 	return &httpx.Refusal{StatusCode: http.StatusOK, Message: message}
 }

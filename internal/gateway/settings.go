@@ -18,7 +18,7 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// Settings say where a gateway is and who asks it. The package chaim has the same type, and describes its fields.
+// Settings say where a gateway is and who asks it. The package chaim has the same type and describes its fields.
 type Settings struct {
 	Endpoint     string
 	API          string
@@ -44,8 +44,7 @@ func (s Settings) String() string {
 		endpoint, s.API, s.Stage, s.Region, s.Username, keys.Redacted(s.UserToken))
 }
 
-// settingsFields are the keys of the default section and of an init string, with the environment variables and the
-// fields they stand for.
+// settingsFields maps the keys of the default section and of an init string to environment variables and fields.
 var settingsFields = []struct {
 	key, env string
 	field    func(*Settings) *string
@@ -62,7 +61,7 @@ var settingsFields = []struct {
 
 const tokenExpiresKey = "tokenexpires" // in Unix seconds
 
-// SettingsFromPairs reads keys as they stand in the default section, and returns those it does not know.
+// SettingsFromPairs reads the settings from the keys of the default section, and returns the unknown keys in rest.
 func SettingsFromPairs(pairs map[string]string) (s Settings, rest map[string]string) {
 	rest = maps.Clone(pairs)
 	for _, f := range settingsFields {
@@ -76,8 +75,8 @@ func SettingsFromPairs(pairs map[string]string) (s Settings, rest map[string]str
 	return s, rest
 }
 
-// SettingsFromEnv reads the environment. One variable makes it the only source: mixing it with the file could send one
-// gateway's token to another.
+// SettingsFromEnv reads the environment. If one variable is set, all settings come from the environment: mixed with the file
+// they could send one gateway's token to another.
 func SettingsFromEnv() (s Settings, found bool) {
 	for _, f := range settingsFields {
 		*f.field(&s) = os.Getenv(f.env)
@@ -86,8 +85,8 @@ func SettingsFromEnv() (s Settings, found bool) {
 	return s, found
 }
 
-// URL returns the gateway's URL, ending in a slash, once it is safe to send the token there. where names the
-// source of the settings for the error.
+// URL returns the gateway's URL, ending in a slash, if it is safe to send the token there. where names the source of the
+// settings in the error.
 func (s Settings) URL(where string, allowInsecure bool) (string, error) {
 	var missing []string
 	for _, f := range []struct{ name, value string }{{"user name", s.Username}, {"user token", s.UserToken}} {
@@ -104,7 +103,7 @@ func (s Settings) URL(where string, allowInsecure bool) (string, error) {
 	if len(missing) > 0 {
 		return "", fmt.Errorf("%w: %s lack the %s", keys.ErrNotConfigured, where, strings.Join(missing, " and the "))
 	}
-	if s.Endpoint != "" { // whose region, if it is wrong, matters only to a client that takes it for its own
+	if s.Endpoint != "" { // needs no region
 		return CheckURL(s.Endpoint, where, allowInsecure)
 	}
 	region := cmp.Or(s.Region, partition.DefaultRegion)
@@ -114,7 +113,7 @@ func (s Settings) URL(where string, allowInsecure bool) (string, error) {
 	return APIURL(s.API, s.Stage, region, where)
 }
 
-// Check refuses settings that cannot be used, or have a wrong region. where names their source for the error.
+// Check refuses settings that cannot be used, or have a wrong region. where names their source in the error.
 func (s Settings) Check(where string) error {
 	if s.Region != "" {
 		if err := partition.CheckRegionOf(where, s.Region); err != nil {
@@ -127,11 +126,11 @@ func (s Settings) Check(where string) error {
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
-// sdkKeys begin the keys that mean something to an AWS SDK, or to chaim, in a section that belongs to the user.
+// sdkKeys matches keys that mean something to an AWS SDK or to chaim in a section of the credentials file.
 var sdkKeys = lazyregexp.New(`^(account|alias|api_|auth_|aws_|ca_bundle|chaim_|cli_|credential|defaults_|disable_|duration|ec2_|endpoint|expire|external_id|ignore_|login_|max_attempts|metadata_|mfa_|output|parameter_|region|request_|response_|retry_|role_|s3|sdk_|section|services|sigv4|source_|sso_|sts_|tcp_|use_|user_agent|web_identity_)`)
 
-// Pairs are the settings as they stand in the default section, keys and values but for empty ones, with Extra under its own names. An
-// Extra that would mean something else there is refused.
+// Pairs returns the keys and values for the default section, without empty values, and with Extra under its own names. It
+// refuses an Extra whose name means something to chaim or an AWS SDK.
 func (s Settings) Pairs() ([][2]string, error) {
 	own := map[string]bool{tokenExpiresKey: true}
 	var pairs [][2]string
@@ -149,7 +148,7 @@ func (s Settings) Pairs() ([][2]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(s.Extra)) {
 		key := strings.ToLower(name)
 		if own[key] || sdkKeys().MatchString(key) {
-			return nil, fmt.Errorf("chaim: %s would mean something else to chaim or an AWS SDK: leave it out of Settings.Extra", keys.QuoteShort(name))
+			return nil, fmt.Errorf("chaim: %s has a meaning of its own to chaim or an AWS SDK: leave it out of Settings.Extra", keys.QuoteShort(name))
 		}
 		if value := s.Extra[name]; value != "" {
 			pairs = append(pairs, [2]string{key, value})
@@ -158,7 +157,7 @@ func (s Settings) Pairs() ([][2]string, error) {
 	return pairs, nil
 }
 
-// Misfits tells which of the settings that are stored and empty in s do not go with those of s.
+// Misfits returns a function that reports whether a stored key, if it is empty in s, does not belong with s and must go.
 func (s Settings) Misfits(stored map[string]string) func(key string) bool {
 	return func(key string) bool {
 		switch key {
@@ -173,7 +172,7 @@ func (s Settings) Misfits(stored map[string]string) func(key string) bool {
 	}
 }
 
-// settingsFromInit checks the pairs of an init string.
+// settingsFromInit turns the pairs of an init string into settings, and checks them.
 func settingsFromInit(pairs map[string]string) (Settings, error) {
 	pairs = maps.Clone(pairs)
 	if expires, ok := pairs["expires"]; ok {

@@ -10,19 +10,19 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// probe is a request for keys of an account with an id that AWS gives to none, for the shortest time that there is.
+// probe asks for keys of an account id that AWS never uses, for the shortest lifetime.
 var probe = keys.Request{Account: "000000000000", Role: "rro", Duration: keys.MinDuration}
 
-// acceptances are refusals of keys that a gateway only comes to once it has accepted the user and the token.
+// acceptances are refusals that a gateway gives only after it has accepted the user and the token.
 var acceptances = []string{
 	"Account not found", "Permission not granted", "Role not found", "failed to generate access keys", "is not allowed to access",
 }
 
-// rejections are of the user or the token, whatever else a refusal says.
+// rejections are words of a refusal of the user or the token.
 var rejections = []string{"token", "not an active user"}
 
-// CheckToken asks whether the gateway accepts the user and the token, by asking for keys of an account that does not exist.
-// A refusal for that reason is acceptance, and keys that come in spite of that are dropped.
+// CheckToken checks whether the gateway accepts the user and the token: it asks for keys of an account that does not exist,
+// and expects a refusal for that reason. If keys come, it drops them.
 func (g *Gateway) CheckToken(ctx context.Context) error {
 	_, err := g.ask(ctx, probe, 0)
 	if refusal := (*httpx.Refusal)(nil); errors.As(err, &refusal) {

@@ -1,4 +1,4 @@
-// Package layers has the test of which package may import which.
+// Package layers tests which package may import which.
 package layers
 
 import (
@@ -13,7 +13,7 @@ import (
 
 const module = "github.com/chaim-go/chaim"
 
-// floors are the packages from the bottom up: each imports only what stands on a lower floor.
+// floors lists the packages from the bottom up. A package imports only packages of lower floors.
 var floors = [][]string{
 	{"internal/errtext", "internal/lazyregexp", "internal/awaiting", "internal/humantime", "internal/spelling", "internal/pyrepr"},
 	{"internal/pyrepr", "internal/keys", "internal/awsenv", "internal/partition", "internal/inifile", "internal/sharedfile"},
@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"cmd/chaim"},
 }
 
-// imports returns what each package of the module imports, without what its tests do.
+// imports returns the imports of each package of the module, without those of its tests.
 func imports(t *testing.T) map[string][]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
@@ -40,7 +40,7 @@ func imports(t *testing.T) map[string][]string {
 	return found
 }
 
-// local is the path of a package in the module.
+// local returns the path of a package within the module.
 func local(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
 
 func TestNothingImportsUpwards(t *testing.T) {
@@ -52,7 +52,7 @@ func TestNothingImportsUpwards(t *testing.T) {
 	}
 	for p, imported := range imports(t) {
 		if strings.HasPrefix(p, "examples") || strings.HasPrefix(p, "internal/e2e/") || p == "internal/layers" {
-			continue // programs, and tests of the whole
+			continue // programs, and tests of the whole module
 		}
 		own, isKnown := floor[p]
 		if !assert.True(t, isKnown, "package %q has no floor", p) {
@@ -87,7 +87,7 @@ func TestWhatPackagesDoNotKnow(t *testing.T) {
 	}
 }
 
-// TestWhatUsersOfTheLibraryGet looks at everything that a program gets by importing the root package.
+// TestWhatUsersOfTheLibraryGet checks all packages that a program gets with the root package.
 func TestWhatUsersOfTheLibraryGet(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module).Output()
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Package partition knows the parts of AWS that know nothing of each other.
+// Package partition knows the partitions of AWS, which share no accounts and keys, and their regions and role names.
 package partition
 
 import (
@@ -9,11 +9,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// DefaultRegion is taken where nothing else is known.
+// DefaultRegion is used if nothing else names a region.
 const DefaultRegion = "eu-west-1"
 
-// partitions are all of them, each with what its regions begin with, the region taken where none is given, and the domains
-// of its services and of its console. The last is everything else.
+// partitions has for each partition the prefix of its regions, its default region, and the domains of its services and its
+// console. The last one takes all other regions.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html and the AWS SDKs' partitions.json
 var partitions = []struct{ name, prefix, region, services, console string }{
@@ -27,7 +27,7 @@ var partitions = []struct{ name, prefix, region, services, console string }{
 	{"aws", "", DefaultRegion, "amazonaws.com", "aws.amazon.com"},
 }
 
-// Domains returns those under which the services, and the console and its sign-in page, of a region's partition are.
+// Domains returns the domain of the services in a region's partition, and that of its console and sign-in page.
 func Domains(region string) (services, console string) {
 	for _, p := range partitions {
 		if p.name == Of(region) {
@@ -37,7 +37,7 @@ func Domains(region string) (services, console string) {
 	return "", "" // not reached
 }
 
-// Of names the partition of a region, or of a name such as "aws-cn-global" or "fips-us-gov-west-1" that SDKs take for one.
+// Of returns the partition of a region. SDKs also accept names such as "aws-cn-global" or "fips-us-gov-west-1" as regions.
 func Of(region string) string {
 	if name, isGlobal := strings.CutSuffix(region, "-global"); isGlobal && Region(name) != "" {
 		return name
@@ -51,7 +51,7 @@ func Of(region string) string {
 	return "" // not reached: the last prefix is empty
 }
 
-// Region returns a region of a partition, or "" for one that is not of AWS.
+// Region returns the default region of a partition, or "" if AWS has no such partition.
 func Region(partition string) string {
 	for _, p := range partitions {
 		if p.name == partition {
@@ -61,13 +61,13 @@ func Region(partition string) string {
 	return ""
 }
 
-// RoleRegion returns a region in which the role of an ARN is known, or "" where text is none.
+// RoleRegion returns the default region in the partition of a role ARN, or "" if text is no ARN.
 func RoleRegion(text string) string {
 	role, _ := arn.Parse(text)
 	return Region(role.Partition)
 }
 
-// Check refuses a role that STS in that region cannot know. An ARN of some other system passes.
+// Check refuses a role of another partition than the region's. The ARN of another system than AWS passes.
 func Check(role arn.ARN, region string) error {
 	if Region(role.Partition) != "" && Of(region) != role.Partition {
 		return fmt.Errorf("chaim: role %s is of partition %s, but region %s is of partition %s: choose a region there", role, role.Partition, region, Of(region))
@@ -75,7 +75,7 @@ func Check(role arn.ARN, region string) error {
 	return nil
 }
 
-// The names that chaim gateways give to the roles of an account.
+// roleAliases are the aliases that all chaim gateways have.
 var roleAliases = map[string]string{
 	"rro": "CrossAccountReadOnly",
 	"mpu": "CrossAccountPowerUser",
@@ -83,10 +83,10 @@ var roleAliases = map[string]string{
 	"apu": "CrossAccountAdminUser",
 }
 
-// RoleName is the name of a role that may be given by an alias.
+// RoleName returns the name of a role that is given by its name or an alias.
 func RoleName(role string) string { return cmp.Or(roleAliases[role], role) }
 
-// IsCommonRole reports whether a name is one that an alias stands for.
+// IsCommonRole reports whether a role has one of the aliases.
 func IsCommonRole(name string) bool {
 	for _, common := range roleAliases {
 		if strings.EqualFold(name, common) {
@@ -96,7 +96,7 @@ func IsCommonRole(name string) bool {
 	return false
 }
 
-// RoleARN is that of a role, given by its name or a gateway's alias, of an account, as it is called in that region.
+// RoleARN returns the ARN of a role, which is given by its name or an alias, in an account, for the region's partition.
 func RoleARN(region, account, role string) string {
 	return fmt.Sprintf("arn:%s:iam::%s:role/%s", Of(region), account, RoleName(role))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/chaim-go/chaim/internal/spelling"
 )
 
-// regions are the known ones, sorted. A region that is missing here is accepted if its name is made like theirs.
+// regions are the known regions, sorted. CheckRegion accepts a region that is missing here if its name looks like theirs.
 //
 // https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html and the AWS SDKs' partitions.json
 var regions = []string{
@@ -28,14 +28,14 @@ func Regions() []string { return slices.Clone(regions) }
 var (
 	regionRule = lazyregexp.New(`^[a-z]{2,}(-[a-z0-9]+){1,4}$`)
 	zoneRule   = lazyregexp.New(`^([a-z-]+-[0-9])[a-z]$`)
-	// A region's name is an area, perhaps a partition or a country in it, a direction and a digit.
+	// A region's name has an area, perhaps a partition or a country, a direction and a digit.
 	usualRule = lazyregexp.New(`^([a-z]{2}|eusc)(-gov|-iso[a-z]?|-[a-z]{2})?-(central|(north|south)?(east|west)|north|south)-[1-9]$`)
-	// Of directions there is one in a region's name, or two as in southeast.
+	// A region's name has one direction, or two joined ones as in southeast.
 	directionsRule = lazyregexp.New(`((north|south|east|west|central)-?){2,}`)
 	jointRule      = lazyregexp.New(`^(north|south)(east|west)-?$`)
 )
 
-// CheckRegionOf is CheckRegion for a region that the user did not type. where is where it stands, for the error.
+// CheckRegionOf is CheckRegion for a region that the user did not type. where names its source in the error.
 func CheckRegionOf(where, name string) error {
 	if err := CheckRegion(name); err != nil {
 		return errtext.Wrap(err, "%s", where)
@@ -43,10 +43,10 @@ func CheckRegionOf(where, name string) error {
 	return nil
 }
 
-// CheckRegion refuses what cannot be a region, and what is a misspelt known one or a zone of a region: with a suggestion,
-// where there is one. Regions that AWS opens later pass, also those of new partitions.
+// CheckRegion refuses a name that cannot be a region, a misspelt region and the name of a zone. The error suggests a similar
+// region if there is one. Regions and partitions that AWS may open later pass.
 func CheckRegion(name string) error {
-	plain := strings.TrimSuffix(strings.TrimPrefix(name, "fips-"), "-fips") // which SDKs take along with a region
+	plain := strings.TrimSuffix(strings.TrimPrefix(name, "fips-"), "-fips") // SDKs accept both
 	if global, isGlobal := strings.CutSuffix(plain, "-global"); isGlobal && Region(global) != "" || slices.Contains(regions, plain) {
 		return nil
 	}
@@ -72,7 +72,7 @@ func CheckRegion(name string) error {
 	return nil
 }
 
-// regionOfZone returns the region of what is named like a zone of one: an availability zone such as us-east-1a, or a local
+// regionOfZone returns the region of a zone, or "" if name is no zone: an availability zone such as us-east-1a, or a local
 // zone such as us-west-2-lax-1a.
 func regionOfZone(name string) string {
 	if zone := zoneRule().FindStringSubmatch(name); zone != nil && CheckRegion(zone[1]) == nil {
@@ -86,7 +86,7 @@ func regionOfZone(name string) string {
 	return ""
 }
 
-// similarRegion returns the known region that differs least from a name, and by two mistakes at most.
+// similarRegion returns the known region that is most similar to a name, with two mistakes at most.
 func similarRegion(name string) (similar string) {
 	least := 3
 	for _, region := range regions {
@@ -97,7 +97,7 @@ func similarRegion(name string) (similar string) {
 	return similar
 }
 
-// hasSwappedArea reports whether the two letters that name begins with are those of a known area the other way round.
+// hasSwappedArea reports whether name becomes a known region when its first two letters change places.
 func hasSwappedArea(name string) bool {
 	swapped := string([]byte{name[1], name[0]}) + name[2:]
 	return slices.Contains(regions, swapped)

@@ -40,7 +40,7 @@ func TestCheckRegion(t *testing.T) {
 	}
 	for _, name := range []string{
 		"aws-global", "aws-us-gov-global", "fips-us-gov-west-1", "us-gov-west-1-fips",
-		"us-east-3", "eu-west-9", "ap-southeast-8", "sa-west-1", "nz-north-1", "me-central-2", // that may come
+		"us-east-3", "eu-west-9", "ap-southeast-8", "sa-west-1", "nz-north-1", "me-central-2", // not known, but possible
 		"us-isog-east-1", "us-isox-central-1", "eusc-fr-west-1", "us-gov-central-1", "uksc-gb-south-1", "moon-base-1", "moon-northwest-1",
 	} {
 		assert.NoError(t, CheckRegion(name), name)
@@ -51,7 +51,7 @@ func TestCheckRegion(t *testing.T) {
 	assert.True(t, slices.IsSorted(regions), "as completion shows them")
 }
 
-// TestRegionsHaveTheirPartition compares the two lists of this package.
+// TestRegionsHaveTheirPartition compares the lists of regions and partitions.
 func TestRegionsHaveTheirPartition(t *testing.T) {
 	for _, p := range partitions {
 		assert.Contains(t, regions, p.region)

@@ -22,7 +22,7 @@ import (
 
 // Console is the AWS console of a region.
 type Console struct {
-	SignInHost                 string // where keys are changed for a sign-in token
+	SignInHost                 string // exchanges keys for a sign-in token
 	domain, host, home, region string
 }
 
@@ -30,16 +30,16 @@ type Console struct {
 func ConsoleOf(region string) Console {
 	_, domain := partition.Domains(region)
 	name := partition.Of(region)
-	region = strings.TrimPrefix(region, "fips-") // as SDKs name other endpoints of a region
+	region = strings.TrimPrefix(region, "fips-") // SDKs accept such names, but the console does not
 	c := Console{SignInHost: "signin." + domain, domain: domain, host: "console." + domain, home: "/console/home", region: region}
-	if strings.HasSuffix(region, "-global") { // nor is that a region
+	if strings.HasSuffix(region, "-global") { // not a region either
 		return c
 	}
 	c.home += "?region=" + region
-	if name == "aws-eusc" { // the only one without a sign-in page for all regions
+	if name == "aws-eusc" { // the only partition without a sign-in page for all regions
 		c.SignInHost = region + "." + c.SignInHost
 	}
-	if !strings.HasPrefix(name, "aws-iso") { // where no hosts of regions are known
+	if !strings.HasPrefix(name, "aws-iso") { // the console hosts of their regions are not known
 		c.host = region + "." + c.host
 	}
 	return c
@@ -47,13 +47,13 @@ func ConsoleOf(region string) Console {
 
 var subdomains = lazyregexp.New(`^(?:[a-z0-9-]+\.)*$`)
 
-// isAt reports whether u is an https URL of that host or one below it.
+// isAt reports whether u is an https URL of host or of a subdomain.
 func isAt(u *url.URL, host string) bool {
 	below, ok := strings.CutSuffix(strings.ToLower(u.Host), host)
 	return ok && subdomains().MatchString(below) && u.Scheme == "https" && u.User == nil
 }
 
-// Destination returns the URL of a page of the console, given as that, or as a path and query. Empty is the home page.
+// Destination returns the URL of a console page. page is a URL, or a path and query; empty means the home page.
 func (c Console) Destination(page string) (string, error) {
 	switch {
 	case page == "":
@@ -62,7 +62,7 @@ func (c Console) Destination(page string) (string, error) {
 		page = "https://" + c.host + page
 	}
 	u, err := url.Parse(page)
-	// Browsers take a backslash for a slash.
+	// Browsers read a backslash as a slash.
 	isOdd := strings.ContainsFunc(page, func(r rune) bool { return r <= 0x20 || r > 0x7e || r == '\\' })
 	if err != nil || isOdd || !isAt(u, "console."+c.domain) {
 		return "", fmt.Errorf("chaim: destination is neither an https URL of console.%s or of a host below it, nor a path there that begins with one slash", c.domain)
@@ -76,7 +76,7 @@ func (c Console) Link(token, destination string) string {
 	return "https://" + c.SignInHost + "/federation?" + query.Encode()
 }
 
-// Repoint returns a given link of that kind with another destination.
+// Repoint returns a sign-in link with another destination.
 func (c Console) Repoint(link, destination string) (string, error) {
 	u, err := url.Parse(link)
 	if err == nil && isAt(u, "signin."+c.domain) && u.Path == "/federation" {
@@ -90,10 +90,10 @@ func (c Console) Repoint(link, destination string) (string, error) {
 	return "", fmt.Errorf("this link is not a login at signin.%s, so it cannot be pointed elsewhere; ask for one without a destination", c.domain)
 }
 
-var errNoToken = errors.New("these keys have no session token: only temporary keys can be taken to the console, such as those of a role")
+var errNoToken = errors.New("these keys have no session token: only temporary keys, such as those of a role, open the console")
 
-// SignIn asks AWS for a link that signs in with these keys and opens the destination, as often as a gateway is asked. The error
-// wraps [keys.ErrNoURL] where there can be none.
+// SignIn asks AWS for a link that signs in with these keys and opens the destination. It repeats failures that may pass. The
+// error wraps [keys.ErrNoURL] if there can be no link.
 func (c Console) SignIn(ctx context.Context, client *http.Client, log *slog.Logger, creds aws.Credentials, destination string) (string, error) {
 	if creds.SessionToken == "" {
 		return "", errtext.Because(keys.ErrNoURL, errNoToken)
@@ -109,7 +109,7 @@ func (c Console) SignIn(ctx context.Context, client *http.Client, log *slog.Logg
 	refusal := new(httpx.Refusal)
 	isAnswer := errors.As(err, &refusal)
 	if isAnswer {
-		err = errors.New(refusal.Message) // its text is one about a gateway
+		err = errors.New(refusal.Message) // refusal.Error() speaks of a gateway
 	}
 	err = errtext.Wrap(err, "asking %s for a console link", c.SignInHost)
 	if isAnswer && refusal.Final && refusal.StatusCode >= 400 {
@@ -127,9 +127,8 @@ func (c Console) attempt(ctx context.Context, client *http.Client, creds aws.Cre
 	if err != nil {
 		return "", errors.New("these keys are not text") // not reached: strings can always be encoded
 	}
-	// A query would have the keys in the logs of proxies. SessionDuration is not sent: without it the console session
-	// ends with the keys, as everything borrowed does, and it is refused for keys got by role chaining, which they do
-	// not tell.
+	// A POST, because proxies log queries. Without SessionDuration the console session ends with the keys. AWS refuses
+	// SessionDuration for keys from role chaining, and keys do not show whether they are such.
 	form := url.Values{"Action": {"getSigninToken"}, "Session": {string(session)}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.SignInHost+"/federation", strings.NewReader(form.Encode()))
 	if err != nil {
