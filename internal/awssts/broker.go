@@ -142,10 +142,15 @@ func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 
 // Keys asks for keys of the requested role.
 func (a Asker) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
+	return grant(ctx, r, a.For)
+}
+
+// grant asks STS for keys. askerFor returns the Asker for a request.
+func grant(ctx context.Context, r keys.Request, askerFor func(keys.Request) (Asker, error)) (keys.Grant, error) {
 	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
 		return keys.Grant{}, err
 	}
-	a, err := a.For(r)
+	a, err := askerFor(r)
 	if err != nil {
 		return keys.Grant{}, err
 	}
@@ -247,15 +252,7 @@ func (f *Fallback) For(r keys.Request) (Asker, error) {
 
 // Keys asks STS for keys of the requested role.
 func (f *Fallback) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
-	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
-		return keys.Grant{}, err
-	}
-	a, err := f.For(r)
-	if err != nil {
-		return keys.Grant{}, err
-	}
-	creds, err := a.Retrieve(ctx)
-	return keys.Grant{Credentials: creds}, err
+	return grant(ctx, r, f.For)
 }
 
 // in returns an Asker that asks in a region.
