@@ -86,7 +86,7 @@ func With(account, role string, hours int, fn func(profile string) error) error 
 // WithContext is [With] for everything else. The context that fn gets ends with ctx, and when the credentials have expired
 // and could not be renewed: [context.Cause] then wraps [ErrExpired]. fn should return when it ends, as the profile is
 // removed only then. Errors are those of With, and [ErrInUse] for [Options].TempName.
-func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) error {
+func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) (err error) {
 	if fn == nil {
 		return errors.New("chaim: no function to run")
 	}
@@ -102,11 +102,6 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 	if err != nil {
 		return err
 	}
-	return c.lend(ctx, fn)
-}
-
-// lend runs fn with keys, and closes the client.
-func (c *Client) lend(ctx context.Context, fn func(ctx context.Context, c *Client) error) (err error) {
 	defer func() {
 		if closeErr := c.Close(); closeErr != nil {
 			// On a panic the error is not returned.
