@@ -234,12 +234,6 @@ func (c *Client) ready(context.Context) error {
 	return noKeys(c.opts.request(""), c.scope.Check())
 }
 
-// fetch asks for new keys.
-func (c *Client) fetch(ctx context.Context) (Grant, error) {
-	g, err := c.ask(ctx)
-	return g, noKeys(c.opts.request(""), err)
-}
-
 // noKeys says for what there are no keys.
 func noKeys(r Request, why error) error {
 	if why == nil {
@@ -248,7 +242,8 @@ func noKeys(r Request, why error) error {
 	return errtext.Wrap(why, "keys for account %q as %q", r.Account, r.Role)
 }
 
-func (c *Client) ask(ctx context.Context) (Grant, error) {
+// fetch asks for new keys.
+func (c *Client) fetch(ctx context.Context) (Grant, error) {
 	r, held := c.opts.request(c.opts.Region), c.keeper.Held()
 	if _, isSource := c.origin.broker.(*provider); held != nil && r.AccountID == "" && !isSource { // by its name another account may be known by now
 		r.AccountID = held.AccountID
@@ -257,7 +252,7 @@ func (c *Client) ask(ctx context.Context) (Grant, error) {
 	if err == nil {
 		c.tellShort(r, g, c.origin.lifetime(r), held)
 	}
-	return g, err
+	return g, noKeys(r, err)
 }
 
 // tellShort warns of keys that end sooner than was asked for, but not again where those before did too. Longer ones are
@@ -302,11 +297,11 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	if err := c.keeper.Renew(ctx, false); err != nil {
 		return AwsCreds{}, err
 	}
-	held := c.keeper.Held()
-	if held == nil {
+	creds := c.Creds()
+	if creds.AccessKeyID == "" {
 		return AwsCreds{}, ErrClosed
 	}
-	return credsFrom(held.Credentials, c.opts.Region), nil
+	return creds, nil
 }
 
 // StoreKeys stores the keys in text, which is a gateway's reply or the text in it, as if RequestKeys had got them: they go
