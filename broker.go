@@ -209,16 +209,6 @@ func (o *origin) lifetime(r Request) time.Duration {
 	return 0
 }
 
-// accounts lists those that the broker knows.
-func (o *origin) accounts(ctx context.Context) ([]Account, error) {
-	broker, isLister := o.broker.(lister)
-	if !isLister {
-		return nil, o.noGateway()
-	}
-	accounts, err := broker.Accounts(ctx)
-	return accounts, o.showable(ctx, err)
-}
-
 // showable takes secrets out of an error of the broker, which was asked for these names.
 func (o *origin) showable(ctx context.Context, err error, asked ...string) error {
 	switch o.broker.(type) {

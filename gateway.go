@@ -125,13 +125,17 @@ func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 	if err := c.checkOpen(); err != nil {
 		return nil, err
 	}
+	broker, isLister := c.origin.broker.(lister)
+	if !isLister {
+		return nil, c.origin.noGateway()
+	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	accounts, err := c.origin.accounts(ctx)
-	if err != nil && !errors.Is(err, ErrNotConfigured) {
-		return nil, errtext.Wrap(err, "listing accounts")
+	accounts, err := broker.Accounts(ctx)
+	if err != nil {
+		return nil, errtext.Wrap(c.origin.showable(ctx, err), "listing accounts")
 	}
-	return accounts, err
+	return accounts, nil
 }
 
 // CheckToken asks the gateway whether it accepts the user and the user token. A list of accounts does not tell: the
