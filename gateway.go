@@ -54,12 +54,6 @@ func (g *Gateway) open(where string) (*gatewayPeer, error) {
 	if g.peer != nil {
 		return g.peer, nil
 	}
-	peer, err := g.connect(where)
-	g.peer = peer
-	return peer, err
-}
-
-func (g *Gateway) connect(where string) (*gatewayPeer, error) {
 	s, log := g.Settings, cmp.Or(g.Logger, silent)
 	endpoint, err := gateway.Settings(s).URL(where, g.AllowInsecure)
 	if err != nil {
@@ -72,9 +66,10 @@ func (g *Gateway) connect(where string) (*gatewayPeer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gatewayPeer{done: done, Gateway: &gateway.Gateway{
+	g.peer = &gatewayPeer{done: done, Gateway: &gateway.Gateway{
 		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: log,
-	}}, nil
+	}}
+	return g.peer, nil
 }
 
 const whereGiven = "Gateway.Settings"
@@ -185,10 +180,7 @@ func (c *Client) Settings(ctx context.Context) (Settings, error) {
 	if _, err := c.Endpoint(ctx); err != nil {
 		return Settings{}, err
 	}
-	g, err := c.origin.gateway()
-	if err != nil {
-		return Settings{}, err
-	}
+	g, _ := c.origin.gateway() // there is one: it has an endpoint
 	s := g.Settings
 	s.Extra = maps.Clone(s.Extra)
 	return s, nil
