@@ -219,22 +219,14 @@ func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckSection(profile)); err != nil {
 		return err
 	}
-	if c.scope != nil && c.scope.Has(profile) {
-		return c.deleteOwn(ctx, profile)
-	}
-	ctx, stop := c.bound(ctx)
-	defer stop()
-	return c.book.Delete(ctx, profile)
-}
-
-// deleteOwn removes the client's own profile, and then closes the client.
-func (c *Client) deleteOwn(ctx context.Context, profile string) error {
-	if ctx.Err() != nil {
-		return errtext.Wrap(context.Cause(ctx), "deleting profile %q", profile)
+	if c.scope == nil || !c.scope.Has(profile) {
+		ctx, stop := c.bound(ctx)
+		defer stop()
+		return c.book.Delete(ctx, profile)
 	}
 	own := c.scope.Book()
 	var account profiles.Holder
-	isGone, err := c.giveUp(ctx, profile, func(ctx context.Context) (err error) {
+	isGone, err := c.giveUp(ctx, "deleting", profile, func(ctx context.Context) (err error) {
 		account, err = c.scope.Delete(ctx)
 		return err
 	})
@@ -244,8 +236,11 @@ func (c *Client) deleteOwn(ctx context.Context, profile string) error {
 	return errors.Join(err, own.Forget(ctx, profile, account))
 }
 
-// giveUp has take remove the client's own profile, and closes the client if that is gone.
-func (c *Client) giveUp(ctx context.Context, profile string, take func(context.Context) error) (isGone bool, err error) {
+// giveUp calls take to remove the client's own profile, and then closes the client. what names the act in the error.
+func (c *Client) giveUp(ctx context.Context, what, profile string, take func(context.Context) error) (isGone bool, err error) {
+	if ctx.Err() != nil {
+		return false, errtext.Wrap(context.Cause(ctx), "%s profile %q", what, profile)
+	}
 	bound, stop := c.bound(ctx)
 	defer stop()
 	if err := take(bound); err != nil {

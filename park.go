@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
@@ -20,20 +19,12 @@ func (c *Client) ParkAccount(ctx context.Context, profile string) error {
 		return err
 	}
 	if c.scope != nil && c.scope.Has(profile) {
-		return c.parkOwn(ctx, profile)
+		_, err := c.giveUp(ctx, "parking", profile, c.scope.Park)
+		return err
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	return c.book.Park(ctx, profile)
-}
-
-// parkOwn parks the client's own profile, and then closes the client.
-func (c *Client) parkOwn(ctx context.Context, profile string) error {
-	if ctx.Err() != nil {
-		return errtext.Wrap(context.Cause(ctx), "parking profile %q", profile)
-	}
-	_, err := c.giveUp(ctx, profile, c.scope.Park)
-	return err
 }
 
 // UnparkAccount brings a parked account back. It gets new keys by the definition, as [Client.RenewSection] does, puts them
