@@ -155,6 +155,24 @@ func ofGateway(g *Gateway, where string) (*origin, error) {
 	return o, nil
 }
 
+// resolve completes the region of opts for a profile, and returns the origin for the account. noRegion says that the AWS
+// config file has the region of the profile. Without an account a wrong region is no error, as nothing needs it.
+func (o *origin) resolve(opts *Options, profile string) (from *origin, noRegion bool, err error) {
+	noRegion, err = opts.chooseRegion(profile)
+	from = o
+	if err == nil && opts.Account != "" {
+		from, err = o.forRequest(opts.request(opts.Region))
+	}
+	if err == nil && opts.Region == "" {
+		err = from.regionErr
+	}
+	if err != nil && opts.Account != "" {
+		return nil, false, err
+	}
+	opts.Region = cmp.Or(opts.Region, from.region, partition.RoleRegion(opts.Role), partition.DefaultRegion)
+	return from, noRegion, nil
+}
+
 // forRequest returns the origin for one account. Without a gateway it reads the configuration of the SDK, which has the keys to ask STS
 // with and, where none is given, the region.
 func (o *origin) forRequest(r Request) (*origin, error) {
@@ -169,11 +187,6 @@ func (o *origin) forRequest(r Request) (*origin, error) {
 	own := *o
 	own.broker, own.region = bound, region
 	return &own, nil
-}
-
-// regionFor is the region in which keys are used: the one that opts say, or else what the broker or the role tells.
-func (o *origin) regionFor(opts *Options) string {
-	return cmp.Or(opts.Region, o.region, partition.RoleRegion(opts.Role), partition.DefaultRegion)
 }
 
 // ask gets keys for a client.

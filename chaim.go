@@ -191,30 +191,16 @@ func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, er
 // the region of the profile.
 func (c *Client) setOrigin() (noRegion bool, err error) {
 	o := c.opts
-	noRegion, regionErr := o.chooseRegion(c.firstName())
-	if regionErr != nil && o.Account != "" {
-		return false, regionErr
-	}
 	if c.origin == nil {
 		if c.origin, err = findOrigin(o, c.book); err != nil {
 			return false, err
 		}
 	}
-	if o.Account != "" {
-		if c.origin, err = c.origin.forRequest(o.request(o.Region)); err != nil {
-			return false, err
-		}
+	from, noRegion, err := c.origin.resolve(o, c.firstName())
+	if err != nil || o.Account == "" {
+		return noRegion, err
 	}
-	if o.Region == "" && regionErr == nil {
-		regionErr = c.origin.regionErr
-	}
-	o.Region = c.origin.regionFor(o)
-	switch {
-	case o.Account == "": // no region is needed to list and to remove
-		return noRegion, nil
-	case regionErr != nil:
-		return false, regionErr
-	}
+	c.origin = from
 	switch broker := c.origin.broker.(type) {
 	case *Gateway: // tells the id
 		return noRegion, nil

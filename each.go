@@ -240,18 +240,13 @@ func (e *each) failure(i int, o fanout.Outcome) *AccountError {
 	return &AccountError{e.accounts[i], o.Began, err}
 }
 
-// asked is by what the keys of an account are asked for. Of two accounts with one name only the ID tells which.
-func asked(a Account) string {
-	if keys.IsAccountID(a.ID) {
-		return a.ID
-	}
-	return a.Name
-}
-
 // client makes one for the account, which calls expire when its keys have expired.
 func (e *each) client(a Account, expire func(error)) (*Client, error) {
 	opts := e.opts.Options
-	opts.Account, opts.NoProfile = asked(a), !e.opts.Profiles
+	opts.Account, opts.NoProfile = a.Name, !e.opts.Profiles
+	if keys.IsAccountID(a.ID) { // two accounts may have one name
+		opts.Account = a.ID
+	}
 	if err := keys.CheckAccount(opts.Account); err != nil {
 		return nil, err
 	}

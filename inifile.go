@@ -188,17 +188,10 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 	if _, isSource := c.origin.broker.(*provider); isSource && (opts.Account != c.opts.Account || opts.Role != c.opts.Role) {
 		return Grant{}, errtext.Because(ErrNotConfigured, fmt.Errorf("the client's Source gives keys for %q as %q, not for %q as %q", c.opts.Account, c.opts.Role, opts.Account, opts.Role))
 	}
-	if _, err := opts.chooseRegion(profile); err != nil {
+	from, _, err := c.origin.resolve(&opts, profile)
+	if err != nil {
 		return Grant{}, err
 	}
-	from, err := c.origin.forRequest(opts.request(opts.Region))
-	switch {
-	case err != nil:
-		return Grant{}, err
-	case opts.Region == "" && from.regionErr != nil:
-		return Grant{}, from.regionErr
-	}
-	opts.Region = from.regionFor(&opts)
 	r := opts.request(opts.Region)
 	g, err := from.ask(ctx, r)
 	if err == nil {
