@@ -17,16 +17,17 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// Broker gives keys for accounts. A [*Gateway] is one, [STS.Broker] returns one, and any type with this method is one. Many
-// goroutines may call it at once.
+// Broker gives keys for accounts. A [*Gateway] is one, [STS.Broker] returns one, and you can write your own. Many goroutines
+// may call it at once.
 //
-// Keys returns a grant, or an error that says why there is none. The broker fills in the keys, whether and when they
-// expire, and what else it knows; chaim completes the rest from the request. If the error has a method IsFinal() bool that
-// returns true, chaim does not ask again soon; if it has RetryAfter() time.Duration, chaim waits that long. The error's
-// text is shown, without what looks like a secret.
+// Keys returns a grant, or an error that says why there is none. The broker fills in the keys, their expiry, and all that it
+// knows; chaim completes the rest from the request. If the error has a method IsFinal() bool that returns true, chaim does
+// not ask again soon. If it has a method RetryAfter() time.Duration, chaim waits that long. chaim shows the error's text,
+// without parts that look like secrets.
 //
 // A broker may have more methods. With Accounts(context.Context) ([]Account, error) it serves [Client.RequestList]. With
-// ConsoleURL(context.Context, Grant) (string, error) it serves [Client.ConsoleURL], which else asks the AWS sign-in page.
+// ConsoleURL(context.Context, Grant) (string, error) it serves [Client.ConsoleURL], which otherwise asks the AWS sign-in
+// page.
 type Broker interface {
 	Keys(ctx context.Context, r Request) (Grant, error)
 }
@@ -49,14 +50,13 @@ type Request = keys.Request
 //	Account, Note   string   // what the broker calls the account, and its words for the expiry; may be empty
 //	ConsoleURL      string   // a link that signs in to the AWS console, a secret; may be empty
 //
-// chaim fills in the rest: Role, Region and Duration as in the request, Received time.Time when the keys came, and an empty
-// Account or AccountID from the request. It refuses a grant whose AccountID, or 12-digit Account, is of another account
-// than the request's.
+// chaim fills in the rest: Role, Region and Duration as in the request, Received with the time of the answer, and an empty
+// Account or AccountID from the request. It refuses a grant whose AccountID, or 12-digit Account, differs from the request.
 //
 // A Grant prints, logs and marshals to JSON without its secrets, as an [AwsCreds] does.
 type Grant = keys.Grant
 
-// lister is a broker that knows which accounts there are.
+// lister is a broker that can list accounts.
 type lister interface {
 	Accounts(ctx context.Context) ([]Account, error)
 }
@@ -66,19 +66,19 @@ type linker interface {
 	ConsoleURL(ctx context.Context, g Grant) (string, error)
 }
 
-// stsAsker is a broker that asks AWS STS, and can tell without the network what it would ask for.
+// stsAsker is a broker that asks AWS STS. For checks a request without the network.
 type stsAsker interface {
 	For(r Request) (awssts.Asker, error)
 }
 
-// provider is a Source as a broker: it gives the Source's keys, whatever is asked for.
+// provider is a Source as a broker. It gives the Source's keys for any request.
 type provider struct {
 	src      aws.CredentialsProvider
 	hasGiven atomic.Bool
 }
 
-// Keys asks the Source. New keys must come from the cache that the SDK puts around its providers, too. Without Invalidate
-// it would give the same ones until they expire, and programs that read the profile shortly before would be left with them.
+// Keys asks the Source. It empties the SDK's cache around a provider: the cache would return the same keys until they expire,
+// too late for programs that read the profile just before.
 func (p *provider) Keys(ctx context.Context, _ Request) (Grant, error) {
 	if cache, ok := p.src.(*aws.CredentialsCache); ok && p.hasGiven.Load() {
 		cache.Invalidate()
@@ -91,7 +91,7 @@ func (p *provider) Keys(ctx context.Context, _ Request) (Grant, error) {
 	return Grant{Credentials: creds, Received: time.Now()}, nil
 }
 
-// retrieve calls a provider. Errors of providers that are not chaim's may quote what they read, keys included.
+// retrieve calls a provider. It redacts errors of providers that are not chaim's: they may quote keys.
 func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
 	creds, err := src.Retrieve(ctx)
 	switch src.(type) {
@@ -101,16 +101,16 @@ func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials
 	return creds, foreign(ctx, err)
 }
 
-// origin is where the keys of a client come from. Clients of one program may share it, and many goroutines use it.
+// origin gives the keys of a client. Several clients may share it, and many goroutines use it.
 type origin struct {
 	broker    Broker
-	region    string      // that the broker is for; may be empty
-	regionErr error       // what is wrong with its region
-	pace      *httpx.Pace // nil for a client that does not share it with others
-	close     func()      // nil where there is nothing to close
+	region    string      // of the broker; may be empty
+	regionErr error       // why the broker's region is wrong
+	pace      *httpx.Pace // nil if only one client uses the origin
+	close     func()      // nil if there is nothing to close
 }
 
-// findOrigin finds the broker that opts name, or else the one that is configured. It touches no network.
+// findOrigin finds the broker that opts name, or else the configured one. It touches no network.
 func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 	switch broker := opts.Broker.(type) {
 	case nil:
@@ -136,12 +136,12 @@ func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 	g := &Gateway{Settings: settings, AllowInsecure: opts.AllowInsecure, HTTPClient: opts.HTTPClient, Logger: opts.Logger}
 	o, err := ofGateway(g, where)
 	if err == nil {
-		o.close = g.peer.done // closes its connections
+		o.close = g.peer.done
 	}
 	return o, err
 }
 
-// ofGateway is the origin of a gateway's keys. A wrong region of its settings matters only to a client that takes it for its own.
+// ofGateway makes a gateway an origin. A wrong region in its settings is an error only for clients that would use it.
 func ofGateway(g *Gateway, where string) (*origin, error) {
 	if _, err := g.open(where); err != nil {
 		return nil, err
@@ -173,8 +173,8 @@ func (o *origin) resolve(opts *Options, profile string) (from *origin, noRegion 
 	return from, noRegion, nil
 }
 
-// forRequest returns the origin for one account. Without a gateway it reads the configuration of the SDK, which has the keys to ask STS
-// with and, where none is given, the region.
+// forRequest returns the origin for one account. If STS gives the keys, it reads the SDK's configuration for the keys that
+// sign and, if r has no region, for the region.
 func (o *origin) forRequest(r Request) (*origin, error) {
 	f, isFallback := o.broker.(*awssts.Fallback)
 	if !isFallback || !awssts.CanAsk(r) {
@@ -204,13 +204,13 @@ func (o *origin) ask(ctx context.Context, r Request) (g Grant, err error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	if _, isSource := o.broker.(*provider); g.AccountID == "" && !isSource { // a Source gives what it gives, whatever is asked for
+	if _, isSource := o.broker.(*provider); g.AccountID == "" && !isSource { // a Source may give keys of another account
 		g.AccountID = r.ID()
 	}
 	return keys.Complete(g, r)
 }
 
-// lifetime is how long keys are asked for; zero if that is not known.
+// lifetime returns how long requested keys are valid, or zero if that is not known.
 func (o *origin) lifetime(r Request) time.Duration {
 	p, isProvider := o.broker.(*provider)
 	if !isProvider {
@@ -222,7 +222,7 @@ func (o *origin) lifetime(r Request) time.Duration {
 	return 0
 }
 
-// showable takes secrets out of an error of the broker, which was asked for these names.
+// showable redacts an error of a broker that is not chaim's. asked are the names in the request.
 func (o *origin) showable(ctx context.Context, err error, asked ...string) error {
 	switch o.broker.(type) {
 	case *Gateway, stsAsker, *provider:
@@ -231,7 +231,7 @@ func (o *origin) showable(ctx context.Context, err error, asked ...string) error
 	return awssts.ForeignOnce(orEnd(ctx, err), profiles.AWSFiles{}, asked...)
 }
 
-// gateway returns the chaim gateway that keys come from, or why there is none.
+// gateway returns the origin's gateway, or why it has none.
 func (o *origin) gateway() (*Gateway, error) {
 	if g, ok := o.broker.(*Gateway); ok {
 		return g, nil
@@ -239,6 +239,7 @@ func (o *origin) gateway() (*Gateway, error) {
 	return nil, o.noGateway()
 }
 
+// noGateway says why the origin has no gateway.
 func (o *origin) noGateway() error {
 	if f, ok := o.broker.(*awssts.Fallback); ok {
 		return f.Why
@@ -246,12 +247,12 @@ func (o *origin) noGateway() error {
 	return errtext.Because(ErrNotConfigured, errors.New("these credentials do not come from a gateway"))
 }
 
-// foreign makes the error of what is not chaim's fit to be shown.
+// foreign redacts an error of the SDK or of a provider that is not chaim's.
 func foreign(ctx context.Context, err error) error {
 	return awssts.Foreign(orEnd(ctx, err), profiles.AWSFiles{})
 }
 
-// orEnd is err or, if ctx has ended, why: that is what stopped the call.
+// orEnd returns err, or if ctx has ended the cause of that.
 func orEnd(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -1,43 +1,44 @@
 // Package chaim borrows AWS credentials for exactly as long as a piece of work runs.
 //
 // [With] gets temporary credentials for an account and a role, writes them into the shared credentials file as a profile,
-// renews them while a function runs, and removes them when it ends. Every AWS SDK and tool can use the profile by its name.
+// renews them while a function runs, and removes the profile when the function ends. Every AWS SDK and tool can use the
+// profile by its name.
 //
 //	err := chaim.With("sredev", "rro", 1, func(profile string) error {
 //		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
 //		...
 //	})
 //
-// [WithContext] is the same with a context and all [Options]. [New] makes a [Client] to be used by hand. [Each] does the
-// work in many accounts. A Client, an [AwsCreds], an [STS] and a [Monitor] are each an [aws.CredentialsProvider], for
-// programs that need no profile. The keys come from a [Broker]: a chaim gateway, AWS STS, or one of your own.
+// [WithContext] does the same with a context and all [Options]. [New] makes a [Client] that you use and close yourself.
+// [Each] runs a function in many accounts. For programs that need no profile, a Client, an [AwsCreds], an [STS] and a
+// [Monitor] are each an [aws.CredentialsProvider]. The keys come from a [Broker]: a chaim gateway, AWS STS, or your own.
 //
 // # The credentials file
 //
-// The file belongs to the user. chaim changes only known keys in profiles, the sections with the key accountname, whichever
-// program wrote them. It takes a lock that all programs with this package share, and replaces the file in one step, so that
-// no program reads a half-written one. A section without accountname is never changed, except for [default], into which
-// [Options].Default and [Settings.Store] write. Programs that take no lock, such as the AWS CLI, may write the file at any
-// time. On Linux they wait for the few milliseconds of an edit; elsewhere the edit waits for them. A profile that they
-// overwrite is back within a second. The README says where that has its limits.
+// The file belongs to the user. chaim changes profiles only, which are the sections with the key accountname, and in them
+// only keys that it knows. It never changes a section without accountname, except that [Options].Default and
+// [Settings.Store] write into [default]. All programs with this package share a lock, and chaim replaces the file in one
+// step, so no program reads a half-written file. Programs without the lock, such as the AWS CLI, may write the file at any
+// time. On Linux they wait for the few milliseconds of an edit; elsewhere the edit waits for them. If they overwrite a
+// profile, chaim restores it within a second. The README describes the limits of that.
 //
-// A scope is the time from the first keys of a [Client] to its Close. While a scope lives it holds a lock on its lease, a
-// file in the folder "chaim" beside the credentials file. After a process was killed its lease is not locked: the next
-// [New] or [Sweep] removes its profile. If the credentials file is a link that is later led elsewhere, a scope stays in the
-// file that it first wrote to.
+// A scope is the time from a [Client]'s first keys to its Close. A live scope holds a lock on its lease, a file in the folder
+// "chaim" beside the credentials file. The lock of a killed process is free, so the next [New] or [Sweep] removes its
+// profile. If the credentials file is a symbolic link and its target changes, a scope stays with the file that it first
+// wrote.
 //
 // # Long work
 //
-// AWS SDKs read the keys of a profile once. The profile is rewritten at each renewal, but an SDK client made before keeps
-// its first keys. In Go and Rust a new SDK client reads the profile again, in Python a new boto3 Session does, and with
-// JavaScript v3 and Ruby only a new process. For work that outlives its keys give a Go SDK client the [Client] as its
-// provider, or use a profile of the form [Process], from which SDKs fetch new keys by themselves.
+// AWS SDKs read the keys of a profile once. Each renewal rewrites the profile, but an SDK client keeps its first keys. To
+// read the profile again, Go and Rust need a new SDK client, Python a new boto3 Session, and JavaScript v3 and Ruby a new
+// process. For work that takes longer than the keys are valid, use the [Client] as the provider of a Go SDK client, or a
+// profile of the form [Process], from which SDKs get new keys by themselves.
 //
 // # Secrets
 //
-// No key, token or raw reply is ever part of an error, a log line, or what a value of this package prints. There is one
-// exception, because fmt calls no methods there: the verb %p, and an [AwsCreds], [Grant], [STS], [Gateway], [Settings] or
-// [Options] in an unexported field of another struct, as a value or, with verbs such as %s, behind a pointer.
+// Errors, log lines and the printed values of this package never hold a key, a token or a raw reply. There is one exception,
+// because fmt calls no methods there: the verb %p, and an [AwsCreds], [Grant], [STS], [Gateway], [Settings] or [Options] in
+// an unexported field of another struct, as a value or, with verbs such as %s, behind a pointer.
 package chaim
 
 import (
@@ -59,22 +60,21 @@ import (
 
 // With gets credentials for account and role that are valid for hours (1 to 12), stores them as a profile, calls fn with
 // the profile's name, and renews them while fn runs. It removes the profile when fn returns, panics or exits its goroutine.
-// The credentials come from the chaim gateway that is configured or, without one, from AWS STS: see [Options].Broker.
+// The credentials come from the configured chaim gateway, or without one from AWS STS: see [Options].Broker.
 //
-// fn is not called if there are no credentials. The error then says why. It may wrap [ErrNotConfigured], [ErrDenied],
-// [ErrExpired] (keys that came too late, or a wrong clock) or [ErrLocked], or be a [*GatewayError]. fn's own error is
-// returned as it is, joined only with that of a failed removal.
+// Without credentials With does not call fn, and the error says why. It may wrap [ErrNotConfigured], [ErrDenied],
+// [ErrExpired] (the keys came too late, or a clock is wrong) or [ErrLocked], or be a [*GatewayError]. With returns fn's own
+// error unchanged, or joined with the error of a failed removal.
 //
-// With installs no signal handler, which would change what signals do to the rest of the program. A program that a signal
-// kills leaves its profile to the next [New] or [Sweep]. To clean up on Ctrl-C use [WithContext] and
-// [signal.NotifyContext].
+// With installs no signal handler, because that would affect the rest of the program. If a signal kills the program, the
+// next [New] or [Sweep] removes its profile. To clean up on Ctrl-C use [WithContext] and [signal.NotifyContext].
 //
 // Any number of calls may run at once, in one process or in many. Each gets a profile of its own.
 //
 // [signal.NotifyContext]: https://pkg.go.dev/os/signal#NotifyContext
 func With(account, role string, hours int, fn func(profile string) error) error {
 	if hours < 1 || hours > 12 {
-		return fmt.Errorf("chaim: %d hours asked for, but keys can be had for 1 to 12", hours)
+		return fmt.Errorf("chaim: keys are valid for 1 to 12 hours, not for %d", hours)
 	}
 	if fn == nil {
 		return errors.New("chaim: no function to run")
@@ -83,9 +83,9 @@ func With(account, role string, hours int, fn func(profile string) error) error 
 	return WithContext(context.Background(), opts, func(_ context.Context, c *Client) error { return fn(c.Profile()) })
 }
 
-// WithContext is [With] for everything else. The context that fn gets ends with ctx, and when the credentials have expired
-// and could not be renewed: [context.Cause] then wraps [ErrExpired]. fn should return when it ends, as the profile is
-// removed only then. Errors are those of With, and [ErrInUse] for [Options].TempName.
+// WithContext is [With] with a context and all [Options]. The context of fn ends with ctx, or when the credentials have
+// expired and could not be renewed: [context.Cause] then wraps [ErrExpired]. fn should return soon after, because the
+// profile is removed only then. Errors are those of With, and [ErrInUse] for [Options].TempName.
 func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context, c *Client) error) (err error) {
 	if fn == nil {
 		return errors.New("chaim: no function to run")
@@ -104,7 +104,7 @@ func WithContext(ctx context.Context, opts Options, fn func(ctx context.Context,
 	}
 	defer func() {
 		if closeErr := c.Close(); closeErr != nil {
-			// On a panic the error is not returned.
+			// The log has the error too, because a panic does not return it.
 			c.opts.Logger.Error("chaim: profile could not be removed", "profile", c.Profile(), "error", closeErr)
 			err = errors.Join(err, closeErr)
 		}
@@ -123,29 +123,29 @@ func (c *Client) use(ctx context.Context, fn func(ctx context.Context, c *Client
 }
 
 // Client holds the credentials of one account and role, and their profile. Make it with [New] and close it; the zero value
-// and nil only return errors. Deleting or parking its own profile closes it too. Any number of goroutines may use it.
+// and nil only return errors. Deleting or parking its own profile also closes it. Any number of goroutines may use it.
 type Client struct {
-	opts   *Options        // with its defaults filled in; a pointer, because fmt would print the fields of a struct
+	opts   *Options        // complete; a pointer, because fmt would print the fields of a struct
 	origin *origin         // gives the keys
-	keeper *renewal.Keeper // has the current ones
+	keeper *renewal.Keeper // holds the current keys
 	book   *profiles.Book
 	scope  *profiles.Scope // nil with NoProfile
 	life   context.Context // ends with Close
 	end    context.CancelCauseFunc
-	isOwn  bool // the origin is not shared, and is closed with the client
+	isOwn  bool // the origin is not shared, so Close closes it
 }
 
 var _ aws.CredentialsProvider = (*Client)(nil)
 
-// New checks opts, finds the broker, and removes what dead processes left, as [Sweep] does, for a second at most. If the
-// removal fails that is logged. New may read the credentials file, AWS_CA_BUNDLE and the AWS SDK's configuration, but
+// New checks opts, finds the broker, and removes what dead processes left, as [Sweep] does, for a second at most. A failure
+// of that removal is only logged. New may read the credentials file, AWS_CA_BUNDLE and the AWS SDK's configuration, but
 // touches no network.
 //
-// The error wraps [ErrNotConfigured] if there is no gateway, Broker or Source, and AWS STS cannot be asked for the account
-// and role. It is an error, except with NoProfile, if something that is not chaim's has the name of one of its files.
+// The error wraps [ErrNotConfigured] if there is no gateway, Broker or Source, and AWS STS cannot give keys for the account
+// and role. It is also an error, except with NoProfile, if something else has the name of one of chaim's files.
 func New(opts Options) (*Client, error) { return newClient(opts, nil, nil) }
 
-// newClient is New for a client that may share its origin with others, and tells when its keys have expired.
+// newClient is New for a client that may share its origin with other clients. It calls onExpired when its keys have expired.
 func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
@@ -155,13 +155,13 @@ func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, er
 	switch c.book, err = profiles.OpenIn(opts.Dir, opts.Logger); {
 	case opts.NoProfile:
 	case err == nil && opts.Account != "":
-		err = c.book.CheckStore() // before anything is asked for
+		err = c.book.CheckStore() // before the first request
 	}
 	if err != nil && !opts.NoProfile {
 		return nil, err
 	}
 	onlyReads := opts.NoProfile && opts.Account == "" && (opts.Source != nil || opts.Broker != nil)
-	if shared == nil && !onlyReads { // before the SDK finds keys there that a dead scope was lent
+	if shared == nil && !onlyReads { // first, or the SDK could use the keys of a dead scope
 		switch err := c.book.Look(); {
 		case err != nil && !opts.NoProfile:
 			return nil, err
@@ -202,7 +202,7 @@ func (c *Client) setOrigin() (noRegion bool, err error) {
 	}
 	c.origin = from
 	switch broker := c.origin.broker.(type) {
-	case *Gateway: // tells the id
+	case *Gateway: // its replies name the account id
 		return noRegion, nil
 	case stsAsker:
 		if _, err := broker.For(o.request(o.Region)); err != nil {
@@ -212,7 +212,7 @@ func (c *Client) setOrigin() (noRegion bool, err error) {
 	return noRegion, profiles.CheckMarker(o.Account)
 }
 
-// ready refuses a profile name that is taken, before keys are asked for.
+// ready refuses a taken profile name before keys are requested.
 func (c *Client) ready(context.Context) error {
 	if c.scope == nil {
 		return nil
@@ -220,7 +220,7 @@ func (c *Client) ready(context.Context) error {
 	return noKeys(c.opts.request(""), c.scope.Check())
 }
 
-// noKeys says for what there are no keys.
+// noKeys adds the account and role to an error. Nil stays nil.
 func noKeys(r Request, why error) error {
 	if why == nil {
 		return nil
@@ -231,8 +231,8 @@ func noKeys(r Request, why error) error {
 // fetch asks for new keys.
 func (c *Client) fetch(ctx context.Context) (Grant, error) {
 	r, held := c.opts.request(c.opts.Region), c.keeper.Held()
-	if _, isSource := c.origin.broker.(*provider); held != nil && r.AccountID == "" && !isSource { // by its name another account may be known by now
-		r.AccountID = held.AccountID
+	if _, isSource := c.origin.broker.(*provider); held != nil && r.AccountID == "" && !isSource {
+		r.AccountID = held.AccountID // by now the name may belong to another account
 	}
 	g, err := c.origin.ask(ctx, r)
 	if err == nil {
@@ -241,8 +241,8 @@ func (c *Client) fetch(ctx context.Context) (Grant, error) {
 	return g, noKeys(r, err)
 }
 
-// tellShort warns of keys that end sooner than was asked for, but not again where those before did too. Longer ones are
-// refused where they come in.
+// tellShort warns of keys that end sooner than requested, unless the keys before them did too. Brokers refuse keys that end
+// later.
 func (c *Client) tellShort(r Request, g Grant, asked time.Duration, before *renewal.Held) {
 	if keys.IsShort(g, asked) && (before == nil || !keys.IsShort(before.Grant, asked)) {
 		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", r.Account, "role", r.Role,
@@ -261,7 +261,7 @@ func (c *Client) store(ctx context.Context, g Grant) error {
 	return nil
 }
 
-// Format prints which profile the client is for, whatever the verb: the fields of a Client lead to secrets.
+// Format prints account, role and profile of the client, whatever the verb. Its fields lead to secrets.
 func (c *Client) Format(f fmt.State, _ rune) {
 	if c == nil || c.opts == nil {
 		fmt.Fprint(f, "chaim.Client{}")
@@ -270,10 +270,10 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "chaim.Client{Account:%q Role:%q Profile:%q}", c.opts.Account, c.opts.Role, c.Profile())
 }
 
-// RequestKeys gets new keys and stores them in the profile, then renews them unless [Options].NoRenew is set.
+// RequestKeys gets new keys, stores them in the profile, and then renews them unless [Options].NoRenew is set.
 //
-// The error is one of the broker's; [ErrInUse] if the profile's name is taken; [ErrLocked] if another process keeps the
-// lock of the credentials file for 10 seconds, or others take turns with it for a minute; or [ErrClosed].
+// The error is the broker's; [ErrInUse] if the profile's name is taken; [ErrLocked] if one other process keeps the lock of
+// the credentials file for 10 seconds, or several keep it in turn for a minute; or [ErrClosed].
 func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	if err := c.checkLender(); err != nil {
 		return AwsCreds{}, err
@@ -290,12 +290,12 @@ func (c *Client) RequestKeys(ctx context.Context) (AwsCreds, error) {
 	return creds, nil
 }
 
-// StoreKeys stores the keys in text, which is a gateway's reply or the text in it, as if RequestKeys had got them: they go
-// into the profile, and are renewed. No network is touched.
+// StoreKeys takes keys from text, which is a gateway's reply or the text in such a reply. It stores them in the profile and
+// renews them later, as RequestKeys does. It touches no network.
 //
 // It refuses keys for another account or role, keys that end later than Options.Duration allows, and keys that end sooner
-// than the current ones. A reply that is a refusal, or none of a gateway's, is a [*GatewayError]. Otherwise errors are
-// those of [Client.RequestKeys].
+// than the current ones. If text is a refusal, or no reply of a gateway, the error is a [*GatewayError]. Otherwise errors
+// are those of [Client.RequestKeys].
 func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	if err := c.checkLender(); err != nil {
 		return AwsCreds{}, err
@@ -320,7 +320,7 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	return credsFrom(g.Credentials, c.opts.Region), nil
 }
 
-// firstName is the name of the profile that is tried first.
+// firstName returns the profile name that the client tries first, or "" with NoProfile.
 func (c *Client) firstName() string {
 	if c.opts.NoProfile {
 		return ""
@@ -328,8 +328,8 @@ func (c *Client) firstName() string {
 	return cmp.Or(c.opts.TempName, profiles.DefaultName)
 }
 
-// Profile is the name of the profile. Until RequestKeys has succeeded it is the name that is tried first. It is empty with
-// [Options].NoProfile.
+// Profile returns the name of the profile. Before RequestKeys has succeeded it is the name that the client tries first. It
+// is empty with [Options].NoProfile.
 func (c *Client) Profile() string {
 	if c == nil || c.scope == nil {
 		return ""
@@ -345,7 +345,8 @@ func (c *Client) Region() string {
 	return c.opts.Region
 }
 
-// Creds is the current set of keys: the zero value before RequestKeys and after Close, an expired set while renewing fails.
+// Creds returns the current set of keys. It is the zero value before RequestKeys and after Close. It may have expired, if
+// renewing fails.
 func (c *Client) Creds() AwsCreds {
 	if c == nil || c.keeper == nil {
 		return AwsCreds{}
@@ -356,8 +357,7 @@ func (c *Client) Creds() AwsCreds {
 	return AwsCreds{}
 }
 
-// State tells whether the keys are valid and being renewed, as [Monitor.State] does. It does not wait. Before RequestKeys
-// and after Close it is [StateExpired].
+// State reports the state of the keys, as [Monitor.State] does. Before RequestKeys and after Close it is [StateExpired].
 func (c *Client) State() State {
 	if c == nil || c.keeper == nil {
 		return StateExpired
@@ -365,13 +365,13 @@ func (c *Client) State() State {
 	return State(c.keeper.State())
 }
 
-// Retrieve returns valid keys, so that a Client can be the provider of any AWS SDK client. It gets the first set if there
-// is none, and otherwise does what [Monitor.Retrieve] does.
+// Retrieve returns valid keys, so that a Client can be the provider of any AWS SDK client. If there are no keys yet it
+// requests them. Otherwise it does what [Monitor.Retrieve] does.
 func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if c == nil || c.keeper == nil {
 		return aws.Credentials{Source: "chaim"}, errZeroClient
 	}
-	if h := c.keeper.Held(); h != nil && h.IsFresh() { // saves the call of Get
+	if h := c.keeper.Held(); h != nil && h.IsFresh() { // a memory read
 		return h.Credentials, nil
 	}
 	if err := c.checkLender(); err != nil {
@@ -382,9 +382,9 @@ func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return get(ctx, c.keeper)
 }
 
-// Config returns a configuration for AWS SDK clients, such as s3.NewFromConfig: the client's region and keys and, for the
-// rest, what the SDK is configured for. optFns may change all but the keys. If there are no keys yet, the first request of
-// an SDK client gets them. The error is the SDK's, or [ErrClosed].
+// Config returns a configuration for AWS SDK clients, such as s3.NewFromConfig: with the client's region and keys, and the
+// SDK's own configuration for the rest. optFns may change all but the keys. If there are no keys yet, the first request of an
+// SDK client gets them. The error is the SDK's, or [ErrClosed].
 func (c *Client) Config(ctx context.Context, optFns ...func(*config.LoadOptions) error) (aws.Config, error) {
 	if err := c.checkLender(); err != nil {
 		return aws.Config{}, err
@@ -394,13 +394,13 @@ func (c *Client) Config(ctx context.Context, optFns ...func(*config.LoadOptions)
 	if err != nil {
 		return aws.Config{}, errtext.Wrap(foreign(ctx, err), "reading the configuration of the AWS SDK")
 	}
-	cfg.Credentials = c // without the SDK's cache, which would keep keys past their renewal, and past Close
+	cfg.Credentials = c // without the SDK's cache, which would keep keys after their renewal and after Close
 	return cfg, nil
 }
 
 var errZeroClient = errors.New("chaim: this Client is a zero value: make one with chaim.New")
 
-// checkOpen returns why the client can do nothing: it was closed, or not made by New.
+// checkOpen returns an error if the client was closed, or not made by New.
 func (c *Client) checkOpen() error {
 	switch {
 	case c == nil || c.opts == nil:
@@ -411,7 +411,7 @@ func (c *Client) checkOpen() error {
 	return nil
 }
 
-// checkLender is checkOpen for what needs an account.
+// checkLender is checkOpen for methods that need an account.
 func (c *Client) checkLender() error {
 	if err := c.checkOpen(); err != nil {
 		return err
@@ -419,23 +419,23 @@ func (c *Client) checkLender() error {
 	return keys.CheckAccount(c.opts.Account)
 }
 
-// bound ends ctx with the client.
+// bound returns a context that also ends when the client is closed.
 func (c *Client) bound(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(c.life, func() { cancel(ErrClosed) })
 	if c.life.Err() != nil {
-		cancel(ErrClosed) // AfterFunc would, but only in a while
+		cancel(ErrClosed) // at once: AfterFunc runs in a goroutine of its own
 	}
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// cleanupTimeout bounds the removal of a profile. It is long, as many scopes may end at once and each must get the lock;
-// waiting for a lock that is stuck ends sooner.
+// cleanupTimeout limits the removal of a profile. It is long, because many scopes may end at once and each needs the lock. The
+// wait for a lock that one process keeps ends sooner.
 const cleanupTimeout = time.Minute
 
-// Close stops renewing, cancels what is under way, and removes the profile unless [Options].Keep is set. After that it
-// waits for the Logger and, for a second, for a broker that ignores its context. If the error is not nil, such as
-// [ErrLocked], the profile may still be there: call Close again. After a success it does nothing.
+// Close stops renewing, cancels calls that are under way, and removes the profile unless [Options].Keep is set. Then it
+// waits for the Logger and, for a second, for a broker that ignores its context. After an error, such as [ErrLocked], the
+// profile may still be there: call Close again. After a success a second call does nothing.
 func (c *Client) Close() error {
 	if c == nil || c.opts == nil {
 		return errZeroClient
@@ -452,7 +452,7 @@ func (c *Client) Close() error {
 	return c.scope.Close(ctx)
 }
 
-// wait returns when the client's goroutines have ended. It comes last, as a Logger or a broker may block for ever.
+// wait returns when the client's goroutines have ended. Close calls it last, because a Logger or a broker may block.
 func (c *Client) wait() {
 	if c.isOwn && c.origin.close != nil {
 		c.origin.close()

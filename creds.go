@@ -24,11 +24,11 @@ import (
 // [atomic.Pointer]: https://pkg.go.dev/sync/atomic#Pointer
 type AwsCreds struct {
 	Region          string    // AWS region of the profile
-	AccountID       string    // 12-digit id of the account; empty where the source does not tell
-	AccessKeyID     string    // access key id; not a secret, but shown by its last four characters only
+	AccountID       string    // 12-digit id of the account; empty if unknown
+	AccessKeyID     string    // access key id; no secret, but only its last four characters are printed
 	SecretAccessKey string    // secret access key
 	SessionToken    string    // session token
-	Expires         time.Time // end of validity by the clock of this machine; zero means that the source named none
+	Expires         time.Time // expiry by the clock of this machine; zero if the source gave none
 }
 
 var _ aws.CredentialsProvider = AwsCreds{}
@@ -61,8 +61,8 @@ func (c AwsCreds) sdk() aws.Credentials {
 	}
 }
 
-// Retrieve returns the set as the AWS SDK for Go wants it. It returns an error wrapping [ErrExpired] once the set has
-// expired, and an error for a set without keys, such as the zero value.
+// Retrieve returns the set for the AWS SDK for Go. The error wraps [ErrExpired] if the set has expired. A set without keys,
+// such as the zero value, is also an error.
 func (c AwsCreds) Retrieve(context.Context) (aws.Credentials, error) {
 	switch {
 	case c.AccessKeyID == "" || c.SecretAccessKey == "":
@@ -73,24 +73,24 @@ func (c AwsCreds) Retrieve(context.Context) (aws.Credentials, error) {
 	return c.sdk(), nil
 }
 
-// Expired reports whether the set is, or within slack will be, past its expiration. A set without keys is expired; a set
-// without an expiration never is.
+// Expired reports whether the set has expired or will expire within slack. A set without keys has expired. A set without an
+// expiry never expires.
 func (c AwsCreds) Expired(slack time.Duration) bool {
 	if c.AccessKeyID == "" {
 		return true
 	}
-	// Round drops the monotonic reading, which stands still while a machine is suspended.
+	// Round drops the monotonic clock, which stops while a machine is suspended.
 	return !c.Expires.IsZero() && !c.Expires.After(time.Now().Round(0).Add(slack))
 }
 
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
 // AWS_SESSION_TOKEN and, if they are known, AWS_ACCOUNT_ID, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION.
-// Variables of this process that SDKs prefer get an empty value. CHAIM_LENT tells a chaim in the child that the keys are
-// lent, so that it asks STS for no others with them. Append the result to os.Environ() for an exec.Cmd.
-// [Client.ChildEnviron] removes the other variables instead. A child cannot renew keys that it got in this way.
+// Variables of this process that SDKs prefer get an empty value. CHAIM_LENT marks the keys as lent, so that a chaim in the
+// child does not ask STS for other keys with them. Append the result to os.Environ() for an exec.Cmd.
+// [Client.ChildEnviron] removes the other variables instead. A child cannot renew these keys.
 //
-// If this process has AWS_PROFILE, that moves to AWS_DEFAULT_PROFILE: the SDK for JavaScript would prefer the profile to
-// the keys, and botocore fails if its name is empty.
+// If this process has AWS_PROFILE, its value moves to AWS_DEFAULT_PROFILE: the SDK for JavaScript would prefer the profile
+// to the keys, and botocore fails if the name is empty.
 //
 // Names: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
 func (c AwsCreds) Environ() []string {
@@ -99,10 +99,10 @@ func (c AwsCreds) Environ() []string {
 	return append(env, awsenv.Unnamed(own)...)
 }
 
-// lent is Environ without what takes other variables away.
+// lent is Environ without the empty variables.
 func (c AwsCreds) lent() []string { return awsenv.OfKeys(c.sdk(), c.Region) }
 
-// ProcessJSON returns the set, secrets included, as the document that a credential_process prints. It returns the errors of
+// ProcessJSON returns the set, secrets included, as the document that a credential_process prints. Errors are those of
 // [AwsCreds.Retrieve].
 //
 // Format: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
@@ -130,23 +130,23 @@ func (c AwsCreds) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.Strin
 func (c AwsCreds) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // MarshalText returns what String returns, so that JSON, XML and text encoders show no secret. Use [AwsCreds.ProcessJSON]
-// to hand the keys on.
+// to pass the keys on.
 func (c AwsCreds) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// ChildEnviron returns environ, each "NAME=value", for a child process that is to have the client's credentials and no
-// others: without the variables that some SDK or tool would prefer or add, and with what [Client.Environ] says. Set an
-// exec.Cmd's Env to ChildEnviron(os.Environ()); nil gives only the variables of the client. CHAIM_TOKEN is left out too:
-// append it for a child that uses the gateway itself.
+// ChildEnviron returns environ, each "NAME=value", for a child process that must use the client's credentials and no others:
+// without variables that some SDK or tool would prefer or add, and with those of [Client.Environ]. Set an exec.Cmd's Env to
+// ChildEnviron(os.Environ()); with nil it returns only the client's variables. It leaves out CHAIM_TOKEN too: append that
+// for a child that uses the gateway itself.
 //
-// Files and settings of a tool's own may still win: docs/tools.md tells which. Before [Client.RequestKeys] has succeeded
-// the child finds no credentials. The result holds keys only with [Options].NoProfile.
+// A tool may still prefer its own files and settings: see docs/tools.md. Before [Client.RequestKeys] has succeeded the child
+// finds no credentials. The result holds keys only with [Options].NoProfile.
 func (c *Client) ChildEnviron(environ []string) []string { return awsenv.Child(environ, c.lent()) }
 
-// Environ returns the variables with which a child process uses the profile, each "NAME=value": AWS_PROFILE,
+// Environ returns the variables that make a child process use the profile, each "NAME=value": AWS_PROFILE,
 // AWS_DEFAULT_PROFILE (which boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE. If the file is
-// not in its usual place, AWS_CREDENTIAL_PROFILES_FILE and AWS_SDK_LOAD_CONFIG are there for SDKs that need them. Variables
-// of this process that SDKs prefer get an empty value. With [Options].NoProfile it is [AwsCreds.Environ] of the current
-// set. Append the result to os.Environ() for an exec.Cmd, or better use [Client.ChildEnviron].
+// not in its usual place, some SDKs also need AWS_CREDENTIAL_PROFILES_FILE and AWS_SDK_LOAD_CONFIG. Variables of this process
+// that SDKs prefer get an empty value. With [Options].NoProfile the result is [AwsCreds.Environ] of the current set. Append
+// it to os.Environ() for an exec.Cmd, or better use [Client.ChildEnviron].
 func (c *Client) Environ() []string {
 	env := c.lent()
 	if creds := c.Creds(); creds.AccessKeyID != "" && c.opts.NoProfile {
@@ -155,9 +155,9 @@ func (c *Client) Environ() []string {
 	return append(env, awsenv.Blank(os.Environ(), env)...)
 }
 
-// lent are the variables that lead a child to the client's credentials.
+// lent returns the variables that make a child use the client's credentials.
 func (c *Client) lent() []string {
-	if c == nil || c.opts == nil { // a zero Client has nothing to lend
+	if c == nil || c.opts == nil {
 		return awsenv.OfProfile("", "", "")
 	}
 	if creds := c.Creds(); c.opts.NoProfile && creds.AccessKeyID != "" {

@@ -20,42 +20,42 @@ import (
 const (
 	defaultParallel = 8
 
-	// With a pace each request has a time-out of its own, and the wait for one is as long as it takes when there are many.
+	// eachTimeout is long, because a request may wait for many others. Each attempt has a time-out of its own.
 	eachTimeout = 24 * time.Hour
 )
 
-// EachOptions say how [Each] works. The zero value lends keys in memory for the role "rro", to eight accounts at a time.
+// EachOptions configure [Each]. The zero value gets keys in memory for the role "rro", for eight accounts at a time.
 type EachOptions struct {
-	// Options are the options of each scope. Account, AccountID, TempName, Default, Keep and Source must be empty. Without
+	// Options are the options of each client. Account, AccountID, TempName, Default, Keep and Source must be empty. Without
 	// Profiles, Form and Terrible mean nothing.
 	Options Options
-	// Parallel is how many accounts are worked on at a time. Zero means 8.
+	// Parallel is how many accounts Each works on at a time. Zero means 8.
 	Parallel int
-	// Profiles gives every scope a profile in the credentials file. Without it the client that fn gets is only a provider,
-	// and no file is written, except to remove what dead processes left.
+	// Profiles gives every client a profile in the credentials file. Without it the client of fn is only a provider, and
+	// Each writes no file, except to remove what dead processes left.
 	Profiles bool
 	// StopOnError ends the whole call when the first account fails, as the end of the context does.
 	StopOnError bool
-	// Progress is called each time an account is done. The calls come one at a time. Nil means that there are none.
+	// Progress is called each time an account is done, one call at a time. Nil means no calls.
 	Progress func(EachProgress)
 }
 
-// EachProgress is how far an [Each] has come.
+// EachProgress is the progress of an [Each].
 type EachProgress struct {
-	Account Account // that is done
-	Err     error   // as in AccountError; nil if it did not fail
-	Done    int     // accounts so far, those that failed included
-	Failed  int     // accounts so far
+	Account Account // the account that is done
+	Err     error   // as in AccountError; nil if the account did not fail
+	Done    int     // accounts done so far, failed ones included
+	Failed  int     // accounts failed so far
 	Total   int     // accounts in all
 }
 
-// EachError tells for which accounts an [Each] failed.
+// EachError says which accounts of an [Each] failed.
 type EachError struct {
-	Accounts []*AccountError // in the order in which they were given
+	Accounts []*AccountError // in the order of the arguments
 	Total    int             // accounts in all
 }
 
-// AccountError is what went wrong for one account of an [Each].
+// AccountError is the failure of one account of an [Each].
 type AccountError struct {
 	Account Account
 	Began   bool // whether fn was called
@@ -104,19 +104,20 @@ func (e *AccountError) Error() string {
 // Unwrap returns what went wrong.
 func (e *AccountError) Unwrap() error { return cmp.Or(e, new(AccountError)).Err }
 
-// Each runs fn once for each account, with keys for the same role, several at a time. It asks for an account by its
-// 12-digit ID, or by Name without one. The client that fn gets is closed when fn returns.
+// Each runs fn once for each account, with keys for the same role, for several accounts at a time. It requests keys by an
+// account's 12-digit ID, or without one by its Name. It closes the client of fn when fn returns.
 //
-// All ask the same broker and share its connections. If it says that there are too many requests, all slow down together;
-// an account fails only if the broker says nothing else for five minutes. Other failures that may pass are tried three times, except those of an [STS] that was sent an MFA code.
+// All clients use the same broker and share its connections. If the broker throttles, all slow down together. An account
+// fails only after the broker has throttled every request for five minutes. Each makes up to three attempts after other
+// failures that may pass, except after an [STS] request with an MFA code.
 //
-// The failure of one account does not stop the others, unless StopOnError is set. The error is an [*EachError] with the
-// failures, or says what is wrong with the arguments. When ctx ends, no further account begins, with its cause as their
-// error; the context that fn has ends too, and Each returns when all profiles are removed. A panic of fn does the same, and
-// then continues in Each's caller.
+// The failure of one account does not stop the others, unless StopOnError is set. The error is an [*EachError] with all
+// failures, or is about the arguments. When ctx ends, Each starts no more accounts, and its cause is their error. The
+// context of fn ends too, and Each returns when all profiles are removed. A panic of fn has the same effect, and then
+// continues in Each's caller.
 //
-// A profile that cannot be removed when fn returns, for instance because too many files are open, is removed when all
-// others have ended. Its account is not done until then, unless it has failed anyway.
+// If a profile cannot be removed when fn returns, for instance because too many files are open, Each tries again after all
+// others have ended. Only then the account is done, unless it has failed anyway.
 func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx context.Context, a Account, c *Client) error) error {
 	if err := opts.check(fn != nil); err != nil || len(accounts) == 0 {
 		return err
@@ -151,26 +152,26 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 	return failed
 }
 
-// check refuses what cannot be done for many accounts.
+// check refuses options that make no sense for many accounts.
 func (opts *EachOptions) check(hasFunction bool) error {
 	o := &opts.Options
 	switch {
 	case !hasFunction:
 		return errors.New("chaim: no function to run")
 	case opts.Parallel < 0:
-		return fmt.Errorf("chaim: %d accounts at a time are none", opts.Parallel)
+		return fmt.Errorf("chaim: EachOptions.Parallel is %d, but must not be negative", opts.Parallel)
 	case o.Account+o.AccountID != "" || o.TempName != "" || o.Default || o.Keep || o.Source != nil:
 		return errors.New("chaim: EachOptions.Options are for many accounts: leave Account, AccountID, TempName, Default, Keep and Source empty")
 	case o.NoProfile && opts.Profiles:
-		return errors.New("chaim: EachOptions.Profiles asks for what Options.NoProfile excludes")
+		return errors.New("chaim: EachOptions.Profiles contradicts Options.NoProfile")
 	}
 	return nil
 }
 
-// share returns the origin of a client without an account for many others, which slow down together where it throttles.
-// given are its options before they were completed.
+// share returns the client's origin for many clients that slow down together. given are the client's options before New
+// completed them.
 func (c *Client) share(given Options) (*origin, error) {
-	if _, err := given.chooseRegion(c.firstName()); err != nil { // which a client without an account does without
+	if _, err := given.chooseRegion(c.firstName()); err != nil { // New ignores it without an account
 		return nil, err
 	}
 	if given.Region == "" && c.origin.regionErr != nil {
@@ -187,13 +188,13 @@ type each struct {
 	accounts []Account
 	fn       func(context.Context, Account, *Client) error
 	shared   *origin
-	count    int // accounts that are done; changed by one call of done at a time
-	failed   int // of these
+	count    int // accounts done; only done changes it, one call at a time
+	failed   int // accounts failed
 }
 
 func (e *each) log() *slog.Logger { return cmp.Or(e.opts.Options.Logger, silent) }
 
-// work lends keys of one account to fn.
+// work gets keys of one account and runs fn with them.
 func (e *each) work(ctx context.Context, t *fanout.Turn) error {
 	ctx, expire := context.WithCancelCause(ctx)
 	defer expire(nil)
@@ -209,12 +210,12 @@ func (e *each) work(ctx context.Context, t *fanout.Turn) error {
 	})
 }
 
-// panicked writes down where fn panicked: that is lost when it panics again for the caller of Each.
+// panicked logs the stack of a panic of fn, which is lost when the panic continues in Each's caller.
 func (e *each) panicked(i int) {
 	e.log().Error("chaim: fn panicked", "account", e.accounts[i].ID, "name", e.accounts[i].Name, "stack", string(debug.Stack()))
 }
 
-// done tells Progress of an account.
+// done reports an account to Progress.
 func (e *each) done(i int, o fanout.Outcome) {
 	e.count++
 	p := EachProgress{Account: e.accounts[i], Done: e.count, Total: len(e.accounts)}
@@ -228,7 +229,7 @@ func (e *each) done(i int, o fanout.Outcome) {
 	}
 }
 
-// failure is what went wrong for an account, or nil.
+// failure returns the failure of an account, or nil.
 func (e *each) failure(i int, o fanout.Outcome) *AccountError {
 	err := o.Err
 	if o.CloseErr != nil {
@@ -240,7 +241,7 @@ func (e *each) failure(i int, o fanout.Outcome) *AccountError {
 	return &AccountError{e.accounts[i], o.Began, err}
 }
 
-// client makes one for the account, which calls expire when its keys have expired.
+// client makes the client of an account. The client calls expire when its keys have expired.
 func (e *each) client(a Account, expire func(error)) (*Client, error) {
 	opts := e.opts.Options
 	opts.Account, opts.NoProfile = a.Name, !e.opts.Profiles
@@ -256,8 +257,8 @@ func (e *each) client(a Account, expire func(error)) (*Client, error) {
 	return newClient(opts, e.shared, expire)
 }
 
-// FilterAccounts returns the accounts whose name or ID matches a pattern as in [path.Match], except that a slash is an
-// ordinary character: * stands for any characters, ? for one, and [a-z] for one of these.
+// FilterAccounts returns the accounts whose name or ID matches pattern: * matches any characters, ? one character, and [a-z]
+// one of a range, as in [path.Match], but a slash is an ordinary character.
 func FilterAccounts(accounts []Account, pattern string) ([]Account, error) {
 	plain := strings.NewReplacer("/", "\x00").Replace
 	if _, err := path.Match(plain(pattern), ""); err != nil {

@@ -7,21 +7,20 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// The conditions that a caller can act on. Test for them with [errors.Is]. The message of an error that wraps one says what
-// was tried, and on what.
+// Errors that a program can handle. Test for them with [errors.Is]. The text of an error that wraps one says what failed.
 var (
-	// ErrNotConfigured: there is no gateway, Broker or Source, and AWS STS cannot be asked for this account and role; or
-	// the section [default] lacks what was asked for.
+	// ErrNotConfigured: there is no gateway, Broker or Source, and AWS STS cannot give keys for this account and role; or
+	// the section [default] lacks the requested setting.
 	ErrNotConfigured = keys.ErrNotConfigured
 
-	// ErrDenied: the gateway or STS refused the request. It does not accept the token or the keys, or they have no right to
-	// the account and role.
+	// ErrDenied: the gateway or STS refused the request, because it does not accept the token or the keys, or because the
+	// user has no right to the account and role.
 	ErrDenied = keys.ErrDenied
 
-	// ErrUnreachable: the gateway, STS or the sign-in page did not answer, or a proxy did in its place (502, 503, 504).
+	// ErrUnreachable: the gateway, STS or the sign-in page did not answer, or a proxy answered instead (502, 503, 504).
 	ErrUnreachable = keys.ErrUnreachable
 
-	// ErrExpired: the credentials are past their expiration and could not be renewed.
+	// ErrExpired: the credentials have expired and could not be renewed.
 	ErrExpired = keys.ErrExpired
 
 	// ErrClosed: the Client or Monitor was used after Close.
@@ -30,10 +29,10 @@ var (
 	// ErrInUse: the profile belongs to the user, to a scope that may still run, or to another account.
 	ErrInUse = keys.ErrInUse
 
-	// ErrLocked: the lock of the credentials file could not be had in time.
+	// ErrLocked: chaim did not get the lock of the credentials file in time.
 	ErrLocked = sharedfile.ErrLocked
 
-	// ErrUnmanagedAccount: the section is the user's own: it has no accountname, or long-lived keys. chaim does not change
+	// ErrUnmanagedAccount: the section is the user's own, with long-lived keys or without accountname. chaim does not change
 	// it.
 	ErrUnmanagedAccount = profiles.ErrUnmanaged
 
@@ -41,11 +40,11 @@ var (
 	ErrNoURL = keys.ErrNoURL
 )
 
-// GatewayError is a gateway's refusal, or an answer that is none of a chaim gateway's. It is [ErrDenied] if the gateway
-// refused the user, and [ErrUnreachable] if a proxy answered in its place.
+// GatewayError is a gateway's refusal, or a reply that does not come from a chaim gateway. It is [ErrDenied] if the gateway
+// refused the user, and [ErrUnreachable] if a proxy answered instead.
 //
 // StatusCode is the status inside the reply, or else the HTTP status. Kind is the gateway's name of the error, such as
-// "IncorrectCredentials", or "". Message is the gateway's own text, or what was wrong with its answer: at most 200
-// printable characters, without what looks like a secret. Final says that asking again will not help. Pause is how long the
-// gateway asks to be left alone.
+// "IncorrectCredentials", or "". Message is the gateway's own text, or says what is wrong with the reply: at most 200
+// printable characters, without parts that look like secrets. Final says that another attempt cannot help. Pause is how long
+// the gateway wants to wait for the next request.
 type GatewayError = httpx.Refusal

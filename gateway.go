@@ -20,12 +20,12 @@ import (
 )
 
 // Gateway is a chaim gateway as a [Broker]. Settings must be given; the zero value of every other field works. It also
-// lists accounts and makes console links, and its refusals are a [*GatewayError]. Do not change or copy it after its first
-// use. Any number of goroutines may use it; they share its connections.
+// lists accounts and makes console links. Its refusals are a [*GatewayError]. Do not change or copy it after its first use.
+// Any number of goroutines may use it; they share its connections.
 type Gateway struct {
-	// Settings say where the gateway is and who asks.
+	// Settings say where the gateway is and who the user is.
 	Settings Settings
-	// AllowInsecure accepts plain http to an address that is not a loopback one. Anyone on the way can then read the token.
+	// AllowInsecure accepts plain http to an address that is not a loopback one. The network can then read the token.
 	AllowInsecure bool
 	// HTTPClient sends the requests, as [Options].HTTPClient does. Nil means chaim's own client.
 	HTTPClient *http.Client
@@ -33,10 +33,10 @@ type Gateway struct {
 	Logger *slog.Logger
 
 	mu   sync.Mutex
-	peer *gatewayPeer // nil before its first use
+	peer *gatewayPeer // nil before the first use
 }
 
-// gatewayPeer is what a Gateway asks. A second pointer leads to the token, because fmt follows one.
+// gatewayPeer is the connection of a Gateway. Two pointers lead to the token, because fmt follows one.
 type gatewayPeer struct {
 	*gateway.Gateway
 	done func() // closes its connections
@@ -44,7 +44,8 @@ type gatewayPeer struct {
 
 var _ Broker = (*Gateway)(nil)
 
-// open returns the peer, which is made once. A failure, such as an unreadable AWS_CA_BUNDLE, may pass.
+// open returns the peer, and makes it at the first call. After a failure, such as an unreadable AWS_CA_BUNDLE, the next call
+// tries again. where names the source of the settings in the error.
 func (g *Gateway) open(where string) (*gatewayPeer, error) {
 	if g == nil {
 		return nil, errors.New("chaim: this *Gateway is nil: make one with Settings")
@@ -59,7 +60,7 @@ func (g *Gateway) open(where string) (*gatewayPeer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := gateway.Settings(s).URL(where, false); err != nil { // accepted only for AllowInsecure
+	if _, err := gateway.Settings(s).URL(where, false); err != nil { // only AllowInsecure accepts it
 		log.Warn("chaim: gateway is plain http, so anyone on the way can read the user token", "gateway", endpoint)
 	}
 	client, done, err := awssts.HTTPClient(g.HTTPClient, profiles.AWSFiles{})
@@ -74,8 +75,8 @@ func (g *Gateway) open(where string) (*gatewayPeer, error) {
 
 const whereGiven = "Gateway.Settings"
 
-// Keys asks the gateway for keys. It looks up an account name that a gateway could misread in the gateway's list, and asks
-// by the id.
+// Keys asks the gateway for keys. If a gateway could misread the account's name, Keys finds the id in the gateway's list and
+// asks by the id.
 func (g *Gateway) Keys(ctx context.Context, r Request) (Grant, error) {
 	peer, err := g.open(whereGiven)
 	if err != nil {
@@ -110,12 +111,12 @@ func (g *Gateway) Format(f fmt.State, _ rune) {
 // LogValue keeps the token out of structured logs.
 func (g *Gateway) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(g)) }
 
-// Account is an AWS account that a gateway or another [Broker] knows. It has two fields of type string: ID has 12 digits, if
-// the broker is right, and Name is what the broker calls it, or empty.
+// Account is an AWS account in the list of a gateway or another [Broker]. It has two fields of type string: ID, the 12-digit
+// id unless the broker is wrong, and Name, the broker's name for the account, which may be empty.
 type Account = keys.Account
 
-// RequestList returns the accounts that the gateway, or another broker with a list, knows, in its order. The error wraps
-// [ErrNotConfigured] without such a broker and [ErrClosed] after Close; a gateway's refusal is a [*GatewayError].
+// RequestList returns the account list of the gateway, or of another broker that has one, in its order. The error wraps
+// [ErrNotConfigured] without such a broker and [ErrClosed] after Close. A gateway's refusal is a [*GatewayError].
 func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 	if err := c.checkOpen(); err != nil {
 		return nil, err
@@ -133,11 +134,11 @@ func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 	return accounts, nil
 }
 
-// CheckToken asks the gateway whether it accepts the user and the user token. A list of accounts does not tell: the
-// original gateway gives that to everybody. So CheckToken asks for keys of an account that does not exist, and expects to
-// be refused for that reason. Nothing changes.
+// CheckToken checks whether the gateway accepts the user and the user token. The account list cannot show that, because the
+// original gateway gives it to everyone. So CheckToken asks for keys of an account that does not exist, and expects a refusal
+// for that reason. It changes nothing.
 //
-// If the gateway does not accept the user or the token, the error is a [*GatewayError] that wraps [ErrDenied], or says that
+// If the gateway does not accept the user or the token, the error is a [*GatewayError]. It wraps [ErrDenied], or says that
 // the gateway knows no user with these Slack ids. Otherwise errors are those of [Client.RequestList].
 func (c *Client) CheckToken(ctx context.Context) error {
 	peer, err := c.peer()
@@ -152,7 +153,7 @@ func (c *Client) CheckToken(ctx context.Context) error {
 	return nil
 }
 
-// peer is the gateway that the client asks.
+// peer returns the gateway that the client asks.
 func (c *Client) peer() (*gatewayPeer, error) {
 	if err := c.checkOpen(); err != nil {
 		return nil, err
@@ -186,12 +187,12 @@ func (c *Client) Settings(ctx context.Context) (Settings, error) {
 	return s, nil
 }
 
-// Settings say where the chaim gateway is and who asks it. They come from [Options], the environment, the default section
-// of the credentials file, or an init string (see [ParseInit]).
+// Settings say where the chaim gateway is and who the user is. They come from [Options], the environment, the section
+// [default] of the credentials file, or an init string (see [ParseInit]).
 //
 // The user token is a secret: a Settings prints and marshals without it.
 type Settings struct {
-	// Endpoint is the URL of the gateway. Empty means the API Gateway named by API, Stage and Region.
+	// Endpoint is the URL of the gateway. Empty means the API Gateway of API, Stage and Region.
 	Endpoint string
 	// API is the id of the API Gateway. It is not needed with an Endpoint.
 	API string
@@ -203,14 +204,14 @@ type Settings struct {
 	Username string
 	// UserToken is the user's token, a secret. It must be given.
 	UserToken string
-	// TokenExpires is when the user token ends. Zero means unknown.
+	// TokenExpires is the expiry of the user token. Zero means unknown.
 	TokenExpires time.Time
 	// SlackID is the Slack user id. Empty means none.
 	SlackID string
 	// WorkspaceID is the Slack workspace id. Empty means none.
 	WorkspaceID string
 
-	// Extra holds the pairs of an init string that have no field here, under their own names.
+	// Extra holds pairs of an init string that have no field here, under their own names.
 	Extra map[string]string
 }
 
@@ -227,11 +228,11 @@ func (s Settings) LogValue() slog.Value { return slog.StringValue(s.String()) }
 func (s Settings) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Store writes the settings into the section [default] of the credentials file, where clients without other settings find
-// them. Extra is written under its own names. dir is as in [Options].Dir. What is empty in s stays as it is in the file,
-// unless it belongs to something that changes: the old endpoint if s has API and Stage, the Slack ids of another user, the
-// end of another token. Every other byte stays.
+// them. It writes Extra under its own names. dir is as in [Options].Dir. For an empty field of s the file keeps its value,
+// unless that no longer fits: Store removes the old endpoint if s has API and Stage, the Slack ids of another user, and the
+// expiry of another token. All other bytes of the file stay.
 //
-// Unusable settings, and an Extra with a name that means something to an AWS SDK, are refused before the file is touched.
+// Before it touches the file, Store refuses unusable settings, and an Extra whose name means something to an AWS SDK.
 // Otherwise errors are those of [Client.RequestKeys] about the file. Any number of goroutines and processes may call it.
 func (s Settings) Store(ctx context.Context, dir string) error {
 	own := gateway.Settings(s)
@@ -252,10 +253,10 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 	return book.StoreSettings(ctx, pairs, own.Misfits)
 }
 
-// ParseInit reads the string that a gateway hands out to set up a client: base64url, padded or not, of key=value pairs that
-// are joined by "&" and percent-encoded. The pairs must name a gateway, a user and a token. Unknown pairs go into Extra.
-// The string may be part of a command such as "cca init STRING" or of the whole message, and may be wrapped over several
-// lines. The error never holds a part of the string.
+// ParseInit parses the init string, with which a gateway sets up a client: base64url, padded or not, of key=value pairs that
+// are joined by "&" and percent-encoded. The pairs must name a gateway, a user and a token. Unknown pairs go into Extra. init
+// may be the string, a command such as "cca init STRING" or a whole message, and may be wrapped over several lines. The
+// error never holds a part of the string.
 func ParseInit(init string) (Settings, error) {
 	s, err := gateway.ParseInit(init)
 	if err != nil {

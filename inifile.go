@@ -20,24 +20,24 @@ import (
 	"github.com/chaim-go/chaim/internal/renewal"
 )
 
-// Profile is a profile of the credentials file that has an accountname. Its texts are as in the file, which other programs
+// Profile is a profile of the credentials file that has an accountname. Its texts are those of the file, which other programs
 // may have written.
 type Profile struct {
 	Name      string        // of the section
 	Account   string        // full name or 12-digit id
-	AccountID string        // 12-digit id by which its keys are asked for again; empty where the section does not tell
-	Role      string        // as asked for
+	AccountID string        // 12-digit id with which its keys are renewed; empty if the section has none
+	Role      string        // as requested
 	Region    string        // of the section, or else of the AWS config file for the profile
-	Expires   time.Time     // zero where the section does not tell
-	Duration  time.Duration // as asked for; zero where the section does not tell
-	Form      ProfileForm   // what it holds
-	Default   bool          // it is the default account that the section [default] names
-	Live      bool          // it belongs to a scope that may still run
-	Dead      bool          // it belonged to a scope whose process died; neither is true of one that is kept
-	Static    bool          // it holds long-lived keys, which are not chaim's to renew
+	Expires   time.Time     // zero if the section has no expiry
+	Duration  time.Duration // as requested; zero if the section has none
+	Form      ProfileForm   // keys or a process
+	Default   bool          // the section [default] names it as the default account
+	Live      bool          // its scope may still run
+	Dead      bool          // the process of its scope died; a kept profile is neither Live nor Dead
+	Static    bool          // it holds long-lived keys, which chaim does not renew
 }
 
-// Left is the time until the keys expire: zero once they have, and where that is unknown.
+// Left returns the time until the keys expire. It is zero if they have expired or the expiry is unknown.
 func (p Profile) Left() time.Duration {
 	if p.Expires.IsZero() {
 		return 0
@@ -45,7 +45,7 @@ func (p Profile) Left() time.Duration {
 	return max(0, time.Until(p.Expires))
 }
 
-// Percent is how much of Duration is left, rounded down: 0 to 100, and 0 where either is unknown.
+// Percent returns how much of Duration is left, from 0 to 100, rounded down. It is 0 if either is unknown.
 func (p Profile) Percent() int {
 	if p.Duration <= 0 {
 		return 0
@@ -53,9 +53,9 @@ func (p Profile) Percent() int {
 	return int(100 * float64(min(p.Left(), p.Duration)) / float64(p.Duration))
 }
 
-// MyAccountList returns the profiles of the credentials file that have an accountname, whichever program wrote them, in the
-// order of the file. Without a file there are none. It only reads. The error is [ErrClosed] after Close, or that of ctx or
-// of reading the file.
+// MyAccountList returns the profiles of the credentials file that have an accountname, in the order of the file, no matter
+// which program wrote them. Without a file the list is empty. It only reads. The error is [ErrClosed] after Close, or that of
+// ctx or of reading the file.
 func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 	if err := c.canRead(ctx); err != nil {
 		return nil, errtext.Wrap(err, "listing profiles")
@@ -91,13 +91,13 @@ func profileOf(e profiles.Entry) Profile {
 	return p
 }
 
-// DisplayMyList writes [Client.MyAccountList] to w as a table for people, in one call and in the local time zone. A line
-// has an asterisk for the default account, the name, account, role and region, when the keys expire, how much of their time
-// is left, and whether the profile is live (its scope may still run), kept, or dead (its process died). The first line says
-// when the user token of the gateway ends, if there is a gateway.
+// DisplayMyList writes [Client.MyAccountList] to w as a table, in one call and in the local time zone. A line has an asterisk
+// for the default account, the name, account, role and region, the expiry of the keys, how much of their time is left, and
+// the state of the profile: live (its scope may still run), kept, or dead (its process died). If there is a gateway, the
+// first line has the expiry of the user token.
 //
-// It shows no key or token. Text that is not printable ASCII is quoted, so that a file cannot control the terminal, and
-// very long text is cut. Errors are those of MyAccountList and of w.
+// It shows no key or token. It quotes text that is not printable ASCII, so that a file cannot control the terminal, and cuts
+// very long text. Errors are those of MyAccountList and of w.
 func (c *Client) DisplayMyList(ctx context.Context, w io.Writer) error {
 	list, err := c.MyAccountList(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func (c *Client) DisplayMyList(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// canRead returns why the client cannot look at the file: it is not open, or ctx has ended.
+// canRead returns an error if the client is not open or ctx has ended.
 func (c *Client) canRead(ctx context.Context) error {
 	err := c.checkOpen()
 	if err == nil && ctx.Err() != nil {
@@ -146,13 +146,14 @@ func (c *Client) canRead(ctx context.Context) error {
 	return err
 }
 
-// RenewSection gets new keys for a profile of the credentials file, whichever program wrote it, and stores them there. It
-// asks the client's broker for the account, role, duration and region of the section, not of the client. A Source can only
-// renew profiles of the client's own account and role. The copy in [default] is renewed too if the profile is the default.
+// RenewSection gets new keys for a profile of the credentials file and stores them there, no matter which program wrote the
+// profile. It asks the client's broker, for the account, role, duration and region of the section. A Source can only renew
+// profiles of the client's own account and role. If the profile is the default account, the copy in [default] gets the keys
+// too.
 //
 // The error wraps [fs.ErrNotExist] if there is no such section, [ErrUnmanagedAccount] if it is the user's, and [ErrInUse]
-// if it belongs to another scope, which renews it itself, or changes meanwhile. Otherwise it is one of
-// [Client.RequestKeys]. The section then stays as it was.
+// if it changes meanwhile or belongs to another scope, which renews it itself. Otherwise it is one of [Client.RequestKeys].
+// After an error the section is unchanged.
 func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckHeld(section)); err != nil {
 		return AwsCreds{}, err
@@ -179,7 +180,7 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 	return credsFrom(g.Credentials, g.Region), nil
 }
 
-// obtain gets keys for a profile by its definition, whatever the client was made for.
+// obtain gets keys for a profile by its definition, not by the client's options.
 func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definition) (Grant, error) {
 	opts := Options{Account: d.Account, AccountID: d.AccountID, Role: d.Role, Duration: d.Duration, Region: d.Region}
 	if err := opts.complete(); err != nil {
@@ -201,13 +202,13 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 	return g, noKeys(r, err)
 }
 
-// DeleteAccount removes a profile from the credentials file, and its copy in [default]. A profile that is absent is no
-// error. For the client's own profile it also closes the client; after an error that goes on, with its profile. If the
-// same account is parked under that name, its definition goes after the profile. If there is only a definition under that
-// name, that goes.
+// DeleteAccount removes a profile from the credentials file, its copy in [default], and the parked definition of the same
+// account under that name. If there is only a definition under that name, it removes the definition. An absent profile is no
+// error. If the profile is the client's own, DeleteAccount also closes the client. After an error the client and its profile
+// stay.
 //
-// A section without accountname is [ErrUnmanagedAccount], and the profile of another live scope is [ErrInUse]. On a full
-// disk a kept profile stays, with an error that says so; a scope has set aside the space to remove its own.
+// For a section without accountname the error wraps [ErrUnmanagedAccount], and for the profile of another live scope
+// [ErrInUse]. On a full disk a kept profile stays, with an error. A scope has reserved the space to remove its own profile.
 func (c *Client) DeleteAccount(ctx context.Context, profile string) error {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckSection(profile)); err != nil {
 		return err
@@ -244,10 +245,10 @@ func (c *Client) giveUp(ctx context.Context, what, profile string, take func(con
 	return true, err
 }
 
-// Section is a section of the credentials file as it was when it was read. It may hold keys and tokens, and prints without
-// any value. It never changes, so any number of goroutines may use it. The zero value is empty.
+// Section is a copy of a section of the credentials file. It may hold keys and tokens, so it prints without any value. It
+// never changes, so any number of goroutines may use it. The zero value is empty.
 type Section struct {
-	Name string // what stands in the brackets
+	Name string // the name in the brackets
 
 	values func() map[string]string // a function, as fmt would print a map
 }
@@ -260,7 +261,7 @@ func (s Section) Keys() []string {
 	return slices.Sorted(maps.Keys(s.values()))
 }
 
-// Value returns what stands under a key in lower case, or "" without one.
+// Value returns the value of a key, which must be in lower case, or "".
 func (s Section) Value(key string) string {
 	if s.values == nil {
 		return ""
@@ -269,7 +270,7 @@ func (s Section) Value(key string) string {
 }
 
 // DefaultSection reads the section [default], which holds the settings of the gateway and the keys of the default account.
-// The error wraps [ErrNotConfigured] without a file or section, and is [ErrClosed] after Close.
+// The error wraps [ErrNotConfigured] if there is no file or section, and is [ErrClosed] after Close.
 func (c *Client) DefaultSection(ctx context.Context) (Section, error) {
 	if err := c.canRead(ctx); err != nil {
 		return Section{}, err
@@ -284,9 +285,9 @@ func (c *Client) DefaultSection(ctx context.Context) (Section, error) {
 	return Section{inifile.DefaultSection, func() map[string]string { return pairs }}, nil
 }
 
-// DefaultAccount returns the name of the profile that is the default account: the value of alias in [default] or, without
-// one, of section or accountname. Errors are those of [Client.DefaultSection], with [ErrNotConfigured] also if there is
-// neither.
+// DefaultAccount returns the name of the profile that is the default account: the value of alias in [default], or else that
+// of section or accountname. If none of them is there the error wraps [ErrNotConfigured]. Otherwise errors are those of
+// [Client.DefaultSection].
 func (c *Client) DefaultAccount(ctx context.Context) (string, error) {
 	section, err := c.DefaultSection(ctx)
 	if err != nil {
@@ -299,19 +300,18 @@ func (c *Client) DefaultAccount(ctx context.Context) (string, error) {
 	return name, nil
 }
 
-// Swept is one thing that a dead process had left behind, and that is gone now.
+// Swept is a file or profile of a dead process that [Sweep] has removed.
 type Swept struct {
 	Path    string // the file that was removed, or the credentials file
 	Profile string // the profile that was removed from it; empty for a file
 }
 
-// Sweep removes what processes left that ended without closing their scopes: profiles, leases and temporary files. It
-// leaves what belongs to a live scope. It also leaves a profile whose key id has changed since, but not one that cca
-// renewed for the same account. A profile that was written with the folder "chaim" elsewhere is removed once its keys have
-// expired.
+// Sweep removes profiles, leases and temporary files of processes that ended without closing their scopes. It leaves those of
+// live scopes. It also leaves a profile whose key id has changed since, unless cca renewed it for the same account. If the
+// lease of a profile was in another folder "chaim", Sweep removes the profile after its keys have expired.
 //
-// dir is as in [Options].Dir. Sweep returns what is gone, and errors of [Client.RequestKeys] about the file. [New] sweeps
-// too, so programs need not. Any number of processes may do so at once.
+// dir is as in [Options].Dir. Sweep returns the removed files and profiles. Errors are those of [Client.RequestKeys] about the
+// file. [New] sweeps too, so programs need not. Any number of processes may do so at once.
 func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 	book, err := profiles.OpenIn(dir, silent)
 	if err != nil {

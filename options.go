@@ -18,14 +18,14 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// Options say which credentials a [Client] is for and how it keeps them. A client that gets keys needs an Account; the zero
+// Options say which credentials a [Client] gets and how it stores them. A client that gets keys needs an Account. The zero
 // value of every other field works.
 type Options struct {
 	// Account is the full name or the 12-digit id of the account. Only a gateway knows names. Empty is for a Client that
 	// gets no keys of its own, but lists, renews, parks or deletes profiles.
 	Account string
-	// AccountID is the 12-digit id of the account where Account is its name. The keys are then asked for by id, even if the
-	// name has moved to another account, and keys for any other account are refused. Empty means unknown.
+	// AccountID is the 12-digit id of the account if Account is its name. chaim then requests keys by the id, even if the
+	// name belongs to another account by now, and refuses keys for any other account. Empty means unknown.
 	AccountID string
 	// Role is the role to assume: a role name, a role ARN, or an alias of the gateway such as "rro" or "mpu". Empty means
 	// "rro". Without a gateway "rro", "mpu", "spu" and "apu" stand for CrossAccountReadOnly, CrossAccountPowerUser,
@@ -34,28 +34,28 @@ type Options struct {
 	// Duration is how long each set of keys is valid: whole seconds, 15 minutes to 12 hours. Zero means 1 hour, or 15
 	// minutes in a program built with the tag "dev".
 	Duration time.Duration
-	// Region is the AWS region of the profile and its keys and, without a gateway, of the STS to ask. Empty means the first
-	// of: AWS_REGION; AWS_DEFAULT_REGION; the AWS config file's region for the profile's name, for the account's name, for
-	// AWS_PROFILE and for [default]; the region of the gateway's settings or of the Source; one of the role's partition;
-	// "eu-west-1". A misspelt region, or a zone such as "us-east-1a", is an error. A kept profile gets no region line where
-	// the AWS config file already has this region for its name.
+	// Region is the AWS region of the profile and its keys and, without a gateway, of the STS that gives them. Empty means
+	// the first of: AWS_REGION; AWS_DEFAULT_REGION; the AWS config file's region for the profile's name, for the account's
+	// name, for AWS_PROFILE and for [default]; the region of the gateway's settings or of the Source; one of the role's
+	// partition; "eu-west-1". A misspelt region, or a zone such as "us-east-1a", is an error. A kept profile gets no region
+	// line if the AWS config file already has this region for its name.
 	Region string
-	// TempName is the name of the profile. Empty means "tempname" or, while that is taken, "tempname-" and 12 random
-	// characters. A given name that is taken is [ErrInUse], unless it is that of a kept profile whose keys have expired. A
-	// name also counts as taken if the AWS config file gives it a role, SSO login or process, which SDKs prefer to keys.
+	// TempName is the name of the profile. Empty means "tempname" or, if that is taken, "tempname-" and 12 random
+	// characters. If a given name is taken the error is [ErrInUse], unless a kept profile has it whose keys have expired. A
+	// name is also taken if the AWS config file gives it a role, SSO login or process, which SDKs prefer to keys.
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool
 	// Form is what the profile holds: [Keys], the zero value, or [Process].
 	Form ProfileForm
-	// Default also makes the profile the default account, in place of any other: its keys are copied into the section
-	// [default], for programs that name no profile, and renewed with it. Other lines of [default] stay. It needs Keep;
-	// [Client.ChildEnviron] is for a scope. If [default] holds keys of the user's own, the error is [ErrInUse]; keys that
-	// cca wrote there are not the user's own. The Source must not take its keys from [default]. An [STS] without Keys
-	// ignores keys that chaim put there.
+	// Default also makes the profile the default account, instead of any other: chaim copies its keys into the section
+	// [default], for programs that name no profile, and renews them there too. Other lines of [default] stay. Default needs
+	// Keep; a scope has [Client.ChildEnviron] instead. If [default] holds the user's own keys the error is [ErrInUse]; keys
+	// that cca wrote there do not count. The Source must not take its keys from [default]. An [STS] without Keys ignores
+	// keys that chaim put there.
 	Default bool
-	// Keep makes Close leave the profile in place. It replaces a kept profile of this name that has temporary keys. A
-	// profile that another program writes for another account while the keys are asked for is [ErrInUse].
+	// Keep makes Close leave the profile in place. It replaces a kept profile of this name that has temporary keys. If
+	// another program writes the profile for another account during the request, the error is [ErrInUse].
 	Keep bool
 	// NoReplace makes Keep return [ErrInUse] for a profile of another account whose keys may still be valid. Use it for a
 	// name that the user did not choose.
@@ -63,16 +63,16 @@ type Options struct {
 	// NoProfile keeps the keys in memory only: the client is a provider, and writes no file, except to remove what dead
 	// processes left. It excludes TempName, Terrible, Form, Default and Keep.
 	NoProfile bool
-	// NoRenew switches off renewal in the background. A call that needs keys still gets new ones once the old have expired.
-	// A context made by [WithContext] ends when a set expires.
+	// NoRenew switches off renewal in the background. A call that needs keys gets new ones after the old ones have expired.
+	// The context of [WithContext] ends when a set expires.
 	NoRenew bool
-	// Source gives the keys of one account: an [STS], or any provider of the AWS SDK. The keys are the Source's whatever
-	// Role and Duration say, which only describe the profile; keys that name another account are refused. For a renewal an
-	// [aws.CredentialsCache] is emptied. Nil means Broker.
+	// Source gives the keys of one account: an [STS], or any provider of the AWS SDK. Role and Duration then only describe
+	// the profile. chaim refuses keys that name another account. To renew the keys of an [aws.CredentialsCache] it empties
+	// the cache. Nil means Broker.
 	Source aws.CredentialsProvider
-	// Broker gives the keys of any account. [Each] asks it for every one. It excludes Source and Settings; a [*Gateway] also
-	// excludes AllowInsecure and HTTPClient, of which it has its own. Nil means the gateway of the Settings. Where none is
-	// configured it is AWS STS, for a 12-digit Account or a role ARN, with the keys of the SDK's default chain, except those
+	// Broker gives the keys of any account. [Each] uses it for all accounts. It excludes Source and Settings. A [*Gateway]
+	// also excludes AllowInsecure and HTTPClient, because it has its own. Nil means the gateway of the Settings. Without a
+	// gateway it is AWS STS, for a 12-digit Account or a role ARN, with the keys of the SDK's default chain, except those
 	// that chaim has put into [default].
 	Broker Broker
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and CHAIM_REGION;
@@ -81,28 +81,28 @@ type Options struct {
 	// Dir is the folder of the credentials file. Empty means the file that AWS_SHARED_CREDENTIALS_FILE names, else
 	// ~/.aws/credentials.
 	Dir string
-	// AllowInsecure accepts a gateway or STS that is plain http and not on a loopback address. It is logged as a warning.
+	// AllowInsecure accepts plain http to a gateway or STS that is not on a loopback address, and logs a warning.
 	AllowInsecure bool
-	// HTTPClient sends the requests to the gateway, STS or the AWS sign-in page. Redirects are refused, a request to a
-	// gateway takes 35 seconds at most and is tried three times, and a reply has at most 1 MiB, whatever the client allows.
-	// An *http.Transport is copied, speaks HTTP/1.1 and uses a new connection for each request, because net/http prints
-	// what a server sends after its reply. Nil means chaim's own client: the proxy of the environment, AWS_CA_BUNDLE, 3
-	// seconds to connect, 5 for TLS.
+	// HTTPClient sends the requests to the gateway, STS or the AWS sign-in page. Whatever the client allows, chaim refuses
+	// redirects and replies of more than 1 MiB, and makes up to three requests to a gateway, of 35 seconds at most. It copies
+	// an *http.Transport to speak HTTP/1.1 with a new connection for each request, because net/http prints bytes that a
+	// server sends after its reply. Nil means chaim's own client: the proxy of the environment, AWS_CA_BUNDLE, 3 seconds to
+	// connect, 5 for TLS.
 	HTTPClient *http.Client
-	// Logger gets what happens in the background and warnings about the credentials file, without secrets. Its handler must
-	// not call the same Client, which may be waiting for it. Nil means silence.
+	// Logger gets events of the background and warnings about the credentials file, without secrets. Its handler must not
+	// call the same Client, which may be waiting for it. Nil means silence.
 	Logger *slog.Logger
 }
 
-// ProfileForm is what a profile holds.
+// ProfileForm says what a profile holds.
 type ProfileForm int
 
 const (
-	// Keys writes the keys into the profile. Everything can read that, but an AWS SDK reads it once.
+	// Keys writes the keys into the profile. All programs can read it, but an AWS SDK reads it once.
 	Keys ProfileForm = iota
-	// Process writes a credential_process that prints a private file beside the credentials file, in which each renewal
-	// replaces the keys. An SDK reads it again when its keys are about to expire, so that a client may live as long as the
-	// scope does.
+	// Process writes a credential_process that prints a private file beside the credentials file. Each renewal replaces the
+	// keys in that file. An SDK reads it again shortly before its keys expire, so an SDK client can live as long as the
+	// scope.
 	Process
 )
 
@@ -117,10 +117,10 @@ func (f ProfileForm) String() string {
 	return fmt.Sprintf("ProfileForm(%d)", int(f))
 }
 
-// silent is the logger where none is given. Tests put one in its place that writes down everything.
+// silent is the logger if none is given. Tests replace it with one that records everything.
 var silent = slog.New(slog.DiscardHandler)
 
-// complete checks o and fills in what was left empty, except for the region. It touches neither network nor file.
+// complete checks o and fills in empty fields, except the region. It touches no network and no file.
 func (o *Options) complete() error {
 	o.Role = cmp.Or(o.Role, "rro")
 	o.Duration = cmp.Or(o.Duration, keys.DefaultDuration)
@@ -156,12 +156,12 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// request is what keys are asked for in a region.
+// request returns the request for keys in a region.
 func (o *Options) request(region string) Request {
 	return Request{Account: o.Account, AccountID: o.AccountID, Role: o.Role, Region: region, Duration: o.Duration}
 }
 
-// spec is what the profile is like.
+// spec describes the profile.
 func (o *Options) spec(noRegion bool) profiles.Spec {
 	return profiles.Spec{
 		Name: o.TempName, Account: profiles.Holder{Name: o.Account, ID: o.AccountID}, Process: o.Form == Process, Terrible: o.Terrible,
@@ -169,7 +169,7 @@ func (o *Options) spec(noRegion bool) profiles.Spec {
 	}
 }
 
-// findSettings returns the gateway's settings and where they come from.
+// findSettings returns the gateway's settings and the name of their source.
 func (o *Options) findSettings(book *profiles.Book) (s Settings, where string, err error) {
 	if o.Settings != nil {
 		return *o.Settings, "Options.Settings", nil
@@ -192,9 +192,8 @@ func (o *Options) findSettings(book *profiles.Book) (s Settings, where string, e
 	return s, "section [default] of " + book.Path(), nil
 }
 
-// chooseRegion completes the region by what the user says of it outside of chaim, if anything: the environment, and the AWS
-// config file, of which the profile that is lent comes first. noRegion says that a profile that is kept needs no region, as
-// it has this one there.
+// chooseRegion fills in an empty region from the environment and the AWS config file. profile is the name of the client's
+// profile. noRegion says that a kept profile needs no region, because the AWS config file has the same one for it.
 func (o *Options) chooseRegion(profile string) (noRegion bool, err error) {
 	config := profiles.ReadConfig()
 	isGiven := o.Region != ""
@@ -210,7 +209,7 @@ func (o *Options) chooseRegion(profile string) (noRegion bool, err error) {
 	return own != "" && (!isGiven || own == o.Region), nil
 }
 
-// sourceRegion is the region that a Source is for, if it has one.
+// sourceRegion returns the region of a Source, or "".
 func sourceRegion(source aws.CredentialsProvider) string {
 	switch source := source.(type) {
 	case *STS:
@@ -223,7 +222,7 @@ func sourceRegion(source aws.CredentialsProvider) string {
 	return ""
 }
 
-// String describes the options without what could hold a secret.
+// String describes the options without fields that could hold a secret.
 func (o Options) String() string {
 	return fmt.Sprintf("chaim.Options{Account:%q AccountID:%q Role:%q Duration:%s Region:%q TempName:%q Form:%s Dir:%q Broker:%T Source:%T Settings:%v}",
 		o.Account, o.AccountID, o.Role, o.Duration, o.Region, o.TempName, o.Form, o.Dir, o.Broker, o.Source, o.Settings)
