@@ -156,7 +156,7 @@ func ofGateway(g *Gateway, where string) (*origin, error) {
 }
 
 // resolve completes the region of opts for a profile, and returns the origin for the account. noRegion says that the AWS
-// config file has the region of the profile. Without an account a wrong region is no error, as nothing needs it.
+// config file has the region of the profile.
 func (o *origin) resolve(opts *Options, profile string) (from *origin, noRegion bool, err error) {
 	noRegion, err = opts.chooseRegion(profile)
 	from = o
@@ -166,11 +166,8 @@ func (o *origin) resolve(opts *Options, profile string) (from *origin, noRegion 
 	if err == nil && opts.Region == "" {
 		err = from.regionErr
 	}
-	if err != nil && opts.Account != "" {
-		return nil, false, err
-	}
 	opts.Region = cmp.Or(opts.Region, from.region, partition.RoleRegion(opts.Role), partition.DefaultRegion)
-	return from, noRegion, nil
+	return from, noRegion, err
 }
 
 // forRequest returns the origin for one account. If STS gives the keys, it reads the SDK's configuration for the keys that

@@ -197,8 +197,11 @@ func (c *Client) setOrigin() (noRegion bool, err error) {
 		}
 	}
 	from, noRegion, err := c.origin.resolve(o, c.firstName())
-	if err != nil || o.Account == "" {
-		return noRegion, err
+	switch {
+	case o.Account == "": // no region is needed to list and to remove
+		return noRegion, nil
+	case err != nil:
+		return false, err
 	}
 	c.origin = from
 	switch broker := c.origin.broker.(type) {

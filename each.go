@@ -127,10 +127,13 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 		return err
 	}
 	defer first.Close()
-	e := &each{opts: opts, accounts: accounts, fn: fn}
-	if e.shared, err = first.share(opts.Options); err != nil {
+	given := opts.Options
+	if _, _, err := first.origin.resolve(&given, first.firstName()); err != nil { // New ignores it without an account
 		return err
 	}
+	shared := *first.origin
+	shared.pace = httpx.NewPace()
+	e := &each{opts: opts, accounts: accounts, fn: fn, shared: &shared}
 	outcomes, panicked := fanout.Run(ctx, len(accounts), fanout.Config{
 		Parallel: cmp.Or(opts.Parallel, defaultParallel), StopOnError: opts.StopOnError, Work: e.work, Done: e.done, Panicked: e.panicked,
 	})
@@ -166,20 +169,6 @@ func (opts *EachOptions) check(hasFunction bool) error {
 		return errors.New("chaim: EachOptions.Profiles contradicts Options.NoProfile")
 	}
 	return nil
-}
-
-// share returns the client's origin for many clients that slow down together. given are the client's options before New
-// completed them.
-func (c *Client) share(given Options) (*origin, error) {
-	if _, err := given.chooseRegion(c.firstName()); err != nil { // New ignores it without an account
-		return nil, err
-	}
-	if given.Region == "" && c.origin.regionErr != nil {
-		return nil, c.origin.regionErr
-	}
-	shared := *c.origin
-	shared.pace = httpx.NewPace()
-	return &shared, nil
 }
 
 // each is one call of Each.
