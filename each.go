@@ -185,10 +185,20 @@ func (e *each) log() *slog.Logger { return cmp.Or(e.opts.Options.Logger, silent)
 
 // work gets keys of one account and runs fn with them.
 func (e *each) work(ctx context.Context, t *fanout.Turn) error {
+	a, opts := e.accounts[t.Index], e.opts.Options
+	opts.Account, opts.NoProfile = a.Name, !e.opts.Profiles
+	if keys.IsAccountID(a.ID) { // two accounts may have one name
+		opts.Account = a.ID
+	}
+	if err := keys.CheckAccount(opts.Account); err != nil {
+		return err
+	}
+	if opts.NoProfile {
+		opts.Form, opts.Terrible = Keys, false
+	}
 	ctx, expire := context.WithCancelCause(ctx)
 	defer expire(nil)
-	a := e.accounts[t.Index]
-	c, err := e.client(a, expire)
+	c, err := newClient(opts, e.shared, expire)
 	if err != nil {
 		return err
 	}
@@ -228,22 +238,6 @@ func (e *each) failure(i int, o fanout.Outcome) *AccountError {
 		return nil
 	}
 	return &AccountError{e.accounts[i], o.Began, err}
-}
-
-// client makes the client of an account. The client calls expire when its keys have expired.
-func (e *each) client(a Account, expire func(error)) (*Client, error) {
-	opts := e.opts.Options
-	opts.Account, opts.NoProfile = a.Name, !e.opts.Profiles
-	if keys.IsAccountID(a.ID) { // two accounts may have one name
-		opts.Account = a.ID
-	}
-	if err := keys.CheckAccount(opts.Account); err != nil {
-		return nil, err
-	}
-	if opts.NoProfile {
-		opts.Form, opts.Terrible = Keys, false
-	}
-	return newClient(opts, e.shared, expire)
 }
 
 // FilterAccounts returns the accounts whose name or ID matches pattern: * matches any characters, ? one character, and [a-z]
