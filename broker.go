@@ -17,8 +17,7 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// Broker gives keys for accounts. A [*Gateway] is one, [STS.Broker] returns one, and you can write your own. Many goroutines
-// may call it at once.
+// Broker gives keys for accounts. A [*Gateway] is one, [STS.Broker] returns one. Many goroutines may call it at once.
 //
 // Keys returns a grant, or an error that says why there is none. The broker fills in the keys, their expiry, and all that it
 // knows; chaim completes the rest from the request. If the error has a method IsFinal() bool that returns true, chaim does
@@ -26,8 +25,7 @@ import (
 // without parts that look like secrets.
 //
 // A broker may have more methods. With Accounts(context.Context) ([]Account, error) it serves [Client.RequestList]. With
-// ConsoleURL(context.Context, Grant) (string, error) it serves [Client.ConsoleURL], which otherwise asks the AWS sign-in
-// page.
+// ConsoleURL(context.Context, Grant) (string, error) it serves [Client.ConsoleURL], which else asks the AWS sign-in page.
 type Broker interface {
 	Keys(ctx context.Context, r Request) (Grant, error)
 }
@@ -77,8 +75,8 @@ type provider struct {
 	hasGiven atomic.Bool
 }
 
-// Keys asks the Source. It empties the SDK's cache around a provider: the cache would return the same keys until they expire,
-// too late for programs that read the profile just before.
+// Keys asks the Source. It empties the SDK's cache around a provider: the cache would return the same keys until they
+// expire, too late for programs that read the profile just before.
 func (p *provider) Keys(ctx context.Context, _ Request) (Grant, error) {
 	if cache, ok := p.src.(*aws.CredentialsCache); ok && p.hasGiven.Load() {
 		cache.Invalidate()

@@ -1,8 +1,7 @@
 // Package chaim borrows AWS credentials for exactly as long as a piece of work runs.
 //
 // [With] gets temporary credentials for an account and a role, writes them into the shared credentials file as a profile,
-// renews them while a function runs, and removes the profile when the function ends. Every AWS SDK and tool can use the
-// profile by its name.
+// renews them while a function runs, and then removes the profile. Every AWS SDK and tool can use the profile by its name.
 //
 //	err := chaim.With("sredev", "rro", 1, func(profile string) error {
 //		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
@@ -22,10 +21,9 @@
 // time. On Linux they wait for the few milliseconds of an edit; elsewhere the edit waits for them. If they overwrite a
 // profile, chaim restores it within a second. The README describes the limits of that.
 //
-// A scope is the time from a [Client]'s first keys to its Close. A live scope holds a lock on its lease, a file in the folder
-// "chaim" beside the credentials file. The lock of a killed process is free, so the next [New] or [Sweep] removes its
-// profile. If the credentials file is a symbolic link and its target changes, a scope stays with the file that it first
-// wrote.
+// A scope is the time from a [Client]'s first keys to its Close. A live scope holds a lock on its lease, a file in the
+// folder "chaim" beside the credentials file. The lock of a killed process is free, so the next [New] or [Sweep] removes its
+// profile. If the credentials file is a symbolic link whose target changes, a scope stays with the file that it first wrote.
 //
 // # Long work
 //
@@ -58,9 +56,9 @@ import (
 	"github.com/chaim-go/chaim/internal/renewal"
 )
 
-// With gets credentials for account and role that are valid for hours (1 to 12), stores them as a profile, calls fn with
-// the profile's name, and renews them while fn runs. It removes the profile when fn returns, panics or exits its goroutine.
-// The credentials come from the configured chaim gateway, or without one from AWS STS: see [Options].Broker.
+// With gets credentials for account and role that are valid for hours (1 to 12), stores them as a profile, calls fn with the
+// profile's name, and renews them while fn runs. It removes the profile when fn returns, panics or exits its goroutine. The
+// credentials come from the configured chaim gateway, or without one from AWS STS: see [Options].Broker.
 //
 // Without credentials With does not call fn, and the error says why. It may wrap [ErrNotConfigured], [ErrDenied],
 // [ErrExpired] (the keys came too late, or a clock is wrong) or [ErrLocked], or be a [*GatewayError]. With returns fn's own
@@ -187,8 +185,8 @@ func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, er
 	return c, nil
 }
 
-// setOrigin finds the broker, unless it is shared, and completes the region. noRegion says that the AWS config file has
-// the region of the profile.
+// setOrigin finds the broker, unless it is shared, and completes the region. noRegion says that the AWS config file has the
+// region of the profile.
 func (c *Client) setOrigin() (noRegion bool, err error) {
 	o := c.opts
 	if c.origin == nil {
@@ -244,8 +242,7 @@ func (c *Client) fetch(ctx context.Context) (Grant, error) {
 	return g, noKeys(r, err)
 }
 
-// tellShort warns of keys that end sooner than requested, unless the keys before them did too. Brokers refuse keys that end
-// later.
+// tellShort warns of keys that end sooner than requested, unless the keys before did too. Brokers refuse longer lifetimes.
 func (c *Client) tellShort(r Request, g Grant, asked time.Duration, before *renewal.Held) {
 	if keys.IsShort(g, asked) && (before == nil || !keys.IsShort(before.Grant, asked)) {
 		c.opts.Logger.Warn("chaim: keys end sooner than was asked for", "account", r.Account, "role", r.Role,
@@ -348,8 +345,7 @@ func (c *Client) Region() string {
 	return c.opts.Region
 }
 
-// Creds returns the current set of keys. It is the zero value before RequestKeys and after Close. It may have expired, if
-// renewing fails.
+// Creds returns the current keys, which have expired if renewing fails. Before RequestKeys and after Close it returns none.
 func (c *Client) Creds() AwsCreds {
 	if c == nil || c.keeper == nil {
 		return AwsCreds{}
@@ -386,8 +382,8 @@ func (c *Client) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // Config returns a configuration for AWS SDK clients, such as s3.NewFromConfig: with the client's region and keys, and the
-// SDK's own configuration for the rest. optFns may change all but the keys. If there are no keys yet, the first request of an
-// SDK client gets them. The error is the SDK's, or [ErrClosed].
+// SDK's own configuration for the rest. optFns may change all but the keys. If there are no keys yet, the first request of
+// an SDK client gets them. The error is the SDK's, or [ErrClosed].
 func (c *Client) Config(ctx context.Context, optFns ...func(*config.LoadOptions) error) (aws.Config, error) {
 	if err := c.checkLender(); err != nil {
 		return aws.Config{}, err
@@ -432,8 +428,8 @@ func (c *Client) bound(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// cleanupTimeout limits the removal of a profile. It is long, because many scopes may end at once and each needs the lock. The
-// wait for a lock that one process keeps ends sooner.
+// cleanupTimeout limits the removal of a profile. It is long, because many scopes may end at once and each needs the lock.
+// The wait for a lock that one process keeps ends sooner.
 const cleanupTimeout = time.Minute
 
 // Close stops renewing, cancels calls that are under way, and removes the profile unless [Options].Keep is set. Then it

@@ -18,8 +18,8 @@ import (
 // AwsCreds is one set of temporary AWS credentials. It is a value: it never changes and never renews itself. Any number of
 // goroutines may use it, also as an [aws.CredentialsProvider].
 //
-// It prints, logs and marshals to JSON without its secrets, except as the package documentation says. In an unexported
-// field keep an [atomic.Pointer] to it, or the [Client].
+// It prints, logs and marshals to JSON without its secrets, except as the package documentation says. In an unexported field
+// keep an [atomic.Pointer] to it, or the [Client].
 //
 // [atomic.Pointer]: https://pkg.go.dev/sync/atomic#Pointer
 type AwsCreds struct {
@@ -73,8 +73,7 @@ func (c AwsCreds) Retrieve(context.Context) (aws.Credentials, error) {
 	return c.sdk(), nil
 }
 
-// Expired reports whether the set has expired or will expire within slack. A set without keys has expired. A set without an
-// expiry never expires.
+// Expired reports whether the set expires within slack. A set without keys has expired, one without an expiry never does.
 func (c AwsCreds) Expired(slack time.Duration) bool {
 	if c.AccessKeyID == "" {
 		return true
@@ -86,8 +85,8 @@ func (c AwsCreds) Expired(slack time.Duration) bool {
 // Environ returns the set as environment variables, each "NAME=value": AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
 // AWS_SESSION_TOKEN and, if they are known, AWS_ACCOUNT_ID, AWS_REGION, AWS_DEFAULT_REGION and AWS_CREDENTIAL_EXPIRATION.
 // Variables of this process that SDKs prefer get an empty value. CHAIM_LENT marks the keys as lent, so that a chaim in the
-// child does not ask STS for other keys with them. Append the result to os.Environ() for an exec.Cmd.
-// [Client.ChildEnviron] removes the other variables instead. A child cannot renew these keys.
+// child does not ask STS for other keys with them. Append the result to os.Environ() for an exec.Cmd. [Client.ChildEnviron]
+// removes the other variables instead. A child cannot renew these keys.
 //
 // If this process has AWS_PROFILE, its value moves to AWS_DEFAULT_PROFILE: the SDK for JavaScript would prefer the profile
 // to the keys, and botocore fails if the name is empty.
@@ -102,8 +101,7 @@ func (c AwsCreds) Environ() []string {
 // lent is Environ without the empty variables.
 func (c AwsCreds) lent() []string { return awsenv.OfKeys(c.sdk(), c.Region) }
 
-// ProcessJSON returns the set, secrets included, as the document that a credential_process prints. Errors are those of
-// [AwsCreds.Retrieve].
+// ProcessJSON returns the document that a credential_process prints, with the secrets. Errors are those of Retrieve.
 //
 // Format: https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 func (c AwsCreds) ProcessJSON() ([]byte, error) {
@@ -129,8 +127,7 @@ func (c AwsCreds) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.Strin
 // LogValue keeps the secrets out of structured logs.
 func (c AwsCreds) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalText returns what String returns, so that JSON, XML and text encoders show no secret. Use [AwsCreds.ProcessJSON]
-// to pass the keys on.
+// MarshalText returns the text of String, so that encoders show no secret. To pass the keys on use [AwsCreds.ProcessJSON].
 func (c AwsCreds) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // ChildEnviron returns environ, each "NAME=value", for a child process that must use the client's credentials and no others:
@@ -144,9 +141,9 @@ func (c *Client) ChildEnviron(environ []string) []string { return awsenv.Child(e
 
 // Environ returns the variables that make a child process use the profile, each "NAME=value": AWS_PROFILE,
 // AWS_DEFAULT_PROFILE (which boto3 prefers), AWS_REGION, AWS_DEFAULT_REGION and AWS_SHARED_CREDENTIALS_FILE. If the file is
-// not in its usual place, some SDKs also need AWS_CREDENTIAL_PROFILES_FILE and AWS_SDK_LOAD_CONFIG. Variables of this process
-// that SDKs prefer get an empty value. With [Options].NoProfile the result is [AwsCreds.Environ] of the current set. Append
-// it to os.Environ() for an exec.Cmd, or better use [Client.ChildEnviron].
+// not in its usual place, some SDKs also need AWS_CREDENTIAL_PROFILES_FILE and AWS_SDK_LOAD_CONFIG. Variables of this
+// process that SDKs prefer get an empty value. With [Options].NoProfile the result is [AwsCreds.Environ] of the current set.
+// Append it to os.Environ() for an exec.Cmd, or better use [Client.ChildEnviron].
 func (c *Client) Environ() []string {
 	env := c.lent()
 	if creds := c.Creds(); creds.AccessKeyID != "" && c.opts.NoProfile {

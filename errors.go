@@ -32,8 +32,8 @@ var (
 	// ErrLocked: chaim did not get the lock of the credentials file in time.
 	ErrLocked = sharedfile.ErrLocked
 
-	// ErrUnmanagedAccount: the section is the user's own, with long-lived keys or without accountname. chaim does not change
-	// it.
+	// ErrUnmanagedAccount: the section is the user's own, so chaim does not change it: it has long-lived keys or no
+	// accountname.
 	ErrUnmanagedAccount = profiles.ErrUnmanaged
 
 	// ErrNoURL: there is no console link for these credentials.

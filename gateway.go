@@ -19,9 +19,9 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// Gateway is a chaim gateway as a [Broker]. Settings must be given; the zero value of every other field works. It also
-// lists accounts and makes console links. Its refusals are a [*GatewayError]. Do not change or copy it after its first use.
-// Any number of goroutines may use it; they share its connections.
+// Gateway is a chaim gateway as a [Broker]. Settings must be given; the zero value of every other field works. It also lists
+// accounts and makes console links. Its refusals are a [*GatewayError]. Do not change or copy it after its first use. Any
+// number of goroutines may use it; they share its connections.
 type Gateway struct {
 	// Settings say where the gateway is and who the user is.
 	Settings Settings
@@ -75,8 +75,7 @@ func (g *Gateway) open(where string) (*gatewayPeer, error) {
 
 const whereGiven = "Gateway.Settings"
 
-// Keys asks the gateway for keys. If a gateway could misread the account's name, Keys finds the id in the gateway's list and
-// asks by the id.
+// Keys asks the gateway for keys. If a gateway could misread the account's name, it asks by the id in the gateway's list.
 func (g *Gateway) Keys(ctx context.Context, r Request) (Grant, error) {
 	peer, err := g.open(whereGiven)
 	if err != nil {
@@ -135,8 +134,8 @@ func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 }
 
 // CheckToken checks whether the gateway accepts the user and the user token. The account list cannot show that, because the
-// original gateway gives it to everyone. So CheckToken asks for keys of an account that does not exist, and expects a refusal
-// for that reason. It changes nothing.
+// original gateway gives it to everyone. So CheckToken asks for keys of an account that does not exist, and expects a
+// refusal for that reason. It changes nothing.
 //
 // If the gateway does not accept the user or the token, the error is a [*GatewayError]. It wraps [ErrDenied], or says that
 // the gateway knows no user with these Slack ids. Otherwise errors are those of [Client.RequestList].
@@ -254,8 +253,8 @@ func (s Settings) Store(ctx context.Context, dir string) error {
 }
 
 // ParseInit parses the init string, with which a gateway sets up a client: base64url, padded or not, of key=value pairs that
-// are joined by "&" and percent-encoded. The pairs must name a gateway, a user and a token. Unknown pairs go into Extra. init
-// may be the string, a command such as "cca init STRING" or a whole message, and may be wrapped over several lines. The
+// are joined by "&" and percent-encoded. The pairs must name a gateway, a user and a token. Unknown pairs go into Extra.
+// init may be the string, a command such as "cca init STRING" or a whole message, and may be wrapped over several lines. The
 // error never holds a part of the string.
 func ParseInit(init string) (Settings, error) {
 	s, err := gateway.ParseInit(init)

@@ -20,8 +20,7 @@ import (
 	"github.com/chaim-go/chaim/internal/renewal"
 )
 
-// Profile is a profile of the credentials file that has an accountname. Its texts are those of the file, which other programs
-// may have written.
+// Profile is a section of the credentials file with an accountname. Other programs may have written its texts.
 type Profile struct {
 	Name      string        // of the section
 	Account   string        // full name or 12-digit id
@@ -53,9 +52,8 @@ func (p Profile) Percent() int {
 	return int(100 * float64(min(p.Left(), p.Duration)) / float64(p.Duration))
 }
 
-// MyAccountList returns the profiles of the credentials file that have an accountname, in the order of the file, no matter
-// which program wrote them. Without a file the list is empty. It only reads. The error is [ErrClosed] after Close, or that of
-// ctx or of reading the file.
+// MyAccountList returns the profiles of the credentials file, of all programs, in the order of the file. Without a file the
+// list is empty. It only reads. The error is [ErrClosed] after Close, or that of ctx or of reading the file.
 func (c *Client) MyAccountList(ctx context.Context) ([]Profile, error) {
 	if err := c.canRead(ctx); err != nil {
 		return nil, errtext.Wrap(err, "listing profiles")
@@ -91,10 +89,10 @@ func profileOf(e profiles.Entry) Profile {
 	return p
 }
 
-// DisplayMyList writes [Client.MyAccountList] to w as a table, in one call and in the local time zone. A line has an asterisk
-// for the default account, the name, account, role and region, the expiry of the keys, how much of their time is left, and
-// the state of the profile: live (its scope may still run), kept, or dead (its process died). If there is a gateway, the
-// first line has the expiry of the user token.
+// DisplayMyList writes [Client.MyAccountList] to w as a table, in one call and in the local time zone. A line has an
+// asterisk for the default account, the name, account, role and region, the expiry of the keys, how much of their time is
+// left, and the state of the profile: live (its scope may still run), kept, or dead (its process died). If there is a
+// gateway, the first line has the expiry of the user token.
 //
 // It shows no key or token. It quotes text that is not printable ASCII, so that a file cannot control the terminal, and cuts
 // very long text. Errors are those of MyAccountList and of w.
@@ -148,11 +146,10 @@ func (c *Client) canRead(ctx context.Context) error {
 
 // RenewSection gets new keys for a profile of the credentials file and stores them there, no matter which program wrote the
 // profile. It asks the client's broker, for the account, role, duration and region of the section. A Source can only renew
-// profiles of the client's own account and role. If the profile is the default account, the copy in [default] gets the keys
-// too.
+// profiles of the client's own account and role. The copy in [default] of the default account gets the keys too.
 //
-// The error wraps [fs.ErrNotExist] if there is no such section, [ErrUnmanagedAccount] if it is the user's, and [ErrInUse]
-// if it changes meanwhile or belongs to another scope, which renews it itself. Otherwise it is one of [Client.RequestKeys].
+// The error wraps [fs.ErrNotExist] if there is no such section, [ErrUnmanagedAccount] if it is the user's, and [ErrInUse] if
+// it changes meanwhile or belongs to another scope, which renews it itself. Otherwise it is one of [Client.RequestKeys].
 // After an error the section is unchanged.
 func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckHeld(section)); err != nil {
@@ -203,9 +200,8 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 }
 
 // DeleteAccount removes a profile from the credentials file, its copy in [default], and the parked definition of the same
-// account under that name. If there is only a definition under that name, it removes the definition. An absent profile is no
-// error. If the profile is the client's own, DeleteAccount also closes the client. After an error the client and its profile
-// stay.
+// account under that name, even if that is all there is. An absent profile is no error. If the profile is the client's own,
+// DeleteAccount also closes the client. After an error the client and its profile stay.
 //
 // For a section without accountname the error wraps [ErrUnmanagedAccount], and for the profile of another live scope
 // [ErrInUse]. On a full disk a kept profile stays, with an error. A scope has reserved the space to remove its own profile.
@@ -306,12 +302,12 @@ type Swept struct {
 	Profile string // the profile that was removed from it; empty for a file
 }
 
-// Sweep removes profiles, leases and temporary files of processes that ended without closing their scopes. It leaves those of
-// live scopes. It also leaves a profile whose key id has changed since, unless cca renewed it for the same account. If the
-// lease of a profile was in another folder "chaim", Sweep removes the profile after its keys have expired.
+// Sweep removes profiles, leases and temporary files of processes that ended without closing their scopes. It leaves those
+// of live scopes. It also leaves a profile whose key id has changed since, unless cca renewed it for the same account. If
+// the lease of a profile was in another folder "chaim", Sweep removes the profile after its keys have expired.
 //
-// dir is as in [Options].Dir. Sweep returns the removed files and profiles. Errors are those of [Client.RequestKeys] about the
-// file. [New] sweeps too, so programs need not. Any number of processes may do so at once.
+// dir is as in [Options].Dir. Sweep returns the removed files and profiles. Errors are those of [Client.RequestKeys] about
+// the file. [New] sweeps too, so programs need not. Any number of processes may do so at once.
 func Sweep(ctx context.Context, dir string) ([]Swept, error) {
 	book, err := profiles.OpenIn(dir, silent)
 	if err != nil {

@@ -91,8 +91,8 @@ func (m *Monitor) State() State {
 	return State(m.keeper.State())
 }
 
-// Updated returns a channel with a signal after each renewal and each change of [Monitor.State]. Signals that are not received
-// merge into one. The channel is never closed. After Close it gets no more signals.
+// Updated returns a channel with a signal after each renewal and each change of [Monitor.State]. Signals that are not
+// received merge into one. The channel is never closed. After Close it gets no more signals.
 func (m *Monitor) Updated() <-chan struct{} {
 	if m == nil || m.keeper == nil {
 		return nil
@@ -100,8 +100,8 @@ func (m *Monitor) Updated() <-chan struct{} {
 	return m.keeper.Updated()
 }
 
-// Close stops renewing, cancels a call of src that is under way, and waits for that, but only for a second if src ignores its
-// context. More calls of Close do nothing. The error is nil, except for a zero Monitor.
+// Close stops renewing, cancels a call of src that is under way, and waits for that, but only for a second if src ignores
+// its context. More calls of Close do nothing. The error is nil, except for a zero Monitor.
 func (m *Monitor) Close() error {
 	if m == nil || m.keeper == nil {
 		return errZeroMonitor

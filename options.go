@@ -84,10 +84,10 @@ type Options struct {
 	// AllowInsecure accepts plain http to a gateway or STS that is not on a loopback address, and logs a warning.
 	AllowInsecure bool
 	// HTTPClient sends the requests to the gateway, STS or the AWS sign-in page. Whatever the client allows, chaim refuses
-	// redirects and replies of more than 1 MiB, and makes up to three requests to a gateway, of 35 seconds at most. It copies
-	// an *http.Transport to speak HTTP/1.1 with a new connection for each request, because net/http prints bytes that a
-	// server sends after its reply. Nil means chaim's own client: the proxy of the environment, AWS_CA_BUNDLE, 3 seconds to
-	// connect, 5 for TLS.
+	// redirects and replies of more than 1 MiB, and makes up to three requests to a gateway, of 35 seconds at most. It
+	// copies an *http.Transport to speak HTTP/1.1 with a new connection for each request, because net/http prints bytes that
+	// a server sends after its reply. Nil means chaim's own client: the proxy of the environment, AWS_CA_BUNDLE, 3 seconds
+	// to connect, 5 for TLS.
 	HTTPClient *http.Client
 	// Logger gets events of the background and warnings about the credentials file, without secrets. Its handler must not
 	// call the same Client, which may be waiting for it. Nil means silence.
@@ -101,8 +101,7 @@ const (
 	// Keys writes the keys into the profile. All programs can read it, but an AWS SDK reads it once.
 	Keys ProfileForm = iota
 	// Process writes a credential_process that prints a private file beside the credentials file. Each renewal replaces the
-	// keys in that file. An SDK reads it again shortly before its keys expire, so an SDK client can live as long as the
-	// scope.
+	// keys in that file. An SDK reads it again shortly before its keys expire, so an SDK client can outlive them.
 	Process
 )
 

@@ -7,13 +7,13 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// ParkAccount moves a profile's definition, without the keys, from the credentials file into the file chaim-parked beside it,
-// which has mode 0600. Lines of the section that chaim does not know move too. Parking a parked account changes nothing,
+// ParkAccount moves a profile's definition, without the keys, from the credentials file into the file chaim-parked beside
+// it, which has mode 0600. Lines of the section that chaim does not know move too. Parking a parked account changes nothing,
 // except that it removes keys which another tool left in the definition.
 //
-// The error wraps [fs.ErrNotExist] if there is no such profile, and [ErrInUse] if another account is parked under that
-// name. Otherwise errors are those of [Client.DeleteAccount], which also describes what happens to the client's own profile.
-// After an error or a crash the account may be in both files. It then counts as not parked.
+// The error wraps [fs.ErrNotExist] if there is no such profile, and [ErrInUse] if another account is parked under that name.
+// Otherwise errors are those of [Client.DeleteAccount], which also describes what happens to the client's own profile. After
+// an error or a crash the account may be in both files. It then counts as not parked.
 func (c *Client) ParkAccount(ctx context.Context, profile string) error {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckHeld(profile)); err != nil {
 		return err
@@ -28,12 +28,10 @@ func (c *Client) ParkAccount(ctx context.Context, profile string) error {
 }
 
 // UnparkAccount brings a parked account back. It gets new keys by the definition, as [Client.RenewSection] does, writes them
-// into the credentials file as a kept profile, and then removes the definition. If the account already has such a profile,
-// UnparkAccount renews that.
+// into the credentials file as a kept profile, and then removes the definition. If such a profile exists, it renews that.
 //
-// The error wraps [fs.ErrNotExist] if no such account is parked, and [ErrInUse] if its name is taken by now. Otherwise it
-// is that of RenewSection, and the account stays parked. If only the removal of the definition fails, UnparkAccount returns
-// the keys too.
+// The error wraps [fs.ErrNotExist] if no such account is parked, and [ErrInUse] if its name is taken by now. Otherwise it is
+// that of RenewSection, and the account stays parked. If only the definition cannot be removed, the keys are returned too.
 func (c *Client) UnparkAccount(ctx context.Context, profile string) (AwsCreds, error) {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckHeld(profile)); err != nil {
 		return AwsCreds{}, err

@@ -15,9 +15,9 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// STS gets keys of a role from AWS STS, by AssumeRole. RoleARN must be given; the zero value of every other field works.
-// The AWS SDK's configuration decides about FIPS and dual-stack endpoints, AWS_ENDPOINT_URL_STS, AWS_CA_BUNDLE and proxies.
-// Each Retrieve calls STS once, and reads the SDK's configuration again to find changed source keys. Use a [Monitor] or a
+// STS gets keys of a role from AWS STS, by AssumeRole. RoleARN must be given; the zero value of every other field works. The
+// AWS SDK's configuration decides about FIPS and dual-stack endpoints, AWS_ENDPOINT_URL_STS, AWS_CA_BUNDLE and proxies. Each
+// Retrieve calls STS once, and reads the SDK's configuration again to find changed source keys. Use a [Monitor] or a
 // [Client] to serve one set to many callers.
 //
 // An STS prints without Keys, Policy and ExternalID. Do not change it while in use. Any number of goroutines may use it.
@@ -45,7 +45,8 @@ type STS struct {
 	SourceIdentity string
 	// ExternalID is the external id that a third party's role requires. Empty means none.
 	ExternalID string
-	// Policy is a session policy, a JSON object. The keys have only rights that both it and the role allow. Empty means none.
+	// Policy is a session policy, a JSON object. The keys have only rights that both it and the role allow. Empty means
+	// none.
 	Policy string
 	// PolicyARNs are the ARNs of managed policies that limit the keys in the same way.
 	PolicyARNs []string
@@ -56,12 +57,12 @@ type STS struct {
 
 	// MFASerial is the serial number or ARN of the user's MFA device. It needs TokenCode.
 	MFASerial string
-	// TokenCode returns the device's six digits. Each Retrieve calls it once and needs new digits, because STS accepts a code
-	// once. So chaim does not repeat a failed request with a code.
+	// TokenCode returns the device's six digits. Each Retrieve calls it once and needs new digits, because STS accepts a
+	// code once. So chaim does not repeat a failed request with a code.
 	TokenCode func(context.Context) (string, error)
 
-	// HTTPClient sends the request, as [Options].HTTPClient does, in 10 seconds unless it has a Timeout.
-	// Nil means chaim's own client.
+	// HTTPClient sends the request, as [Options].HTTPClient does, in 10 seconds unless it has a Timeout. Nil means chaim's
+	// own client.
 	HTTPClient *http.Client
 	// Logger gets warnings, without secrets. Nil means silence.
 	Logger *slog.Logger

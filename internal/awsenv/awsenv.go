@@ -170,8 +170,9 @@ func hasConfig() bool {
 	return err == nil
 }
 
-// ofFile returns the variables that make SDKs read this credentials file. If it is not in its usual place, some SDKs need more
-// than one variable. The SDK for JavaScript v2 then fails without a config file, so it gets an empty one if there is none.
+// ofFile returns the variables that make SDKs read this credentials file. If it is not in its usual place, some SDKs need
+// more than one variable. The SDK for JavaScript v2 then fails without a config file, so it gets an empty one if there is
+// none.
 func ofFile(path string, isUsual, hasConfig bool) []string {
 	env := []string{credentialsFile + "=" + path}
 	if !isUsual {
@@ -208,8 +209,8 @@ func NoFile() []string {
 // loopback is the host that SDKs must ask without a proxy.
 const loopback = "127.0.0.1"
 
-// Direct returns variables that make SDKs ask this machine for keys without the proxies of environ, as the SDK for Rust would
-// use them. They keep the exceptions that environ has already.
+// Direct returns variables that make SDKs ask this machine for keys without the proxies of environ, as the SDK for Rust
+// would use them. They keep the exceptions that environ has already.
 func Direct(environ []string) []string {
 	isProxied := false
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {

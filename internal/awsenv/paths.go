@@ -32,8 +32,8 @@ func ConfigPath() (string, error) { return awsFile("AWS_CONFIG_FILE", "config") 
 // unexpandedRule finds variables and home folders that a shell would expand. Some readers of the file expand them too.
 var unexpandedRule = lazyregexp.New(`\$(\w+|\{\w+\})|^~[^/\\]+`)
 
-// awsFile returns the file that an environment variable names, or else the file with this name in ~/.aws. It expands a leading
-// tilde as the AWS CLI does.
+// awsFile returns the file that an environment variable names, or else the file with this name in ~/.aws. It expands a
+// leading tilde as the AWS CLI does.
 //
 // https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
 func awsFile(variable, name string) (string, error) {

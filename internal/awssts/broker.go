@@ -207,8 +207,8 @@ func NewFallback(a Asker, why error) *Fallback { return &Fallback{Why: why, aske
 // CanAsk reports whether STS can answer a request: it has an account id or a role ARN, as STS knows no account names.
 func CanAsk(r keys.Request) bool { return r.ID() != "" || arn.IsARN(r.Role) }
 
-// Bind returns a Fallback that keeps the keys to which the environment leads now, and the region: the given one, or else that
-// of the SDK's configuration. A bound Fallback returns itself.
+// Bind returns a Fallback that keeps the keys to which the environment leads now, and the region: the given one, or else
+// that of the SDK's configuration. A bound Fallback returns itself.
 func (f *Fallback) Bind(region string) (bound *Fallback, found string, err error) {
 	if f.bound != nil {
 		return f, region, nil

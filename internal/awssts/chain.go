@@ -83,8 +83,8 @@ func checkChain(cfg aws.Config, o Options) error {
 	return nil
 }
 
-// lentKeys returns where chaim has lent the keys of a configuration, with advice for the error. where is empty for the user's
-// own keys. isCopy means that the lent keys are the copy in [default], so other places may have keys.
+// lentKeys returns where chaim has lent the keys of a configuration, with advice for the error. where is empty for the
+// user's own keys. isCopy means that the lent keys are the copy in [default], so other places may have keys.
 func lentKeys(cfg aws.Config, files Files) (where string, isCopy bool) {
 	sources, profile := sourcesOf(cfg), profileOf(cfg)
 	isFromServer := slices.Contains(sources, aws.CredentialSourceHTTP) // the SDK also says so for credential_source = Environment

@@ -6,7 +6,8 @@ import "context"
 type Files interface {
 	// Input returns the text of a file that the user names, such as certificates. It stops when ctx ends, even at a pipe.
 	Input(ctx context.Context, path string) ([]byte, error)
-	// IsOnlyOnce reports whether a file is a pipe or a device: it can be read only once, or only while another program writes.
+	// IsOnlyOnce reports whether a file is a pipe or a device: it can be read only once, or only while another program
+	// writes.
 	IsOnlyOnce(path string) bool
 	// Names returns names in the AWS files that may look like secrets but are none.
 	Names() []string

@@ -21,7 +21,8 @@ func isClockSkew(err error) aws.Ternary {
 	return aws.BoolTernary(isSkew)
 }
 
-// stsError is a refusal by STS, redacted. The SDK's own error quotes the reply, in which STS may quote the request's headers.
+// stsError is a refusal by STS, redacted. The SDK's own error quotes the reply, in which STS may quote the request's
+// headers.
 type stsError struct {
 	status        int
 	code, message string

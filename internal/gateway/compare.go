@@ -15,8 +15,8 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// This file compares a reply with its request. A difference is an error: the user's work would reach another account, or
-// run with other rights or for longer than the user allowed.
+// This file compares a reply with its request. A difference is an error: the user's work would reach another account, or run
+// with other rights or for longer than the user allowed.
 
 // check refuses keys that are surely not the requested ones.
 func check(r keys.Request, got keys.Grant, lifetime time.Duration) error {
@@ -61,8 +61,8 @@ func (g *Gateway) checkName(ctx context.Context, r keys.Request, got keys.Grant)
 		quoteName(got.Account), quoteName(got.AccountID), quoteName(r.Account)))
 }
 
-// checkRole refuses keys of another role than the requested one, if the reply names a role. Both may be a name, an ARN or
-// an alias. A gateway defines its own aliases, so any role may belong to an alias, except that the four aliases which all
+// checkRole refuses keys of another role than the requested one, if the reply names a role. Both may be a name, an ARN or an
+// alias. A gateway defines its own aliases, so any role may belong to an alias, except that the four aliases which all
 // gateways share stand for four different roles.
 func checkRole(asked, got, accountID, region string) error {
 	got = strings.TrimSpace(got)

@@ -10,9 +10,9 @@ import (
 	"unicode"
 )
 
-// ParseInit returns the settings of the init string in a text: base64url, padded or not, of key=value pairs joined by "&" and
-// percent-encoded. The text may be a command or a whole message, and may wrap the string over several lines. No error holds
-// a part of the text.
+// ParseInit returns the settings of the init string in a text: base64url, padded or not, of key=value pairs joined by "&"
+// and percent-encoded. The text may be a command or a whole message, and may wrap the string over several lines. No error
+// holds a part of the text.
 func ParseInit(text string) (Settings, error) {
 	text = strings.Map(func(r rune) rune {
 		if r == 0 || unicode.Is(unicode.Cf, r) { // zero bytes of UTF-16, and invisible characters
@@ -66,8 +66,8 @@ func wrappedInit(text string, err error) (found Settings, _ error) {
 	return found, err
 }
 
-// initWord parses a word that may have more than the init string: a name before it, as in token=STRING, or underlines
-// around it that make it italic.
+// initWord parses a word that may have more than the init string: a name before it, as in token=STRING, or underlines around
+// it that make it italic.
 func initWord(word string) (Settings, error) {
 	s, err := parseInit(word)
 	if err == nil {

@@ -140,7 +140,7 @@ func plainText(value any) (text string, isText bool) {
 	return "", false
 }
 
-// accountIDOf returns a value as an account id. A gateway may send it as a number without leading zeros. None is an empty id.
+// accountIDOf returns a value as an account id, which may be a number without its leading zeros. None is an empty id.
 func accountIDOf(value any) (id string, isID bool) {
 	if number, isNumber := value.(int64); isNumber {
 		id = fmt.Sprintf("%012d", number)

@@ -29,8 +29,8 @@ type guardedConn struct {
 	isSpoiled bool       // the server sent something without a request
 }
 
-// Read returns bytes of a reply. net/http would buffer bytes beyond the end of the reply and print them. So it gets one
-// byte at a time, unless it asks for more than its buffer holds: then it reads a body.
+// Read returns bytes of a reply. net/http would buffer bytes beyond the end of the reply and print them. So it gets one byte
+// at a time, unless it asks for more than its buffer holds: then it reads a body.
 func (c *guardedConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	isEmpty := len(c.unread) == 0
@@ -124,8 +124,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections closes idle connections, so that the next request opens a new one.
 func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// unshared wraps a program's own transport and closes each connection after one request. If net/http kept the connection,
-// it would print what the server sends after the reply, and chaim cannot guard connections that the program makes.
+// unshared wraps a program's own transport and closes each connection after one request. If net/http kept the connection, it
+// would print what the server sends after the reply, and chaim cannot guard connections that the program makes.
 type unshared struct{ next http.RoundTripper }
 
 // Unshared wraps a transport; nil means the default one. An *http.Transport is copied and limited to HTTP/1.1, because
@@ -152,8 +152,8 @@ func Unshared(given http.RoundTripper) http.RoundTripper {
 	return unshared{t}
 }
 
-// RoundTrip sends a request and closes the connection after the reply. If there are both an error and a reply, it drops
-// the reply: net/http would print a warning.
+// RoundTrip sends a request and closes the connection after the reply. If there are both an error and a reply, it drops the
+// reply: net/http would print a warning.
 func (t unshared) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.WithContext(req.Context()) // a copy, because a transport must not change its request
 	req.Close = true

@@ -28,8 +28,8 @@ const (
 
 var errAttemptTimeout = fmt.Errorf("no complete reply within %s", AttemptTimeout)
 
-// Persist calls attempt, and again after failures that may pass, unless ctx asks for a single attempt. server is its name
-// in the log and in messages about waiting.
+// Persist calls attempt, and again after failures that may pass, unless ctx asks for a single attempt. server is its name in
+// the log and in messages about waiting.
 func Persist(ctx context.Context, log *slog.Logger, server string, attempt func(context.Context) error) error {
 	defer awaiting.For(ctx, server)()
 	for n := 0; ; n++ {
@@ -79,8 +79,8 @@ const maxPause = 1 << 20 * time.Second
 
 var secondsRule = lazyregexp.New(`^([0-9]+)(\.[0-9]*)?$`)
 
-// PauseIn reads the header Retry-After, in seconds or as a date by the server's clock (RFC 9110 section 10.2.3). Parts
-// of a second, which some servers send, are rounded up. Any other value, or a date in the past, is no pause.
+// PauseIn reads the header Retry-After, in seconds or as a date by the server's clock (RFC 9110 section 10.2.3). Parts of a
+// second, which some servers send, are rounded up. Any other value, or a date in the past, is no pause.
 func PauseIn(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if parts := secondsRule().FindStringSubmatch(value); parts != nil {

@@ -30,8 +30,8 @@ var (
 	looksSecret = lazyregexp.New(`[A-Za-z0-9+/=_%\\-]{40,}`)
 	// An ARN may look like a secret too, but is none.
 	arnRule = lazyregexp.New(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
-	// A value after the name of a secret, as in JSON, Python, XML, INI files, headers, URLs and arguments. After a colon
-	// and a space a plain sentence may follow, so that form needs a name that is surely a secret's.
+	// A value after the name of a secret, as in JSON, Python, XML, INI files, headers, URLs and arguments. After a colon and
+	// a space a plain sentence may follow, so that form needs a name that is surely a secret's.
 	namedSecret = lazyregexp.New(`(?i)(?:` + strings.Join([]string{
 		`\\*["'][\w-]*` + secretName + `[\w-]*\\*["']\s*[:=]\s*`,
 		`[\w-]*` + secretName + `[\w-]*(?:\s*=\s*|:)`,
@@ -43,8 +43,8 @@ var (
 	userInfo = lazyregexp.New(`://([^/\s@]+)@`)
 )
 
-// Redaction makes the text of another program safe for errors and logs: one printable line without anything that could be
-// a secret. A second Redaction changes nothing.
+// Redaction makes the text of another program safe for errors and logs: one printable line without anything that could be a
+// secret. A second Redaction changes nothing.
 type Redaction struct {
 	Limit    int
 	Secrets  []string // always removed, in upper and lower case and in any usual encoding
