@@ -17,7 +17,7 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// Broker gives keys for accounts. A [*Gateway] is one, [STS.Broker] returns one. Many goroutines may call it at once.
+// Broker gives keys for accounts: a [*Gateway], the result of [STS.Broker], or your own. Many goroutines may call it at once.
 //
 // Keys returns a grant, or an error that says why there is none. The broker fills in the keys, their expiry, and all that it
 // knows; chaim completes the rest from the request. If the error has a method IsFinal() bool that returns true, chaim does
@@ -48,8 +48,8 @@ type Request = keys.Request
 //	Account, Note   string   // what the broker calls the account, and its words for the expiry; may be empty
 //	ConsoleURL      string   // a link that signs in to the AWS console, a secret; may be empty
 //
-// chaim fills in the rest: Role, Region and Duration as in the request, Received with the time of the answer, and an empty
-// Account or AccountID from the request. It refuses a grant whose AccountID, or 12-digit Account, differs from the request.
+// chaim fills in the rest: Role, Region and Duration as in the request, Received time.Time with the time of the answer, and
+// an empty Account or AccountID from the request. It refuses a grant whose AccountID, or 12-digit Account, is another one.
 //
 // A Grant prints, logs and marshals to JSON without its secrets, as an [AwsCreds] does.
 type Grant = keys.Grant
