@@ -1,18 +1,12 @@
 package chaimtest
 
 import (
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
@@ -22,10 +16,6 @@ const (
 	maxSession     = 43200 // seconds
 	maxChained     = 3600  // seconds
 	defaultSession = time.Hour
-
-	maxPolicy     = 2048 // characters
-	maxPolicyARNs = 10
-	maxTags       = 50
 )
 
 type assumeRoleResponse struct {
@@ -44,7 +34,7 @@ type assumeRoleResponse struct {
 
 // assumeRole issues keys of a role.
 func (x *exchange) assumeRole(caller *key) (any, *stsError) {
-	ask, err := parseAssumeRole(x.form, caller)
+	ask, err := parseAssumeRole(x.form, caller.isTemporary())
 	if err != nil {
 		return nil, err
 	}
@@ -53,20 +43,19 @@ func (x *exchange) assumeRole(caller *key) (any, *stsError) {
 	defer s.mu.Unlock()
 	a := w.account(ask.account)
 	if a == nil || a.id != ask.account || !w.has(a, ask.role) || w.denied(caller.user, a, ask.role) {
-		return nil, ask.unauthorized(caller, "sts:AssumeRole")
+		return nil, ask.unauthorized(caller)
 	}
 	if err := ask.trusted(a.trust, caller); err != nil {
 		return nil, err
 	}
 	k := &key{
-		account: a.id, role: ask.role, session: ask.session, user: caller.user,
-		expires: s.now().Add(s.granted(ask.duration)).Truncate(time.Second),
-		chained: caller.token != "", partition: ask.partition, sourceIdentity: ask.sourceIdentity, transitive: ask.transitive,
+		account: a.id, role: ask.role, session: ask.session, user: caller.user, partition: ask.partition,
+		expires: w.now().Add(w.granted(ask.duration)).Truncate(time.Second), chained: caller.isTemporary(),
 	}
 	id := w.issue(k)
 
 	res := &assumeRoleResponse{RequestID: newUUID()}
-	res.Result.SourceIdentity = k.sourceIdentity
+	res.Result.SourceIdentity = x.form.Get("SourceIdentity")
 	res.Result.Arn = k.arn()
 	res.Result.AssumedRoleID = k.userID()
 	res.Result.AccessKeyID, res.Result.SecretKey, res.Result.SessionToken = id, k.secret, k.token
@@ -74,21 +63,19 @@ func (x *exchange) assumeRole(caller *key) (any, *stsError) {
 	return res, nil
 }
 
-// roleAsk is what AssumeRole asks for, with what the caller's session passes on.
+// roleAsk is a request of AssumeRole.
 type roleAsk struct {
 	arn, partition, account, role, session string
 	duration                               time.Duration
 	externalID, serial, code               string
-	sourceIdentity                         string
-	transitive                             []string // lower case
 }
 
-func (ask *roleAsk) unauthorized(caller *key, action string) *stsError {
+func (ask *roleAsk) unauthorized(caller *key) *stsError {
 	return stsRefusal(http.StatusForbidden, "AccessDenied",
-		"User: %s is not authorized to perform: %s on resource: %s", caller.arn(), action, ask.arn)
+		"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn(), ask.arn)
 }
 
-// trusted checks what the account asks of a caller.
+// trusted checks the requirements of the account.
 func (ask *roleAsk) trusted(t trust, caller *key) *stsError {
 	mfa := func(text string) *stsError {
 		return stsRefusal(http.StatusForbidden, "AccessDenied", "MultiFactorAuthentication failed%s", text)
@@ -97,98 +84,46 @@ func (ask *roleAsk) trusted(t trust, caller *key) *stsError {
 	case (ask.serial == "") != (ask.code == ""):
 		return mfa(", must provide both MFA serial number and one time pass code.")
 	case t.externalID != "" && !equal(t.externalID, ask.externalID), t.mfaSerial != "" && ask.serial == "":
-		return ask.unauthorized(caller, "sts:AssumeRole")
+		return ask.unauthorized(caller)
 	case t.mfaSerial != "" && t.mfaSerial != ask.serial:
 		return mfa(", unable to validate MFA code.  Please verify your MFA serial number is valid " +
 			"and associated with this user.")
 	case t.mfaSerial != "" && !equal(t.mfaCode, ask.code):
 		return mfa(" with invalid MFA one time pass code. ")
-	case caller.sourceIdentity != "" && caller.sourceIdentity != ask.sourceIdentity:
-		return ask.unauthorized(caller, "sts:SetSourceIdentity")
 	}
 	return nil
 }
 
-// constraint is what holds for a parameter with a text as its value.
-type constraint struct {
-	name     string // in the request
-	min, max int    // characters
-	pattern  func() *regexp.Regexp
-	secret   bool
-}
-
-// pattern is a regular expression for the whole value.
-func pattern(text string) func() *regexp.Regexp { return lazyregexp.New("^" + text + "$") }
-
 var (
-	constraints = []constraint{
-		{"RoleSessionName", 2, 64, pattern(`[\w+=,.@-]*`), false},
-		{"ExternalId", 2, 1224, pattern(`[\w+=,.@:\/-]*`), true},
-		{"SourceIdentity", 2, 64, pattern(`[\w+=,.@-]*`), false},
-		{"SerialNumber", 9, 256, pattern(`[\w+=/:,.@-]*`), false},
-		{"TokenCode", 6, 6, pattern(`[\d]*`), true},
-	}
-	tagKey   = constraint{"Key", 1, 128, pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]+`), false}
-	tagValue = constraint{"Value", 0, 256, pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`), false}
+	roleARN     = lazyregexp.New(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[!-~]+/)?([\w+=,.@-]{1,64})$`)
+	sessionName = lazyregexp.New(`^[\w+=,.@-]*$`)
 
-	roleARN   = lazyregexp.New(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[!-~]+/)?([\w+=,.@-]{1,64})$`)
-	policyARN = lazyregexp.New(`^arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/(?:[!-~]+/)?[\w+=,.@-]{1,128}$`)
-
-	parameterName = lazyregexp.New(`^(RoleArn|RoleSessionName|DurationSeconds|ExternalId|SourceIdentity|` +
-		`SerialNumber|TokenCode|Policy|PolicyArns\.member\.\d+\.arn|Tags\.member\.\d+\.(Key|Value)|` +
-		`TransitiveTagKeys\.member\.\d+|MinimumSessionTokenSize|` +
-		`ProvidedContexts\.member\.\d+\.(ProviderArn|ContextAssertion))$`)
-	secretParameter = lazyregexp.New(`^(ExternalId|TokenCode|Policy|.*\.ContextAssertion)$`)
+	secretParameter = lazyregexp.New(`^(ExternalId|TokenCode|Policy)$`)
+	plainParameter  = lazyregexp.New(`^(RoleArn|RoleSessionName|DurationSeconds|SourceIdentity|SerialNumber|` +
+		`PolicyArns\.member\.\d+\.arn|Tags\.member\.\d+\.(Key|Value)|TransitiveTagKeys\.member\.\d+)$`)
 )
 
-// knownParameters returns the parameters of AssumeRole for the record. A form may hold anything, so names that are not
-// known are left out.
-func knownParameters(form url.Values) map[string]string {
+// recorded returns the parameters of AssumeRole for the record. It leaves out unknown ones, which may be secrets.
+func recorded(form url.Values) map[string]string {
 	known := map[string]string{}
 	for name, values := range form {
 		switch {
-		case secretParameter().MatchString(name) && parameterName().MatchString(name):
-			known[name] = hidden
-		case parameterName().MatchString(name):
+		case secretParameter().MatchString(name):
+			known[name] = "***"
+		case plainParameter().MatchString(name):
 			known[name] = values[0]
 		}
 	}
 	return known
 }
 
-// hidden stands for a secret on record.
-const hidden = "***"
-
 func invalid(format string, args ...any) *stsError {
 	return stsRefusal(http.StatusBadRequest, "ValidationError", format, args...)
 }
 
-// unmet says that a value does not satisfy a constraint.
-func unmet(value, name, constraint string, secret bool) *stsError {
-	text := func(value string) string {
-		return fmt.Sprintf("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must %s",
-			value, name, constraint)
-	}
-	e := invalid("%s", text(value))
-	if secret {
-		e.forRecord = text(hidden)
-	}
-	return e
-}
-
-// check tells what is wrong with a value, called name in the answer.
-func (c *constraint) check(name, value string) *stsError {
-	n := utf8.RuneCountInString(value)
-	switch {
-	case n < c.min:
-		return unmet(value, name, fmt.Sprintf("have length greater than or equal to %d", c.min), c.secret)
-	case n > c.max:
-		return unmet(value, name, fmt.Sprintf("have length less than or equal to %d", c.max), c.secret)
-	case !c.pattern().MatchString(value):
-		text := strings.TrimSuffix(strings.TrimPrefix(c.pattern().String(), "^"), "$")
-		return unmet(value, name, "satisfy regular expression pattern: "+text, c.secret)
-	}
-	return nil
+// unmet is the refusal of a value that does not satisfy a constraint.
+func unmet(value, name, constraint string) *stsError {
+	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must %s", value, name, constraint)
 }
 
 func parseRoleARN(arn string) (partition, account, role string, ok bool) {
@@ -199,150 +134,43 @@ func parseRoleARN(arn string) (partition, account, role string, ok bool) {
 	return m[1], m[2], m[3], true
 }
 
-// parseAssumeRole checks the parameters that caller sends.
-func parseAssumeRole(form url.Values, caller *key) (*roleAsk, *stsError) {
-	ask := &roleAsk{
+// parseAssumeRole reads and checks the parameters. chained means that the caller has keys of a role.
+func parseAssumeRole(form url.Values, chained bool) (ask *roleAsk, err *stsError) {
+	ask = &roleAsk{
 		arn: form.Get("RoleArn"), session: form.Get("RoleSessionName"),
 		externalID: form.Get("ExternalId"), serial: form.Get("SerialNumber"), code: form.Get("TokenCode"),
-		sourceIdentity: form.Get("SourceIdentity"),
 	}
 	var ok bool
 	if ask.partition, ask.account, ask.role, ok = parseRoleARN(ask.arn); !ok {
 		return nil, invalid("%s is invalid", ask.arn)
 	}
-	for _, c := range constraints {
-		if !form.Has(c.name) && c.name != "RoleSessionName" {
-			continue
-		}
-		if err := c.check(strings.ToLower(c.name[:1])+c.name[1:], form.Get(c.name)); err != nil {
-			return nil, err
-		}
+	switch n := len(ask.session); {
+	case n < 2:
+		return nil, unmet(ask.session, "roleSessionName", "have length greater than or equal to 2")
+	case n > 64:
+		return nil, unmet(ask.session, "roleSessionName", "have length less than or equal to 64")
+	case !sessionName().MatchString(ask.session):
+		return nil, unmet(ask.session, "roleSessionName", `satisfy regular expression pattern: [\w+=,.@-]*`)
 	}
-	var err *stsError
-	if ask.duration, err = parseDuration(form.Get("DurationSeconds"), caller.token != ""); err != nil {
-		return nil, err
-	}
-	if err := checkPolicies(form); err != nil {
-		return nil, err
-	}
-	if ask.transitive, err = parseTags(form, caller.transitive); err != nil {
-		return nil, err
-	}
-	if ask.sourceIdentity == "" {
-		ask.sourceIdentity = caller.sourceIdentity
-	}
-	return ask, nil
+	ask.duration, err = parseDuration(form.Get("DurationSeconds"), chained)
+	return ask, err
 }
 
-// parseDuration reads a number of seconds; chained means that the caller has assumed a role.
+// parseDuration reads a number of seconds.
 func parseDuration(text string, chained bool) (time.Duration, *stsError) {
 	if text == "" {
 		return defaultSession, nil
 	}
-	unmet := func(constraint string) (time.Duration, *stsError) {
-		return 0, unmet(text, "durationSeconds", constraint, false)
-	}
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil:
-		return unmet("be an integer")
+		return 0, unmet(text, "durationSeconds", "be an integer")
 	case n < minSession:
-		return unmet(fmt.Sprintf("have value greater than or equal to %d", minSession))
+		return 0, unmet(text, "durationSeconds", fmt.Sprintf("have value greater than or equal to %d", minSession))
 	case n > maxSession:
-		return unmet(fmt.Sprintf("have value less than or equal to %d", maxSession))
+		return 0, unmet(text, "durationSeconds", fmt.Sprintf("have value less than or equal to %d", maxSession))
 	case chained && n > maxChained:
 		return 0, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
 	}
 	return time.Duration(n) * time.Second, nil
-}
-
-// checkPolicies looks at the session policies.
-func checkPolicies(form url.Values) *stsError {
-	if form.Has("Policy") {
-		malformed := func(text string) *stsError {
-			return stsRefusal(http.StatusBadRequest, "MalformedPolicyDocument", "%s", text)
-		}
-		text := form.Get("Policy")
-		var document map[string]json.RawMessage
-		switch err := json.Unmarshal([]byte(text), &document); {
-		case utf8.RuneCountInString(text) > maxPolicy:
-			return malformed(fmt.Sprintf("The policy is longer than %d characters", maxPolicy))
-		case !json.Valid([]byte(text)):
-			return malformed("This policy contains invalid Json")
-		case err != nil || document == nil:
-			return malformed("Syntax errors in policy.")
-		}
-	}
-	arns := members(form, "PolicyArns.member.", ".arn")
-	if err := checkCount("policyArns", arns, maxPolicyARNs); err != nil {
-		return err
-	}
-	for _, arn := range arns {
-		if !policyARN().MatchString(arn) {
-			return invalid("%s is invalid", arn)
-		}
-	}
-	return nil
-}
-
-// parseTags checks the session tags. It returns the keys, in lower case, of those that chained sessions inherit.
-func parseTags(form url.Values, inherited []string) (transitive []string, err *stsError) {
-	refuse := func(text string) ([]string, *stsError) {
-		return nil, stsRefusal(http.StatusBadRequest, "InvalidParameterValue", "%s", text)
-	}
-	keys := members(form, "Tags.member.", ".Key")
-	if err := checkCount("tags", keys, maxTags); err != nil {
-		return nil, err
-	}
-	tags := map[string]bool{}
-	for i, k := range keys {
-		name := fmt.Sprintf("tags.%d.member.", i+1)
-		if err := tagKey.check(name+"key", k); err != nil {
-			return nil, err
-		}
-		if err := tagValue.check(name+"value", form.Get(fmt.Sprintf("Tags.member.%d.Value", i+1))); err != nil {
-			return nil, err
-		}
-		k = strings.ToLower(k)
-		if tags[k] {
-			return refuse("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-		}
-		if slices.Contains(inherited, k) {
-			return refuse("One of the specified transitive tag keys can't be set because it conflicts with a " +
-				"transitive tag key from the calling session.")
-		}
-		tags[k] = true
-	}
-
-	passed := map[string]bool{}
-	for _, k := range inherited {
-		passed[k] = true
-	}
-	keys = members(form, "TransitiveTagKeys.member.", "")
-	if err := checkCount("transitiveTagKeys", keys, maxTags); err != nil {
-		return nil, err
-	}
-	for _, k := range keys {
-		k = strings.ToLower(k)
-		if !tags[k] && !passed[k] {
-			return refuse("The specified transitive tag key must be included in the requested tags.")
-		}
-		passed[k] = true
-	}
-	return slices.Sorted(maps.Keys(passed)), nil
-}
-
-// members returns a list parameter, whose members are numbered from 1.
-func members(form url.Values, before, after string) (list []string) {
-	for i := 1; form.Has(before + strconv.Itoa(i) + after); i++ {
-		list = append(list, form.Get(before+strconv.Itoa(i)+after))
-	}
-	return list
-}
-
-func checkCount(name string, list []string, limit int) *stsError {
-	if len(list) <= limit {
-		return nil
-	}
-	return unmet("["+strings.Join(list, ", ")+"]", name, fmt.Sprintf("have length less than or equal to %d", limit), false)
 }

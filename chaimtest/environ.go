@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// interfering are variables that could lead the code under test past the double or to real keys.
+// interfering are variables that could lead the code under test to other servers or to real keys.
 var interfering = []string{
 	"CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION",
 	"AWS_PROFILE", "AWS_DEFAULT_PROFILE",
@@ -19,7 +19,7 @@ var interfering = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
 }
 
-// variables point chaim and the AWS SDKs at the double, as KEY=value. It opens the socket.
+// variables returns the variables of Environ that point at the server. It opens the socket.
 func (s *Server) variables(home string) []string {
 	url := s.URL()
 	settings := s.Settings()
@@ -38,15 +38,14 @@ func (s *Server) variables(home string) []string {
 	}
 }
 
-// Setenv points code that takes no options, such as a call of chaim.With, at this server for the rest of the test tb:
-// it opens the socket and sets the variables of [Server.Environ], with home a new temporary folder, which it returns.
-// Variables that would interfere are unset, and restored like the others when the test ends. tb must not be nil and not
-// be parallel.
+// Setenv points code without options, such as a call of chaim.With, at this server for the rest of the test tb. It opens the
+// socket, sets the variables of [Server.Environ] with a new temporary folder home, which it returns, and unsets variables
+// that would interfere. The end of the test restores all. tb must not be nil and not be parallel.
 func (s *Server) Setenv(tb TB) (home string) {
 	tb.Helper()
 	home = tb.TempDir()
 	for _, name := range interfering {
-		tb.Setenv(name, "") // has the old value restored
+		tb.Setenv(name, "") // restores the old value after the test
 		_ = os.Unsetenv(name)
 	}
 	for _, kv := range s.variables(home) {
@@ -56,13 +55,13 @@ func (s *Server) Setenv(tb TB) (home string) {
 	return home
 }
 
-// Environ returns variables as KEY=value that point chaim and the AWS SDKs at this server, to be appended to the
-// environment of a child process: the gateway's URL with the default user, token and Slack ids (CHAIM_URL,
-// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID; the last two are empty without [Server.SetOriginal]), the STS endpoint (AWS_ENDPOINT_URL_STS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files
-// "credentials" and "config" in the existing folder home, which need not exist (AWS_SHARED_CREDENTIALS_FILE,
-// AWS_CONFIG_FILE). Credentials, profiles, endpoints and proxies that are set in this process's environment are
-// blanked. As botocore takes even a blank AWS_PROFILE for a name, set it after these for a child that uses a profile.
-// Environ opens the socket, see [Server.URL].
+// Environ returns variables, each KEY=value, that point chaim and the AWS SDKs at this server. Append them to the
+// environment of a child process. They are the gateway's URL with the default user, token and Slack ids (CHAIM_URL,
+// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID; the last two are empty without [Server.SetOriginal]), the STS
+// endpoint (AWS_ENDPOINT_URL_STS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files "credentials" and "config" in
+// the folder home (AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE). The folder must exist, the files need not. Credentials,
+// profiles, endpoints and proxies in this process's environment get an empty value. botocore takes even an empty AWS_PROFILE
+// for a name, so append that variable too for a child that uses a profile. Environ opens the socket, see [Server.URL].
 func (s *Server) Environ(home string) []string {
 	vars := s.variables(home)
 	for _, name := range interfering {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A Fault answers a request in place of the server. Its Request has a Body that can be read, up to 1 MiB, and a Context
-// that ends when the client leaves or the server closes, for which a Fault that waits must watch. A Fault may be called
-// from several goroutines at once.
+// A Fault answers a request instead of the server. Its Request has a Body that can be read, up to 1 MiB, and a Context that
+// ends when the client leaves or the server closes. A Fault that waits must return when the Context ends. Several goroutines
+// may call a Fault at once.
 type Fault func(w http.ResponseWriter, r *http.Request)
 
 type injected struct {
@@ -20,64 +20,70 @@ type injected struct {
 	fault Fault
 }
 
-// Inject has the next n requests, wherever they go, answered by f; a negative n means all requests until
-// [Server.Clear], and zero none. A nil f lets requests through. Faults queue up: those injected later come after those
-// injected before.
+// Inject makes f answer the next n requests to any endpoint. A negative n means all requests until [Server.Clear]. A nil f
+// lets the server answer. Faults queue up in the order of the calls.
 func (s *Server) Inject(n int, f Fault) {
 	if n == 0 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, injected{n, f})
+	s.set(func(*world) { s.traffic.faults = append(s.traffic.faults, injected{n, f}) })
 }
 
-// Clear takes back all faults that have not happened yet.
-func (s *Server) Clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
+// Clear removes all faults that have not happened yet.
+func (s *Server) Clear() { s.set(func(*world) { s.traffic.faults = nil }) }
+
+// SetLatency makes every request wait for d before its answer. Zero or less means no wait.
+func (s *Server) SetLatency(d time.Duration) { s.set(func(*world) { s.traffic.latency = d }) }
+
+// failure is a fault in the words of each service.
+type failure struct {
+	sts        stsError
+	pageStatus int // of the federation endpoint
+	page       string
+	gateway    func(w http.ResponseWriter)
 }
 
-// Refuse says no: the gateway's refusal with text as its cause, such as "DataNotFound: Account not found: dev", at STS
-// an AccessDenied error with text as its message, or at the federation endpoint a page with that text and status 400.
-func Refuse(text string) Fault {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if isSTS(r) {
-			writeSTSError(w, &stsError{status: http.StatusForbidden, code: "AccessDenied", message: text})
-			return
-		}
-		if isFederation(r) {
-			writePage(w, http.StatusBadRequest, text)
-			return
-		}
-		writeEnvelope(w, "400", refusal+text)
+func (f *failure) answer(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case isSTS(r):
+		writeSTSError(w, &f.sts)
+	case isFederation(r):
+		writePage(w, f.pageStatus, f.page)
+	default:
+		f.gateway(w)
 	}
 }
 
-// Throttle says that there are too many requests: status 429 at the gateway and, with a page, at the federation endpoint,
-// error "Throttling" with status 400 at STS. A positive retryAfter is sent as the Retry-After header, in whole seconds,
-// rounded up.
+// Refuse refuses a request. At the gateway text is the cause, such as "DataNotFound: Account not found: dev". At STS it is
+// the message of an AccessDenied error, and at the federation endpoint the text of a page with status 400.
+func Refuse(text string) Fault {
+	f := &failure{
+		stsError{http.StatusForbidden, "AccessDenied", text}, http.StatusBadRequest, text,
+		func(w http.ResponseWriter) { writeEnvelope(w, "400", refusal+text) },
+	}
+	return f.answer
+}
+
+// Throttle answers that there are too many requests: with status 429 at the gateway and, in a page, at the federation
+// endpoint, and with the error "Throttling" and status 400 at STS. It sends a positive retryAfter as the Retry-After header,
+// in seconds, rounded up.
 func Throttle(retryAfter time.Duration) Fault {
+	const text = "Too Many Requests"
+	f := &failure{
+		stsError{http.StatusBadRequest, "Throttling", "Rate exceeded"}, http.StatusTooManyRequests, text,
+		func(w http.ResponseWriter) { writeMessage(w, http.StatusTooManyRequests, text) },
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if retryAfter > 0 {
 			s := (retryAfter + time.Second - 1) / time.Second
 			w.Header().Set("Retry-After", strconv.FormatInt(int64(s), 10))
 		}
-		if isSTS(r) {
-			writeSTSError(w, &stsError{status: http.StatusBadRequest, code: "Throttling", message: "Rate exceeded"})
-			return
-		}
-		if isFederation(r) {
-			writePage(w, http.StatusTooManyRequests, "Too Many Requests")
-			return
-		}
-		writeMessage(w, http.StatusTooManyRequests, "Too Many Requests")
+		f.answer(w, r)
 	}
 }
 
-// Status answers with an HTTP status in API Gateway's words, for instance "Endpoint request timed out" for 504, with an
-// error document at STS, or with a page at the federation endpoint. It panics unless code is from 200 to 599.
+// Status answers with an HTTP status: in API Gateway's words, such as "Endpoint request timed out" for 504, with an error
+// document at STS, and with a page at the federation endpoint. It panics unless code is from 200 to 599.
 func Status(code int) Fault {
 	checkStatus(code)
 	text := cmp.Or(http.StatusText(code), "Unknown")
@@ -92,17 +98,11 @@ func Status(code int) Fault {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		message = "Endpoint request timed out"
 	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		if isSTS(r) {
-			writeSTSError(w, &stsError{status: code, code: stsCode, message: text})
-			return
-		}
-		if isFederation(r) {
-			writePage(w, code, text)
-			return
-		}
-		writeMessage(w, code, message)
+	f := &failure{
+		stsError{code, stsCode, text}, code, text,
+		func(w http.ResponseWriter) { writeMessage(w, code, message) },
 	}
+	return f.answer
 }
 
 func checkStatus(code int) {
@@ -111,7 +111,7 @@ func checkStatus(code int) {
 	}
 }
 
-// Hang never answers: it holds the request until the client leaves or the server closes.
+// Hang never answers. It keeps the request until the client leaves or the server closes.
 func Hang() Fault {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
@@ -119,7 +119,7 @@ func Hang() Fault {
 	}
 }
 
-// Garbage answers like a proxy on the way: an HTML page with status 200.
+// Garbage answers as a proxy might: with an HTML page and status 200.
 func Garbage() Fault {
 	const page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>" +
 		"<body><h1>Sign in to the guest network</h1></body></html>\n"
@@ -136,7 +136,7 @@ func Huge() Fault {
 	}
 }
 
-// HugeGzip answers with a compressed body that is small until it is inflated to more than 1 MiB.
+// HugeGzip answers with a small compressed body that inflates to more than 1 MiB.
 func HugeGzip() Fault {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -147,7 +147,7 @@ func HugeGzip() Fault {
 	}
 }
 
-// writeHuge writes a reply of 8 MiB, unless the client leaves before.
+// writeHuge writes a reply of 8 MiB, and stops if the client leaves.
 func writeHuge(w io.Writer) {
 	_, _ = io.WriteString(w, `{"response_type":"ephemeral","statusCode":"200","text":"`)
 	block := strings.Repeat("x", 64<<10)
@@ -159,7 +159,7 @@ func writeHuge(w io.Writer) {
 	_, _ = io.WriteString(w, `"}`)
 }
 
-// Redirect sends the client elsewhere with status 307, which asks it to repeat the POST, and the secrets in it, there.
+// Redirect redirects to url with status 307, which asks the client to repeat the POST there, with its secrets.
 func Redirect(url string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", url)
@@ -167,7 +167,7 @@ func Redirect(url string) Fault {
 	}
 }
 
-// Reply answers as the gateway does on success, with exactly this text in its envelope.
+// Reply answers as the gateway does on success, with exactly this text.
 func Reply(text string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request) { writeEnvelope(w, "200", text) }
 }
@@ -177,19 +177,17 @@ func Body(body string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, "application/json", body) }
 }
 
-// STSError answers with an error document of STS, whatever was asked for, for instance
-// STSError(403, "ExpiredToken", "The security token included in the request is expired"). It panics unless status is
-// from 200 to 599.
+// STSError answers any request with an error document of STS, for instance STSError(403, "ExpiredToken", "The security token
+// included in the request is expired"). It panics unless status is from 200 to 599.
 func STSError(status int, code, message string) Fault {
 	checkStatus(status)
 	return func(w http.ResponseWriter, _ *http.Request) {
-		writeSTSError(w, &stsError{status: status, code: code, message: message})
+		writeSTSError(w, &stsError{status, code, message})
 	}
 }
 
-// Rewrite has the server answer as it would without a fault, and sends what change makes of the body in place of it:
-// keys that work in a reply that is not as it should be. Status and content type stay the same. change may be called
-// from several goroutines at once. The Fault only works through [Server.Inject].
+// Rewrite lets the server answer, and replaces the body with the result of change: for working keys in a wrong reply. Status
+// and content type stay the same. Several goroutines may call change at once. The Fault only works through [Server.Inject].
 func Rewrite(change func(body string) string) Fault {
 	return func(w http.ResponseWriter, r *http.Request) {
 		x, ok := r.Context().Value(exchangeKey{}).(*exchange)
@@ -204,7 +202,7 @@ func Rewrite(change func(body string) string) Fault {
 	}
 }
 
-// heldAnswer keeps an answer.
+// heldAnswer is a ResponseWriter that keeps the answer.
 type heldAnswer struct {
 	status int
 	header http.Header
@@ -220,5 +218,5 @@ func write(w http.ResponseWriter, status int, contentType, body string) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // an error means that the client left
+	_, _ = io.WriteString(w, body) // fails only if the client left
 }

@@ -55,7 +55,7 @@ func TestSTSError(t *testing.T) {
 	require.Panics(t, func() { chaimtest.STSError(600, "x", "y") })
 }
 
-// TestSignatureErrorQuotesToken is the one answer of STS with the session token of the request in it.
+// TestSignatureErrorQuotesToken: only this answer of STS has the request's session token in it.
 func TestSignatureErrorQuotesToken(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	c, _ := keys(t, srv, "sredev,rro,1")
@@ -80,7 +80,7 @@ func TestSignatureErrorQuotesToken(t *testing.T) {
 	}
 }
 
-// TestSignatureErrorQuotesWhatWasSigned compares the quotation with what the SDK says it has signed.
+// TestSignatureErrorQuotesWhatWasSigned compares the quoted text with the SDK's log of the text that it has signed.
 func TestSignatureErrorQuotesWhatWasSigned(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	c, _ := keys(t, srv, "sredev,rro,1")

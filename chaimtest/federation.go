@@ -15,12 +15,12 @@ const (
 	sessionDuration = "SessionDuration"
 )
 
-// isFederation reports whether a request is for the endpoint that changes keys for a sign-in token.
+// isFederation reports whether a request is for the endpoint that exchanges keys for a sign-in token.
 func isFederation(r *http.Request) bool {
 	return r.URL.Path == federationPath && (strings.HasPrefix(r.Host, "signin.") || strings.Contains(r.Host, ".signin."))
 }
 
-// federation answers as the federation endpoint of AWS.
+// federation answers as the federation endpoint of AWS does.
 func (x *exchange) federation() {
 	token, user, err := x.signIn()
 	if err != nil {
@@ -32,7 +32,7 @@ func (x *exchange) federation() {
 	writeJSON(x, http.StatusOK, struct{ SigninToken string }{token})
 }
 
-// signIn makes a sign-in token of keys that were issued.
+// signIn returns a sign-in token for keys that the server has issued, and their user.
 func (x *exchange) signIn() (token, user string, err error) {
 	if m := x.r.Method; m != http.MethodPost && m != http.MethodGet {
 		return "", "", errors.New("method not allowed")
@@ -51,7 +51,7 @@ func (x *exchange) signIn() (token, user string, err error) {
 	switch {
 	case k == nil || k.token == "" || !equal(k.secret, session.Key) || !equal(k.token, session.Token):
 		return "", "", errors.New("the credentials are not valid temporary credentials")
-	case !x.s.now().Before(k.expires):
+	case !x.s.world.now().Before(k.expires):
 		return "", "", errors.New("the credentials have expired")
 	case !x.form.Has(sessionDuration):
 	case k.chained:
@@ -64,7 +64,7 @@ func (x *exchange) signIn() (token, user string, err error) {
 	return newSecret(240), k.user, nil
 }
 
-// writePage answers with an HTML page, as everything at the sign-in host does that is not a token.
+// writePage answers with an HTML page, as the sign-in host does except for tokens.
 func writePage(w http.ResponseWriter, status int, text string) {
 	page := "<!DOCTYPE html>\n<html><head><title>Error</title></head><body><p>" + html.EscapeString(text) + "</p></body></html>\n"
 	write(w, status, "text/html; charset=utf-8", page)

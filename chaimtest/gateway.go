@@ -16,7 +16,7 @@ import (
 const (
 	listCommand = "--list"
 
-	// refusal is what the gateway's errors start with, those of the original at least with doStart.
+	// refusal begins the gateway's errors. Those of the original begin with doStart.
 	doStart = "doStart: Error "
 	refusal = doStart + "CredentialsGenerationFail: buildCredentials error: "
 
@@ -24,7 +24,7 @@ const (
 	resourceLink = "/gui"
 )
 
-// gatewayResource returns what a request is for, or "" if the gateway has nothing there.
+// gatewayResource returns the gateway's resource for a request, or "".
 func gatewayResource(r *http.Request) string {
 	switch {
 	case r.Method != http.MethodPost:
@@ -37,7 +37,7 @@ func gatewayResource(r *http.Request) string {
 	return ""
 }
 
-// gateway answers as the chaim gateway behind its API Gateway.
+// gateway answers as the chaim gateway does, behind its API Gateway.
 func (x *exchange) gateway() {
 	var text string
 	var err error
@@ -48,14 +48,14 @@ func (x *exchange) gateway() {
 		text, err = x.originalKeys(o)
 	case resource == resourceLink && o != nil:
 		text, err = x.originalLink(o)
-	case resource == resourceKeys && x.rec.Action == "List": // Action does not change any more
+	case resource == resourceKeys && x.rec.Action == "List": // needs no lock: Action does not change any more
 		text, err = x.list()
 	case resource == resourceKeys:
 		text, err = x.grant()
 	case resource == resourceLink:
 		text, err = x.consoleLink()
 	default:
-		const message = "Missing Authentication Token" // what API Gateway says to any wrong URL
+		const message = "Missing Authentication Token" // API Gateway's answer to any wrong URL
 		x.note(func(r *Request) { r.Error = message })
 		writeMessage(x, http.StatusForbidden, message)
 		return
@@ -80,7 +80,7 @@ type refused string
 
 func (r refused) Error() string { return string(r) }
 
-// user checks who asks. The caller holds Server.mu.
+// user returns the user of a request if the token is right. The caller holds Server.mu.
 func (x *exchange) user() (name string, err error) {
 	name = x.form.Get("user_name")
 	u := x.s.world.users[name]
@@ -95,8 +95,8 @@ func (x *exchange) user() (name string, err error) {
 	return name, nil
 }
 
-// parseAsk reads account,role,duration as the gateway does, which bends any duration into range: 1 to 12 are hours,
-// anything else seconds from 900 to 43200.
+// parseAsk reads account,role,duration as the gateway does: durations from 1 to 12 are hours, others are seconds, brought
+// into the range from 900 to 43200.
 func parseAsk(text string) (account, role string, d time.Duration) {
 	part := func(i int) string {
 		if parts := strings.Split(text, ","); i < len(parts) {
@@ -118,7 +118,7 @@ func parseAsk(text string) (account, role string, d time.Duration) {
 	return account, role, time.Duration(min(max(n, 900), 43200)) * time.Second
 }
 
-// grant issues keys.
+// grant answers a request for keys.
 func (x *exchange) grant() (string, error) {
 	s, w := x.s, x.s.world
 	s.mu.Lock()
@@ -143,11 +143,11 @@ func (x *exchange) grant() (string, error) {
 	return x.issue(user, a.id, a.name, role, d), nil
 }
 
-// issue returns the text with new keys. The caller holds Server.mu.
+// issue issues keys and returns the text with them. The caller holds Server.mu.
 func (x *exchange) issue(user, accountID, section, role string, d time.Duration) string {
 	s := x.s
-	d = s.granted(d)
-	k := &key{account: accountID, role: role, session: user, user: user, expires: s.now().Add(d).Truncate(time.Second)}
+	d = s.world.granted(d)
+	k := &key{account: accountID, role: role, session: user, user: user, expires: s.world.now().Add(d).Truncate(time.Second)}
 	id := s.world.issue(k)
 	return dict(
 		"accountid", pyrepr.Quote(accountID),
@@ -161,7 +161,7 @@ func (x *exchange) issue(user, accountID, section, role string, d time.Duration)
 	)
 }
 
-// list names the accounts.
+// list returns the text with the account list.
 func (x *exchange) list() (string, error) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -175,7 +175,7 @@ func (x *exchange) list() (string, error) {
 	return dict("accountlist", tuple(accounts)), nil
 }
 
-// consoleLink makes a console link from keys that were issued.
+// consoleLink returns the text with a console link for keys that the server has issued.
 func (x *exchange) consoleLink() (string, error) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -183,7 +183,7 @@ func (x *exchange) consoleLink() (string, error) {
 	switch {
 	case k == nil || k.token == "" || !equal(k.secret, x.form.Get("secret")) || !equal(k.token, x.form.Get("session")):
 		return "", refused("UrlGenerationFail: the security token is not valid")
-	case !x.s.now().Before(k.expires):
+	case !x.s.world.now().Before(k.expires):
 		return "", refused("UrlGenerationFail: the security token has expired")
 	}
 	return dict("url", pyrepr.Quote(signInLink())), nil
@@ -198,7 +198,7 @@ func signInLink() string {
 	}.Encode()
 }
 
-// dict prints a Python dict of keys and values that are literals already.
+// dict returns a Python dict. pairs are keys, which it quotes, and values, which must be literals.
 func dict(pairs ...string) string {
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
@@ -210,7 +210,7 @@ func dict(pairs ...string) string {
 	return "{" + b.String() + "}"
 }
 
-// tuple prints a Python tuple of literals.
+// tuple returns a Python tuple of literals.
 func tuple(items []string) string {
 	if len(items) == 1 {
 		return "(" + items[0] + ",)"
@@ -218,7 +218,7 @@ func tuple(items []string) string {
 	return "(" + strings.Join(items, ", ") + ")"
 }
 
-// writeEnvelope answers in the gateway's form: always HTTP 200, the real status as a string inside.
+// writeEnvelope answers in the gateway's form: with HTTP status 200, and the real status as a string inside.
 func writeEnvelope(w http.ResponseWriter, status, text string) {
 	writeJSON(w, http.StatusOK, struct {
 		ResponseType string            `json:"response_type"`
@@ -228,7 +228,7 @@ func writeEnvelope(w http.ResponseWriter, status, text string) {
 	}{"ephemeral", status, text, map[string]string{"Content-Type": "application/json"}})
 }
 
-// writeMessage answers as API Gateway does when the request gets no further.
+// writeMessage answers as API Gateway does when a request does not reach the gateway.
 func writeMessage(w http.ResponseWriter, status int, message string) {
 	writeJSON(w, status, struct {
 		Message string `json:"message"`

@@ -30,7 +30,7 @@ type envelope struct {
 	Headers      map[string]string `json:"headers"`
 }
 
-// post sends a form to the server in memory. It returns what went wrong instead of failing, for use in goroutines.
+// post sends a form to the server in memory. It returns errors instead of failing the test, for use in goroutines.
 func post(ctx context.Context, srv *chaimtest.Server, path string, form url.Values) (int, string, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1"+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -48,7 +48,7 @@ func post(ctx context.Context, srv *chaimtest.Server, path string, form url.Valu
 	return res.StatusCode, string(body), res.Header, err
 }
 
-// defaults returns the default user.
+// defaults returns the default user and the token.
 func defaults(srv *chaimtest.Server) (user, token string) {
 	s := srv.Settings()
 	return s.Username, s.UserToken
@@ -141,7 +141,7 @@ func last(t testing.TB, srv *chaimtest.Server) chaimtest.Request {
 	return list[len(list)-1]
 }
 
-// eventually waits for something that another goroutine brings about.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
 	require.Eventually(t, ok, 10*time.Second, time.Millisecond)

@@ -10,46 +10,45 @@ import (
 	"github.com/chaim-go/chaim/internal/pyrepr"
 )
 
-// Original is how the gateway behaves that the original project runs, where the double is stricter or kinder by default.
-// The zero value is its newest version. See [Server.SetOriginal].
+// Original describes a version of the original project's gateway. The zero value is its newest version. See
+// [Server.SetOriginal].
 type Original struct {
-	// ByUserName finds the user by user_name, as older versions do. False means by team_id and user_id, whatever the
-	// user_name.
+	// ByUserName finds the user by user_name, as older versions do. False means by team_id and user_id, without user_name.
 	ByUserName bool
-	// Columns are the values of further columns in each row of the account list. Nil means that a row is an id and a name.
+	// Columns are the values of more columns in each row of the account list. Nil means that a row is an id and a name.
 	Columns []string
-	// NoSignIn makes the AWS sign-in page fail: keys are refused, and the answer for a console link is False.
+	// NoSignIn makes the AWS sign-in page fail: the gateway refuses keys, and answers False for a console link.
 	NoSignIn bool
-	// MaxDuration is the longest session that the roles allow; keys for longer are refused. Zero means 12 hours.
+	// MaxDuration is the longest session of the roles. Keys for longer are refused. Zero means 12 hours.
 	MaxDuration time.Duration
 }
 
-// SetOriginal has the gateway behave from now on as the original one does:
+// SetOriginal makes the gateway behave as the original one from now on:
 //
 //   - The user is found by Slack ids (see [Server.LinkSlack]), of which [Server.Settings] and [Server.Environ] hold those
 //     of the default user.
-//   - An account name with a space makes it drop role and duration: the keys are for CrossAccountReadOnly and end after
-//     900 seconds. So do those that are asked for without a duration.
-//   - A name with an apostrophe breaks its SQL, and one such as "list", "help" or "count" is taken for a command. Letters
-//     are the same in either case. A number is an id.
-//   - The account list asks for neither user nor token, and is sorted by name. A console link is made of any keys.
-//   - Refusals have its words. ARNs of roles are refused, as are all sessions for which a role does not exist in an account.
-//   - [Server.AddAccount] replaces an account only by its id, so that two may have one name.
+//   - For an account name with a space it ignores role and duration: the keys are for CrossAccountReadOnly and end after
+//     900 seconds. Without a duration keys also end after 900 seconds.
+//   - A name with an apostrophe breaks its SQL, and a name such as "list", "help" or "count" is a command. Upper and lower
+//     case make no difference. A number is an id.
+//   - The account list needs neither user nor token, and is sorted by name. A console link needs no valid keys.
+//   - Refusals have its words. It refuses ARNs of roles, and roles that an account does not have.
+//   - [Server.AddAccount] replaces only an account with the same id, so two accounts may have the same name.
 //
-// STS and the federation endpoint stay as they are.
+// STS and the federation endpoint do not change.
 func (s *Server) SetOriginal(o Original) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.world.original = &o
 }
 
-// LinkSlack makes a user known by a workspace and a Slack id. The default user is known as "U0CHAIM" of "T0CHAIM". It panics
-// if there is no such user.
+// LinkSlack sets a user's Slack workspace id and Slack user id. The default user has "T0CHAIM" and "U0CHAIM". It panics if
+// there is no such user.
 func (s *Server) LinkSlack(name, workspaceID, slackID string) {
 	s.changeUser(name, func(u *user) { u.workspaceID, u.slackID = workspaceID, slackID })
 }
 
-// What the original's requests for something else than keys are called, with and without dashes.
+// The commands of the original, with and without dashes.
 var (
 	listVerbs  = []string{listCommand, "-l", "list"}
 	otherVerbs = []string{
@@ -59,14 +58,14 @@ var (
 	keyVerbs = []string{"--whoskey", "-w", "whoskey"} // before a space
 )
 
-// originalAsk is what the original takes a text for.
+// originalAsk is a request's text as the original reads it.
 type originalAsk struct {
 	account, role  string // role in the client's words
 	duration       time.Duration
 	isList, isVerb bool
 }
 
-// parseOriginal reads a text as the original does.
+// parseOriginal parses a request's text as the original does.
 func parseOriginal(text string) (ask originalAsk, err error) {
 	fields := strings.Split(text, ",")
 	for i := range fields {
@@ -75,7 +74,7 @@ func parseOriginal(text string) (ask originalAsk, err error) {
 	ask = originalAsk{account: fields[0], role: defaultRole, duration: 900 * time.Second}
 	first, _, hasSpace := strings.Cut(ask.account, " ")
 	switch {
-	case text == "": // a field without a value is none
+	case text == "": // to the original an empty field is a missing one
 		return ask, refused("AttributeError: 'NoneType' object has no attribute 'split'")
 	case slices.Contains(listVerbs, ask.account):
 		ask.isList = true
@@ -108,7 +107,7 @@ func parseOriginal(text string) (ask originalAsk, err error) {
 	return ask, nil
 }
 
-// originalKeys answers a text as the original does: with keys or the account list.
+// originalKeys answers as the original does: with keys or the account list.
 func (x *exchange) originalKeys(o *Original) (string, error) {
 	ask, err := parseOriginal(x.form.Get("text"))
 	switch {
@@ -138,7 +137,7 @@ func (x *exchange) originalKeys(o *Original) (string, error) {
 	return text, err
 }
 
-// originalUser finds who asks. The caller holds Server.mu.
+// originalUser returns the user of a request, nil if there is none. The caller holds Server.mu.
 func (x *exchange) originalUser(o *Original) (string, *user, error) {
 	if o.ByUserName {
 		name := x.form.Get("user_name")
@@ -178,7 +177,7 @@ func (x *exchange) originalGrant(o *Original, name string, u *user, ask original
 		return "", refused("DataNotFound: Role not found: " + role)
 	case a == nil || w.denied(name, a, full):
 		return "", refused(fmt.Sprintf("DataNotFound: Permission not granted to %s in %s for %s", name, ask.account, role))
-	case !w.has(a, full) || o.MaxDuration > 0 && ask.duration > o.MaxDuration: // STS says no
+	case !w.has(a, full) || o.MaxDuration > 0 && ask.duration > o.MaxDuration: // STS would refuse
 		return "", refused(fmt.Sprintf("DataNotFound: failed to generate access keys for user %s for account %s at role %s", name, ask.account, role))
 	case o.NoSignIn:
 		return "", refused("UrlGenerationFail: Failed to generate a login url")
@@ -190,7 +189,7 @@ func (x *exchange) originalGrant(o *Original, name string, u *user, ask original
 	return x.issue(name, a.id, section, full, ask.duration), nil
 }
 
-// originalAccount finds an account, or nil for the id of none. The caller holds Server.mu.
+// originalAccount finds an account. For an unknown id it returns nil without an error. The caller holds Server.mu.
 func (w *world) originalAccount(name string) (*account, error) {
 	if isNumber(name) {
 		for _, a := range w.accounts {
@@ -204,7 +203,7 @@ func (w *world) originalAccount(name string) (*account, error) {
 		return nil, refused(fmt.Sprintf(`ProgrammingError: (1064, "You have an error in your SQL syntax near '%s' limit 1' at line %d")`,
 			after, strings.Count(before, "\n")+1))
 	}
-	for _, a := range w.accounts { // of several with one name it takes the first
+	for _, a := range w.accounts { // the first one with this name
 		if strings.EqualFold(a.name, name) && !strings.Contains(name, `\`) {
 			return a, nil
 		}
@@ -212,7 +211,7 @@ func (w *world) originalAccount(name string) (*account, error) {
 	return nil, refused("DataNotFound: Account not found: " + name)
 }
 
-// fullRole returns the name of a role that the gateway knows, in whatever case it was asked for, or "".
+// fullRole returns the gateway's name of a role, or "". It ignores upper and lower case.
 func (w *world) fullRole(name string) string {
 	for _, full := range w.roles {
 		if strings.EqualFold(full, name) {
@@ -229,13 +228,13 @@ func (w *world) fullRole(name string) string {
 	return ""
 }
 
-// isNumber reports whether the original takes a name for a number, and so for an id.
+// isNumber reports whether the original reads a name as a number, and so as an id.
 func isNumber(name string) bool {
 	_, err := strconv.ParseFloat(name, 64)
 	return err == nil
 }
 
-// originalList names the accounts.
+// originalList returns the text with the account list.
 func (x *exchange) originalList(o *Original) string {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -254,7 +253,7 @@ func (x *exchange) originalList(o *Original) string {
 	return dict("accountlist", "["+strings.Join(rows, ", ")+"]")
 }
 
-// originalLink makes a console link from any keys.
+// originalLink returns the text with a console link, for any keys.
 func (x *exchange) originalLink(o *Original) (string, error) {
 	for _, name := range []string{"accesskey", "secret", "session", "duration", "username", "account"} {
 		if x.form.Get(name) == "" {
@@ -267,7 +266,7 @@ func (x *exchange) originalLink(o *Original) (string, error) {
 	return dict("url", pyrepr.Quote(signInLink())), nil
 }
 
-// original returns how the original behaves, or nil where the gateway is not to be like it.
+// original returns the version of the original to behave as, or nil.
 func (s *Server) original() *Original {
 	s.mu.Lock()
 	defer s.mu.Unlock()

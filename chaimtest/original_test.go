@@ -12,7 +12,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// askOriginal sends a text with the default user's Slack ids, and whatever else is given.
+// askOriginal sends a text with the default user's Slack ids. change, if it is not nil, changes the form.
 func askOriginal(t *testing.T, srv *chaimtest.Server, text string, change func(url.Values)) string {
 	t.Helper()
 	form := askForm(srv, text)
@@ -182,7 +182,7 @@ func TestOriginalConsoleLink(t *testing.T) {
 	assert.Contains(t, body, `"text":"start cli gui: TypeError: 'NoneType' object is not subscriptable"`)
 }
 
-// TestOriginalSettings has the code under test find the default user's Slack ids.
+// TestOriginalSettings: the settings have the default user's Slack ids.
 func TestOriginalSettings(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	assert.Empty(t, srv.Settings().SlackID+srv.Settings().WorkspaceID)

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// pipeListener is a net.Listener whose connections are made in memory, by dial.
+// pipeListener is a net.Listener for connections in memory, which dial makes.
 type pipeListener struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -19,7 +19,7 @@ func newPipeListener() *pipeListener {
 	return &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-// dial connects to the listener, whatever the address.
+// dial connects to the listener. It ignores the address.
 func (l *pipeListener) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	client, server := net.Pipe()
 	var err error
@@ -46,13 +46,13 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and dial; connections already made live on.
+// Close ends Accept and dial. Open connections stay open.
 func (l *pipeListener) Close() error {
 	l.once.Do(func() { close(l.done) })
 	return nil
 }
 
-// Addr returns a name, as there is no address.
+// Addr returns a name, because there is no address.
 func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
 
 type pipeAddr struct{}
@@ -60,8 +60,8 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-// connTracker knows every open connection, so that Close can end the unused ones at once and wait for the others.
-// http.Server.Shutdown would keep fresh connections for seconds and find out by polling.
+// connTracker knows all open connections, so that Close can end the unused ones at once and wait for the others.
+// http.Server.Shutdown would poll, and keep new connections for seconds.
 type connTracker struct {
 	open sync.WaitGroup
 
@@ -90,7 +90,7 @@ func (t *connTracker) note(c net.Conn, state http.ConnState) {
 	}
 }
 
-// closeUnused closes connections that carry no request, now and when they come to that.
+// closeUnused closes connections without a request, and later the others when their request has ended.
 func (t *connTracker) closeUnused() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

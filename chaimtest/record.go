@@ -13,44 +13,43 @@ import (
 	"time"
 )
 
-// Request is what the server remembers of a request. It never holds a token, a secret key, a signature, an external ID,
-// an MFA code or a session policy.
+// Request is the record of a request. It never holds a token, a secret key, a signature, an external ID, an MFA code or a
+// session policy.
 type Request struct {
 	Time time.Time // arrival, by the server's clock
 
-	// Action is "Keys", "List" or "ConsoleLink" at the gateway, at STS the action asked for, such as "AssumeRole" or
-	// "GetCallerIdentity", and "GetSigninToken" at the federation endpoint. It is empty when there is nothing of the
-	// kind at the URL.
+	// Action is "Keys", "List" or "ConsoleLink" at the gateway, the requested action at STS, such as "AssumeRole" or
+	// "GetCallerIdentity", and "GetSigninToken" at the federation endpoint. It is empty if the URL has no such service.
 	Action string
 
-	// Account and Role are those asked for: at the gateway in the client's words, at STS the account id and role
-	// name of the role's ARN. A role left out is "rro" at the gateway. At the federation endpoint there are none.
+	// Account and Role are the requested ones: at the gateway in the client's words, at STS the account id and role name of
+	// the role's ARN. At the gateway an empty role is "rro". At the federation endpoint there are none.
 	Account, Role string
 
-	// Duration is the lifetime asked for, after the gateway's rules for numbers; zero means none was asked for. At the
-	// federation endpoint it is that of the console session.
+	// Duration is the requested lifetime, after the gateway's rules for numbers; zero means that the request has none. At
+	// the federation endpoint it is the lifetime of the console session.
 	Duration time.Duration
 
-	// Parameters are those of AssumeRole as they were sent, by their names in the request, such as "RoleSessionName" or
-	// "Tags.member.1.Key". Only their being there is told of ExternalId, TokenCode and Policy: the value is "***".
+	// Parameters are those of AssumeRole as the client sent them, by their names in the request, such as "RoleSessionName"
+	// or "Tags.member.1.Key". The value of ExternalId, TokenCode and Policy is "***". Unknown parameters are left out.
 	Parameters map[string]string
 
-	// User is the chaim user named in the request, or at STS and the federation endpoint the user to whom the verified
-	// keys go back.
+	// User is the chaim user in the request, or at STS and the federation endpoint the user for whom the verified keys were
+	// issued.
 	User string
 
-	Host       string // the host, and port if any, that the request was for
-	UserAgent  string // what the client calls itself: the field "useragent" at the gateway, else the header
-	StatusCode int    // HTTP status of the answer; zero while there is none, or if it was never sent
+	Host       string // host, and port if any, of the request's URL
+	UserAgent  string // the field "useragent" at the gateway, or else the header
+	StatusCode int    // HTTP status of the answer; zero until it is sent
 	Error      string // why the request was refused: text or "code: message"; "injected fault" for a Fault
 }
 
-// Requests returns what was asked so far, in order of arrival.
+// Requests returns the requests so far, in order of arrival.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Request, len(s.requests))
-	for i, r := range s.requests {
+	list := make([]Request, len(s.traffic.requests))
+	for i, r := range s.traffic.requests {
 		list[i] = *r
 		list[i].Parameters = maps.Clone(r.Parameters)
 	}
@@ -61,22 +60,22 @@ func (s *Server) Requests() []Request {
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests = nil
+	s.traffic.requests = nil
 }
 
-// exchange is one request and its answer. As a ResponseWriter it records the status before the client can see it.
+// exchange is one request and its answer. As a ResponseWriter it records the status before the client can read it.
 type exchange struct {
 	http.ResponseWriter
 	s        *Server
 	r        *http.Request
 	body     []byte
 	form     url.Values
-	tooLarge bool // body and form are not whole
+	tooLarge bool // body and form are incomplete
 	answered bool
-	rec      *Request // in Server.requests, guarded by Server.mu
+	rec      *Request // in Server.traffic, guarded by Server.mu
 }
 
-// exchangeKey is the key to a request's exchange in its context.
+// exchangeKey is the context key of a request's exchange.
 type exchangeKey struct{}
 
 // Unwrap serves http.NewResponseController.
@@ -110,7 +109,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil && !tooLarge {
 		panic(http.ErrAbortHandler) // the client left
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body)) // a Fault may want to read it
+	r.Body = io.NopCloser(bytes.NewReader(body)) // a Fault may read it
 	x := &exchange{
 		ResponseWriter: w, s: s, body: body, tooLarge: tooLarge,
 		rec: &Request{Host: r.Host, UserAgent: r.UserAgent()},
@@ -137,7 +136,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer does what the server does when there is no fault.
+// answer answers a request without a fault.
 func (x *exchange) answer() {
 	switch {
 	case x.tooLarge:
@@ -159,7 +158,7 @@ func (x *exchange) describe() {
 	if (sts || federation) && x.r.Method == http.MethodGet {
 		query = x.r.URL.RawQuery
 	}
-	x.form, _ = url.ParseQuery(query) // what cannot be parsed is missing, and refused for that
+	x.form, _ = url.ParseQuery(query) // fields that cannot be parsed are missing, and refused for that
 
 	rec := x.rec
 	if federation {
@@ -176,7 +175,7 @@ func (x *exchange) describe() {
 			rec.Account, rec.Role = account, role
 		}
 		if rec.Action == "AssumeRole" {
-			rec.Parameters = knownParameters(x.form)
+			rec.Parameters = recorded(x.form)
 		}
 		return
 	}
@@ -206,29 +205,30 @@ func (x *exchange) describe() {
 	}
 }
 
-// arrive puts a request on record and says what is to become of it.
+// arrive records a request, and returns its fault, if any, and its latency.
 func (s *Server) arrive(rec *Request) (Fault, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec.Time = s.now()
-	s.requests = append(s.requests, rec)
-	if len(s.faults) == 0 {
-		return nil, s.latency
+	rec.Time = s.world.now()
+	t := &s.traffic
+	t.requests = append(t.requests, rec)
+	if len(t.faults) == 0 {
+		return nil, t.latency
 	}
-	next := &s.faults[0]
+	next := &t.faults[0]
 	fault := next.fault
 	if next.n > 0 {
 		if next.n--; next.n == 0 {
-			s.faults = slices.Delete(s.faults, 0, 1)
+			t.faults = slices.Delete(t.faults, 0, 1)
 		}
 	}
 	if fault != nil {
 		rec.Error = "injected fault"
 	}
-	return fault, s.latency
+	return fault, t.latency
 }
 
-// pause waits for d. It is false if the client left or the server closes.
+// pause waits for d. It returns false if the client left or the server closes.
 func (s *Server) pause(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -2,24 +2,24 @@ package chaimtest
 
 import "github.com/chaim-go/chaim"
 
-// Options returns options for a client that asks this server for keys of an account, in memory: its Settings and
-// HTTPClient are the server's, and Dir is a new temporary folder, so that the credentials file is not a user's. The caller may
-// change them. account is the name or id of one; empty is for a client that only lists and looks after profiles. The
-// environment and the AWS config file still count, as for a region; [Server.Setenv] takes those away. tb must not be nil.
+// Options returns options for a client that gets keys of an account from this server, in memory. Settings and HTTPClient are
+// the server's. Dir is a new temporary folder, so that the user's own credentials file stays as it is. The caller may change
+// the options. account is a name or an id; empty is for a client that only manages profiles. The environment and the AWS
+// config file still count, for instance for the region, unless the test calls [Server.Setenv]. tb must not be nil.
 func (s *Server) Options(tb TB, account string) chaim.Options {
 	tb.Helper()
 	return chaim.Options{Account: account, Settings: s.Settings(), HTTPClient: s.HTTPClient(), Dir: tb.TempDir()}
 }
 
-// Settings returns new settings with which the default user reaches the gateway, in memory through [Server.HTTPClient]
-// or, once a socket is open, over it. Other users take a copy and change Username and UserToken. Settings opens no
-// socket.
+// Settings returns new settings for the default user and the gateway. They are for requests in memory, through
+// [Server.HTTPClient], or if a socket is open for requests over it. For another user change Username and UserToken. Settings
+// opens no socket.
 func (s *Server) Settings() *chaim.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	base := s.url
+	base := s.open.url
 	if base == "" {
-		base = "https://chaimtest.invalid" // no use without HTTPClient, and says so
+		base = "https://chaimtest.invalid" // works with HTTPClient only
 	}
 	user := s.world.users[defaultUser]
 	settings := &chaim.Settings{

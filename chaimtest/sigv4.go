@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 	signatureMismatch = "SignatureDoesNotMatch"
 )
 
-// signature is what an Authorization header holds.
+// signature is a parsed Authorization header.
 type signature struct {
 	keyID, day, region, service, terminator string
 	headers                                 []string // lower case
@@ -53,7 +54,7 @@ func parseAuthorization(header string) (sig signature, ok bool) {
 	return sig, sig.keyID != "" && len(sig.headers) > 0 && sig.value != ""
 }
 
-// verify finds out who signed the request, and refuses what AWS would refuse.
+// verify returns the keys that signed the request, or the refusal of AWS.
 func (x *exchange) verify() (*key, *stsError) {
 	fail := func(code, format string, args ...any) (*key, *stsError) {
 		return nil, stsRefusal(http.StatusForbidden, code, format, args...)
@@ -75,7 +76,7 @@ func (x *exchange) verify() (*key, *stsError) {
 	}
 
 	x.s.mu.Lock()
-	k, now := x.s.world.keys[sig.keyID], x.s.now().UTC()
+	k, now := x.s.world.keys[sig.keyID], x.s.world.now().UTC()
 	x.s.mu.Unlock()
 	if k == nil || !equal(k.token, x.r.Header.Get("X-Amz-Security-Token")) {
 		return fail("InvalidClientTokenId", "The security token included in the request is invalid.")
@@ -106,7 +107,7 @@ func (x *exchange) verify() (*key, *stsError) {
 	return k, nil
 }
 
-// expected signs the request anew, with the headers that the client says it has signed, and returns the signature.
+// expected signs the request again, with the same headers as the client, and returns the signature.
 func (x *exchange) expected(sig signature, k *key, at time.Time) string {
 	r := &http.Request{
 		Method: x.r.Method,
@@ -116,24 +117,23 @@ func (x *exchange) expected(sig signature, k *key, at time.Time) string {
 	}
 	for _, name := range sig.headers {
 		switch name {
-		case "host", "x-amz-date", "x-amz-security-token": // the signer's business
+		case "host", "x-amz-date", "x-amz-security-token": // the signer sets them
 		case "content-length":
-			r.ContentLength = x.r.ContentLength // signed by the signer if it is set, so only then
+			r.ContentLength = x.r.ContentLength // the signer signs it only if it is set
 		default:
 			r.Header[http.CanonicalHeaderKey(name)] = x.r.Header.Values(name)
 		}
 	}
 	sum := sha256.Sum256(x.body)
 	creds := aws.Credentials{AccessKeyID: sig.keyID, SecretAccessKey: k.secret, SessionToken: k.token}
-	if err := x.s.signer.SignHTTP(x.r.Context(), creds, r, hex.EncodeToString(sum[:]), sig.service, sig.region, at); err != nil {
+	if err := v4.NewSigner().SignHTTP(x.r.Context(), creds, r, hex.EncodeToString(sum[:]), sig.service, sig.region, at); err != nil {
 		return "" // matches no signature
 	}
 	again, _ := parseAuthorization(r.Header.Get("Authorization"))
 	return again.value
 }
 
-// mismatch is the refusal of a wrong signature. As that of AWS it quotes what should have been signed, and with that the
-// session token.
+// mismatch refuses a wrong signature. As AWS does, it quotes the text that should have been signed, session token included.
 func (x *exchange) mismatch(sig signature, date string) *stsError {
 	hash := func(b []byte) string {
 		sum := sha256.Sum256(b)
@@ -159,9 +159,7 @@ func (x *exchange) mismatch(sig signature, date string) *stsError {
 
 	const text = "The request signature we calculated does not match the signature you provided. " +
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
-	e := stsRefusal(http.StatusForbidden, signatureMismatch,
+	return stsRefusal(http.StatusForbidden, signatureMismatch,
 		"%s\n\nThe Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n",
 		text, canonical, toSign)
-	e.forRecord = text
-	return e
 }

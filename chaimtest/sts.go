@@ -27,12 +27,15 @@ func isSTS(r *http.Request) bool {
 type stsError struct {
 	status        int
 	code, message string
-	forRecord     string // in place of a message that quotes a secret
 }
 
-func (e *stsError) Error() string { return e.code + ": " + cmp.Or(e.forRecord, e.message) }
+// Error is the text for the record: the first line only, because the others may quote the session token.
+func (e *stsError) Error() string {
+	line, _, _ := strings.Cut(e.message, "\n")
+	return e.code + ": " + line
+}
 
-// stsRefusal words a refusal.
+// stsRefusal makes a refusal.
 func stsRefusal(status int, code, format string, args ...any) *stsError {
 	return &stsError{status: status, code: code, message: fmt.Sprintf(format, args...)}
 }
@@ -48,7 +51,7 @@ func (x *exchange) sts() {
 	writeXML(x, http.StatusOK, result)
 }
 
-// call checks who calls and does what is asked. The result is an XML document.
+// call verifies the caller and performs the action. The result is an XML document.
 func (x *exchange) call() (any, *stsError) {
 	if m := x.r.Method; m != http.MethodPost && m != http.MethodGet {
 		return nil, stsRefusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "STS takes POST and GET")
@@ -73,7 +76,10 @@ func (x *exchange) call() (any, *stsError) {
 		"Could not find operation %s for version %s", action, version)
 }
 
-// arn names the caller, userID its unique id.
+// isTemporary reports whether the keys belong to a role, not to an IAM user.
+func (k *key) isTemporary() bool { return k.token != "" }
+
+// arn returns the ARN of the user or session.
 func (k *key) arn() string {
 	if k.role == "" {
 		return "arn:aws:iam::" + k.account + ":user/" + k.user
@@ -81,6 +87,7 @@ func (k *key) arn() string {
 	return "arn:" + cmp.Or(k.partition, "aws") + ":sts::" + k.account + ":assumed-role/" + k.role + "/" + k.session
 }
 
+// userID returns the unique id of the user or session.
 func (k *key) userID() string {
 	if k.role == "" {
 		return uniqueID("AIDA", k.account, k.user)
@@ -88,7 +95,7 @@ func (k *key) userID() string {
 	return uniqueID("AROA", k.account, k.role) + ":" + k.session
 }
 
-// uniqueID makes an id in IAM's form that is always the same for a name.
+// uniqueID returns an id in IAM's form, always the same one for a name.
 func uniqueID(prefix, account, name string) string {
 	sum := sha256.Sum256([]byte(account + "/" + name))
 	return prefix + base32.StdEncoding.EncodeToString(sum[:])[:17]
@@ -106,7 +113,7 @@ func callerIdentity(k *key) *identityResponse {
 	return &identityResponse{Arn: k.arn(), UserID: k.userID(), Account: k.account, RequestID: newUUID()}
 }
 
-// seconds reads a number of seconds for the record; zero if it is none.
+// seconds reads a number of seconds for the record. It is zero for other texts.
 func seconds(text string) time.Duration {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {

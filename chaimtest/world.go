@@ -17,19 +17,26 @@ const (
 	defaultUser = "test.user"
 	defaultRole = "rro"
 
-	// What secrets begin with, so that one that got out is recognised. A UUID has no room for letters beyond f.
+	// Secrets begin with these marks, so that a leaked one is recognised. A UUID cannot have letters beyond f.
 	secretMark    = "CANARY"
 	userTokenMark = "ca9a12e5"
 )
 
-// world is what gateway and STS know. Server.mu guards it.
+// world is everything that gateway and STS know. Server.mu guards it, also for its methods.
 type world struct {
+	clock    clock
 	users    map[string]*user
 	accounts []*account
 	roles    map[string]string // alias to role name
 	keys     map[string]*key   // by access key id
 	denials  []denial
 	original *Original // nil without SetOriginal
+}
+
+// clock decides about the expiry of keys.
+type clock struct {
+	offset   time.Duration // from time.Now
+	lifetime time.Duration // of new keys; zero means as requested
 }
 
 type user struct {
@@ -44,20 +51,17 @@ type account struct {
 	trust    trust
 }
 
-// trust is what AssumeRole must bring along; empty means nothing.
+// trust has the values that AssumeRole must send; empty means none.
 type trust struct{ externalID, mfaSerial, mfaCode string }
 
-// key is a set of AWS keys that was handed out.
+// key is a set of AWS keys that the server has issued.
 type key struct {
 	account, role, session string    // role is empty for an IAM user's keys
-	user                   string    // chaim or IAM user the keys go back to
+	partition              string    // of the role's ARN; empty means "aws"
+	user                   string    // chaim or IAM user who got the first keys of the chain
 	secret, token          string    // token is empty for an IAM user's keys
 	expires                time.Time // zero means never
-
-	chained        bool     // got with keys of a role
-	partition      string   // of the role's ARN; empty means "aws"
-	sourceIdentity string   // empty if none was given
-	transitive     []string // lower-case keys of the session tags that chained sessions inherit
+	chained                bool      // issued for keys of a role
 }
 
 type denial struct{ user, account, role string }
@@ -108,7 +112,7 @@ func (w *world) role(name string) string {
 	return ""
 }
 
-// has reports whether the account has the role, given in full.
+// has reports whether the account has the role with this full name.
 func (w *world) has(a *account, role string) bool {
 	if a.roles != nil {
 		return slices.Contains(a.roles, role)
@@ -121,7 +125,7 @@ func (w *world) has(a *account, role string) bool {
 	return false
 }
 
-// denied reports whether the user may not have the role, given in full, in the account.
+// denied reports whether Deny keeps the user from the role with this full name in the account.
 func (w *world) denied(user string, a *account, role string) bool {
 	return slices.ContainsFunc(w.denials, func(d denial) bool {
 		return (d.user == "" || d.user == user) &&
@@ -130,7 +134,7 @@ func (w *world) denied(user string, a *account, role string) bool {
 	})
 }
 
-// issue hands out temporary keys. k needs no secret and no token yet.
+// issue adds a secret and a token to k, stores it as temporary keys, and returns their id.
 func (w *world) issue(k *key) (id string) {
 	id = "ASIA" + rand.Text()[:16]
 	k.secret, k.token = newSecret(30), newSecret(240)
@@ -141,7 +145,7 @@ func (w *world) issue(k *key) (id string) {
 // equal compares secrets.
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// newSecret returns the base64 form of size bytes, all but the first few of them random.
+// newSecret returns a random secret: the mark, and the rest of size bytes in base64.
 func newSecret(size int) string {
 	b := make([]byte, size)
 	_, _ = rand.Read(b) // never fails
@@ -160,45 +164,46 @@ func newUUID() string {
 
 var accountID = lazyregexp.New(`^[0-9]{12}$`)
 
-// AddAccount adds an account, or replaces the one with the same id or name and what was required for it. roles are the
-// full names of the roles it has; none means every role the gateway knows: the four default ones and those of AddRole.
-// It panics unless id has 12 digits.
+// set changes the world.
+func (s *Server) set(change func(w *world)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s.world)
+}
+
+// AddAccount adds an account. It replaces an account with the same id or name, whose requirements end. roles are the full
+// names of the roles in the account; none means all roles of the gateway: the four default ones and those of AddRole. It
+// panics unless id has 12 digits.
 func (s *Server) AddAccount(id, name string, roles ...string) {
 	if !accountID().MatchString(id) {
 		panic(fmt.Sprintf("chaimtest: account id %q does not have 12 digits", id))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := s.world
-	w.accounts = slices.DeleteFunc(w.accounts, func(a *account) bool { return a.id == id || a.name == name && w.original == nil })
-	w.accounts = append(w.accounts, &account{id: id, name: name, roles: slices.Clone(roles)})
+	s.set(func(w *world) {
+		w.accounts = slices.DeleteFunc(w.accounts, func(a *account) bool { return a.id == id || a.name == name && w.original == nil })
+		w.accounts = append(w.accounts, &account{id: id, name: name, roles: slices.Clone(roles)})
+	})
 }
 
 // RemoveAccount removes the account with this name or id, if there is one. Keys that it granted stay valid.
 func (s *Server) RemoveAccount(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := s.world
-	w.accounts = slices.DeleteFunc(w.accounts, func(a *account) bool { return name == a.id || name == a.name })
+	s.set(func(w *world) {
+		w.accounts = slices.DeleteFunc(w.accounts, func(a *account) bool { return name == a.id || name == a.name })
+	})
 }
 
-// AddRole makes an alias known for the full name of a role. Accounts that were added without roles have it from then on.
-func (s *Server) AddRole(alias, role string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.world.roles[alias] = role
-}
+// AddRole adds an alias for the full name of a role. Accounts that were added without roles then have the role.
+func (s *Server) AddRole(alias, role string) { s.set(func(w *world) { w.roles[alias] = role }) }
 
-// AddUser adds a chaim user with the token that stands for the user at the gateway, or gives a user a new token and
-// makes an expired or disabled one good again.
+// AddUser adds a chaim user with a token for the gateway. If the user exists, it gets the new token and is neither expired
+// nor disabled any more.
 func (s *Server) AddUser(name, token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := &user{token: token}
-	if known := s.world.users[name]; known != nil {
-		u.workspaceID, u.slackID = known.workspaceID, known.slackID
-	}
-	s.world.users[name] = u
+	s.set(func(w *world) {
+		u := &user{token: token}
+		if known := w.users[name]; known != nil {
+			u.workspaceID, u.slackID = known.workspaceID, known.slackID
+		}
+		w.users[name] = u
+	})
 }
 
 // ExpireUser makes the gateway refuse the user with "usertoken has expired". It panics if there is no such user.
@@ -208,48 +213,46 @@ func (s *Server) ExpireUser(name string) { s.changeUser(name, func(u *user) { u.
 func (s *Server) DisableUser(name string) { s.changeUser(name, func(u *user) { u.disabled = true }) }
 
 func (s *Server) changeUser(name string, change func(*user)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.world.users[name]
-	if u == nil {
-		panic(fmt.Sprintf("chaimtest: no user %q", name))
-	}
-	change(u)
+	s.set(func(w *world) {
+		u := w.users[name]
+		if u == nil {
+			panic(fmt.Sprintf("chaimtest: no user %q", name))
+		}
+		change(u)
+	})
 }
 
-// Deny keeps a user from a role in an account, at the gateway and at STS. account is a name or an id, role an alias or
-// a full name; an empty string stands for every user, account or role.
+// Deny keeps a user from a role in an account, at the gateway and at STS. account is a name or an id, role an alias or a
+// full name. An empty string stands for all users, accounts or roles.
 func (s *Server) Deny(user, account, role string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.world.denials = append(s.world.denials, denial{user, account, role})
+	s.set(func(w *world) { w.denials = append(w.denials, denial{user, account, role}) })
 }
 
-// RequireExternalID makes AssumeRole into the account with this name or id ask for this external ID. An empty id takes the
-// requirement back. It panics if there is no such account.
+// RequireExternalID makes STS require this external ID for roles of the account with this name or id. An empty id ends the
+// requirement. It panics if there is no such account.
 func (s *Server) RequireExternalID(account, id string) {
 	s.changeTrust(account, func(t *trust) { t.externalID = id })
 }
 
-// RequireMFA makes AssumeRole into the account with this name or id ask for the serial number of an MFA device and the
-// code it shows. The code is good until another call replaces it. Empty strings take the requirement back. It panics if
-// there is no such account. Where no MFA is required, any well-formed serial number and code will do.
+// RequireMFA makes STS require the serial number and the code of an MFA device for roles of the account with this name or
+// id. The code works until another call replaces it. Empty strings end the requirement. It panics if there is no such
+// account. Without the requirement STS accepts any serial number and code.
 func (s *Server) RequireMFA(account, serial, code string) {
 	s.changeTrust(account, func(t *trust) { t.mfaSerial, t.mfaCode = serial, code })
 }
 
 func (s *Server) changeTrust(account string, change func(*trust)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.world.account(account)
-	if a == nil {
-		panic(fmt.Sprintf("chaimtest: no account %q", account))
-	}
-	change(&a.trust)
+	s.set(func(w *world) {
+		a := w.account(account)
+		if a == nil {
+			panic(fmt.Sprintf("chaimtest: no account %q", account))
+		}
+		change(&a.trust)
+	})
 }
 
-// AddKeys returns new long-lived keys of an IAM user, with which AssumeRole can be signed. account is the name or id of
-// a known account, or any 12-digit id; it panics on anything else.
+// AddKeys returns new long-lived keys of an IAM user, which can sign AssumeRole. account is the name or id of a known
+// account, or any 12-digit id. It panics on any other text.
 func (s *Server) AddKeys(account, user string) aws.Credentials {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,48 +270,31 @@ func (s *Server) AddKeys(account, user string) aws.Credentials {
 	}
 }
 
-// SetLifetime sets how long keys granted from now on are valid, whatever is asked for. Zero means as long as asked, a
-// negative lifetime that they have expired already.
-func (s *Server) SetLifetime(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lifetime = d
-}
+// SetLifetime sets how long keys granted from now on are valid, whatever the request says. Zero means as long as requested.
+// With a negative lifetime they have expired already.
+func (s *Server) SetLifetime(d time.Duration) { s.set(func(w *world) { w.clock.lifetime = d }) }
 
-// SetLatency makes every request wait for d before it is answered. Zero or less means no wait.
-func (s *Server) SetLatency(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.latency = d
-}
-
-// Advance moves the server's clock by d against time.Now, backwards if d is negative. The clock decides when keys
-// expire, which signatures are too old or too new, and what the Date header says.
-func (s *Server) Advance(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.offset += d
-}
+// Advance moves the server's clock by d against time.Now, backwards if d is negative. The clock decides when keys expire and
+// which signatures are too old or too new, and sets the Date header.
+func (s *Server) Advance(d time.Duration) { s.set(func(w *world) { w.clock.offset += d }) }
 
 // Now returns the time by the server's clock.
-func (s *Server) Now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now()
+func (s *Server) Now() (now time.Time) {
+	s.set(func(w *world) { now = w.now() })
+	return now
 }
 
-// now is Now for callers that hold mu.
-func (s *Server) now() time.Time { return time.Now().Add(s.offset) }
+func (w *world) now() time.Time { return time.Now().Add(w.clock.offset) }
 
-// granted is for how long keys are granted that were asked for d. The caller holds mu.
-func (s *Server) granted(d time.Duration) time.Duration {
-	if s.lifetime != 0 {
-		return s.lifetime
+// granted returns the lifetime of keys that were requested for d.
+func (w *world) granted(d time.Duration) time.Duration {
+	if w.clock.lifetime != 0 {
+		return w.clock.lifetime
 	}
 	return d
 }
 
-// spoken words a duration as the gateway does.
+// spoken returns a duration in the gateway's words.
 func spoken(d time.Duration) string {
 	n, unit := int(d/time.Second), "second"
 	switch {
