@@ -149,15 +149,15 @@ func TestEachRefusesArguments(t *testing.T) {
 	opts.Options.Dir = filepath.Join(opts.Options.Dir, "absent")
 	opts.Profiles = true
 	for name, change := range map[string]func(*chaim.EachOptions){
-		"at a time": func(o *chaim.EachOptions) { o.Parallel = -1 },
-		"Account":   func(o *chaim.EachOptions) { o.Options.Account = "sredev" },
-		"TempName":  func(o *chaim.EachOptions) { o.Options.TempName = "x" },
-		"Default":   func(o *chaim.EachOptions) { o.Options.Default = true },
-		"Keep":      func(o *chaim.EachOptions) { o.Options.Keep = true },
-		"Source":    func(o *chaim.EachOptions) { o.Options.Source = chaim.AwsCreds{} },
-		"role":      func(o *chaim.EachOptions) { o.Options.Role = "a,b" },
-		"duration":  func(o *chaim.EachOptions) { o.Options.Duration = time.Minute },
-		"region":    func(o *chaim.EachOptions) { o.Options.Region = "no region" },
+		"negative": func(o *chaim.EachOptions) { o.Parallel = -1 },
+		"Account":  func(o *chaim.EachOptions) { o.Options.Account = "sredev" },
+		"TempName": func(o *chaim.EachOptions) { o.Options.TempName = "x" },
+		"Default":  func(o *chaim.EachOptions) { o.Options.Default = true },
+		"Keep":     func(o *chaim.EachOptions) { o.Options.Keep = true },
+		"Source":   func(o *chaim.EachOptions) { o.Options.Source = chaim.AwsCreds{} },
+		"role":     func(o *chaim.EachOptions) { o.Options.Role = "a,b" },
+		"duration": func(o *chaim.EachOptions) { o.Options.Duration = time.Minute },
+		"region":   func(o *chaim.EachOptions) { o.Options.Region = "no region" },
 	} {
 		bad := opts
 		change(&bad)
