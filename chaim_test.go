@@ -36,7 +36,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The tests look at nobody's ~/.aws.
+	// No test may read a real ~/.aws.
 	if err := os.Setenv("AWS_CONFIG_FILE", filepath.Join(os.TempDir(), "chaim-no-such-file")); err != nil {
 		panic(err)
 	}
@@ -46,10 +46,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// userFile is what a user may have in the credentials file, written the way nobody else would.
+// userFile is a user's credentials file in an unusual style.
 const userFile = "# keys of the company\r\n\n[prod]\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\naws_secret_access_key  = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY ; mine\n\n\n  # parked\n#[old]\n#k = v\n[prod.eu]\nREGION: eu-west-1"
 
-// optionsFor reaches srv in memory, with a credentials file of its own.
+// optionsFor returns options that reach srv in memory, with a credentials file of their own.
 func optionsFor(t *testing.T, srv *chaimtest.Server) chaim.Options {
 	t.Helper()
 	opts := srv.Options(t, "sredev")
@@ -71,7 +71,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// whoAmI asks the double's STS who owns a profile, with the AWS SDK and a new client.
+// whoAmI returns the ARN of a profile's keys: a new client of the AWS SDK asks the double's STS.
 func whoAmI(t *testing.T, profile string) (string, error) {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedConfigProfile(profile))
@@ -113,7 +113,7 @@ func TestWith(t *testing.T) {
 	assert.Equal(t, time.Hour, requests[0].Duration)
 }
 
-// TestScopeLeavesEveryByte has files that programs are known to damage or misread.
+// TestScopeLeavesEveryByte uses files that some programs damage or misread.
 func TestScopeLeavesEveryByte(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "corpus", "*.ini"))
 	require.NoError(t, err)
@@ -136,7 +136,7 @@ func TestScopeLeavesEveryByte(t *testing.T) {
 	}
 }
 
-// TestContextEndsBeforeTheKeysGo so that what fn has started with it does not work on without them.
+// TestContextEndsBeforeTheKeysGo: programs that fn started with its context must not run on without keys.
 func TestContextEndsBeforeTheKeysGo(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
@@ -400,7 +400,7 @@ func TestNameInConfigFileIsTaken(t *testing.T) {
 	assert.ErrorContains(t, err, "sso_session")
 }
 
-// TestStoreKeysWhereTheConfigFileHasTheName refuses what SDKs would never read.
+// TestStoreKeysWhereTheConfigFileHasTheName: SDKs would prefer the config file to the stored keys.
 func TestStoreKeysWhereTheConfigFileHasTheName(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	configFile := filepath.Join(t.TempDir(), "config")
@@ -511,7 +511,7 @@ func TestKeep(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
 	opts.Keep, opts.TempName = true, "dev"
-	for range 2 { // the second replaces the first
+	for range 2 { // the second one replaces the first
 		require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { return nil }))
 	}
 	text := read(t, credentialsFile(opts))
@@ -550,7 +550,7 @@ func TestDeleteAccount(t *testing.T) {
 	defer other.Close()
 	_, err = other.RequestKeys(t.Context())
 	require.NoError(t, err)
-	assert.ErrorIs(t, c.DeleteAccount(t.Context(), other.Profile()), chaim.ErrInUse, "a live scope of somebody else")
+	assert.ErrorIs(t, c.DeleteAccount(t.Context(), other.Profile()), chaim.ErrInUse, "the live scope of another client")
 
 	const theirs = "[nested]\ncredential_process = x\n  accountname = y\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n" +
 		"[reused]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naccountname = y\nchaim_scope = dead\nexpires = 1\n"
@@ -667,7 +667,7 @@ func TestNoRenew(t *testing.T) {
 		assert.Len(t, srv.Requests(), 2)
 		creds, err := c.Retrieve(t.Context())
 		require.NoError(t, err)
-		assert.Len(t, srv.Requests(), 3, "whoever finds the keys expired waits for new ones")
+		assert.Len(t, srv.Requests(), 3, "a call that finds expired keys waits for new ones")
 		assert.Equal(t, 15*time.Minute, time.Until(creds.Expires))
 	})
 }
@@ -731,8 +731,7 @@ func TestRemovalThatFailsIsReported(t *testing.T) {
 	})
 }
 
-// TestDeafSourceDoesNotKeepTheProfile has a renewal under way, in a source that does not heed its context, when the
-// scope ends.
+// TestDeafSourceDoesNotKeepTheProfile: the scope ends during a renewal, and the source ignores its context.
 func TestDeafSourceDoesNotKeepTheProfile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := chaim.Options{Account: "sredev", Dir: t.TempDir()}
@@ -819,7 +818,7 @@ func TestAfterClose(t *testing.T) {
 	assert.Zero(t, c.Creds().AccessKeyID)
 }
 
-// TestDeleteAccountDuringAWrite has another program empty the file first, and fill it later.
+// TestDeleteAccountDuringAWrite: another program first empties the file and later fills it.
 func TestDeleteAccountDuringAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := optionsFor(t, chaimtest.NewServer(t))
@@ -972,7 +971,7 @@ func TestRequestKeys(t *testing.T) {
 		cancel()
 		_, err = c.RequestKeys(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		synctest.Wait() // for the call that nobody waits for any more
+		synctest.Wait() // the call has no caller any more
 		require.NoError(t, c.Close())
 		_, err = c.RequestKeys(t.Context())
 		require.ErrorIs(t, err, chaim.ErrClosed)
@@ -981,8 +980,8 @@ func TestRequestKeys(t *testing.T) {
 	})
 }
 
-// TestZeroValuesReturnErrors calls every method of a Client and a Monitor that were not made by New and NewMonitor, nil ones
-// among them, as a deferred Close has where New failed.
+// TestZeroValuesReturnErrors calls every method of a zero and a nil Client and Monitor. A deferred Close gets nil if New
+// failed.
 func TestZeroValuesReturnErrors(t *testing.T) {
 	asError := reflect.TypeFor[error]()
 	for _, value := range []any{&chaim.Client{}, &chaim.Monitor{}, (*chaim.Client)(nil), (*chaim.Monitor)(nil)} {
@@ -990,7 +989,7 @@ func TestZeroValuesReturnErrors(t *testing.T) {
 		for i := range v.NumMethod() {
 			name, method := v.Type().Method(i).Name, v.Method(i)
 			if name == "Format" {
-				continue // below
+				continue // needs a fmt.State
 			}
 			require.NotPanics(t, func() {
 				results := method.Call(argumentsFor(t, method))
@@ -1010,8 +1009,7 @@ func TestZeroValuesReturnErrors(t *testing.T) {
 	assert.Equal(t, chaim.StateExpired, new(chaim.Client).State())
 }
 
-// TestNilReceivers calls every method with a pointer receiver on nil: it does what it does for a zero value. A method of a
-// value cannot be called so, as the language would have to copy nothing.
+// TestNilReceivers calls every method with a pointer receiver on nil and on a zero value: the results are the same.
 func TestNilReceivers(t *testing.T) {
 	types := []reflect.Type{
 		reflect.TypeFor[chaim.Client](), reflect.TypeFor[chaim.Monitor](), reflect.TypeFor[chaim.STS](), reflect.TypeFor[chaim.AwsCreds](),
@@ -1039,7 +1037,7 @@ func TestNilReceivers(t *testing.T) {
 	assert.NotPanics(t, func() { _, _ = failed.Error(), failed.Unwrap() })
 }
 
-// callWithNothing calls a method with arguments of little meaning, and returns the texts of its errors and its other results.
+// callWithNothing calls a method with empty arguments, and returns the texts of its errors and its other results.
 func callWithNothing(t *testing.T, method reflect.Value) (results []any) {
 	for _, result := range method.Call(argumentsFor(t, method)) {
 		switch value := result.Interface().(type) {
@@ -1075,7 +1073,7 @@ func argumentsFor(t *testing.T, method reflect.Value) []reflect.Value {
 	return arguments
 }
 
-// blockingLog blocks with each line of which it is told, until it is released.
+// blockingLog is a log handler that blocks until it is released.
 type blockingLog struct {
 	slog.Handler
 	line     string
@@ -1089,7 +1087,7 @@ func (b blockingLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestNothingThatBlocksKeepsKeys ends the work while something of the program's blocks for ever.
+// TestNothingThatBlocksKeepsKeys: the work ends while the program's logger, broker or source blocks.
 func TestNothingThatBlocksKeepsKeys(t *testing.T) {
 	ends := map[string]func(ctx context.Context, c *chaim.Client) error{
 		"return": func(context.Context, *chaim.Client) error { return nil },
@@ -1110,7 +1108,7 @@ func TestNothingThatBlocksKeepsKeys(t *testing.T) {
 					opts.Source = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 						if calls++; calls > 1 {
 							if what == "Source" {
-								<-released // whatever becomes of the context
+								<-released // ignores the context
 							}
 							return aws.Credentials{}, assert.AnError
 						}
@@ -1148,7 +1146,7 @@ func TestNothingThatBlocksKeepsKeys(t *testing.T) {
 	}
 }
 
-// TestEachWaitsForNoProgress has Progress block while profiles that could not be removed at first are still there.
+// TestEachWaitsForNoProgress: Progress blocks while Each must still try again to remove profiles.
 func TestEachWaitsForNoProgress(t *testing.T) {
 	accounts, opts := eachOf(t, chaimtest.NewServer(t), 4)
 	opts.Profiles, opts.Parallel = true, 4
@@ -1174,7 +1172,7 @@ func TestEachWaitsForNoProgress(t *testing.T) {
 	}
 	path := credentialsFile(opts.Options)
 	require.NoError(t, os.Remove(path+".lock"))
-	require.NoError(t, os.Mkdir(path+".lock", 0o700)) // so that no profile can be removed
+	require.NoError(t, os.Mkdir(path+".lock", 0o700)) // no profile can be removed
 	close(first)
 	<-told
 	assert.Contains(t, read(t, path), "accountname")
@@ -1206,7 +1204,7 @@ func TestNoProfileWritesNoFile(t *testing.T) {
 	})
 }
 
-// TestNoProfileNeedsNoFile has no home folder, and no place for the AWS files.
+// TestNoProfileNeedsNoFile: there is no home folder and no place for the AWS files.
 func TestNoProfileNeedsNoFile(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	for _, variable := range srv.Environ(t.TempDir()) {
@@ -1248,7 +1246,7 @@ func TestNoProfileExcludesWhatIsSaidOfOne(t *testing.T) {
 	assert.ErrorContains(t, chaim.Each(t.Context(), nil, opts, func(context.Context, chaim.Account, *chaim.Client) error { return nil }), "NoProfile")
 }
 
-// TestNoProfileSweeps has a client that keeps its keys in memory remove what a killed scope left, and log what hinders that.
+// TestNoProfileSweeps: a client with keys in memory removes a killed scope's files, or logs why it cannot.
 func TestNoProfileSweeps(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
@@ -1310,7 +1308,7 @@ func TestUnreachable(t *testing.T) {
 					RoleARN: "arn:aws:iam::111111111111:role/CrossAccountReadOnly", Keys: credentials.StaticCredentialsProvider{Value: srv.AddKeys("sredev", "me")},
 					HTTPClient: srv.HTTPClient(),
 				}
-				if name != "refused" && name != "denied" { // the gateway's words mean nothing to STS
+				if name != "refused" && name != "denied" { // these errors are a gateway's, not of STS
 					assert.Equal(t, c.want, errors.Is(keysOf(t, opts), chaim.ErrUnreachable), "STS")
 				}
 			})
@@ -1341,7 +1339,7 @@ func TestOwnDeadlineIsNotUnreachable(t *testing.T) {
 	})
 }
 
-// keysOf asks for keys and returns what went wrong.
+// keysOf asks for keys and returns the error.
 func keysOf(t *testing.T, opts chaim.Options) error {
 	return chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { return nil })
 }
@@ -1395,7 +1393,7 @@ func TestAwsCredsZeroValue(t *testing.T) {
 	assert.False(t, got.CanExpire)
 }
 
-// misleading are variables that lead some SDK to other keys than lent ones, or to another account.
+// misleading are variables that make some SDK use other keys than the lent ones, or another account.
 var misleading = []string{
 	"AWS_PROFILE=prod", "AWS_ACCESS_KEY_ID=AKIAWRONG", "AWS_SECRET_ACCESS_KEY=x", "AWS_SESSION_TOKEN=x", "AWS_SECURITY_TOKEN=x",
 	"AWS_ACCOUNT_ID=999999999999", "AMAZON_ACCESS_KEY_ID=AKIAWRONG", "AMAZON_SECRET_ACCESS_KEY=x", "EC2_ACCESS_KEY=AKIAWRONG",
@@ -1404,7 +1402,7 @@ var misleading = []string{
 	"CHAIM_TOKEN=a-user-token",
 }
 
-// environment is what a program sees of variables: of those with one name the last.
+// environment returns the variables as a program sees them: if a name occurs twice, the last one counts.
 func environment(variables []string) map[string]string {
 	env := map[string]string{}
 	for _, variable := range variables {
@@ -1431,7 +1429,7 @@ func TestChildEnviron(t *testing.T) {
 				want["AWS_SESSION_TOKEN"], want["AWS_ACCOUNT_ID"] = creds.SessionToken, "111111111111"
 			} else {
 				want["AWS_PROFILE"], want["AWS_SHARED_CREDENTIALS_FILE"] = c.Profile(), credentialsFile(opts)
-				want["AWS_SDK_LOAD_CONFIG"] = "1" // as the file is not in its usual place
+				want["AWS_SDK_LOAD_CONFIG"] = "1" // the file is not in its usual place
 			}
 			for name, value := range want {
 				assert.Equal(t, value, env[name], name)
@@ -1448,7 +1446,7 @@ func TestChildEnviron(t *testing.T) {
 	}
 }
 
-// TestEnvironWins has what is appended to a misleading environment win over it.
+// TestEnvironWins: the appended variables win over a misleading environment.
 func TestEnvironWins(t *testing.T) {
 	for _, variable := range misleading {
 		name, value, _ := strings.Cut(variable, "=")
@@ -1478,7 +1476,7 @@ func TestEnvironWins(t *testing.T) {
 	}
 }
 
-// TestEnvironWithoutKeys has a child find no credentials, rather than those of another account.
+// TestEnvironWithoutKeys: a child finds no credentials, not those of another account.
 func TestEnvironWithoutKeys(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	for _, opts.NoProfile = range []bool{false, true} {
@@ -1491,7 +1489,7 @@ func TestEnvironWithoutKeys(t *testing.T) {
 	}
 }
 
-// TestConfigHasTheKeysOfTheClient also after a renewal and after Close.
+// TestConfigHasTheKeysOfTheClient: the Config follows the client's renewal and Close.
 func TestConfigHasTheKeysOfTheClient(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)

@@ -23,7 +23,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// withoutGateway returns options whose keys come from the STS of srv.
+// withoutGateway returns options for keys from the STS of srv.
 func withoutGateway(t *testing.T, srv *chaimtest.Server) chaim.Options {
 	t.Helper()
 	opts := optionsFor(t, srv)
@@ -31,7 +31,7 @@ func withoutGateway(t *testing.T, srv *chaimtest.Server) chaim.Options {
 	return opts
 }
 
-// clientWithKeys has asked once. The double has forgotten it.
+// clientWithKeys returns a client that has keys. The record of srv is empty.
 func clientWithKeys(t *testing.T, srv *chaimtest.Server, opts chaim.Options) *chaim.Client {
 	t.Helper()
 	c, err := chaim.New(opts)
@@ -57,7 +57,7 @@ func parseLink(t *testing.T, link string) (host string, query url.Values) {
 	return u.Host, query
 }
 
-// watched shows requests to a test on their way.
+// watched is a transport that shows requests to a test.
 type watched struct {
 	http.RoundTripper
 	see func(*http.Request, string)
@@ -386,7 +386,7 @@ func TestConsoleURLToWithGateway(t *testing.T) {
 	})
 }
 
-// TestGatewayWithoutLink has a sign-in page that fails behind the gateway.
+// TestGatewayWithoutLink: the gateway cannot use the sign-in page.
 func TestGatewayWithoutLink(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	srv.SetOriginal(chaimtest.Original{})

@@ -33,7 +33,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// eachOf reaches srv in memory, which gets n accounts more, called "team-000" and so on.
+// eachOf adds n accounts, "team-000" and so on, to srv, and returns options that reach it in memory.
 func eachOf(t *testing.T, srv *chaimtest.Server, n int) ([]chaim.Account, chaim.EachOptions) {
 	t.Helper()
 	accounts := make([]chaim.Account, n)
@@ -48,7 +48,7 @@ func eachOf(t *testing.T, srv *chaimtest.Server, n int) ([]chaim.Account, chaim.
 
 func doNothing(context.Context, chaim.Account, *chaim.Client) error { return nil }
 
-// tree is what there is in a folder.
+// tree returns the files of a folder.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -71,7 +71,7 @@ func tree(t *testing.T, dir string) map[string]string {
 	return found
 }
 
-// failedOf are the accounts of an EachError.
+// failedOf returns the accounts of an EachError.
 func failedOf(t *testing.T, err error) []chaim.Account {
 	t.Helper()
 	var failed *chaim.EachError
@@ -93,7 +93,7 @@ func TestEach(t *testing.T) {
 			var mu sync.Mutex
 			seen := map[chaim.Account]string{}
 			running, most := 0, 0
-			var told []chaim.EachProgress // unguarded, as calls are serial
+			var told []chaim.EachProgress // needs no lock: the calls come one at a time
 			opts.Progress = func(p chaim.EachProgress) { told = append(told, p) }
 			require.NoError(t, chaim.Each(t.Context(), accounts, opts, func(ctx context.Context, a chaim.Account, c *chaim.Client) error {
 				mu.Lock()
@@ -170,7 +170,7 @@ func TestEachRefusesArguments(t *testing.T) {
 	assert.NoDirExists(t, opts.Options.Dir)
 }
 
-// TestEachOddAccount has names and ids that a gateway's list may have by mistake. Each is the failure of that account alone.
+// TestEachOddAccount: a wrong name or id in a gateway's list makes only that account fail.
 func TestEachOddAccount(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	good, opts := eachOf(t, srv, 2)
@@ -219,7 +219,7 @@ func TestEachError(t *testing.T) {
 		srv := chaimtest.NewServer(t)
 		accounts, opts := eachOf(t, srv, 10)
 		srv.Deny("", accounts[7].ID, "")
-		accounts[1] = chaim.Account{ID: "999999999999"} // that nobody knows
+		accounts[1] = chaim.Account{ID: "999999999999"} // unknown
 		mine := errors.New("mine")
 		var told []chaim.EachProgress
 		opts.Progress = func(p chaim.EachProgress) { told = append(told, p) }
@@ -251,7 +251,7 @@ func TestEachError(t *testing.T) {
 		for _, r := range srv.Requests() {
 			assert.NotEqual(t, "injected fault", r.Error)
 		}
-		assert.Len(t, srv.Requests(), 10, "who is refused does not ask again")
+		assert.Len(t, srv.Requests(), 10, "there is no request after a refusal")
 
 		require.Len(t, told, 10)
 		assert.Equal(t, 4, told[9].Failed)
@@ -286,7 +286,7 @@ func TestEachInMemoryTouchesNoFile(t *testing.T) {
 					assert.Equal(t, c.Creds().Environ(), c.Environ())
 					assert.Contains(t, strings.Join(c.Environ(), "\n"), "AWS_ACCESS_KEY_ID="+c.Creds().AccessKeyID)
 					assert.Equal(t, before, tree(t, filepath.Dir(dir)))
-					<-time.After(10 * time.Second) // in which a profile would be looked after
+					<-time.After(10 * time.Second) // long enough for a profile's watcher
 					return nil
 				}))
 				assert.Equal(t, before, tree(t, filepath.Dir(dir)))
@@ -360,7 +360,7 @@ func TestEachWithProfiles(t *testing.T) {
 		all.Add(8)
 		first := atomic.Int32{}
 		require.NoError(t, chaim.Each(t.Context(), accounts, opts, func(_ context.Context, a chaim.Account, c *chaim.Client) error {
-			if first.Add(1) <= 8 { // so that eight are there at once
+			if first.Add(1) <= 8 { // wait until eight run at once
 				all.Done()
 				all.Wait()
 			}
@@ -385,12 +385,12 @@ func TestEachWithProfiles(t *testing.T) {
 	}
 }
 
-// finalError is one that asking again does not help against.
+// finalError is an error after which another attempt cannot help.
 type finalError struct{ error }
 
 func (finalError) IsFinal() bool { return true }
 
-// brokerFunc is a broker that a program wrote.
+// brokerFunc is a program's own broker.
 type brokerFunc func(context.Context, chaim.Request) (chaim.Grant, error)
 
 func (f brokerFunc) Keys(ctx context.Context, r chaim.Request) (chaim.Grant, error) { return f(ctx, r) }
@@ -429,7 +429,7 @@ func TestEachWithBroker(t *testing.T) {
 	assert.Len(t, srv.Requests(), 8)
 }
 
-// TestEachAsksABrokerAgain has one around a gateway, which makes one attempt of its own.
+// TestEachAsksABrokerAgain: the broker wraps a gateway, which makes a single attempt for Each.
 func TestEachAsksABrokerAgain(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	accounts, opts := eachOf(t, srv, 1)
@@ -462,7 +462,7 @@ func TestEachAsksSTSWithoutAGateway(t *testing.T) {
 	for _, r := range requests {
 		assert.Equal(t, []string{"AssumeRole", "CrossAccountPowerUser", "somebody"}, []string{r.Action, r.Role, r.User})
 	}
-	slices.Reverse(accounts) // whichever is the first
+	slices.Reverse(accounts) // the order must not matter
 	assert.Len(t, failedOf(t, chaim.Each(t.Context(), accounts, opts, doNothing)), 1)
 }
 
@@ -493,7 +493,7 @@ func TestFilterAccounts(t *testing.T) {
 	}
 }
 
-// openAfter throttles until that long after the first request.
+// openAfter throttles requests for a time after the first one.
 func openAfter(d, retryAfter time.Duration) chaimtest.Fault {
 	var once sync.Once
 	var opens time.Time
@@ -545,7 +545,7 @@ func TestEachLosesPatienceWithThrottling(t *testing.T) {
 	})
 }
 
-// manyRequests lets so many through in a second, as an API Gateway does.
+// manyRequests limits the requests per second as an API Gateway does.
 type manyRequests struct {
 	rate   float64
 	mu     sync.Mutex
@@ -641,7 +641,7 @@ func TestEachStopsOnError(t *testing.T) {
 			}
 			<-ctx.Done()
 			assert.ErrorContains(t, context.Cause(ctx), "another account failed")
-			return nil // has come to its end
+			return nil // is done
 		})
 		assert.EqualValues(t, 4, ran.Load())
 		assert.Less(t, time.Since(start), 2*time.Second)
@@ -717,7 +717,7 @@ func TestEachPanics(t *testing.T) {
 	})
 }
 
-// panicking is a log handler that panics when a profile has been removed.
+// panicking is a log handler that panics at the line about a removed profile.
 type panicking struct{ slog.Handler }
 
 func (p panicking) Handle(ctx context.Context, r slog.Record) error {
@@ -742,7 +742,7 @@ func TestEachLogPanics(t *testing.T) {
 }
 
 func TestEachProgressPanics(t *testing.T) {
-	for _, at := range []int{1, 20} { // of an account that has run, and of one that is not begun
+	for _, at := range []int{1, 20} { // after an account that has run, and before one has begun
 		synctest.Test(t, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
 			accounts, opts := eachOf(t, srv, 20)
@@ -785,8 +785,8 @@ func TestEachGoexit(t *testing.T) {
 	})
 }
 
-// lockedOut runs Each for three accounts at a time. While the first two are closed nobody can open the lock file. Then end
-// is called for the third.
+// lockedOut runs Each for three accounts at a time. While the first two are closed no process can open the lock file. Then it
+// calls end for the third.
 func lockedOut(t *testing.T, of error, end func(unlock func()) error) (told []chaim.EachProgress, log, left string, err error) {
 	srv := chaimtest.NewServer(t)
 	accounts, opts := eachOf(t, srv, 3)
@@ -873,7 +873,7 @@ func TestEachTellsOfWhatCannotBeClosed(t *testing.T) {
 	})
 }
 
-// echoing is a relay to a server that writes each piece of its answers so many times, and counts connections.
+// echoing is a relay to a server. It writes each piece of an answer several times, and counts connections.
 type echoing struct {
 	url   string
 	count atomic.Int32

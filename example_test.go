@@ -21,7 +21,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// demo stands for a program's configuration: a gateway, here a double, and a folder for the credentials file.
+// demo stands for a program's configuration: a gateway (here a double) and a folder for the credentials file.
 func demo() (opts chaim.Options, done func()) {
 	srv := chaimtest.NewServer(nil)
 	dir, err := os.MkdirTemp("", "chaim-example-")
@@ -50,7 +50,7 @@ func profiles(opts chaim.Options) []string {
 	return found
 }
 
-// The gateway is found in the environment or the credentials file; here both are those of a double.
+// The gateway comes from the environment or the credentials file. Here both belong to a double.
 func ExampleWith() {
 	restore := useDouble()
 	defer restore()
@@ -157,7 +157,7 @@ func ExampleClient_Environ() {
 	// <nil>
 }
 
-// A child process gets nothing that leads it to other credentials.
+// A child process gets no variables that lead to other credentials.
 func ExampleClient_ChildEnviron() {
 	opts, done := demo()
 	defer done()
@@ -225,7 +225,7 @@ func ExampleOptions_source() {
 	// <nil>
 }
 
-// A client of the AWS SDK that outlives its first keys asks the process of the profile for the next.
+// A client of the AWS SDK that outlives its first keys gets the next ones from the profile's process.
 func ExampleOptions_process() {
 	opts, done := demo()
 	defer done()
@@ -247,7 +247,7 @@ func ExampleOptions_process() {
 	// <nil>
 }
 
-// What a killed program left is removed by the next program that uses chaim; Sweep does it at once.
+// The next program that uses chaim removes the profile of a killed program. Sweep does it at once.
 func ExampleSweep() {
 	dir, done := leftByKilledProgram()
 	defer done()
@@ -267,7 +267,7 @@ func ExampleSweep() {
 	// removed a file with extension .lease
 }
 
-// leftByKilledProgram copies the files of a scope while it lives: nobody has the lock of the copied lease.
+// leftByKilledProgram copies the files of a live scope. The copied lease is not locked, as after a kill.
 func leftByKilledProgram() (dir string, done func()) {
 	opts, end := demo()
 	defer end()
@@ -311,7 +311,7 @@ func ExampleNewMonitor() {
 	// Output: ASIAIOSFODNN7EXAMPLE <nil>
 }
 
-// Keys of a role, with the keys of a user, for as long as the program runs.
+// A program gets keys of a role with the keys of a user, for as long as it runs.
 func ExampleSTS() {
 	srv := chaimtest.NewServer(nil)
 	defer srv.Close()
@@ -332,7 +332,7 @@ func ExampleSTS() {
 	// Output: 111111111111 true ok <nil>
 }
 
-// A profile that can do less than its role.
+// A profile has fewer rights than its role.
 func ExampleSTS_sessionPolicy() {
 	srv := chaimtest.NewServer(nil)
 	defer srv.Close()
@@ -408,7 +408,7 @@ region = eu-west-2
 		return
 	}
 	defer c.Close()
-	// Of keys with some time left it shows how much, such as "in 43 minutes at 14:03:22 [72%]".
+	// For valid keys it shows the time that is left, such as "in 43 minutes at 14:03:22 [72%]".
 	fmt.Println(c.DisplayMyList(context.Background(), os.Stdout))
 	// Output:
 	// user token of test.user: unknown
@@ -417,7 +417,7 @@ region = eu-west-2
 	// <nil>
 }
 
-// A link to a page of the console, made by AWS itself of the keys of a role.
+// AWS itself makes a link to a page of the console from the keys of a role.
 func ExampleClient_ConsoleURLTo() {
 	opts, done := demo()
 	defer done()
@@ -448,7 +448,7 @@ func ExampleClient_ConsoleURLTo() {
 	// <nil>
 }
 
-// What stands in [default], which prints without any value.
+// The section [default] prints without any value.
 func ExampleClient_DefaultSection() {
 	opts, done := demo()
 	defer done()
@@ -467,7 +467,7 @@ func ExampleClient_DefaultSection() {
 	// Output: default [endpoint region username usertoken] eu-west-2 <nil>
 }
 
-// An account that stays the default one when the client is closed.
+// An account stays the default account after the client is closed.
 func ExampleClient_DefaultAccount() {
 	opts, done := demo()
 	defer done()
@@ -483,7 +483,7 @@ func ExampleClient_DefaultAccount() {
 	// <nil>
 }
 
-// The gateway that an init string names, which is not asked.
+// An init string names a gateway. Endpoint sends no request.
 func ExampleClient_Endpoint() {
 	opts, done := demo()
 	defer done()
@@ -502,7 +502,7 @@ func ExampleClient_Endpoint() {
 	// Output: https://8xxssu8fs7.execute-api.eu-west-1.amazonaws.com/prod/ <nil>
 }
 
-// Who am I in each account? The keys are in memory only; a client of the AWS SDK gets them from c.
+// Who am I in each account? The keys are in memory only. A client of the AWS SDK gets them from c.
 func ExampleEach() {
 	opts, done := demo()
 	defer done()
@@ -551,7 +551,7 @@ func ExampleFilterAccounts() {
 	// Output: [{111111111111 team-a-prod} {333333333333 team-b-prod}] <nil>
 }
 
-// The accounts that failed can be tried again, here those for which there were no keys.
+// A program can try the failed accounts again, here those without keys.
 func ExampleEachError() {
 	opts, done := demo()
 	defer done()
@@ -576,7 +576,7 @@ func ExampleEachError() {
 	// Output: 2 of 3 failed, to be tried again: [{999999999999 }]
 }
 
-// Keys by hand. Until Close they are in a profile, and are renewed.
+// A Client keeps its keys in a profile, and renews them, until Close.
 func ExampleClient_RequestKeys() {
 	opts, done := demo()
 	defer done()
@@ -595,14 +595,14 @@ func ExampleClient_RequestKeys() {
 	// Output: tempname eu-west-1 false
 }
 
-// What a gateway's init string says, where all clients find it.
+// Store writes the settings of an init string into the credentials file, where all clients find them.
 func ExampleSettings_Store() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir) // in place of ~/.aws
+	defer os.RemoveAll(dir) // instead of ~/.aws
 	settings, err := chaim.ParseInit("YXBpPTh4eHNzdThmczcmc3RhZ2U9cHJvZCZyZWdpb249ZXUtd2VzdC0xJnVzZXJuYW1lPWNocmlzJnVzZXJ0b2tlbj1hYj09")
 	if err != nil {
 		fmt.Println(err)
@@ -636,7 +636,7 @@ func (v vault) Keys(ctx context.Context, r chaim.Request) (chaim.Grant, error) {
 	return chaim.Grant{Credentials: keys}, err
 }
 
-// A broker of a program's own, for each account of an organisation.
+// A program has its own broker for the accounts of an organisation.
 func ExampleBroker() {
 	broker := vault{
 		"sredev": credentials.NewStaticCredentialsProvider("ASIAIOSFODNN7EXAMPLE", "secret", "token"),
@@ -655,7 +655,7 @@ func ExampleBroker() {
 	// chaim: 1 of 3 accounts failed; account "lab": keys for account "lab" as "rro": there are no keys for account lab
 }
 
-// A configuration for clients of the AWS SDK: s3.NewFromConfig(cfg) has the client's region and its keys, which stay fresh.
+// Config is for clients of the AWS SDK: s3.NewFromConfig(cfg) uses the client's region and its keys, which stay fresh.
 func ExampleClient_Config() {
 	opts, done := demo()
 	defer done()
@@ -674,8 +674,8 @@ func ExampleClient_Config() {
 	// <nil>
 }
 
-// kept is a client for none of its own, beside the profile "dev" that another has put into the credentials file to stay
-// there, with those keys.
+// kept returns a client without an account. Another client has written the kept profile "dev" with these keys into the
+// credentials file.
 func kept() (c *chaim.Client, keys chaim.AwsCreds, opts chaim.Options, done func()) {
 	opts, end := demo()
 	opts.TempName, opts.Keep = "dev", true
@@ -695,7 +695,7 @@ func kept() (c *chaim.Client, keys chaim.AwsCreds, opts chaim.Options, done func
 	}
 }
 
-// A parked account has no keys. What tells how to get new ones stands in a file beside the credentials file.
+// A parked account has no keys. A file beside the credentials file has its definition, with which chaim gets new keys.
 func ExampleClient_ParkAccount() {
 	c, _, opts, done := kept()
 	defer done()
@@ -741,7 +741,7 @@ func ExampleClient_ListParkAccounts() {
 	// [dev] <nil>
 }
 
-// Keys that somebody was given who asked the gateway in another way.
+// StoreKeys stores keys that another program got from the gateway.
 func ExampleClient_StoreKeys() {
 	opts, done := demo()
 	defer done()
@@ -763,7 +763,7 @@ func ExampleClient_StoreKeys() {
 	// chaim: storing keys for account "sredev": gateway answered 200: reply has keys for another account, or does not say for which
 }
 
-// Any client can renew what another program has left: the section itself tells of which account and role it is.
+// Any client can renew the profile of another program: the section names its account and role.
 func ExampleClient_RenewSection() {
 	c, old, _, done := kept()
 	defer done()

@@ -44,7 +44,7 @@ const (
 	tokenCanary  = "CANARYtoken/+CANARYtoken=="
 )
 
-// keysText is a gateway's text with the fields given in place of the usual ones; an empty value leaves a field out.
+// keysText returns a gateway's text with keys. fields replace the usual ones; an empty value removes one.
 func keysText(fields map[string]string) string {
 	all := map[string]string{
 		"accountid": "'111111111111'", "sectionname": "'sredev'", "accesskeyid": "'ASIAEXAMPLE000000001'",
@@ -63,7 +63,7 @@ func keysText(fields map[string]string) string {
 	return "{" + strings.Join(items, ", ") + "}"
 }
 
-// jsonText is the JSON that a newer gateway might send in place of a repr.
+// jsonText returns the same as JSON, which a newer gateway might send instead of a repr.
 func jsonText() string {
 	text, _ := json.Marshal(map[string]any{
 		"sectionname": "sredev", "accesskeyid": "ASIAEXAMPLE000000001", "secretkey": secretCanary, "sessiontoken": tokenCanary,
@@ -86,10 +86,10 @@ func TestGatewayReplies(t *testing.T) {
 		name  string
 		fault chaimtest.Fault
 
-		requests int    // that it takes, retries included
-		status   int    // of the GatewayError; 0 means success
+		requests int    // in all, retries included
+		status   int    // of the GatewayError; 0 for success
 		kind     string // of the GatewayError
-		says     string // what the error mentions
+		says     string // a part of the error's text
 		denied   bool
 	}
 	refusal := func(text string) chaimtest.Fault {
@@ -156,7 +156,7 @@ func TestGatewayReplies(t *testing.T) {
 			outside := time.Now()
 			synctest.Test(t, func(t *testing.T) {
 				srv := chaimtest.NewServer(t)
-				srv.Advance(time.Until(outside)) // the texts were made outside the bubble, whose clock is years behind
+				srv.Advance(time.Until(outside)) // the texts are from outside the bubble, whose clock is years behind
 				opts := optionsFor(t, srv)
 				var log bytes.Buffer
 				opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -194,7 +194,7 @@ func TestGatewayReplies(t *testing.T) {
 	}
 }
 
-// TestRefusalKeepsWhatWasAsked has names that look like secrets, and beside them something of the gateway's that does.
+// TestRefusalKeepsWhatWasAsked: requested names that look like secrets stay readable, the gateway's own words do not.
 func TestRefusalKeepsWhatWasAsked(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
@@ -361,7 +361,7 @@ func TestConsoleURL(t *testing.T) {
 	})
 }
 
-// TestSecretsStayOut runs a scope with everything logged and looks for its secrets in all that came out.
+// TestSecretsStayOut runs a scope with a full log, and looks for its secrets in all output.
 func TestSecretsStayOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := chaimtest.NewServer(t)
@@ -397,7 +397,7 @@ func TestSecretsStayOut(t *testing.T) {
 	})
 }
 
-// chain is err and all that it wraps.
+// chain returns err and all errors that it wraps.
 func chain(err error) []error {
 	all := []error{err}
 	switch e := err.(type) {
@@ -411,7 +411,7 @@ func chain(err error) []error {
 	return all
 }
 
-// TestNoHTTP lets peers that do not speak HTTP send secrets back, as a debugging proxy or a broken gateway may.
+// TestNoHTTP: a peer that does not speak HTTP echoes secrets, as a debugging proxy or a broken gateway may.
 func TestNoHTTP(t *testing.T) {
 	const token = "CANARY-0f8fad5b/x=="
 	for name, answer := range map[string]string{
@@ -455,7 +455,7 @@ func TestNoHTTP(t *testing.T) {
 
 const proxyChild = "CHAIM_TEST_PROXY_CHILD"
 
-// TestProxy runs itself in a child process, because net/http reads the proxy variables once.
+// TestProxy runs itself in a child process, because net/http reads the proxy variables only once.
 func TestProxy(t *testing.T) {
 	settings := &chaim.Settings{Endpoint: "https://gateway.example/", Username: "u", UserToken: "CANARY-token"}
 	if os.Getenv(proxyChild) != "" {
@@ -529,7 +529,7 @@ func TestParseInitRefusals(t *testing.T) {
 	assert.NotContains(t, err.Error(), "CANARY")
 }
 
-// TestSecretsAreRedacted runs in a bubble, where no goroutine of the client changes what fmt reads.
+// TestSecretsAreRedacted runs in a bubble, so that no goroutine of the client changes the fields while fmt reads them.
 func TestSecretsAreRedacted(t *testing.T) { synctest.Test(t, testSecretsAreRedacted) }
 
 func testSecretsAreRedacted(t *testing.T) {
@@ -578,7 +578,7 @@ func testSecretsAreRedacted(t *testing.T) {
 		chaim.Options{Source: aws.CredentialsProvider(credentials.NewStaticCredentialsProvider("AKIA", "CANARY", "CANARY"))},
 		monitor,
 		nested{settings, &creds, map[string]chaim.AwsCreds{"a": creds}, creds},
-		struct { // of which fmt calls no methods
+		struct { // fmt calls no methods of its fields
 			client  *chaim.Client
 			monitor *chaim.Monitor
 			section chaim.Section
@@ -586,7 +586,7 @@ func testSecretsAreRedacted(t *testing.T) {
 		section,
 		fmt.Errorf("wrapped: %v", creds),
 	}
-	var used struct{ G chaim.Gateway } // as a value, of which fmt calls no methods
+	var used struct{ G chaim.Gateway } // a value, whose methods fmt does not call
 	used.G.Settings = chaim.Settings{Endpoint: "https://a.example", Username: "chris", UserToken: "CANARY-token"}
 	byGateway, err := chaim.New(chaim.Options{Account: "sredev", Broker: &used.G, NoProfile: true, Dir: dir})
 	require.NoError(t, err)
@@ -655,7 +655,7 @@ func TestGatewayURLs(t *testing.T) {
 	assert.Contains(t, log.String(), "level=WARN")
 }
 
-// refusingTransport notes where requests would go.
+// refusingTransport records the hosts of requests and sends none.
 type refusingTransport struct {
 	t    *testing.T
 	urls []string
@@ -791,7 +791,7 @@ func TestStoreKeepsWhatIsNotASetting(t *testing.T) {
 	assert.True(t, os.SameFile(info, again), "nothing to change, nothing written")
 }
 
-// TestStoreRefusesWhatCannotBeUsed also has settings by which somebody could run a command on the machine, or read along.
+// TestStoreRefusesWhatCannotBeUsed also refuses settings with which an SDK would run a command or send keys to another server.
 func TestStoreRefusesWhatCannotBeUsed(t *testing.T) {
 	good := chaim.Settings{Endpoint: "https://gateway.example/", Username: "chris", UserToken: "CANARY"}
 	for name, change := range map[string]func(*chaim.Settings){
@@ -830,10 +830,10 @@ func TestStoreRefusesWhatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestInitStringInItsMessage has what people copy from Slack: a command, or all of the message.
+// TestInitStringInItsMessage parses what users copy from Slack: a command or a whole message.
 func TestInitStringInItsMessage(t *testing.T) {
 	const pairs = "api=abc123&slackid=U1&workspaceid=W1&username=chris&usertoken=ca9a12e5-0000-4000-8000-000000000000&expires=1536139015&stage=prod&region=eu-west-1"
-	plain := base64.URLEncoding.EncodeToString([]byte(pairs)) // padded, as the original's
+	plain := base64.URLEncoding.EncodeToString([]byte(pairs)) // padded, as the original gateway's
 	want, err := chaim.ParseInit(plain)
 	require.NoError(t, err)
 	message := "New Chaim Credentials Expire Wed Sep  5 09:10:15 2018\n```\napi: abc123\nslackid: U1\nworkspaceid: W1\nusername: chris\n" +
@@ -874,12 +874,12 @@ func TestInitStringInItsMessage(t *testing.T) {
 	}
 }
 
-// TestStoreKeepsWhatFits has settings of before, and new ones that say less.
+// TestStoreKeepsWhatFits stores settings with empty fields over older ones.
 func TestStoreKeepsWhatFits(t *testing.T) {
 	const before = "[default]\nendpoint = https://old.example/\napi = abc123\nstage = prod\nregion = us-east-1\nusername = chris\nusertoken = CANARY\nslackid = U1\nworkspaceid = W1\ntokenexpires = 1536139015\nteam = blue\n"
 	for name, tt := range map[string]struct {
 		s             chaim.Settings
-		gone, changed string // lines, of which the latter are new
+		gone, changed string // removed lines, and new ones
 	}{
 		"new token":    {chaim.Settings{Endpoint: "https://old.example/", Username: "chris", UserToken: "NEW"}, "usertoken = CANARY\ntokenexpires = 1536139015\n", "usertoken = NEW\n"},
 		"same":         {chaim.Settings{Endpoint: "https://old.example/", Username: "chris", UserToken: "CANARY"}, "", ""},
@@ -921,7 +921,7 @@ func TestCheckToken(t *testing.T) {
 			assert.ErrorIs(t, err, chaim.ErrDenied)
 			assert.ErrorContains(t, err, "checking the user token: gateway answered 400: IncorrectCredentials: Invalid token")
 
-			srv.Inject(1, chaimtest.Reply(keysText(nil))) // for an account that is there, as if nothing was looked at
+			srv.Inject(1, chaimtest.Reply(keysText(nil))) // keys in spite of the wrong account, as from a gateway that checks nothing
 			assert.ErrorContains(t, check(func(*chaim.Settings) {}), "another account")
 
 			srv.AddUser("late", "CANARY-late")
@@ -934,7 +934,7 @@ func TestCheckToken(t *testing.T) {
 			assert.ErrorIs(t, check(as("gone", "CANARY-gone", "UGONE")), chaim.ErrDenied)
 			assert.Error(t, check(as("nobody", "CANARY", "UNOBODY")))
 
-			srv.Deny("", "", "") // whatever the user may do, the token is good
+			srv.Deny("", "", "") // the user has no rights, but the token is valid
 			require.NoError(t, check(func(*chaim.Settings) {}))
 			srv.AddAccount("000000000000", "a gateway that gives keys of anything", "CrossAccountReadOnly")
 			require.NoError(t, check(func(*chaim.Settings) {}))
@@ -1019,8 +1019,8 @@ func TestRequestList(t *testing.T) {
 	assert.ErrorIs(t, err, chaim.ErrDenied)
 }
 
-// TestDefaultOfTheOriginals has a default account that cca wrote, or rewrote after chaim had, in each state of the two
-// sections. Whatever becomes of the profile becomes of it.
+// TestDefaultOfTheOriginals: cca wrote the default account, or rewrote one of chaim's. Renewing and deleting the profile does
+// the same to it.
 func TestDefaultOfTheOriginals(t *testing.T) {
 	keysOf := func(id string) string {
 		return "aws_access_key_id = ASIAEXAMPLE0000000" + id + "\naws_secret_access_key = CANARY\naws_session_token = CANARY\n"
@@ -1088,7 +1088,7 @@ func TestDefaultOfTheOriginals(t *testing.T) {
 	}
 }
 
-// TestDefaultOfTheUser has keys in [default] that are nobody's but the user's, whatever chaim or cca left beside them.
+// TestDefaultOfTheUser: the keys in [default] are the user's own, even with lines of chaim or cca beside them.
 func TestDefaultOfTheUser(t *testing.T) {
 	const profile = "\n[dev]\naws_access_key_id = ASIAEXAMPLE00000000D\naws_secret_access_key = D\naws_session_token = D\naccountname = sredev\n"
 	for name, inDefault := range map[string]string{
@@ -1114,7 +1114,7 @@ func TestDefaultOfTheUser(t *testing.T) {
 	}
 }
 
-// TestDefaultThatHasExpired replaces temporary keys that are of no use any more, whoever wrote them.
+// TestDefaultThatHasExpired replaces expired temporary keys in [default], no matter which program wrote them.
 func TestDefaultThatHasExpired(t *testing.T) {
 	for _, expires := range []string{"1536139015", "0", "-5", "2018-09-05 09:16:55", "2018-09-05T09:16:55.123456"} {
 		opts := optionsFor(t, chaimtest.NewServer(t))
@@ -1128,8 +1128,8 @@ func TestDefaultThatHasExpired(t *testing.T) {
 	}
 }
 
-// TestKilledScopeRenewedByTheOriginals has a scope be killed, and another tool rewrite its profile before or after that, as
-// "cca renew" does: without the mark, or with the one of before. The sweep removes what is the scope's account's, and once.
+// TestKilledScopeRenewedByTheOriginals: a scope is killed, and before or after that another tool rewrites its profile as "cca
+// renew" does, without the mark or with the old one. The sweep removes the profile of the scope's account, once.
 func TestKilledScopeRenewedByTheOriginals(t *testing.T) {
 	const keys = "aws_access_key_id = ASIATHEIRS0000000001\naws_secret_access_key = CANARY\naws_session_token = CANARY\n"
 	const renewed = keys + "expires = 4102444800\nduration = 1\nrole = rro\naccountname = sredev\n"
@@ -1171,7 +1171,7 @@ func TestKilledScopeRenewedByTheOriginals(t *testing.T) {
 					assert.Contains(t, swept, chaim.Swept{Path: path, Profile: "tempname"})
 					assert.Equal(t, "[mine]\nregion = r\n", read(t, path))
 
-					write(t, path, tt.section) // made by that tool from now on
+					write(t, path, tt.section) // by that tool
 					_, err = chaim.Sweep(t.Context(), filepath.Dir(path))
 					require.NoError(t, err)
 					assert.Equal(t, tt.section, read(t, path))
@@ -1181,8 +1181,8 @@ func TestKilledScopeRenewedByTheOriginals(t *testing.T) {
 	}
 }
 
-// TestSweepBesideALiveScope has the profile of a live scope renewed by another tool, while the lease of a dead one that had
-// the same profile is still there: the sweep leaves it to the live one.
+// TestSweepBesideALiveScope: another tool renews the profile of a live scope, and the lease of a dead scope with the same
+// profile is still there. The sweep leaves the profile to the live scope.
 func TestSweepBesideALiveScope(t *testing.T) {
 	path := scopeOfTheDead(t, chaim.Keys)
 	dead := scopeFiles(t, path)
@@ -1213,8 +1213,8 @@ var (
 	idLine   = regexp.MustCompile(`(?m)^accountid = .*\n`)
 )
 
-// TestScopeRenewedByTheOriginals has another tool put newer keys of the same account into the profile of a scope, as
-// "cca renew" does. No keys stay after the scope's end, whether its watcher has seen them or not.
+// TestScopeRenewedByTheOriginals: another tool writes newer keys of the same account into the profile of a scope, as "cca
+// renew" does. No keys stay after the scope's end, whether its watcher has seen them or not.
 func TestScopeRenewedByTheOriginals(t *testing.T) {
 	const before = "[mine]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n"
 	const renewed = "aws_access_key_id = ASIATHEIRS0000000001\naws_secret_access_key = CANARY\naws_session_token = CANARY\n" +
@@ -1250,8 +1250,8 @@ func TestScopeRenewedByTheOriginals(t *testing.T) {
 	}
 }
 
-// TestScopeOfAnAccountSpeltOtherwise has another tool write the account of a scope's profile in another way. It is known by
-// its id, and not taken for another account of such a name.
+// TestScopeOfAnAccountSpeltOtherwise: another tool writes the account of a scope's profile in another way. chaim recognises it
+// by its id, and does not confuse it with another account of such a name.
 func TestScopeOfAnAccountSpeltOtherwise(t *testing.T) {
 	const otherID = "accountid = 222222222222\n"
 	for name, tt := range map[string]struct {
@@ -1289,7 +1289,7 @@ func TestScopeOfAnAccountSpeltOtherwise(t *testing.T) {
 	}
 }
 
-// TestScopeRewrittenForAnother has the profile of a scope become one of another account, or of the user: it stays.
+// TestScopeRewrittenForAnother: the profile of a scope becomes one of another account, or the user's own. It stays.
 func TestScopeRewrittenForAnother(t *testing.T) {
 	for name, change := range map[string]func(string) string{
 		"another account": func(text string) string {
@@ -1314,7 +1314,7 @@ func TestScopeRewrittenForAnother(t *testing.T) {
 	}
 }
 
-// TestExpiredProfileIsTaken has a scope find a profile under its name that a killed program of the originals left.
+// TestExpiredProfileIsTaken: a killed program of the originals has left an expired profile with the scope's name.
 func TestExpiredProfileIsTaken(t *testing.T) {
 	const keys = "[tempname]\naws_access_key_id = ASIATHEIRS0000000001\naws_secret_access_key = CANARY\naws_session_token = CANARY\nduration = 1\n"
 	const other = "accountname = other\nrole = mpu\n"

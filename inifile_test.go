@@ -26,7 +26,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// clientOf returns a client without a gateway, and its credentials file of that text.
+// clientOf returns a client without a gateway, and the path of its credentials file, which has this text.
 func clientOf(t testing.TB, text string) (c *chaim.Client, path string) {
 	t.Helper()
 	opts := chaim.Options{
@@ -51,11 +51,11 @@ func display(t *testing.T, c *chaim.Client) []string {
 	return strings.Split(text, "\n")
 }
 
-// waitUntil makes a time exact: an edit of the file takes some of a bubble's time.
+// waitUntil waits for an exact time, because an edit of the file takes some of a bubble's time.
 func waitUntil(at time.Time) { <-time.After(time.Until(at)) }
 
-// waitForNoon waits until it is noon in the local time zone on the second day of a bubble, so that the hours after it are
-// of the same day.
+// waitForNoon waits until noon in the local time zone on the second day of a bubble, so that the next hours are on the same
+// day.
 func waitForNoon() time.Time {
 	noon := time.Date(2000, 1, 2, 12, 0, 0, 0, time.Local)
 	waitUntil(noon)
@@ -128,7 +128,7 @@ func TestProfileOfDeadScope(t *testing.T) {
 		opts := optionsFor(t, chaimtest.NewServer(t))
 		opts.Form = form
 		err := chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
-			return os.CopyFS(filepath.Dir(path), os.DirFS(opts.Dir)) // of the copied lease nobody has the lock
+			return os.CopyFS(filepath.Dir(path), os.DirFS(opts.Dir)) // the copied lease is not locked
 		})
 		require.NoError(t, err)
 		profiles, err := c.MyAccountList(t.Context())
@@ -147,7 +147,7 @@ func TestProfileOfDeadScope(t *testing.T) {
 	}
 }
 
-// TestListWithExpiresOfAnotherTool has other tools write what chaim writes as Unix seconds, hours or seconds.
+// TestListWithExpiresOfAnotherTool: other tools write times and durations in other forms than chaim.
 func TestListWithExpiresOfAnotherTool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := waitForNoon()
@@ -180,7 +180,7 @@ func TestListWithExpiresOfAnotherTool(t *testing.T) {
 			{expires: "{+2580}", duration: "13", left: 43 * time.Minute, shows: "in 43 minutes at 12:43:00"},
 			{expires: "{+2580}", duration: "899", left: 43 * time.Minute, shows: "in 43 minutes at 12:43:00"},
 			{expires: "{+2580}", duration: "43201", left: 43 * time.Minute, shows: "in 43 minutes at 12:43:00"},
-			// That many seconds are 20 minutes modulo 2^64 nanoseconds.
+			// So many seconds are 20 minutes modulo 2^64 nanoseconds.
 			{expires: "{+2580}", duration: "36028797018965168", left: 43 * time.Minute, shows: "in 43 minutes at 12:43:00"},
 			{expires: "{+450}", duration: "900", left: 450 * time.Second, length: 15 * time.Minute, percent: 50, shows: "in 8 minutes at 12:07:30 [50%]"},
 			{expires: "{+43200}", duration: "43200", left: 12 * time.Hour, length: 12 * time.Hour, percent: 100, shows: "in 12 hours on 2000-01-03 at 00:00:00 [100%]"},
@@ -261,8 +261,8 @@ func TestFormOfListedProfile(t *testing.T) {
 	for lines, want := range map[string]chaim.ProfileForm{
 		"":      chaim.Keys,
 		process: chaim.Process,
-		process + "aws_access_key_id = ASIAIOSFODNN7EXAMPLE\n": chaim.Keys, // which SDKs prefer
-		"credential_process = vault\n":                         chaim.Keys, // not one of chaim's
+		process + "aws_access_key_id = ASIAIOSFODNN7EXAMPLE\n": chaim.Keys, // SDKs prefer them
+		"credential_process = vault\n":                         chaim.Keys, // not chaim's
 	} {
 		c, _ := clientOf(t, "[p]\naccountname = a\n"+lines)
 		profiles, err := c.MyAccountList(t.Context())
@@ -307,7 +307,7 @@ func TestListOfDamagedFile(t *testing.T) {
 	}
 }
 
-// snapshot is all that is in a folder, with when it was written.
+// snapshot returns the files of a folder with their modification times.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -410,7 +410,7 @@ duration = 900
 	})
 }
 
-// TestDisplayOfHostileFile has a file try to write to the terminal, to forge lines and to flood it.
+// TestDisplayOfHostileFile: a file tries to control the terminal, to forge lines and to flood it.
 func TestDisplayOfHostileFile(t *testing.T) {
 	hostile := []string{
 		"\x1b[2J\x1b(0\x07", "\x9b31m", "\u202egnorw\u2069", "a\tb", "a\vb\fc", "a\rb", "a\x00b", "a\x7fb", "a\b\bb", "\xff\xfe",
@@ -488,7 +488,7 @@ func BenchmarkMyAccountList(b *testing.B) {
 
 const storedID = "ASIAEXAMPLE000000001" // of keysText
 
-// envelope is the whole reply of a gateway with that text.
+// envelope returns a whole reply of a gateway with this text.
 func envelope(text string) string {
 	return fmt.Sprintf(`{"statusCode": "200", "text": %q}`, text)
 }
@@ -515,7 +515,7 @@ func TestStoreKeys(t *testing.T) {
 						assert.Contains(t, text, line+"\n")
 					}
 					<-time.After(29 * time.Minute)
-					assert.Empty(t, srv.Requests(), "nobody is asked")
+					assert.Empty(t, srv.Requests(), "there was no request")
 					<-time.After(12 * time.Minute)
 					assert.Len(t, srv.Requests(), 1, "they are renewed like others")
 					assert.NotEqual(t, storedID, c.Creds().AccessKeyID)
@@ -574,7 +574,7 @@ func TestStoreKeysThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestRefusedKeysAreNoFailedRenewal: the plan for the keys at hand stays.
+// TestRefusedKeysAreNoFailedRenewal: the time of the next renewal stays.
 func TestRefusedKeysAreNoFailedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := chaimtest.NewServer(t)
@@ -590,7 +590,7 @@ func TestRefusedKeysAreNoFailedRenewal(t *testing.T) {
 	})
 }
 
-// TestStoreKeysBesideARequest has a gateway that does not answer, and may refuse in the end: nobody needs it for the keys.
+// TestStoreKeysBesideARequest stores keys while a request to the gateway hangs, which may be refused later.
 func TestStoreKeysBesideARequest(t *testing.T) {
 	for _, isRefused := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -687,7 +687,7 @@ func TestRenewSection(t *testing.T) {
 	assert.Equal(t, []string{"homes"}, profilesIn(t, opts))
 }
 
-// profilesIn are the names of the sections that have an accountname.
+// profilesIn returns the names of the sections that have an accountname.
 func profilesIn(t *testing.T, opts chaim.Options) []string {
 	t.Helper()
 	return heldAccounts(t, clientFor(t, opts))
@@ -704,7 +704,7 @@ func TestRenewSectionOfItsOwn(t *testing.T) {
 	assert.Equal(t, creds, c.Creds())
 }
 
-// TestRenewSectionOfAnotherScope: a scope alone renews its profile.
+// TestRenewSectionOfAnotherScope: only a scope itself renews its profile.
 func TestRenewSectionOfAnotherScope(t *testing.T) {
 	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
 		t.Run(form.String(), func(t *testing.T) {
@@ -720,7 +720,7 @@ func TestRenewSectionOfAnotherScope(t *testing.T) {
 			_, err = clientFor(t, opts).RenewSection(t.Context(), "homes")
 			require.ErrorIs(t, err, chaim.ErrInUse)
 			assert.ErrorContains(t, err, "[homes] belongs to a scope that may still run, and is renewed by that alone")
-			assert.Empty(t, srv.Requests(), "nobody is asked")
+			assert.Empty(t, srv.Requests(), "there was no request")
 			assert.Equal(t, before, read(t, credentialsFile(opts)))
 			assert.Equal(t, creds, other.Creds())
 		})
@@ -749,7 +749,7 @@ func TestRenewSectionOfDefaultAccount(t *testing.T) {
 func TestRenewSectionThatIsRefused(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
-	c := clientFor(t, opts) // before there is anything to sweep
+	c := clientFor(t, opts) // made before there is something to sweep
 	path := scopeOfTheDead(t, chaim.Process)
 	scope := opts
 	scope.TempName = "edited"
@@ -772,7 +772,7 @@ func TestRenewSectionThatIsRefused(t *testing.T) {
 			}
 		}
 		assert.Equal(t, before, read(t, credentialsFile(opts)))
-		assert.Empty(t, srv.Requests(), "nobody is asked")
+		assert.Empty(t, srv.Requests(), "there was no request")
 		return nil
 	}))
 	require.NoError(t, c.Close())
@@ -857,7 +857,7 @@ func TestRenewSectionWithoutAGateway(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
-// TestRenewManySectionsAtOnce has one client renew all there is, in sections that say as little as they may.
+// TestRenewManySectionsAtOnce: one client renews many sections that have only the necessary keys.
 func TestRenewManySectionsAtOnce(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
@@ -888,7 +888,7 @@ func TestRenewManySectionsAtOnce(t *testing.T) {
 	assert.Equal(t, rest, read(t, credentialsFile(opts)))
 }
 
-// TestDeleteAccountThatIsParkedToo removes both, but not what is parked of another account.
+// TestDeleteAccountThatIsParkedToo removes the profile and its definition, but not the definition of another account.
 func TestDeleteAccountThatIsParkedToo(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	c := clientFor(t, opts)
@@ -905,7 +905,7 @@ func TestDeleteAccountThatIsParkedToo(t *testing.T) {
 	assert.ErrorIs(t, c.DeleteAccount(t.Context(), "homes"), chaim.ErrUnmanagedAccount)
 }
 
-// TestDeleteAccountThatIsOnlyParked removes what stands in chaim-parked, live keys of cca's included, but nothing of the
+// TestDeleteAccountThatIsOnlyParked removes the section in chaim-parked, even with cca's live keys, but no section of the
 // user's.
 func TestDeleteAccountThatIsOnlyParked(t *testing.T) {
 	const liveKeys = "aws_access_key_id = ASIACANARYCANARYCAN1\naws_secret_access_key = CANARY\naws_session_token = CANARY\nexpires = 4102444800\nexpstr = later\ngui_url = notset\n"
@@ -939,8 +939,8 @@ func TestDeleteAccountThatIsOnlyParked(t *testing.T) {
 	assert.Error(t, clientFor(t, opts).DeleteAccount(t.Context(), "homes"), "a file that cannot be read")
 }
 
-// TestNameWithABracket has a section whose header goes on after its first bracket, which has two names among readers. Under
-// that of the list it is deleted, and the error of a renewal says what to do.
+// TestNameWithABracket: readers disagree on the name of a section whose header goes on after its first bracket. The name in
+// the list can be deleted, and the error of a renewal says what to do.
 func TestNameWithABracket(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	opts.Account = ""
@@ -958,7 +958,7 @@ func TestNameWithABracket(t *testing.T) {
 	assert.NotContains(t, read(t, credentialsFile(opts)), "aws_")
 }
 
-// dieInScope is what a child process does: it ends where no deferred call runs.
+// dieInScope runs in a child process, which ends in a scope without deferred calls.
 func dieInScope(form string) {
 	opts := chaim.Options{
 		Account: "sredev",
@@ -972,7 +972,7 @@ func dieInScope(form string) {
 			go func() { panic(c.Creds()) }()
 			select {}
 		}
-		if target := os.Getenv("CHAIM_TEST_LINK"); target != "" { // that the link leads to from now on
+		if target := os.Getenv("CHAIM_TEST_LINK"); target != "" { // the link's new target
 			if err := lead(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), target); err != nil {
 				return err
 			}
@@ -996,7 +996,7 @@ func TestPanicTraceShowsNoSecret(t *testing.T) {
 	assert.NotContains(t, string(out), "CANARY")
 }
 
-// scopeOfTheDead returns a credentials file in which a process died in a scope.
+// scopeOfTheDead returns a credentials file with the profile of a scope whose process died.
 func scopeOfTheDead(t *testing.T, form chaim.ProfileForm) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "credentials")
@@ -1008,7 +1008,7 @@ func scopeOfTheDead(t *testing.T, form chaim.ProfileForm) (path string) {
 	return path
 }
 
-// scopeFiles lists the files of scopes.
+// scopeFiles lists the files in the folder "chaim".
 func scopeFiles(t *testing.T, path string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "chaim", "*"))
@@ -1101,7 +1101,7 @@ func TestSweepOfNothingTouchesNothing(t *testing.T) {
 	assert.NoDirExists(t, dir)
 }
 
-// TestOverwrittenProfileIsRepaired also takes the files of the scope away.
+// TestOverwrittenProfileIsRepaired also removes the files of the scope.
 func TestOverwrittenProfileIsRepaired(t *testing.T) {
 	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
 		t.Run(form.String(), func(t *testing.T) {
@@ -1111,16 +1111,16 @@ func TestOverwrittenProfileIsRepaired(t *testing.T) {
 				opts.Form = form
 				err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
 					before, files := read(t, credentialsFile(opts)), scopeFiles(t, credentialsFile(opts))
-					<-time.After(1234 * time.Millisecond) // between two looks
+					<-time.After(1234 * time.Millisecond) // between two checks of the watcher
 					write(t, credentialsFile(opts), "")
-					for _, name := range files { // of the folder, whose identity is part of the mark
+					for _, name := range files { // not the folder: its identity is part of the mark
 						require.NoError(t, os.Remove(name))
 					}
 					<-time.After(time.Second)
 					assert.Equal(t, before, read(t, credentialsFile(opts)))
 					assert.Equal(t, files, scopeFiles(t, credentialsFile(opts)))
 
-					// An old copy of the section is none of anybody else's.
+					// An old copy of the section still belongs to the scope.
 					_, err := c.RequestKeys(ctx)
 					require.NoError(t, err)
 					renewed := read(t, credentialsFile(opts))
@@ -1142,7 +1142,7 @@ func TestOverwrittenProfileIsRepaired(t *testing.T) {
 	}
 }
 
-// TestLeaseThatIsElsewhere has the credentials file moved while a scope lives, as tools that manage links do.
+// TestLeaseThatIsElsewhere: the credentials file moves while a scope lives, as with tools that manage links.
 func TestLeaseThatIsElsewhere(t *testing.T) {
 	opts := chaim.Options{
 		Account: "sredev", Dir: t.TempDir(),
@@ -1170,7 +1170,7 @@ func TestLeaseThatIsElsewhere(t *testing.T) {
 	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
 }
 
-// A profile that stands twice cannot be removed until the user has mended that. Until then its lease says whose it is.
+// A profile that occurs twice cannot be removed before the user has corrected that. Until then its lease stays.
 func TestLeaseStaysWithItsProfile(t *testing.T) {
 	path := scopeOfTheDead(t, chaim.Keys)
 	text := read(t, path)
@@ -1187,7 +1187,7 @@ func TestLeaseStaysWithItsProfile(t *testing.T) {
 	assert.Equal(t, userFile, read(t, path))
 }
 
-// TestProfileWrittenBackAfterItsScope has another program read the file before a scope ends, and write it back after.
+// TestProfileWrittenBackAfterItsScope: another program reads the file before a scope ends, and writes it back after that.
 func TestProfileWrittenBackAfterItsScope(t *testing.T) {
 	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
 		opts := optionsFor(t, chaimtest.NewServer(t))
@@ -1207,7 +1207,7 @@ func TestProfileWrittenBackAfterItsScope(t *testing.T) {
 	}
 }
 
-// TestNoPlaceForLeases has the user keep a file where the folder would be.
+// TestNoPlaceForLeases: there is a file in the place of the folder "chaim".
 func TestNoPlaceForLeases(t *testing.T) {
 	opts := chaim.Options{
 		Account: "sredev", Dir: t.TempDir(),
@@ -1224,8 +1224,8 @@ func TestNoPlaceForLeases(t *testing.T) {
 	assert.Equal(t, "mine", read(t, filepath.Join(opts.Dir, "chaim")))
 }
 
-// TestFileThatGrew beyond what chaim would write, by another program, still loses the keys: at the end of the scope, or by a
-// sweep after its process died.
+// TestFileThatGrew: another program makes the file larger than chaim would write it. The scope's end still removes the keys,
+// and so does a sweep after its process died.
 func TestFileThatGrew(t *testing.T) {
 	grow := func(path string) (foreign string) {
 		foreign = strings.Repeat("# "+strings.Repeat("x", 77)+"\n", 20<<20/80)
@@ -1255,7 +1255,7 @@ func TestFileThatGrew(t *testing.T) {
 	assert.NotContains(t, read(t, path), "aws_session_token")
 }
 
-// TestTwoFilesInOneFolder sweeps one file while scopes of the other come and go.
+// TestTwoFilesInOneFolder sweeps one file while scopes of the other begin and end.
 func TestTwoFilesInOneFolder(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "credentials"), userFile)
@@ -1298,7 +1298,7 @@ func TestFilesOfDeadScopeGoWithItsProfile(t *testing.T) {
 		opts := optionsFor(t, chaimtest.NewServer(t))
 		opts.Form = chaim.Process
 		require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error {
-			return os.CopyFS(filepath.Dir(path), os.DirFS(opts.Dir)) // of the copied lease nobody has the lock
+			return os.CopyFS(filepath.Dir(path), os.DirFS(opts.Dir)) // the copied lease is not locked
 		}))
 		files := func() []string {
 			names, err := filepath.Glob(filepath.Join(filepath.Dir(path), "chaim", "*"))
@@ -1311,7 +1311,7 @@ func TestFilesOfDeadScopeGoWithItsProfile(t *testing.T) {
 	}
 }
 
-// lead has a link lead to another file in one step, as programs do that switch between credentials files.
+// lead changes a link's target in one step, as programs do that switch between credentials files.
 func lead(link, target string) error {
 	next := link + ".next"
 	if err := os.Symlink(target, next); err != nil {
@@ -1320,7 +1320,7 @@ func lead(link, target string) error {
 	return os.Rename(next, link)
 }
 
-// linked returns options for a credentials file that is a link, and the two files it may lead to: it leads to the first.
+// linked returns options for a credentials file that is a link, and two targets. The link leads to the first.
 func linked(t *testing.T, inOneFolder bool) (opts chaim.Options, first, second string) {
 	t.Helper()
 	opts = optionsFor(t, chaimtest.NewServer(t))
@@ -1335,8 +1335,8 @@ func linked(t *testing.T, inOneFolder bool) (opts chaim.Options, first, second s
 	return opts, first, second
 }
 
-// TestLinkThatLeadsElsewhere has the link to the credentials file lead to another one while a scope lives. The scope stays
-// in the first, where another program may sweep, and ends there.
+// TestLinkThatLeadsElsewhere: the link gets another target while a scope lives. The scope stays in the first file, where
+// another program may sweep, and ends there.
 func TestLinkThatLeadsElsewhere(t *testing.T) {
 	for _, inOneFolder := range []bool{true, false} {
 		for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
@@ -1353,7 +1353,7 @@ func TestLinkThatLeadsElsewhere(t *testing.T) {
 					during := read(t, first)
 					assert.Equal(t, form == chaim.Keys, strings.Contains(during, c.Creds().AccessKeyID))
 
-					other := clientFor(t, opts) // which sweeps
+					other := clientFor(t, opts) // sweeps
 					for _, dir := range []string{opts.Dir, filepath.Dir(second)} {
 						swept, err := chaim.Sweep(ctx, dir)
 						require.NoError(t, err)
@@ -1363,7 +1363,7 @@ func TestLinkThatLeadsElsewhere(t *testing.T) {
 					assert.Equal(t, during, read(t, first))
 					assert.ElementsMatch(t, files, scopeFiles(t, first))
 
-					write(t, first, before[0]) // an old copy, written back
+					write(t, first, before[0]) // another program writes an old copy back
 					isBack := func() bool {
 						text, err := os.ReadFile(first)
 						return err == nil && string(text) == during
@@ -1380,8 +1380,8 @@ func TestLinkThatLeadsElsewhere(t *testing.T) {
 	}
 }
 
-// TestLinkBeforeAndAfterAScope has each scope be where the link leads when it begins, and its client's own profile be deleted
-// and parked where it is.
+// TestLinkBeforeAndAfterAScope: a scope uses the link's target at its beginning. Deleting and parking the client's own profile
+// happen in that file too.
 func TestLinkBeforeAndAfterAScope(t *testing.T) {
 	opts, first, second := linked(t, true)
 	opts.TempName, opts.Keep, opts.NoRenew = "dev", true, true
@@ -1405,7 +1405,7 @@ func TestLinkBeforeAndAfterAScope(t *testing.T) {
 	}
 }
 
-// TestLinkAfterAKill has a scope die after the link has been led elsewhere: a sweep of the file where it was removes it.
+// TestLinkAfterAKill: a scope's process dies after the link got another target. A sweep of the scope's file removes it.
 func TestLinkAfterAKill(t *testing.T) {
 	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
 		t.Run(form.String(), func(t *testing.T) {

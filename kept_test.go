@@ -32,7 +32,7 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// keeper has keys in a profile that it keeps under a name, and is closed when the test ends.
+// keeper returns a client that keeps a profile under a name. The end of the test closes it.
 func keeper(t *testing.T, opts chaim.Options, account, name string) *chaim.Client {
 	t.Helper()
 	opts.Account, opts.TempName, opts.Keep = account, name, true
@@ -42,7 +42,7 @@ func keeper(t *testing.T, opts chaim.Options, account, name string) *chaim.Clien
 	return c
 }
 
-// TestKeptProfileWithKeysOfTheUser does what "aws configure --profile dev" does, which leaves the accountname.
+// TestKeptProfileWithKeysOfTheUser: "aws configure --profile dev" replaces the keys but leaves the accountname.
 func TestKeptProfileWithKeysOfTheUser(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	c := keeper(t, opts, "sredev", "dev")
@@ -74,7 +74,7 @@ func TestTwoKeepersOfOneName(t *testing.T) {
 	assert.NotZero(t, second.Creds())
 }
 
-// TestDeletedDefaultLeavesNoKeys deletes default accounts of whose copy the section tells little, or nothing.
+// TestDeletedDefaultLeavesNoKeys deletes default accounts whose section lacks the data about the copy.
 func TestDeletedDefaultLeavesNoKeys(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, opts chaim.Options){
 		"section removed by hand": func(t *testing.T, opts chaim.Options) {
@@ -102,7 +102,7 @@ func TestDeletedDefaultLeavesNoKeys(t *testing.T) {
 	}
 }
 
-// TestPastedDefaultStays has the user put temporary keys of their own over the copy of a kept account.
+// TestPastedDefaultStays: the user replaces the copy of a kept account with temporary keys of their own.
 func TestPastedDefaultStays(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	def := opts
@@ -123,7 +123,7 @@ func TestPastedDefaultStays(t *testing.T) {
 	assert.NotEmpty(t, inDefault["aws_session_token"])
 }
 
-// TestParkedBesideAnotherFile has two credentials files in one folder, each with accounts of its own.
+// TestParkedBesideAnotherFile: two credentials files in one folder have different accounts.
 func TestParkedBesideAnotherFile(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	work := opts
@@ -164,7 +164,7 @@ func TestUnparkIntoNotesOfTheUser(t *testing.T) {
 	assert.Equal(t, []string{"dev"}, parkedAccounts(t, c))
 }
 
-// TestDefaultRenewedBehindItsCopy has another tool renew a kept default account, but not the copy.
+// TestDefaultRenewedBehindItsCopy: another tool renews a kept default account, but not the copy.
 func TestDefaultRenewedBehindItsCopy(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	def := opts
@@ -186,7 +186,7 @@ func TestDefaultRenewedBehindItsCopy(t *testing.T) {
 	assert.NotContains(t, read(t, credentialsFile(opts))[:strings.Index(read(t, credentialsFile(opts)), "[dev]")], "aws_")
 }
 
-// TestKeepWithTwoDefaults keeps an account beside a section [default] that stands twice, which is no business of its.
+// TestKeepWithTwoDefaults keeps an account although the section [default] occurs twice.
 func TestKeepWithTwoDefaults(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	const before = "[default]\noutput = json\n[default]\nregion = x\n"
@@ -227,7 +227,7 @@ func TestKeysOfAnotherAccountAreRefused(t *testing.T) {
 	assert.NoFileExists(t, credentialsFile(opts))
 }
 
-// TestDeleteAccountBesideAnUnreadableFile has something else where the definitions are.
+// TestDeleteAccountBesideAnUnreadableFile: chaim-parked is not a file.
 func TestDeleteAccountBesideAnUnreadableFile(t *testing.T) {
 	for _, isOwn := range []bool{false, true} {
 		opts := optionsFor(t, chaimtest.NewServer(t))
@@ -255,7 +255,7 @@ func TestDeleteAccountBesideAnUnreadableFile(t *testing.T) {
 	}
 }
 
-// TestHeldUnderANameThatIsParked has the two files disagree on the role and the duration.
+// TestHeldUnderANameThatIsParked: the two files disagree on the role and the duration.
 func TestHeldUnderANameThatIsParked(t *testing.T) {
 	for name, meanwhile := range map[string]string{"undisturbed": "", "changed meanwhile": "mpu"} {
 		t.Run(name, func(t *testing.T) {
@@ -294,7 +294,7 @@ func TestHeldUnderANameThatIsParked(t *testing.T) {
 	}
 }
 
-// atOnce is a gateway that answers no request for keys before so many clients have asked.
+// atOnce is a gateway that answers requests for keys only when a number of clients have asked.
 func atOnce(srv *chaimtest.Server, clients int) {
 	var all sync.WaitGroup
 	all.Add(clients)
@@ -305,8 +305,8 @@ func atOnce(srv *chaimtest.Server, clients int) {
 	}))
 }
 
-// TestKeepTwoAccountsAtOnce has two clients keep two accounts under one name, again and again: one has it, and the other is
-// told so.
+// TestKeepTwoAccountsAtOnce: two clients keep two accounts under one name, again and again. One succeeds, and the other gets
+// an error.
 func TestKeepTwoAccountsAtOnce(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	accounts := []string{"sredev", "Connected Homes"}
@@ -336,8 +336,8 @@ func TestKeepTwoAccountsAtOnce(t *testing.T) {
 	}
 }
 
-// TestKeepNoReplace has Options.NoReplace leave living profiles of other accounts alone.
-// TestStoreKeysReplaces stores keys as a request would: over those of another account that stood there before.
+// TestKeepNoReplace: Options.NoReplace leaves profiles of other accounts with valid keys alone.
+// TestStoreKeysReplaces: stored keys replace the keys of another account, as requested ones do.
 func TestStoreKeysReplaces(t *testing.T) {
 	for _, isRefused := range []bool{false, true} {
 		opts := optionsFor(t, chaimtest.NewServer(t))
@@ -391,10 +391,10 @@ func TestKeepNoReplace(t *testing.T) {
 	}
 }
 
-// gatewayLines are what chaim's own settings look like.
+// gatewayLines are the settings of a gateway.
 const gatewayLines = "[default]\nendpoint = https://gateway.example/prod\nregion = eu-west-1\nusername = chris\nusertoken = CANARY-token\n"
 
-// defaultFor is optionsFor for a default account that is kept.
+// defaultFor is optionsFor for a kept default account.
 func defaultFor(t *testing.T, srv *chaimtest.Server) chaim.Options {
 	t.Helper()
 	opts := optionsFor(t, srv)
@@ -402,7 +402,7 @@ func defaultFor(t *testing.T, srv *chaimtest.Server) chaim.Options {
 	return opts
 }
 
-// folder tells all that a call which only reads must leave as it is.
+// folder returns everything that a call which only reads must not change.
 func folder(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -469,7 +469,7 @@ func TestDefaultSection(t *testing.T) {
 		assert.NotContains(t, out.String()+string(text), value)
 	}
 
-	opts.Settings = chaimtest.NewServer(t).Settings() // or New would not get that far
+	opts.Settings = chaimtest.NewServer(t).Settings() // New needs it
 	write(t, credentialsFile(opts), "[default]\n[a]\n[default]\n")
 	_, err = assertReads(t, opts, (*chaim.Client).DefaultSection)
 	assert.ErrorContains(t, err, "stands twice")
@@ -546,7 +546,7 @@ func TestClientWithoutAccount(t *testing.T) {
 	assert.ErrorIs(t, err, chaim.ErrNotConfigured)
 }
 
-// sdkKeys are what an SDK gets that is told of no profile.
+// sdkKeys returns the keys that an SDK uses without a profile.
 func sdkKeys(t *testing.T, opts chaim.Options) (aws.Credentials, error) {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithSharedCredentialsFiles([]string{credentialsFile(opts)}), config.WithSharedConfigFiles([]string{}))
@@ -554,7 +554,7 @@ func sdkKeys(t *testing.T, opts chaim.Options) (aws.Credentials, error) {
 	return cfg.Credentials.Retrieve(t.Context())
 }
 
-// copies returns what [default] and a profile hold of that which a copy has.
+// copies returns the lines of [default] and of a profile that belong to a copy.
 func copies(t *testing.T, text []byte, profile string) (inDefault, inProfile map[string]string) {
 	t.Helper()
 	pick := func(name string) map[string]string {
@@ -569,11 +569,11 @@ func copies(t *testing.T, text []byte, profile string) (inDefault, inProfile map
 	return pick(inifile.DefaultSection), pick(profile)
 }
 
-// TestDefaultOfAKeptAccount keeps a default account beside what may stand in [default], and renews and deletes it.
+// TestDefaultOfAKeptAccount keeps, renews and deletes a default account, with various lines in [default] before.
 func TestDefaultOfAKeptAccount(t *testing.T) {
 	noSDKConfig(t)
 	const header = "[default]\n"
-	for name, tt := range map[string]struct{ before, after string }{ // after is what the deletion leaves
+	for name, tt := range map[string]struct{ before, after string }{ // after the deletion
 		"empty":             {"", header},
 		"no default":        {"[a]\nk = v\n", "[a]\nk = v\n\n" + header},
 		"settings":          {gatewayLines, gatewayLines},
@@ -623,19 +623,19 @@ func TestDefaultRefusals(t *testing.T) {
 		isUnmanaged         bool
 		says                string
 	}{
-		"long-lived keys":           {credentials: "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\nsection = dev\n", isUnmanaged: true, says: "keys of yours"},
-		"temporary keys":            {credentials: foreign, isUnmanaged: true, says: "keys of yours"},
-		"token alone":               {credentials: "[default]\naws_session_token = t\n", isUnmanaged: true, says: "keys of yours"},
-		"role in the config file":   {config: "[default]\nrole_arn = x\n", says: "role_arn"},
-		"SSO in the config file":    {credentials: gatewayLines, config: "[profile default]\nsso_session = x\n", says: "sso_session"},
-		"role":                      {credentials: "[default]\nrole_arn = x\n", says: "role_arn"},
-		"SSO":                       {credentials: "[default]\nsso_start_url = x\n", says: "sso_start_url"},
-		"process":                   {credentials: "[default]\ncredential_process = mine\n", isUnmanaged: true, says: "a process that gives them"},
-		"role for everybody":        {credentials: "[DEFAULT]\nrole_arn = x\n", says: "[DEFAULT]"},
-		"indented line":             {credentials: "[default]\n  region = x\n", says: "indented"},
-		"header with blanks":        {credentials: "[ default ]\nregion = x\n", says: "header"},
-		"section twice":             {credentials: "[default]\n[a]\n[default]\n", says: "twice"},
-		"copy that somebody edited": {credentials: "[default]\nsection = dev\naws_access_key_id = ASIAEXAMPLE000000001\nchaim_scope = dead\n", says: "[default] "},
+		"long-lived keys":         {credentials: "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\nsection = dev\n", isUnmanaged: true, says: "keys of yours"},
+		"temporary keys":          {credentials: foreign, isUnmanaged: true, says: "keys of yours"},
+		"token alone":             {credentials: "[default]\naws_session_token = t\n", isUnmanaged: true, says: "keys of yours"},
+		"role in the config file": {config: "[default]\nrole_arn = x\n", says: "role_arn"},
+		"SSO in the config file":  {credentials: gatewayLines, config: "[profile default]\nsso_session = x\n", says: "sso_session"},
+		"role":                    {credentials: "[default]\nrole_arn = x\n", says: "role_arn"},
+		"SSO":                     {credentials: "[default]\nsso_start_url = x\n", says: "sso_start_url"},
+		"process":                 {credentials: "[default]\ncredential_process = mine\n", isUnmanaged: true, says: "a process that gives them"},
+		"role for everybody":      {credentials: "[DEFAULT]\nrole_arn = x\n", says: "[DEFAULT]"},
+		"indented line":           {credentials: "[default]\n  region = x\n", says: "indented"},
+		"header with blanks":      {credentials: "[ default ]\nregion = x\n", says: "header"},
+		"section twice":           {credentials: "[default]\n[a]\n[default]\n", says: "twice"},
+		"copy that was edited":    {credentials: "[default]\nsection = dev\naws_access_key_id = ASIAEXAMPLE000000001\nchaim_scope = dead\n", says: "[default] "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
@@ -657,7 +657,7 @@ func TestDefaultRefusals(t *testing.T) {
 	}
 }
 
-// TestDefaultIsOfAKeptProfile refuses to lend [default] to a scope, before anything is asked or written.
+// TestDefaultIsOfAKeptProfile: a scope cannot use [default]. The error comes before any request and edit.
 func TestDefaultIsOfAKeptProfile(t *testing.T) {
 	for name, form := range map[string]chaim.ProfileForm{"keys": chaim.Keys, "process": chaim.Process} {
 		opts := optionsFor(t, chaimtest.NewServer(t))
@@ -667,10 +667,10 @@ func TestDefaultIsOfAKeptProfile(t *testing.T) {
 	}
 }
 
-// TestDefaultBesideItsGateway has the settings of the gateway in the section that the keys are copied to.
+// TestDefaultBesideItsGateway: [default] has the settings of the gateway and gets the keys too.
 func TestDefaultBesideItsGateway(t *testing.T) {
 	noSDKConfig(t)
-	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} { // or they would win
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} { // they would win
 		require.NoError(t, os.Unsetenv(name))
 	}
 	srv := chaimtest.NewServer(t)
@@ -774,7 +774,7 @@ func TestKeptDefault(t *testing.T) {
 	assert.Equal(t, gatewayLines, read(t, credentialsFile(opts)))
 }
 
-// TestLastKeptDefaultWins has two clients that both renew what they keep.
+// TestLastKeptDefaultWins: two clients renew the default accounts that they keep.
 func TestLastKeptDefaultWins(t *testing.T) {
 	opts := defaultFor(t, chaimtest.NewServer(t))
 	first := keepDefault(t, opts, "sredev", "dev")
@@ -795,7 +795,7 @@ func TestLastKeptDefaultWins(t *testing.T) {
 	assert.ErrorIs(t, err, chaim.ErrNotConfigured)
 }
 
-// TestLentDefaultDoesNotSign gets keys without a gateway, by ones that the SDK's chain has only below those of [default].
+// TestLentDefaultDoesNotSign gets keys without a gateway. The keys that sign come after those of [default] in the SDK's chain.
 func TestLentDefaultDoesNotSign(t *testing.T) {
 	noSDKConfig(t)
 	srv := chaimtest.NewServer(t)
@@ -807,7 +807,7 @@ func TestLentDefaultDoesNotSign(t *testing.T) {
 	defer container.Close()
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.URL)
 	plain := chaim.Options{
-		Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, // more than keys of a role get
+		Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour, // role chaining allows less
 		HTTPClient: srv.HTTPClient(), Dir: filepath.Dir(os.Getenv("AWS_SHARED_CREDENTIALS_FILE")),
 	}
 	const before = "[default]\nregion = eu-west-1\n"
@@ -844,15 +844,15 @@ func TestLentDefaultDoesNotSign(t *testing.T) {
 	}
 }
 
-// someLines are what matters in and around [default].
+// someLines are the lines that FuzzKeptDefault combines.
 var someLines = []string{
 	"[default]\n", "[default]", "[default] # c\r\n", "[a]\n", "[b]\r\n", "# c\n", "\n", "\r\n", "  # c\n", "api = x\n", "api = x", "api = x\r\n", "region = r\n",
 	"section = old\n", "Section=old", "alias : old\r\n", "aws_access_key_id=ASIAOLD\n", "aws_session_token = T\n", "expires = 1\n", "s3 =\n", "  section = n\n",
 	"credential_process = mine\n", "junk\n", "accountname = x\n", "chaim_was_section = z\n", "role_arn = x\n", "\ufeff",
 }
 
-// FuzzKeptDefault keeps a default account, renews and deletes it: no line of the user is lost, and no key stays. After a
-// refusal the file is what it was.
+// FuzzKeptDefault keeps a default account, renews and deletes it. No line of the user is lost, and no key stays. After an
+// error the file is unchanged.
 func FuzzKeptDefault(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 40 {
@@ -861,7 +861,7 @@ func FuzzKeptDefault(f *testing.F) {
 			lines[i] = byte(random.IntN(len(someLines)))
 		}
 		if random.IntN(2) == 0 {
-			lines[0] = byte(random.IntN(3)) // or most would have no [default]
+			lines[0] = byte(random.IntN(3)) // otherwise most files would have no [default]
 		}
 		f.Add(lines, byte(random.IntN(1<<8)))
 	}
@@ -888,7 +888,7 @@ func FuzzKeptDefault(f *testing.F) {
 		write(t, credentialsFile(opts), before)
 		parsed := inifile.Parse([]byte(before))
 		err := parsed.Delete(inifile.DefaultSection)
-		if err == nil { // an accountname there is the Python module's, which goes with the keys
+		if err == nil { // an accountname there is the Python module's, and goes with the keys
 			err = parsed.SetKeys(inifile.DefaultSection, nil, func(key string) bool { return key == inifile.MarkerKey })
 		}
 		rest := parsed.Bytes()
@@ -921,15 +921,15 @@ func FuzzKeptDefault(f *testing.F) {
 	})
 }
 
-// What a client does with its own profile, which it lends or keeps.
+// The tests below are about the client's own profile, lent or kept.
 
-// ownChange removes the profile of a client.
+// ownChange removes the own profile of a client.
 type ownChange struct {
 	do    func(c *chaim.Client, ctx context.Context, profile string) error
 	parks bool
 }
 
-// ofOwn runs a test for each change of a client's own profile, and each kind of profile. The client has one named "dev".
+// ofOwn runs a test for each change of a client's own profile "dev", and for each kind of profile.
 func ofOwn(t *testing.T, f func(t *testing.T, opts chaim.Options, c *chaim.Client, change ownChange)) {
 	t.Helper()
 	for name, change := range map[string]ownChange{
@@ -951,7 +951,7 @@ func ofOwn(t *testing.T, f func(t *testing.T, opts chaim.Options, c *chaim.Clien
 	}
 }
 
-// holdLock has another program, as it were, have the lock of the credentials file.
+// holdLock takes the lock of the credentials file, as another program would.
 func holdLock(t *testing.T, opts chaim.Options) *sharedfile.Side {
 	t.Helper()
 	lock, err := sharedfile.LockSide(credentialsFile(opts)+".lock", os.O_RDONLY, false)
@@ -996,7 +996,7 @@ func TestOwnProfileOfALockedFile(t *testing.T) {
 	})
 }
 
-// TestOwnProfileDuringARenewal has keys come while the change waits for the lock: they are written if it fails, and else never.
+// TestOwnProfileDuringARenewal: keys come while the change waits for the lock. They are written only if the change fails.
 func TestOwnProfileDuringARenewal(t *testing.T) {
 	ofOwn(t, func(t *testing.T, opts chaim.Options, c *chaim.Client, change ownChange) {
 		before := c.Creds()
@@ -1031,7 +1031,7 @@ func TestOwnProfileDuringARenewal(t *testing.T) {
 	})
 }
 
-// TestOwnProfileThatChangesMeanwhile has the user write another one of the name while the change waits for the lock.
+// TestOwnProfileThatChangesMeanwhile: the user writes another profile of the name while the change waits for the lock.
 func TestOwnProfileThatChangesMeanwhile(t *testing.T) {
 	ofOwn(t, func(t *testing.T, opts chaim.Options, c *chaim.Client, change ownChange) {
 		lock := holdLock(t, opts)
@@ -1047,7 +1047,7 @@ func TestOwnProfileThatChangesMeanwhile(t *testing.T) {
 	})
 }
 
-// TestParkOwnProfileUnderATakenName has another account be parked under the name.
+// TestParkOwnProfileUnderATakenName: another account is parked under the name.
 func TestParkOwnProfileUnderATakenName(t *testing.T) {
 	ofOwn(t, func(t *testing.T, opts chaim.Options, c *chaim.Client, change ownChange) {
 		const other = "[dev]\naccountname = other\naccountid = 222222222222\n"
@@ -1073,7 +1073,7 @@ func TestOwnProfileThatIsGone(t *testing.T) {
 	})
 }
 
-// TestOwnProfileThatIsParkedToo has the same account be parked under the name, as the id or the name tells.
+// TestOwnProfileThatIsParkedToo: the same account is parked under the name, with the same id or name.
 func TestOwnProfileThatIsParkedToo(t *testing.T) {
 	ofOwn(t, func(t *testing.T, opts chaim.Options, c *chaim.Client, change ownChange) {
 		for _, parked := range []string{"[dev]\naccountname = sredev\n", "[dev]\naccountname = 111111111111\n", "[dev]\naccountname = old name\naccountid = 111111111111\n"} {
@@ -1093,7 +1093,7 @@ func TestOwnProfileThatIsParkedToo(t *testing.T) {
 	})
 }
 
-// TestOwnProfileWithLongLivedKeys has a source of such keys: the client has put them there, and may take them away.
+// TestOwnProfileWithLongLivedKeys: the client has written long-lived keys of its source, so it may remove them.
 func TestOwnProfileWithLongLivedKeys(t *testing.T) {
 	for name, parked := range map[string]string{"delete": "", "park": "[dev]\nduration = "} {
 		for _, isKept := range []bool{false, true} {
@@ -1118,7 +1118,7 @@ func TestOwnProfileWithLongLivedKeys(t *testing.T) {
 	}
 }
 
-// TestDeleteOwnByID has a client name its account by the id, and a broker that tells no other name.
+// TestDeleteOwnByID: the client names its account by the id, and the broker gives no name.
 func TestDeleteOwnByID(t *testing.T) {
 	opts := chaim.Options{
 		Account: "111111111111", Dir: t.TempDir(), TempName: "dev",

@@ -29,14 +29,14 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// With CHAIM_TEST_LOG set, the tests log all there is, so that it can be searched for secrets.
+// With CHAIM_TEST_LOG set the tests log everything, so that the log can be searched for secrets.
 func init() {
 	if os.Getenv("CHAIM_TEST_LOG") != "" {
 		silent = slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 }
 
-// fakeSource gives keys of one hour, or what fail says.
+// fakeSource gives keys of one hour, or the error of fail.
 type fakeSource struct {
 	calls atomic.Int32
 	delay atomic.Int64 // nanoseconds
@@ -45,7 +45,7 @@ type fakeSource struct {
 
 func (s *fakeSource) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	s.calls.Add(1)
-	if d := time.Duration(s.delay.Load()); d > 0 { // timers that are due when made crash the race detector: https://go.dev/issue/78156
+	if d := time.Duration(s.delay.Load()); d > 0 { // a timer that is due at once crashes the race detector: https://go.dev/issue/78156
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
@@ -104,7 +104,7 @@ func TestMonitorConstructorGivesUp(t *testing.T) {
 	})
 }
 
-// askingHandler asks for credentials whenever something is logged.
+// askingHandler is a log handler that asks for credentials.
 type askingHandler struct {
 	slog.Handler
 	ask func()
@@ -275,7 +275,7 @@ func countingSource(calls *atomic.Int32) aws.CredentialsProvider {
 	})
 }
 
-// clientOf gets its keys from src.
+// clientOf returns a client that gets its keys from src.
 func clientOf(t *testing.T, src aws.CredentialsProvider) *Client {
 	t.Helper()
 	c, err := New(Options{Account: "sredev", Source: src, Dir: t.TempDir()})
@@ -284,7 +284,7 @@ func clientOf(t *testing.T, src aws.CredentialsProvider) *Client {
 	return c
 }
 
-// renewElsewhere puts other keys into a client's profile, as another process does that was told to renew it.
+// renewElsewhere writes other keys into a client's profile, as another process might.
 func renewElsewhere(t *testing.T, c *Client, end time.Time, account, region string) {
 	t.Helper()
 	const key = "ASIATHEIRS0000000000"
@@ -315,7 +315,7 @@ func renewElsewhere(t *testing.T, c *Client, end time.Time, account, region stri
 	require.NoError(t, err)
 }
 
-// processFile is where a scope has its keys for a credential_process.
+// processFile returns the file with a scope's keys for a credential_process.
 func processFile(t *testing.T, c *Client) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(c.book.Path()), "chaim", "*.json"))
@@ -324,7 +324,7 @@ func processFile(t *testing.T, c *Client) string {
 	return found[0]
 }
 
-// TestKeysOfAnotherProcessAreReplaced: a client serves, and a scope's profile holds, what its own source gave.
+// TestKeysOfAnotherProcessAreReplaced: a client and its profile have only keys of the client's own source.
 func TestKeysOfAnotherProcessAreReplaced(t *testing.T) {
 	for name, tt := range map[string]struct {
 		opts     Options
@@ -405,7 +405,7 @@ func TestWhatSomebodyElseBrokeIsWrittenAgain(t *testing.T) {
 	}
 }
 
-// TestFirstCallIsShared has callers of a cold client give up before the source answers.
+// TestFirstCallIsShared: callers of a client without keys give up before the source answers.
 func TestFirstCallIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &fakeSource{}
@@ -451,7 +451,7 @@ func TestFirstRefusalIsShared(t *testing.T) {
 	})
 }
 
-// TestKeysThatCannotBeStored are not asked for again and again.
+// TestKeysThatCannotBeStored: the client does not request such keys again and again.
 func TestKeysThatCannotBeStored(t *testing.T) {
 	for name, tt := range map[string]struct {
 		section string
@@ -478,7 +478,7 @@ func TestKeysThatCannotBeStored(t *testing.T) {
 	}
 }
 
-// TestDeleteAccountBesideCalls: a call gets keys, or is told that the client is closed.
+// TestDeleteAccountBesideCalls: a call gets keys, or the error that the client is closed.
 func TestDeleteAccountBesideCalls(t *testing.T) {
 	c := clientOf(t, &fakeSource{})
 	var wg sync.WaitGroup
@@ -507,7 +507,7 @@ func TestDeleteAccountBesideCalls(t *testing.T) {
 	assert.Empty(t, string(doc))
 }
 
-// TestDeleteAccountThatIsRefused leaves the scope as it is.
+// TestDeleteAccountThatIsRefused: the scope does not change.
 func TestDeleteAccountThatIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &fakeSource{}

@@ -29,7 +29,7 @@ import (
 	"github.com/chaim-go/chaim/internal/inifile"
 )
 
-// regionWorld has no region in its environment, and a config file of that text.
+// regionWorld makes an environment without a region, and a config file with this text.
 func regionWorld(t *testing.T, configFile string) (*chaimtest.Server, chaim.Options) {
 	t.Helper()
 	srv := chaimtest.NewServer(t)
@@ -43,7 +43,7 @@ func regionWorld(t *testing.T, configFile string) (*chaimtest.Server, chaim.Opti
 	return srv, opts
 }
 
-// TestRegionOrder takes one source of a region after the other away, the first ones first, on each way to keys.
+// TestRegionOrder removes one source of a region after the other, from the first to the last, for each kind of broker.
 func TestRegionOrder(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, srv *chaimtest.Server, opts *chaim.Options){
 		"gateway": func(_ *testing.T, _ *chaimtest.Server, opts *chaim.Options) {
@@ -122,7 +122,7 @@ func TestRegionOfTheProfileInUse(t *testing.T) {
 	assert.Equal(t, "us-west-2", clientFor(t, opts).Region(), "as for SDKs")
 }
 
-// TestRegionOfTheAccountsProfile lends a profile of another name, and none.
+// TestRegionOfTheAccountsProfile: the client's profile has another name than the account, or there is none.
 func TestRegionOfTheAccountsProfile(t *testing.T) {
 	const ofAccount, ofDefault = "[profile sredev]\nregion = us-west-1\n", "[default]\nregion = us-east-2\n"
 	_, opts := regionWorld(t, ofAccount+ofDefault)
@@ -137,7 +137,7 @@ func TestRegionOfTheAccountsProfile(t *testing.T) {
 	assert.Equal(t, "us-west-1", clientFor(t, opts).Region())
 }
 
-// TestWrongRegionThatIsNotNeeded has one in the settings of a gateway with a URL, and another that is given.
+// TestWrongRegionThatIsNotNeeded: the region in the settings of a gateway with a URL is wrong, but Options has one.
 func TestWrongRegionThatIsNotNeeded(t *testing.T) {
 	srv, opts := regionWorld(t, "")
 	opts.Settings = nil
@@ -158,7 +158,7 @@ func TestWrongRegionThatIsNotNeeded(t *testing.T) {
 	assert.ErrorContains(t, err, "did you mean eu-west-1?", "the URL is made of it")
 }
 
-// TestWrongRegionIsOneErrorOfEach has a region that no account could be lent keys in.
+// TestWrongRegionIsOneErrorOfEach: a wrong region is one error, not one for each account.
 func TestWrongRegionIsOneErrorOfEach(t *testing.T) {
 	srv, opts := regionWorld(t, "")
 	opts.Account, opts.TempName = "", ""
@@ -187,7 +187,7 @@ func TestBuiltInRegion(t *testing.T) {
 	assert.Equal(t, "cn-north-1", clientFor(t, opts).Region())
 }
 
-// TestRegionIsChecked refuses what no region is called, before network or file is touched.
+// TestRegionIsChecked refuses a name that cannot be a region before it touches network or file.
 func TestRegionIsChecked(t *testing.T) {
 	srv, opts := regionWorld(t, "")
 	for region, want := range map[string]string{"us-east-1a": "did you mean us-east-1?", "eu-wst-1": "did you mean eu-west-1?"} {
@@ -220,7 +220,7 @@ func TestRegionIsChecked(t *testing.T) {
 	assert.NoFileExists(t, credentialsFile(opts))
 }
 
-// TestKeptProfileLeavesTheRegionToTheConfigFile keeps, renews, parks and unparks a profile of the config file.
+// TestKeptProfileLeavesTheRegionToTheConfigFile keeps, renews, parks and unparks a profile that the config file has too.
 func TestKeptProfileLeavesTheRegionToTheConfigFile(t *testing.T) {
 	_, opts := regionWorld(t, "[profile work]\nregion = us-west-2\n")
 	region := func(want string) {
@@ -252,7 +252,7 @@ func TestKeptProfileLeavesTheRegionToTheConfigFile(t *testing.T) {
 	assert.Contains(t, read(t, credentialsFile(opts)), "\nregion = eu-north-1\n", "which was asked for")
 }
 
-// originalGateway is one that behaves as the original does, and options for it.
+// originalGateway returns a gateway that behaves as the original, and options for it.
 func originalGateway(t *testing.T) (*chaimtest.Server, chaim.Options) {
 	srv := chaimtest.NewServer(t)
 	srv.SetOriginal(chaimtest.Original{})
@@ -261,7 +261,7 @@ func originalGateway(t *testing.T) (*chaimtest.Server, chaim.Options) {
 	return srv, opts
 }
 
-// asked are the texts of the requests since the last call.
+// asked returns the texts of the requests since the last call.
 func asked(srv *chaimtest.Server) (texts []string) {
 	for _, r := range srv.Requests() {
 		text := r.Action
@@ -274,7 +274,7 @@ func asked(srv *chaimtest.Server) (texts []string) {
 	return texts
 }
 
-// pairsIn are the managed keys of a profile.
+// pairsIn returns the keys of a profile that chaim manages, with their values.
 func pairsIn(t *testing.T, opts chaim.Options, profile string) map[string]string {
 	t.Helper()
 	pairs, _, err := inifile.Parse([]byte(read(t, credentialsFile(opts)))).Managed(profile)
@@ -282,8 +282,7 @@ func pairsIn(t *testing.T, opts chaim.Options, profile string) map[string]string
 	return pairs
 }
 
-// TestNamesThatGatewaysMisread has accounts that the original gateway gives with another role, or not at all, or as another
-// account when it is asked for them by name.
+// TestNamesThatGatewaysMisread: for these account names the original gateway gives keys of another role or account, or none.
 func TestNamesThatGatewaysMisread(t *testing.T) {
 	for i, name := range []string{
 		"Connected Homes", "O'Brien", `say "x"`, `back\slash`, "Smith, Jones", "a,apu,12", " padded ", "'quoted'", "Zo\u00eb",
@@ -367,7 +366,7 @@ func TestNameOfNoAccountOrOfTwo(t *testing.T) {
 	assert.ErrorIs(t, ask("Connected Homes"), chaim.ErrDenied)
 }
 
-// TestKeysOfWhatWasNotAskedFor has replies with keys that must not be used.
+// TestKeysOfWhatWasNotAskedFor: replies have keys of another account or role.
 func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 	const arn = "arn:aws:iam::111111111111:role/"
 	for _, tt := range []struct{ account, role, reply, want string }{
@@ -390,7 +389,7 @@ func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 		{"sredev", "mpu", "'role': 'arn:aws-cn:iam::111111111111:role/CrossAccountPowerUser'", "is of partition aws-cn, but region eu-west-1"},
 		{"sredev", "mpu", "'accountid': None, 'role': 'arn:aws:iam::999999999999:role/CrossAccountPowerUser', 'sectionname': 'x'", "reply has keys for account"},
 		{"111111111111", "mpu", "'accountid': None, 'role': 'arn:aws:iam::999999999999:role/CrossAccountPowerUser'", "another account, 999999999999"},
-		{"sredev", "mpu", "'role': '" + arn + "TeamPowerUser'", ""}, // what this gateway means by it
+		{"sredev", "mpu", "'role': '" + arn + "TeamPowerUser'", ""}, // this gateway's meaning of the alias
 		{"sredev", "mpu", "'role': None", ""},
 		{"sredev", "CrossAccountPowerUser", "'role': 'crossaccountpoweruser'", ""},
 		{"sredev", "path/Own", "'role': '" + arn + "path/Own'", ""},
@@ -404,7 +403,7 @@ func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 
 		{"111111111111", "mpu", "'accountid': 111111111111", ""},
 		{"111111111111", "mpu", "'accountid': b'111111111111'", ""},
-		{"111111111111", "mpu", "'accountid': ''", ""}, // whose name the list knows
+		{"111111111111", "mpu", "'accountid': ''", ""}, // the list has its name
 		{"111111111111", "mpu", "'accountid': 'x'", "accountid of the reply is no account id"},
 		{"111111111111", "mpu", "'accountid': 1.5", "accountid of the reply is no account id"},
 		{"111111111111", "mpu", "'accountid': True", "accountid of the reply is no account id"},
@@ -414,7 +413,7 @@ func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 		{"111111111111", "mpu", "'accountid': None, 'sectionname': 'Connected Homes'", "reply has keys for account"},
 		{"sredev", "mpu", "'sectionname': 'SREDEV'", ""},
 		{"111111111111", "mpu", "'sectionname': 'whatever'", ""},
-		{"sredev", "mpu", "'sectionname': 'long name of sredev'", ""}, // which the list says it is
+		{"sredev", "mpu", "'sectionname': 'long name of sredev'", ""}, // the list confirms that
 		{"sredev", "mpu", "'accountid': '222222222222', 'sectionname': 'Connected Homes'", `reply has keys for account "Connected Homes" ("222222222222"), not for "sredev"`},
 		{"sredev", "mpu", "'accountid': None, 'sectionname': 'Connected Homes'", "reply has keys for account"},
 		{"Connected Homes", "mpu", "'accountid': '111111111111', 'sectionname': 'Connected Homes'", "another account"},
@@ -434,7 +433,7 @@ func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 				fields["new"] = "1, 'role': " + role
 			}
 			if strings.Contains(tt.account, " ") {
-				srv.Inject(1, nil) // the list
+				srv.Inject(1, nil) // for the account list
 			}
 			srv.Inject(1, chaimtest.Reply(keysText(fields)))
 			_, err := clientFor(t, opts).RequestKeys(t.Context())
@@ -449,7 +448,7 @@ func TestKeysOfWhatWasNotAskedFor(t *testing.T) {
 	}
 }
 
-// TestRenamedAccount is renewed by its id, also where its name is another's by now.
+// TestRenamedAccount: an account is renewed by its id, even if another account has its name by now.
 func TestRenamedAccount(t *testing.T) {
 	srv, opts := originalGateway(t)
 	keep(t, opts, "dev")
@@ -471,13 +470,13 @@ func TestRenamedAccount(t *testing.T) {
 	assert.ErrorContains(t, err, "444444444444 and 111111111111")
 }
 
-// TestKeysThatLastLonger has keys refused that are valid for longer than was asked for, wherever they come from.
+// TestKeysThatLastLonger: keys that are valid for longer than requested are refused, from all kinds of brokers.
 func TestKeysThatLastLonger(t *testing.T) {
 	for lifetime, isRefused := range map[time.Duration]bool{4*time.Hour + 4*time.Minute: false, 4*time.Hour + 6*time.Minute: true, 12 * time.Hour: true} {
 		synctest.Test(t, func(t *testing.T) {
 			srv, opts := originalGateway(t)
 			srv.SetLifetime(lifetime)
-			srv.Advance(time.Hour) // a wrong clock is something else
+			srv.Advance(time.Hour) // the server's clock must make no difference
 			check := func(err error) {
 				t.Helper()
 				if !isRefused {
@@ -500,7 +499,7 @@ func TestKeysThatLastLonger(t *testing.T) {
 	}
 }
 
-// TestShorterLifetimeOfOthers has keys told of that were stored, or that STS gave, for less time than was asked for.
+// TestShorterLifetimeOfOthers: the log warns of stored keys, or of keys of STS, that end sooner than requested.
 func TestShorterLifetimeOfOthers(t *testing.T) {
 	srv, opts := originalGateway(t)
 	var log bytes.Buffer
@@ -526,7 +525,7 @@ func TestShorterLifetimeIsTold(t *testing.T) {
 			var log bytes.Buffer
 			opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			srv.SetLifetime(lifetime)
-			srv.Advance(time.Hour) // a wrong clock is something else
+			srv.Advance(time.Hour) // the server's clock must make no difference
 			c := clientFor(t, opts)
 			for range 3 {
 				_, err := c.RequestKeys(t.Context())
@@ -537,7 +536,7 @@ func TestShorterLifetimeIsTold(t *testing.T) {
 	}
 }
 
-// givesID is a source of keys for an account that it calls by an id.
+// givesID is a source of keys with an account id.
 func givesID(id string) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{
@@ -547,7 +546,7 @@ func givesID(id string) aws.CredentialsProvider {
 	})
 }
 
-// withKeyID gives the keys of a source under another id.
+// withKeyID gives the keys of a source with another access key id.
 type withKeyID struct {
 	aws.CredentialsProvider
 	id string
@@ -559,7 +558,7 @@ func (w withKeyID) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, err
 }
 
-// TestAccountID has the id of the account go wherever the keys do.
+// TestAccountID: the account id accompanies the keys everywhere.
 func TestAccountID(t *testing.T) {
 	for _, form := range []chaim.ProfileForm{chaim.Keys, chaim.Process} {
 		t.Run(form.String(), func(t *testing.T) {
@@ -596,7 +595,7 @@ func pairsOf(t *testing.T, home, profile string) map[string]string {
 	return pairs
 }
 
-// TestAccountIDUnknown has no id of another account stay beside keys whose account is not known.
+// TestAccountIDUnknown: no id of another account stays beside keys of an unknown account.
 func TestAccountIDUnknown(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	home := srv.Setenv(t)
@@ -622,7 +621,7 @@ func TestAccountIDUnknown(t *testing.T) {
 	}
 }
 
-// TestAccountIDInDefault has [default] tell the account of the keys that are copied there, and no longer than they are.
+// TestAccountIDInDefault: [default] has the account id of the copied keys for as long as the keys.
 func TestAccountIDInDefault(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	home := srv.Setenv(t)
@@ -636,7 +635,7 @@ func TestAccountIDInDefault(t *testing.T) {
 	assert.NotContains(t, pairsOf(t, home, "default"), "aws_account_id")
 }
 
-// TestAccountIDInherited has no profile written to which botocore would add an account id of [DEFAULT].
+// TestAccountIDInherited: chaim writes no profile to which botocore would add an account id of [DEFAULT].
 func TestAccountIDInherited(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	home := srv.Setenv(t)
@@ -649,7 +648,7 @@ func TestAccountIDInherited(t *testing.T) {
 	assert.NoError(t, lend("111111111111"))
 }
 
-// TestAccountIDParked has a parked account keep the id by which it is asked for, but not the one that SDKs read.
+// TestAccountIDParked: a parked account keeps the id for its renewal, but not the one that SDKs read.
 func TestAccountIDParked(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	home := srv.Setenv(t)
@@ -674,12 +673,12 @@ func TestAccountIDParked(t *testing.T) {
 	assert.Equal(t, "111111111111", pairsOf(t, home, "dev")["aws_account_id"])
 }
 
-// TestAccountIDOfOldProfile has two renewals of a profile without an id both succeed, though the first adds it.
+// TestAccountIDOfOldProfile: two renewals of a profile without an id both succeed, although the first adds the id.
 func TestAccountIDOfOldProfile(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	home := srv.Setenv(t)
 	write(t, filepath.Join(home, "credentials"), "[dev]\naccountname = sredev\nrole = rro\nduration = 1\nregion = eu-west-1\n")
-	var asked sync.WaitGroup // both ask before either writes
+	var asked sync.WaitGroup // both have asked before one writes
 	asked.Add(2)
 	source := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		asked.Done()
@@ -703,7 +702,7 @@ func TestAccountIDOfOldProfile(t *testing.T) {
 	assert.Equal(t, "111111111111", pairsOf(t, home, "dev")["accountid"])
 }
 
-// TestAccountIDGiven has keys asked for by the id, whatever account has the name.
+// TestAccountIDGiven: the client requests keys by the id, no matter which account has the name.
 func TestAccountIDGiven(t *testing.T) {
 	srv, opts := originalGateway(t)
 	srv.AddAccount("444444444444", "sredev")
@@ -730,7 +729,7 @@ func TestEachStateIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const outage, wakeCheck = 75 * time.Minute, 15 * time.Second
 		var first aws.Credentials
-		var failed, renewed time.Time // at first
+		var failed, renewed time.Time // the first times
 		start := time.Now()
 		source := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			now := time.Now()
@@ -818,7 +817,7 @@ func TestEachStateIsTold(t *testing.T) {
 	})
 }
 
-// issuers have a Monitor at work on keys of one hour, of the gateway and of STS.
+// issuers are ways to run a Monitor with keys of one hour, from the gateway and from STS.
 var issuers = map[string]func(t *testing.T, srv *chaimtest.Server) aws.CredentialsProvider{
 	"gateway": func(t *testing.T, srv *chaimtest.Server) aws.CredentialsProvider {
 		c, err := chaim.New(optionsFor(t, srv))
@@ -836,7 +835,7 @@ var issuers = map[string]func(t *testing.T, srv *chaimtest.Server) aws.Credentia
 	},
 }
 
-// awaitRequest waits until there were n requests, and returns when the last came.
+// awaitRequest waits until there were n requests, and returns the time of the last one.
 func awaitRequest(t *testing.T, srv *chaimtest.Server, n int) time.Time {
 	for range 4 * 3600 {
 		if requests := srv.Requests(); len(requests) >= n {
@@ -899,7 +898,7 @@ func TestRetryAfterIsObeyedUpToAThirdOfWhatIsLeft(t *testing.T) {
 	}
 }
 
-// TestRegionOfTheSDK is the one of [default] in the credentials file, which only the SDK takes from there.
+// TestRegionOfTheSDK: only the SDK reads a region from [default] of the credentials file.
 func TestRegionOfTheSDK(t *testing.T) {
 	for region, partition := range map[string]string{"us-west-2": "aws", "cn-north-1": "aws-cn"} {
 		t.Run(region, func(t *testing.T) {
@@ -936,7 +935,7 @@ func TestRegionOfTheSDK(t *testing.T) {
 	}
 }
 
-// TestChainedKeysAreAskedForInTheSameRegion has a profile of a role sign, which has no region or another.
+// TestChainedKeysAreAskedForInTheSameRegion: the profile that signs has a role, and no region or another one.
 func TestChainedKeysAreAskedForInTheSameRegion(t *testing.T) {
 	for _, own := range []string{"", "region = us-east-2\n"} {
 		noSDKConfig(t)
@@ -978,7 +977,7 @@ func TestWrongRegionOfTheGatewayWhenRenewing(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
-// TestMisspeltRegionBesideAGivenOne is of the environment, where STS is asked in the region that is given.
+// TestMisspeltRegionBesideAGivenOne: the environment has a misspelt region, but Options has a right one.
 func TestMisspeltRegionBesideAGivenOne(t *testing.T) {
 	noSDKConfig(t)
 	t.Setenv("AWS_REGION", "us-east-1a")
@@ -987,7 +986,7 @@ func TestMisspeltRegionBesideAGivenOne(t *testing.T) {
 	assert.NoError(t, c.Close())
 }
 
-// TestGatewayAsBroker is checked like one of the settings.
+// TestGatewayAsBroker: a Gateway as Broker is checked like that of the Settings.
 func TestGatewayAsBroker(t *testing.T) {
 	ok := chaim.Settings{Endpoint: "https://gateway.example", Username: "chris", UserToken: "CANARY"}
 	zone, plain := ok, ok
@@ -1011,7 +1010,7 @@ func TestGatewayAsBroker(t *testing.T) {
 	assert.Contains(t, fmt.Sprint((*chaim.Gateway)(nil)), "chaim.Gateway{")
 }
 
-// TestGatewayThatCouldNotBeMade is made once what was missing is there.
+// TestGatewayThatCouldNotBeMade: after a failure the next use tries again.
 func TestGatewayThatCouldNotBeMade(t *testing.T) {
 	g := &chaim.Gateway{Settings: chaim.Settings{Endpoint: "https://gateway.example", Username: "chris", UserToken: "token"}}
 	opts := chaim.Options{Account: "sredev", NoProfile: true, Broker: g, Dir: t.TempDir()}
@@ -1024,11 +1023,11 @@ func TestGatewayThatCouldNotBeMade(t *testing.T) {
 	assert.NoError(t, c.Close())
 }
 
-// TestGrantsOfABroker are completed, and refused if they are for another account than was asked for.
+// TestGrantsOfABroker: chaim completes grants, and refuses those for another account.
 func TestGrantsOfABroker(t *testing.T) {
 	const one, two = "111111111111", "222222222222"
 	for name, tt := range map[string]struct {
-		account, id         string // asked for
+		account, id         string // of the request
 		gotAccount, gotID   string
 		wantAccount, wantID string // of the profile
 		isSource, isRefused bool
@@ -1081,7 +1080,7 @@ func TestGrantsOfABroker(t *testing.T) {
 	}
 }
 
-// TestBrokersRefuseWhatWasNotAsked before anything is asked.
+// TestBrokersRefuseWhatWasNotAsked: brokers refuse impossible requests before they send one.
 func TestBrokersRefuseWhatWasNotAsked(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	g := &chaim.Gateway{Settings: *srv.Settings(), HTTPClient: srv.HTTPClient()}
@@ -1112,7 +1111,7 @@ func TestBrokersRefuseWhatWasNotAsked(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
-// TestErrorsOfABroker show no secret, whatever type they have.
+// TestErrorsOfABroker: errors of a broker show no secret, whatever type they have.
 func TestErrorsOfABroker(t *testing.T) {
 	const secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY12"
 	for _, failure := range []error{

@@ -28,13 +28,13 @@ import (
 
 func parkedFile(opts chaim.Options) string { return filepath.Join(opts.Dir, "chaim-parked") }
 
-// bothFiles are the texts of the credentials file and of the parked accounts.
+// bothFiles returns the texts of the credentials file and of chaim-parked.
 func bothFiles(t *testing.T, opts chaim.Options) [2]string {
 	t.Helper()
 	return [2]string{string(readIfThere(t, credentialsFile(opts))), string(readIfThere(t, parkedFile(opts)))}
 }
 
-// clientFor is closed when the test ends.
+// clientFor returns a client, which the end of the test closes.
 func clientFor(t *testing.T, opts chaim.Options) *chaim.Client {
 	t.Helper()
 	c, err := chaim.New(opts)
@@ -43,7 +43,7 @@ func clientFor(t *testing.T, opts chaim.Options) *chaim.Client {
 	return c
 }
 
-// keep puts a profile into the credentials file that stays there.
+// keep writes a kept profile into the credentials file.
 func keep(t *testing.T, opts chaim.Options, profile string) chaim.AwsCreds {
 	t.Helper()
 	opts.TempName, opts.Keep = profile, true
@@ -72,7 +72,7 @@ func heldAccounts(t *testing.T, c *chaim.Client) (names []string) {
 	return names
 }
 
-// ownerOf asks the double's STS whose keys they are.
+// ownerOf returns the ARN of keys: it asks the double's STS.
 func ownerOf(t *testing.T, srv *chaimtest.Server, creds chaim.AwsCreds) string {
 	t.Helper()
 	id, err := sts.New(sts.Options{Region: "eu-west-1", Credentials: creds, HTTPClient: srv.HTTPClient()}).GetCallerIdentity(t.Context(), nil)
@@ -82,7 +82,7 @@ func ownerOf(t *testing.T, srv *chaimtest.Server, creds chaim.AwsCreds) string {
 
 const fullDefinition = "[homes]\nduration = 2\nrole = mpu\naccountname = Connected Homes\naccountid = 222222222222\nregion = eu-west-2\naws_security_token = notset\n"
 
-// homes is an account of which every key of the definition is its own.
+// homes is an account whose definition has no default values.
 func homes(opts chaim.Options) chaim.Options {
 	opts.Account, opts.Role, opts.Duration, opts.Region, opts.Terrible = "Connected Homes", "mpu", 2*time.Hour, "eu-west-2", true
 	return opts
@@ -96,7 +96,7 @@ func TestParkAccount(t *testing.T) {
 	write(t, credentialsFile(opts), read(t, credentialsFile(opts))+theirs+"\n[last]\nk=v")
 
 	c := clientFor(t, opts)
-	for range 2 { // an account that is parked stays so
+	for range 2 { // parking a parked account changes nothing
 		require.NoError(t, c.ParkAccount(t.Context(), "homes"))
 		assert.Equal(t, [2]string{userFile + "\r\n[homes]\r\n" + theirs + "\n[last]\nk=v", fullDefinition}, bothFiles(t, opts))
 		assert.Equal(t, []string{"homes"}, parkedAccounts(t, c))
@@ -112,7 +112,7 @@ func TestParkAccount(t *testing.T) {
 	assert.Equal(t, []string{"dev", "homes"}, parkedAccounts(t, c))
 }
 
-// TestParkedAccountHasNoKeys has some in the file that another tool has written.
+// TestParkedAccountHasNoKeys: another tool has left keys in the definition.
 func TestParkedAccountHasNoKeys(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	keys := strings.ReplaceAll("aws_access_key_id = ID\naws_secret_access_key = CANARY\naws_session_token = CANARY\naws_security_token = CANARY\n"+
@@ -174,7 +174,7 @@ func TestParkAccountThatIsRefused(t *testing.T) {
 	assert.ErrorIs(t, err, chaim.ErrClosed)
 }
 
-// TestParkAccountWithoutAPlace has something else where the definitions should go.
+// TestParkAccountWithoutAPlace: chaim-parked cannot be a file.
 func TestParkAccountWithoutAPlace(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	keep(t, opts, "dev")
@@ -295,7 +295,7 @@ func TestUnparkAccount(t *testing.T) {
 	assert.Equal(t, after, read(t, credentialsFile(opts)))
 }
 
-// TestUnparkAccountOfOldTool brings back what that has moved whole, keys and all.
+// TestUnparkAccountOfOldTool: the old tool has moved a whole section, keys included.
 func TestUnparkAccountOfOldTool(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
@@ -372,7 +372,7 @@ func TestUnparkAccountOfNameThatIsTaken(t *testing.T) {
 			assert.ErrorIs(t, err, want)
 		}
 		assert.Equal(t, before, bothFiles(t, opts))
-		assert.Empty(t, srv.Requests(), "nobody is asked")
+		assert.Empty(t, srv.Requests(), "there was no request")
 	}
 	for _, taken := range []string{
 		longLived, "aws_access_key_id = ASIAEXAMPLE000000001\n", "region = eu-west-1\n", "accountname = sredev\n", "accountname = Connected Homes\n" + longLived,
@@ -407,7 +407,7 @@ func TestUnparkAccountOfNameThatIsTaken(t *testing.T) {
 	refused("homes", chaim.ErrClosed)
 }
 
-// TestInBothFiles is what a crash may leave.
+// TestInBothFiles: a crash may leave an account in both files.
 func TestInBothFiles(t *testing.T) {
 	for name, settle := range map[string]func(*chaim.Client) error{
 		"park": func(c *chaim.Client) error { return c.ParkAccount(t.Context(), "homes") },
@@ -476,27 +476,27 @@ func TestUnparkAccountThatChangesMeanwhile(t *testing.T) {
 	}
 }
 
-// account is what a model knows of a profile.
+// account is the model of a profile.
 type account struct {
 	opts     chaim.Options
-	client   *chaim.Client // that may have it as its own
+	client   *chaim.Client // whose own profile it may be
 	isHeld   bool
 	isParked bool
-	isUsers  bool     // in place of one that is held
-	lines    []string // of the user in the section
-	role     string   // that the client was made for
+	isUsers  bool     // the user's own section has the name
+	lines    []string // the user's lines in the section
+	role     string   // of the client
 	held     string   // role in the credentials file
 	parked   string   // role in the definition
 }
 
-// model is what should be in the two files.
+// model predicts the contents of the two files.
 type model struct {
 	opts     chaim.Options
 	srv      *chaimtest.Server
-	manager  *chaim.Client // that has no profile
+	manager  *chaim.Client // without a profile
 	names    []string
 	accounts map[string]*account
-	above    string // the user's text above all sections
+	above    string // the user's text before all sections
 	edits    int
 }
 
@@ -506,7 +506,7 @@ func newModel(t *testing.T) *model {
 	m := &model{srv: chaimtest.NewServer(t), accounts: map[string]*account{}, above: "# mine\n"}
 	m.opts = optionsFor(t, m.srv)
 	m.manager = clientFor(t, m.opts)
-	// Not written by anybody else, so that an edit is made once.
+	// No other process writes, so each edit happens once.
 	require.NoError(t, sharedfile.File{Path: credentialsFile(m.opts)}.Edit(t.Context(), func([]byte) ([]byte, error) { return []byte(m.above), nil }))
 	for i, name := range []string{"sredev", "Connected Homes", "O'Brien", "sredev", "Connected Homes"} {
 		opts := m.opts
@@ -519,13 +519,13 @@ func newModel(t *testing.T) *model {
 	return m
 }
 
-// step does one thing at random, and returns what it was and the error that should be and is.
+// step performs a random action, and returns its name, the expected error and the actual one.
 func (m *model) step(t *testing.T, r *rand.Rand) (what string, want, err error) {
 	name := m.names[r.IntN(len(m.names))]
 	a := m.accounts[name]
 	client := []*chaim.Client{m.manager, a.client}[r.IntN(2)]
 	defer func() {
-		if client == a.client { // which was closed if the profile was its own and is gone
+		if client == a.client { // closed if the profile was its own and is gone
 			a.client = clientFor(t, a.opts)
 		}
 	}()
@@ -600,7 +600,7 @@ func (m *model) step(t *testing.T, r *rand.Rand) (what string, want, err error) 
 	return "edit " + name, nil, m.edit(t, name, a, r)
 }
 
-// edit is one of the user's.
+// edit makes an edit as the user might.
 func (m *model) edit(t *testing.T, name string, a *account, r *rand.Rand) error {
 	m.edits++
 	line := fmt.Sprintf("x%d = %d\n", m.edits, m.edits)
@@ -640,7 +640,7 @@ func (m *model) edit(t *testing.T, name string, a *account, r *rand.Rand) error 
 	})
 }
 
-// sectionsOf are the lines of each section that are not blank.
+// sectionsOf returns the lines of each section, without blank ones.
 func sectionsOf(text string) map[string][]string {
 	sections := map[string][]string{}
 	name := ""
@@ -713,7 +713,7 @@ func TestParkingAtRandom(t *testing.T) {
 	}
 }
 
-// TestParkingAtOnce has two clients park and bring back the same accounts, one of which is the own profile of one.
+// TestParkingAtOnce: two clients park and unpark the same accounts, one of which is the own profile of one client.
 func TestParkingAtOnce(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)
@@ -727,7 +727,7 @@ func TestParkingAtOnce(t *testing.T) {
 	_, err := clients[0].RequestKeys(t.Context())
 	require.NoError(t, err)
 
-	// look is called under the lock that all edits are made under.
+	// look runs under the lock of all edits.
 	looks := 0
 	look := func(doc []byte) ([]byte, error) {
 		parked, err := os.ReadFile(parkedFile(opts))
@@ -754,7 +754,7 @@ func TestParkingAtOnce(t *testing.T) {
 				} else if _, err = c.UnparkAccount(t.Context(), name); errors.Is(err, fs.ErrNotExist) {
 					err = nil
 				}
-				if c != clients[0] || !errors.Is(err, chaim.ErrClosed) { // once its own is parked
+				if c != clients[0] || !errors.Is(err, chaim.ErrClosed) { // after its own is parked
 					assert.NoError(t, err)
 				}
 				assert.NoError(t, sharedfile.File{Path: credentialsFile(opts)}.Edit(t.Context(), look))
@@ -772,8 +772,8 @@ func TestParkingAtOnce(t *testing.T) {
 	assert.Empty(t, read(t, credentialsFile(opts)))
 }
 
-// TestParkedIsLocked has another process hold the lock of chaim-parked. Those who wait for it keep nobody from the credentials
-// file, are told which lock it is, and go on when it is free.
+// TestParkedIsLocked: another process holds the lock of chaim-parked. Calls that wait for it do not block the credentials file.
+// Their error names the lock, and they go on when it is free.
 func TestParkedIsLocked(t *testing.T) {
 	for name, op := range map[string]func(ctx context.Context, c *chaim.Client) error{
 		"park":   func(ctx context.Context, c *chaim.Client) error { return c.ParkAccount(ctx, "dev") },
@@ -828,8 +828,7 @@ func TestParkedIsLocked(t *testing.T) {
 	}
 }
 
-// TestKeptProfileBehindAnIncompleteLine has profiles kept, parked and brought back in files that do not end in a newline, and
-// removed from there.
+// TestKeptProfileBehindAnIncompleteLine keeps, parks, unparks and removes profiles in files that do not end in a newline.
 func TestKeptProfileBehindAnIncompleteLine(t *testing.T) {
 	opts := optionsFor(t, chaimtest.NewServer(t))
 	write(t, credentialsFile(opts), userFile)
@@ -849,13 +848,12 @@ func TestKeptProfileBehindAnIncompleteLine(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, profiles, 1)
 	assert.False(t, profiles[0].Live || profiles[0].Dead)
-	keep(t, opts, "dev") // in place of that
+	keep(t, opts, "dev") // replaces it
 	require.NoError(t, c.DeleteAccount(t.Context(), "dev"))
 	assert.Equal(t, before, bothFiles(t, opts))
 }
 
-// TestParkedTwins has two accounts of one name be two, one account under two names be one, and the name tell where an id is
-// not known.
+// TestParkedTwins: the id tells whether two accounts are the same, or the name if an id is unknown.
 func TestParkedTwins(t *testing.T) {
 	const (
 		keys   = "aws_access_key_id = ASIAEXAMPLE000000001\naws_secret_access_key = CANARY\naws_session_token = CANARY\nexpires = 4102444800\n"

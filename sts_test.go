@@ -29,7 +29,7 @@ import (
 
 const testRole = "arn:aws:iam::111111111111:role/CrossAccountReadOnly"
 
-// stsFor asks srv in memory, with the keys of an IAM user.
+// stsFor returns an STS that asks srv in memory, with the keys of an IAM user.
 func stsFor(srv *chaimtest.Server) *chaim.STS {
 	return &chaim.STS{
 		RoleARN:    testRole,
@@ -40,7 +40,7 @@ func stsFor(srv *chaimtest.Server) *chaim.STS {
 	}
 }
 
-// noSDKConfig keeps the configuration of whoever runs the tests away from the SDK.
+// noSDKConfig hides the real configuration of this machine from the SDK.
 func noSDKConfig(t *testing.T) {
 	t.Helper()
 	chaimtest.NewServer(t).Setenv(t)
@@ -50,7 +50,7 @@ func noSDKConfig(t *testing.T) {
 	}
 }
 
-// assertNoSecretIn looks at an error and at every cause that it shows.
+// assertNoSecretIn checks an error and all its causes.
 func assertNoSecretIn(t *testing.T, err error, secrets ...string) {
 	t.Helper()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%d"} {
@@ -179,7 +179,7 @@ func TestSTSKeysAreCancelledAndChecked(t *testing.T) {
 	})
 }
 
-// TestSTSConfigurationErrors are told as such, and not as a network that is down.
+// TestSTSConfigurationErrors: configuration errors do not look like network errors.
 func TestSTSConfigurationErrors(t *testing.T) {
 	noSDKConfig(t)
 	srv := chaimtest.NewServer(t)
@@ -288,7 +288,7 @@ func TestSTSEndpoints(t *testing.T) {
 	}
 }
 
-// TestSTSSkew has a server whose clock is hours away: the keys are valid for as long, and said to be by our clock.
+// TestSTSSkew: the server's clock is hours off. The keys keep their lifetime, by our clock.
 func TestSTSSkew(t *testing.T) {
 	noSDKConfig(t)
 	for _, skew := range []time.Duration{-6 * time.Hour, -time.Hour, -2 * time.Minute, 0, 2 * time.Minute, time.Hour, 6 * time.Hour} {
@@ -404,7 +404,7 @@ func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 	}
 	srv.Reset()
 
-	// Keys that were changed in the file meanwhile are found.
+	// It finds keys that have changed in the file.
 	require.NoError(t, os.Unsetenv("AWS_ACCESS_KEY_ID"))
 	require.NoError(t, os.Unsetenv("AWS_SECRET_ACCESS_KEY"))
 	login := func(user string) {
@@ -430,8 +430,8 @@ func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey)
 	srv.Reset()
 
-	// Who lends itself the profile still renews with the keys it had before.
-	opts := chaim.Options{Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour} // more than keys of a role get
+	// A program that uses its own profile still renews with its first keys.
+	opts := chaim.Options{Account: "222222222222", Role: "mpu", Duration: 2 * time.Hour} // role chaining allows less
 	err = chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
 		t.Setenv("AWS_PROFILE", c.Profile())
 		t.Setenv("AWS_ACCESS_KEY_ID", c.Creds().AccessKeyID)
@@ -480,8 +480,8 @@ func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
-// TestSTSSendsACodeOnce has STS fail after it may have taken the code of an MFA device, whatever asks for the keys. A
-// second request with the code would be refused, and would hide why the first one failed.
+// TestSTSSendsACodeOnce: STS fails after it may have accepted the code of an MFA device. A second request with the code would
+// be refused, and would hide why the first one failed.
 func TestSTSSendsACodeOnce(t *testing.T) {
 	faults := map[string]chaimtest.Fault{
 		"500":             chaimtest.Status(500),
@@ -532,7 +532,7 @@ func TestSTSSendsACodeOnce(t *testing.T) {
 	}
 }
 
-// assumeRole answers every call with a document of that content.
+// assumeRole is an STS that answers every call with this content.
 func assumeRole(content string) chaimtest.Fault {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/xml")
@@ -540,7 +540,7 @@ func assumeRole(content string) chaimtest.Fault {
 	}
 }
 
-// credentialsXML are good, but for what is replaced.
+// credentialsXML returns valid credentials with replacements.
 func credentialsXML(replace ...string) string {
 	text := `<Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>CANARYsecret</SecretAccessKey>` +
 		`<SessionToken>CANARYtoken</SessionToken><Expiration>EXPIRATION</Expiration></Credentials>`
@@ -608,7 +608,7 @@ func TestSTSReplies(t *testing.T) {
 	}
 }
 
-// TestSTSOverTLS asks a server whose certificate only AWS_CA_BUNDLE vouches for.
+// TestSTSOverTLS asks a server with a certificate that only AWS_CA_BUNDLE trusts.
 func TestSTSOverTLS(t *testing.T) {
 	noSDKConfig(t)
 	calls := 0
@@ -636,7 +636,7 @@ func TestSTSOverTLS(t *testing.T) {
 	assert.Equal(t, 1, calls)
 }
 
-// TestSTSCancelledWhileTheReplyArrives is a cancellation to the caller.
+// TestSTSCancelledWhileTheReplyArrives: the caller gets a cancellation, not a network error.
 func TestSTSCancelledWhileTheReplyArrives(t *testing.T) {
 	noSDKConfig(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -650,7 +650,7 @@ func TestSTSCancelledWhileTheReplyArrives(t *testing.T) {
 	})
 }
 
-// TestSTSDateOfAProxy makes keys last no longer than was asked for.
+// TestSTSDateOfAProxy: a wrong Date makes keys valid for no longer than requested.
 func TestSTSDateOfAProxy(t *testing.T) {
 	noSDKConfig(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -662,7 +662,7 @@ func TestSTSDateOfAProxy(t *testing.T) {
 	})
 }
 
-// slowBody is an STS that dates its reply at once and takes a while to send it.
+// slowBody is an STS that sets the Date at once, but sends the reply slowly.
 type slowBody struct {
 	content string
 	skew    time.Duration // of its clock
