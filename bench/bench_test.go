@@ -15,11 +15,11 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// compare runs base and ours in turn, because the speed of a disk drifts, and reports the median of what ours takes for
-// each unit of base. Time and allocations per operation are those of ours. A goal of zero means none.
+// compare runs base and ours in turn, because the speed of a disk drifts, and reports the median ratio of ours to base. Time
+// and allocations per operation are those of ours. A goal of zero means none.
 func compare(b *testing.B, goal float64, base, ours func()) {
 	b.ReportAllocs()
-	ours() // the first edit finds a file that somebody else has just written, and no lock file
+	ours() // not measured: the first edit finds a new file and no lock file
 	base()
 	var baseTimes, ourTimes, ratios []float64
 	for b.Loop() {
@@ -52,7 +52,7 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// newDir is a folder on the disk to measure: that of CHAIM_BENCH_DIR, or of other temporary files.
+// newDir makes a folder on the disk to measure: in CHAIM_BENCH_DIR, or among other temporary files.
 func newDir(b *testing.B) string {
 	dir, err := os.MkdirTemp(os.Getenv("CHAIM_BENCH_DIR"), "chaim-bench-")
 	require.NoError(b, err)
@@ -60,7 +60,7 @@ func newDir(b *testing.B) string {
 	return dir
 }
 
-// newFile is a credentials file in a folder of its own.
+// newFile makes a credentials file in a folder of its own.
 func newFile(b *testing.B, text []byte) string {
 	path := filepath.Join(newDir(b), "credentials")
 	require.NoError(b, os.WriteFile(path, text, 0o600))
@@ -69,7 +69,7 @@ func newFile(b *testing.B, text []byte) string {
 
 const sectionSize = 540
 
-// document is a credentials file of n sections like those that AWS tools write, of sectionSize bytes each.
+// document returns a credentials file with n sections as AWS tools write them, of sectionSize bytes each.
 func document(n int) []byte {
 	var text []byte
 	for i := range n {
@@ -85,7 +85,7 @@ func document(n int) []byte {
 
 func sectionName(i int) string { return fmt.Sprintf("user-%05d", i) }
 
-// pairs differ from those of every other generation in the key id, and have the same length.
+// pairs returns keys with an id of their own for each generation, all of the same length.
 func pairs(generation int) []inifile.Pair {
 	return []inifile.Pair{
 		{Key: "aws_access_key_id", Value: keyID(generation)},
@@ -98,8 +98,8 @@ func pairs(generation int) []inifile.Pair {
 
 func keyID(generation int) string { return fmt.Sprintf("ASIA%016d", generation) }
 
-// editor returns a function that makes one durable edit of a section in the middle of a new file of n sections, with
-// another key id each time, and one that returns the text that the last edit left.
+// editor makes a file of n sections. It returns a function that makes one durable edit of a section in the middle, with another
+// key id each time, and a function that returns the text after the last edit.
 func editor(b *testing.B, n int) (edit func(), last func() []byte) {
 	file := sharedfile.File{Path: newFile(b, document(n))}
 	generation := 0
@@ -119,7 +119,7 @@ func editor(b *testing.B, n int) (edit func(), last func() []byte) {
 	}, func() []byte { return text }
 }
 
-// replaceBare is the least that replacing a file durably takes.
+// replaceBare replaces a file durably with as few system calls as possible.
 func replaceBare(b *testing.B, path string, text []byte) {
 	f, err := os.CreateTemp(filepath.Dir(path), "bare-*")
 	require.NoError(b, err)

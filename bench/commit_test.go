@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// One edit against the bare replacement of the same bytes.
+// One edit, compared with the bare replacement of the same bytes.
 func BenchmarkCommit(b *testing.B) {
 	for _, kb := range []int{4, 64, 1024} {
 		b.Run(fmt.Sprintf("%dKB", kb), func(b *testing.B) {
@@ -20,14 +20,14 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// One edit of a file of 10,000 sections against copying it.
+// One edit of a file of 10,000 sections, compared with a copy of the file.
 func BenchmarkLargeFile(b *testing.B) {
 	edit, _ := editor(b, 10_000)
 	from := newFile(b, document(10_000))
 	compare(b, 0, func() { copyFile(b, from, from+".copy") }, edit)
 }
 
-// copyFile is "cp" and fsync, without the time that a process takes to start.
+// copyFile does the work of "cp" and fsync, without the start of a process.
 func copyFile(b *testing.B, from, to string) {
 	in, err := os.Open(from)
 	require.NoError(b, err)

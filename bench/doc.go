@@ -1,3 +1,3 @@
-// Package bench holds benchmarks that set chaim against bare system calls and against other writers of the same file.
-// See README.md for what each measures, its goal, and results.
+// Package bench compares chaim with bare system calls and with other programs that write the same file. README.md describes
+// the benchmarks, their goals and results.
 package bench

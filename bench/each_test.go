@@ -23,7 +23,7 @@ const (
 	eachLatency  = 100 * time.Millisecond
 )
 
-// slowBroker takes the latency to give the same keys for every account.
+// slowBroker gives the same keys for every account, after the latency.
 type slowBroker struct{ keys aws.Credentials }
 
 func (s slowBroker) Keys(ctx context.Context, _ chaim.Request) (chaim.Grant, error) {
@@ -35,7 +35,7 @@ func (s slowBroker) Keys(ctx context.Context, _ chaim.Request) (chaim.Grant, err
 	}
 }
 
-// newEach is an Each of accounts whose broker takes the latency to answer.
+// newEach is an Each whose broker answers after the latency.
 func newEach(b *testing.B) ([]chaim.Account, chaim.EachOptions) {
 	b.Helper()
 	accounts := make([]chaim.Account, eachAccounts)
@@ -51,7 +51,7 @@ func newEach(b *testing.B) ([]chaim.Account, chaim.EachOptions) {
 	return accounts, chaim.EachOptions{Options: chaim.Options{Dir: dir, Broker: slowBroker{keys}}, Parallel: eachParallel}
 }
 
-// askGateway has the keys come from a gateway with the latency, in memory.
+// askGateway makes the keys come from a gateway in memory, with the latency.
 func askGateway(b *testing.B, accounts []chaim.Account, opts *chaim.EachOptions) {
 	b.Helper()
 	srv := chaimtest.NewServer(b)
@@ -69,7 +69,7 @@ func askGateway(b *testing.B, accounts []chaim.Account, opts *chaim.EachOptions)
 
 func noWork(context.Context, chaim.Account, *chaim.Client) error { return nil }
 
-// oneByOne is how long one account after the other would take, from a few of them.
+// oneByOne measures a few accounts one after the other, and returns the time that all would take.
 func oneByOne(b *testing.B, accounts []chaim.Account, opts chaim.EachOptions) float64 {
 	b.Helper()
 	const few = 20
@@ -82,7 +82,7 @@ func oneByOne(b *testing.B, accounts []chaim.Account, opts chaim.EachOptions) fl
 	})
 }
 
-// compareEach sets an Each against the time in which the requests can be made.
+// compareEach compares an Each with the least time for its requests.
 func compareEach(b *testing.B, goal, serial float64, accounts []chaim.Account, opts chaim.EachOptions) {
 	b.Helper()
 	const ideal = eachAccounts / eachParallel * eachLatency
@@ -110,7 +110,7 @@ func BenchmarkEach(b *testing.B) {
 	})
 }
 
-// What a scope takes that has its keys in memory.
+// The memory of an open scope with its keys in memory.
 func BenchmarkEachOpen(b *testing.B) {
 	accounts, opts := newEach(b)
 	opts.Parallel = eachAccounts

@@ -9,7 +9,7 @@ import (
 	"github.com/chaim-go/chaim/internal/inifile"
 )
 
-// The work on the text alone, without a file.
+// Work on the text only, without a file.
 func BenchmarkText(b *testing.B) {
 	for _, n := range []int{100, 10_000} {
 		doc := document(n)

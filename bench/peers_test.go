@@ -12,7 +12,7 @@ import (
 	"gopkg.in/ini.v1"
 )
 
-// One edit against other ways to make it. None of them locks the file, waits for the disk, or keeps the rest as it was.
+// One edit, compared with other programs. None of them locks the file, waits for the disk, or keeps the other bytes.
 func BenchmarkPeer(b *testing.B) {
 	for _, peer := range []struct {
 		name string
@@ -48,7 +48,7 @@ func iniEditor(b *testing.B) func(path, section, key, value string) {
 	}
 }
 
-// configparserEditor keeps one interpreter, whose start is not measured.
+// configparserEditor uses one interpreter. Its start is not measured.
 func configparserEditor(b *testing.B) func(path, section, key, value string) {
 	python := exec.CommandContext(b.Context(), "python3", "testdata/rewrite.py")
 	python.Stderr = os.Stderr
@@ -62,7 +62,7 @@ func configparserEditor(b *testing.B) func(path, section, key, value string) {
 		require.NoError(b, requests.Close())
 		_, err := io.Copy(io.Discard, lines)
 		require.NoError(b, err)
-		_ = python.Wait() // ended by the context or its input
+		_ = python.Wait() // it ends with the context or its input
 	})
 	return func(path, section, key, value string) {
 		_, err := fmt.Fprintln(requests, path, section, key, value)

@@ -17,7 +17,7 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// issuer gives another set of keys at each call. All but the first take a while.
+// issuer gives another set of keys at each call. All calls but the first are slow.
 type issuer struct {
 	lifetime, takes time.Duration
 	calls           atomic.Int32
@@ -45,7 +45,7 @@ func newMonitor(b *testing.B, src aws.CredentialsProvider) *chaim.Monitor {
 	return m
 }
 
-// Keys that are valid, for several callers at once.
+// Several callers at once get valid keys.
 func BenchmarkRetrieve(b *testing.B) {
 	for _, goroutines := range []int{1, 2, 16, 64} {
 		b.Run(fmt.Sprintf("%dgoroutines", goroutines), func(b *testing.B) {
@@ -56,7 +56,7 @@ func BenchmarkRetrieve(b *testing.B) {
 	}
 }
 
-// callers returns a function that has goroutines which are there already make 64,000 calls between them.
+// callers starts goroutines, and returns a function that makes them perform 64,000 calls in all.
 func callers(b *testing.B, p aws.CredentialsProvider, goroutines int) func() {
 	const calls = 64_000
 	ctx, turns, ended := b.Context(), make(chan struct{}), make(chan struct{})
@@ -87,7 +87,7 @@ func callers(b *testing.B, p aws.CredentialsProvider, goroutines int) func() {
 	}
 }
 
-// The caller who waits longest while keys are renewed at an STS that takes 300 ms, which both begin a second or more
+// The longest wait of a caller while keys are renewed at an STS that takes 300 ms. Monitor and SDK begin that a second or more
 // before the keys expire.
 func BenchmarkSlowRenewal(b *testing.B) {
 	const lifetime, takes = 2 * time.Second, 300 * time.Millisecond
@@ -106,7 +106,7 @@ func BenchmarkSlowRenewal(b *testing.B) {
 	reportRatio(b, median(ratios), 0.1)
 }
 
-// longestWait has 16 callers ask every millisecond until they get other keys than at first.
+// longestWait makes 16 callers ask every millisecond until they get new keys, and returns the longest wait.
 func longestWait(b *testing.B, p aws.CredentialsProvider) float64 {
 	ctx := b.Context()
 	before, err := p.Retrieve(ctx)

@@ -15,7 +15,7 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// newScopes are options with a source that costs nothing, for a file of about that size.
+// newScopes returns options with a source that takes no time, for a file of about this size.
 func newScopes(b *testing.B, size int) (opts chaim.Options, path string) {
 	path = newFile(b, document(size/sectionSize))
 	b.Setenv("AWS_CONFIG_FILE", path+".config")
@@ -27,7 +27,7 @@ func newScopes(b *testing.B, size int) (opts chaim.Options, path string) {
 	return chaim.Options{Account: "sredev", Dir: filepath.Dir(path), Source: source}, path
 }
 
-// One scope against two bare replacements: of the file with its profile, and without.
+// One scope, compared with two bare replacements of the file: with its profile and without.
 func BenchmarkScope(b *testing.B) { compareScope(b, 4<<10, 1.5) }
 
 func BenchmarkScopeInLargeFile(b *testing.B) {

@@ -16,8 +16,8 @@ import (
 	"github.com/chaim-go/chaim"
 )
 
-// As many scopes that are open at the same time, against one after the other. The ratio is that of how often the file
-// is replaced.
+// Scopes that are open at the same time, compared with the same number one after the other. The ratio compares how often
+// the file is replaced.
 func BenchmarkScopes(b *testing.B) {
 	const scopes = 100
 	opts, path := newScopes(b, 4<<10)
@@ -28,7 +28,7 @@ func BenchmarkScopes(b *testing.B) {
 		for range scopes {
 			ended.Go(func() {
 				open := sync.OnceFunc(opened.Done)
-				defer open() // a scope that fails keeps no other waiting
+				defer open() // so that no other scope waits for one that fails
 				assert.NoError(b, chaim.WithContext(b.Context(), opts, func(context.Context, *chaim.Client) error {
 					open()
 					opened.Wait()
@@ -45,7 +45,7 @@ func BenchmarkScopes(b *testing.B) {
 	}
 
 	b.ReportAllocs()
-	serial() // the first edit finds a file that somebody else has just written
+	serial() // not measured: the first edit finds a new file
 	count()
 	var times, serialTimes, wall, replaced, ratios []float64
 	for b.Loop() {
@@ -66,8 +66,8 @@ func BenchmarkScopes(b *testing.B) {
 	reportRatio(b, median(ratios), 0.1)
 }
 
-// replacements returns a function that tells how often the file was replaced since the last call. The system reports
-// an exchange of two files as a move of each.
+// replacements returns a function that returns how often the file was replaced since the last call. The system reports an
+// exchange of two files as two moves.
 func replacements(b *testing.B, path string) func() int {
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	require.NoError(b, err)

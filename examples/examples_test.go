@@ -1,4 +1,4 @@
-// Package examples_test builds the examples and runs them against a double, as a user would.
+// Package examples_test builds the examples and runs them with a double, as a user would.
 package examples_test
 
 import (
@@ -23,7 +23,7 @@ import (
 
 const child = "CHAIM_EXAMPLE_CHILD"
 
-// TestMain lets the test binary be the program that examples/with runs: it says who it is, as any AWS SDK would find out.
+// TestMain lets the test binary be the program that examples/with runs. It prints its identity, as the AWS SDK finds it.
 func TestMain(m *testing.M) {
 	if os.Getenv(child) == "" {
 		os.Exit(m.Run())
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	fmt.Println(aws.ToString(id.Arn))
 }
 
-// run builds and runs an example with an environment of its own, and returns what it prints.
+// run builds and runs an example with an environment of its own, and returns its output.
 func run(t *testing.T, srv *chaimtest.Server, home, example string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), build(t, example), args...)

@@ -17,7 +17,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// TestInterrupt ends a program in the middle of its scope as Ctrl-C and kill do.
+// TestInterrupt ends a program in its scope as Ctrl-C and kill do.
 func TestInterrupt(t *testing.T) {
 	with := build(t, "with")
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -25,7 +25,7 @@ func TestInterrupt(t *testing.T) {
 		home := t.TempDir()
 		cmd := exec.CommandContext(t.Context(), with, "cat")
 		cmd.Env = append(os.Environ(), append(srv.Environ(home), "HOME="+home)...)
-		_, err := cmd.StdinPipe() // open, so that cat goes on
+		_, err := cmd.StdinPipe() // stays open, so that cat does not end
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
 		path := filepath.Join(home, "credentials")

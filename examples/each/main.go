@@ -1,5 +1,5 @@
-// Command each finds the buckets with a name in every account that a gateway knows, eight accounts at a time. It asks a
-// gateway and an S3 of its own in memory; with -real it asks the gateway you have configured, and AWS:
+// Command each finds buckets by a name pattern in all accounts of a gateway, eight accounts at a time. It uses a gateway and
+// an S3 of its own in memory. With -real it uses your configured gateway and AWS:
 //
 //	go run ./examples/each -real -bucket '*-logs' -accounts 'team-*'
 package main
@@ -32,9 +32,9 @@ import (
 )
 
 func main() {
-	real := flag.Bool("real", false, "use the gateway that is configured, and the real AWS")
-	bucket := flag.String("bucket", "*-logs", "pattern of the names of buckets to find")
-	pattern := flag.String("accounts", "*", "pattern of the names of accounts to look in")
+	real := flag.Bool("real", false, "use your configured gateway and the real AWS")
+	bucket := flag.String("bucket", "*-logs", "pattern of bucket names")
+	pattern := flag.String("accounts", "*", "pattern of account names")
 	flag.Parse()
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -91,7 +91,7 @@ func find(ctx context.Context, out io.Writer, opts chaim.Options, s3Options s3.O
 		return nil
 	})
 	slices.Sort(found)
-	_, printErr := io.WriteString(out, strings.Join(found, "")) // also where some accounts failed
+	_, printErr := io.WriteString(out, strings.Join(found, "")) // even if some accounts failed
 	return errors.Join(err, printErr)
 }
 
@@ -104,7 +104,7 @@ func list(ctx context.Context, opts chaim.Options) ([]chaim.Account, error) {
 	return c.RequestList(ctx)
 }
 
-// listBuckets is an S3 in which everybody has the same two buckets.
+// listBuckets is an S3 in which every account has the same two buckets.
 func listBuckets(w http.ResponseWriter, _ *http.Request) {
 	type bucket struct{ Name string }
 	w.Header().Set("Content-Type", "application/xml")

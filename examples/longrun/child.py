@@ -1,6 +1,6 @@
-"""Asks STS who it is with one client, until it has run for SECONDS and has used KEYS different keys.
+"""Calls STS with one client until it has run for SECONDS and has used KEYS different keys.
 
-usage: child.py ENDPOINT SECONDS KEYS; exits with 3 when AWS says that the keys have expired
+usage: child.py ENDPOINT SECONDS KEYS; exits with 3 if AWS answers that the keys have expired
 """
 
 import sys

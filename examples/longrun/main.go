@@ -1,7 +1,7 @@
-// Command longrun runs a program that outlives its keys: a Python program which makes one boto3 client and uses it for
-// three lifetimes of the keys it was lent. With a profile of the form Keys that client is refused when its first keys end;
-// with one of the form Process it finds new ones by itself. The gateway and the STS are its own, and a lifetime takes
-// seconds.
+// Command longrun runs a program that outlives its keys: a Python program that makes one boto3 client and uses it for three
+// lifetimes of its keys. With a profile of the form Keys, AWS refuses the client when its first keys expire. With a profile
+// of the form Process the client gets new keys by itself. The gateway and the STS are the command's own, and a lifetime
+// takes seconds.
 package main
 
 import (
@@ -31,7 +31,7 @@ const (
 	wantKeys  = 4
 )
 
-// errExpired is what the program's exit code 3 means.
+// errExpired stands for the program's exit code 3.
 var errExpired = errors.New("the keys of the Python program expired")
 
 func main() {

@@ -22,7 +22,7 @@ const python = "/usr/bin/python3" // with Debian's boto3
 
 var shownKey = regexp.MustCompile(`key \.\.\.\w{4}\n`)
 
-// newScratch makes the example keep to a new folder, in which it must leave nothing.
+// newScratch makes the example use a new folder, in which it must leave nothing.
 func newScratch(t *testing.T) {
 	t.Helper()
 	scratch := t.TempDir()
@@ -34,7 +34,7 @@ func newScratch(t *testing.T) {
 	})
 }
 
-// TestRun has longer lifetimes than the example by itself, so that a busy machine has the time to renew.
+// TestRun uses longer lifetimes than the example's own, so that a busy machine can renew in time.
 func TestRun(t *testing.T) {
 	newScratch(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -57,7 +57,7 @@ func TestRun(t *testing.T) {
 	assert.Len(t, shownKey.FindAllString(withProcess, -1), used, out)
 }
 
-// stopper ends a context when the Python program has made its first call.
+// stopper ends a context after the Python program's first call.
 type stopper struct {
 	text bytes.Buffer
 	stop func()

@@ -1,5 +1,5 @@
-// Command park keeps the profiles of two accounts, parks the one that is not needed for a while, and brings it back with
-// new keys. It asks a gateway of its own and works in a scratch folder.
+// Command park keeps the profiles of two accounts, parks one of them, and brings it back with new keys. It uses a gateway of
+// its own and a scratch folder.
 package main
 
 import (
@@ -29,7 +29,7 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	srv := chaimtest.NewServer(nil)
 	defer srv.Close()
-	// Without Settings, HTTPClient and Dir it would be your own gateway and ~/.aws/credentials.
+	// Without Settings, HTTPClient and Dir the client would use your own gateway and ~/.aws/credentials.
 	opts := chaim.Options{Settings: srv.Settings(), HTTPClient: srv.HTTPClient(), Dir: dir}
 	fmt.Printf("folder    %s (scratch)\n", dir)
 
@@ -38,7 +38,7 @@ func run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c, err := chaim.New(opts) // for no account of its own
+	c, err := chaim.New(opts) // without an account of its own
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// keep puts the keys of an account into a profile that stays.
+// keep writes the keys of an account into a profile that stays.
 func keep(ctx context.Context, opts chaim.Options, name, account string) (err error) {
 	opts.Account, opts.TempName, opts.Keep = account, name, true
 	c, err := chaim.New(opts)
@@ -76,7 +76,7 @@ func keep(ctx context.Context, opts chaim.Options, name, account string) (err er
 	return err
 }
 
-// told says whose keys have come, without the keys.
+// told prints new keys without their secrets.
 func told(creds chaim.AwsCreds, err error) error {
 	if err == nil {
 		fmt.Printf("%-9s %s\n", "new keys", creds)
@@ -84,7 +84,7 @@ func told(creds chaim.AwsCreds, err error) error {
 	return err
 }
 
-// show prints which accounts are held and which are parked.
+// show prints the accounts in both files.
 func show(ctx context.Context, c *chaim.Client, what string) error {
 	profiles, err := c.MyAccountList(ctx)
 	if err != nil {

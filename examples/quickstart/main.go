@@ -1,6 +1,6 @@
-// Command quickstart shows credentials being lent to a piece of work and taken away again. It starts a gateway and an
-// STS of its own on a loopback address and keeps to a scratch folder; with -real it asks the gateway you have
-// configured, and writes to your own credentials file as any program using chaim does.
+// Command quickstart gets credentials for a piece of work and removes them after it. It starts a gateway and an STS of its
+// own on a loopback address and uses a scratch folder. With -real it uses your configured gateway and your own credentials
+// file.
 package main
 
 import (
@@ -23,9 +23,9 @@ import (
 )
 
 func main() {
-	real := flag.Bool("real", false, "use the gateway that is configured, and the real AWS")
-	account := flag.String("account", "sredev", "account to borrow credentials for")
-	role := flag.String("role", "mpu", "role to have there")
+	real := flag.Bool("real", false, "use your configured gateway and the real AWS")
+	account := flag.String("account", "sredev", "account for the credentials")
+	role := flag.String("role", "mpu", "role in the account")
 	flag.Parse()
 	log.SetFlags(0)
 	run := runDouble
@@ -73,7 +73,7 @@ func runDouble(account, role string) (err error) {
 	return nil
 }
 
-// lend borrows credentials, uses them inside the scope and looks for the profile after it.
+// lend gets credentials, uses them inside the scope, and checks that the profile is gone after it.
 func lend(account, role string) (keys aws.Credentials, err error) {
 	var profile string
 	err = chaim.With(account, role, 1, func(name string) error {
@@ -97,7 +97,7 @@ func lend(account, role string) (keys aws.Credentials, err error) {
 	return keys, nil
 }
 
-// keysOf reads a profile as any program does.
+// keysOf reads a profile as other programs do.
 func keysOf(profile string) (aws.Credentials, error) {
 	ctx := context.Background()
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
@@ -107,7 +107,7 @@ func keysOf(profile string) (aws.Credentials, error) {
 	return cfg.Credentials.Retrieve(ctx)
 }
 
-// whoAmI asks AWS whose credentials they are.
+// whoAmI asks AWS for the identity of credentials.
 func whoAmI(opts ...func(*config.LoadOptions) error) (string, error) {
 	ctx := context.Background()
 	cfg, err := config.LoadDefaultConfig(ctx, opts...)

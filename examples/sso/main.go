@@ -1,6 +1,6 @@
-// Command sso lends the credentials of an SSO login to a program that reads nothing but the credentials file. The login is
-// a profile of ~/.aws/config with an sso_session, as "aws configure sso" makes it; what is lent is gone when the program
-// ends, or on Ctrl-C:
+// Command sso gives the credentials of an SSO login to a program that reads only the credentials file. The login is a profile
+// of ~/.aws/config with an sso_session, as "aws configure sso" makes it. The credentials are removed when the program ends
+// or on Ctrl-C:
 //
 //	go run ./examples/sso -profile work -- terraform plan
 package main
@@ -45,7 +45,7 @@ func run(ctx context.Context, login string, command []string) error {
 		}
 	}
 	if opts.Role == "" {
-		return fmt.Errorf("profile %q is not one of an SSO login", login)
+		return fmt.Errorf("profile %q has no SSO login", login)
 	}
 	return chaim.WithContext(ctx, opts, func(ctx context.Context, c *chaim.Client) error {
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// Names the file into which this binary, run as the program, puts what it finds in the credentials file.
+	// The variable with the file for the output of this binary when it runs as the program.
 	child = "CHAIM_SSO_CHILD"
 
 	key, secret, session = "ASIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "CANARYsession-"
@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// portal answers for the role of the login, as the SSO portal does, with another session each time.
+// portal answers as the SSO portal does, with a new session for the login's role each time.
 // https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html
 type portal struct{ calls atomic.Int64 }
 
@@ -83,11 +83,11 @@ func (p *portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"roleCredentials": keys})
 }
 
-// newHome makes a home of somebody who logged in with that token, which is valid for so long, and returns the paths of
-// the credentials file and of what the program will write.
+// newHome makes a home with an SSO login: the token is valid for this long. It returns the paths of the credentials file and
+// of the program's output.
 func newHome(t *testing.T, token string, left time.Duration) (credentials, found string) {
 	t.Helper()
-	home := chaimtest.NewServer(t).Setenv(t) // nothing of the tester's own environment is left
+	home := chaimtest.NewServer(t).Setenv(t) // hides the real environment
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} { // would win over the profile's
@@ -149,7 +149,7 @@ func TestNoLogin(t *testing.T) {
 		"login expired": {"work", loginToken, -time.Hour, "expired"},
 		"login refused": {"work", "CANARYother", time.Hour, "401"},
 		"no profile":    {"play", loginToken, time.Hour, "play"},
-		"own keys":      {"prod", loginToken, time.Hour, `"prod" is not one of an SSO login`},
+		"own keys":      {"prod", loginToken, time.Hour, `profile "prod" has no SSO login`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			credentials, found := newHome(t, test.token, test.left)

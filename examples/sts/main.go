@@ -1,6 +1,6 @@
-// Command sts gets keys of a role straight from AWS STS, without a gateway: keys, a role and a region in, AwsCreds out.
-// With -renew it also keeps them valid, and stays until they have been renewed once. The STS is one of its own, on a
-// loopback address; with -real it is that of AWS, asked with the keys that the AWS SDK finds, of the environment for one.
+// Command sts gets keys of a role from AWS STS, without a gateway. With -renew it also renews them once. The STS is its own,
+// on a loopback address. With -real it is that of AWS, and the AWS SDK finds the keys that sign the request, for instance in
+// the environment.
 package main
 
 import (
@@ -39,7 +39,7 @@ func run(source *chaim.STS, isReal, isKept bool) error {
 		srv := chaimtest.NewServer(nil)
 		defer srv.Close()
 		if isKept {
-			srv.SetLifetime(10 * time.Second) // AWS gives them for 15 minutes at least
+			srv.SetLifetime(10 * time.Second) // AWS allows 15 minutes at least
 		}
 		source.Endpoint = srv.STSURL()
 		source.Keys = credentials.StaticCredentialsProvider{Value: srv.AddKeys("sredev", "test.user")}
@@ -66,7 +66,7 @@ func run(source *chaim.STS, isReal, isKept bool) error {
 	}
 }
 
-// show prints a provider's keys; an AwsCreds prints without its secrets.
+// show prints a provider's keys. An AwsCreds prints without its secrets.
 func show(ctx context.Context, provider aws.CredentialsProvider, region string) error {
 	keys, err := provider.Retrieve(ctx)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command with runs a program with the credentials of the account "sredev", which are gone when it ends, or on Ctrl-C:
+// Command with runs a program with credentials of the account "sredev", and removes them when it ends or on Ctrl-C:
 //
 //	go run ./examples/with aws s3 ls
 package main
