@@ -14,7 +14,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 )
 
-// assumeRole asks for the read-only role of sredev unless change says otherwise; change may be nil.
+// assumeRole asks for the read-only role of sredev. change, if it is not nil, changes the request.
 func assumeRole(
 	ctx context.Context, srv *chaimtest.Server, c aws.Credentials, change func(*sts.AssumeRoleInput),
 ) (*sts.AssumeRoleOutput, error) {
@@ -121,7 +121,7 @@ func TestRequireExternalID(t *testing.T) {
 	require.PanicsWithValue(t, `chaimtest: no account "nowhere"`, func() { srv.RequireMFA("nowhere", "x", "y") })
 }
 
-// TestPartitions sends requests where the SDK sends them.
+// TestPartitions sends requests to the SDK's endpoints.
 func TestPartitions(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	c := srv.AddKeys("sredev", "ci")

@@ -59,7 +59,7 @@ func TestSTSExpiry(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	c, f := keys(t, srv, "sredev,rro,900")
 	sign := func() error {
-		// Signed by the server's clock, as a client with the same time would.
+		// A client with the server's time signs by the server's clock.
 		return status(t, srv, handSigned(t, srv, c, srv.Now(), call{}))
 	}
 	require.NoError(t, sign())
@@ -69,7 +69,7 @@ func TestSTSExpiry(t *testing.T) {
 	require.ErrorContains(t, sign(), "403 ExpiredToken: The security token included in the request is expired")
 	requireUnix(t, srv.Now(), f["expires"])
 
-	// A wrong signature by expired keys is a wrong signature.
+	// For a wrong signature with expired keys the error is about the signature.
 	bad := c
 	bad.SecretAccessKey = "nonsense"
 	err := status(t, srv, handSigned(t, srv, bad, srv.Now(), call{}))
@@ -139,7 +139,7 @@ func TestSTSAssumeRole(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, *out.AssumedRoleUser.Arn, arn)
 
-	// Role chaining, in a role with a path of another partition's form.
+	// Role chaining, with a path and another partition in the role's ARN.
 	_, err = assume(second, "arn:aws:iam::333333333333:role/CrossAccountAdminUser", "chained", 3601)
 	requireAPIError(t, err, "ValidationError",
 		"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
@@ -175,7 +175,7 @@ func TestSTSAssumeRole(t *testing.T) {
 	require.Equal(t, "999999999999", srv.AddKeys("999999999999", "x").AccountID)
 }
 
-// call is a request signed by hand: by default GetCallerIdentity as a POST, the way botocore signs it.
+// call is a request that handSigned signs: by default a POST of GetCallerIdentity, signed as botocore does.
 type call struct {
 	method, query, body   string
 	host, service, region string
