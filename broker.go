@@ -45,7 +45,7 @@ type Request = keys.Request
 // Grant is one set of keys as a [Broker] gives it:
 //
 //	aws.Credentials          // the keys, and when they expire by the clock of this machine; AccountID if known
-//	Account, Note   string   // what the broker calls the account, and its words for the expiry; may be empty
+//	Account, Note   string   // the broker's name for the account, and its words for the expiry; may be empty
 //	ConsoleURL      string   // a link that signs in to the AWS console, a secret; may be empty
 //
 // chaim fills in the rest: Role, Region and Duration as in the request, Received time.Time with the time of the answer, and

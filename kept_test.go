@@ -68,7 +68,7 @@ func TestTwoKeepersOfOneName(t *testing.T) {
 	_, err := first.RequestKeys(t.Context())
 	assert.ErrorIs(t, err, chaim.ErrInUse)
 	assert.Equal(t, want, read(t, credentialsFile(opts)), "of the last one")
-	require.NoError(t, first.DeleteAccount(t.Context(), "dev"), "as anybody can")
+	require.NoError(t, first.DeleteAccount(t.Context(), "dev"), "as any client can")
 	assert.Empty(t, read(t, credentialsFile(opts)))
 	assert.Zero(t, first.Creds())
 	assert.NotZero(t, second.Creds())

@@ -49,7 +49,7 @@ func Config(ctx context.Context, o Options) (aws.Config, error) {
 	}).WithTimeout(STSTimeout)
 	options := []func(*config.LoadOptions) error{
 		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
-		config.WithLogger(logging.Nop{}),                // or the SDK writes to the program's stderr
+		config.WithLogger(logging.Nop{}),                // otherwise the SDK writes to the program's stderr
 		config.WithHTTPClient(client),
 		// By default the SDK gets a container's keys with another client, which keeps its connections.
 		config.WithEndpointCredentialOptions(func(eo *endpointcreds.Options) {
