@@ -58,7 +58,8 @@ func (f *failure) answer(w http.ResponseWriter, r *http.Request) {
 // the message of an AccessDenied error, and at the federation endpoint the text of a page with status 400.
 func Refuse(text string) Fault {
 	f := &failure{
-		stsError{http.StatusForbidden, "AccessDenied", text}, http.StatusBadRequest, text,
+		stsError{http.StatusForbidden, "AccessDenied", text},
+		http.StatusBadRequest, text,
 		func(w http.ResponseWriter) { writeEnvelope(w, "400", refusal+text) },
 	}
 	return f.answer
@@ -70,7 +71,8 @@ func Refuse(text string) Fault {
 func Throttle(retryAfter time.Duration) Fault {
 	const text = "Too Many Requests"
 	f := &failure{
-		stsError{http.StatusBadRequest, "Throttling", "Rate exceeded"}, http.StatusTooManyRequests, text,
+		stsError{http.StatusBadRequest, "Throttling", "Rate exceeded"},
+		http.StatusTooManyRequests, text,
 		func(w http.ResponseWriter) { writeMessage(w, http.StatusTooManyRequests, text) },
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +101,8 @@ func Status(code int) Fault {
 		message = "Endpoint request timed out"
 	}
 	f := &failure{
-		stsError{code, stsCode, text}, code, text,
+		stsError{code, stsCode, text},
+		code, text,
 		func(w http.ResponseWriter) { writeMessage(w, code, message) },
 	}
 	return f.answer

@@ -55,18 +55,10 @@ func CheckRequest(r Request) error {
 	case IsAccountID(r.Account) && r.Account != id:
 		return fmt.Errorf("chaim: %s and %s are two different accounts: give one of them", r.Account, id)
 	}
-	if err := CheckRole(r.Role); err != nil {
-		return err
+	if len(r.Role) > 512 || !roleRule().MatchString(r.Role) {
+		return fmt.Errorf("chaim: role %s is neither an alias, a role name nor a role ARN", QuoteShort(r.Role))
 	}
 	return CheckDuration(r.Duration)
-}
-
-// CheckRole accepts an alias, a role name or a role ARN.
-func CheckRole(role string) error {
-	if len(role) > 512 || !roleRule().MatchString(role) {
-		return fmt.Errorf("chaim: role %s is neither an alias, a role name nor a role ARN", QuoteShort(role))
-	}
-	return nil
 }
 
 // CheckDuration accepts the lifetimes that STS grants, in whole seconds.
