@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	fmt.Println(aws.ToString(id.Arn))
 }
 
-// run builds and runs an example with an environment of its own, and returns its output.
+// run builds and runs an example, or a file, with an environment of its own, and returns its output.
 func run(t *testing.T, srv *chaimtest.Server, home, example string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), build(t, example), args...)
@@ -55,8 +55,12 @@ func run(t *testing.T, srv *chaimtest.Server, home, example string, args ...stri
 
 func build(t *testing.T, example string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), example)
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+example).CombinedOutput()
+	source := "./" + example
+	if filepath.IsAbs(example) {
+		source = example
+	}
+	binary := filepath.Join(t.TempDir(), strings.TrimSuffix(filepath.Base(example), ".go"))
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return binary
 }
@@ -109,14 +113,44 @@ func TestSTSWithKeysOfTheSDK(t *testing.T) {
 		[]string{requests[0].Action, requests[0].User, requests[0].Account, requests[0].Role})
 }
 
-func TestReadmeHasTheProgram(t *testing.T) {
+// snippetMain makes a program of the README's function: it lends a profile to the program in its arguments.
+const snippetMain = `package main
+
+import (
+	"context"
+	"log"
+	"os"
+	"os/exec"
+
+	"github.com/chaim-go/chaim"
+)
+
+func main() {
+	if err := lend(context.Background(), os.Args[1], os.Args[2:]...); err != nil {
+		log.Fatal(err)
+	}
+}
+
+`
+
+func TestSnippetOfTheReadme(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
 	require.NoError(t, err)
-	program, err := os.ReadFile(filepath.Join("with", "main.go"))
+	_, rest, _ := strings.Cut(string(readme), "```go\n")
+	snippet, _, isWhole := strings.Cut(rest, "```\n")
+	require.True(t, isWhole)
+	file := filepath.Join(t.TempDir(), "main.go")
+	require.NoError(t, os.WriteFile(file, []byte(snippetMain+snippet), 0o600))
+
+	t.Setenv(child, "1")
+	srv := chaimtest.NewServer(t)
+	home := t.TempDir()
+	self, err := os.Executable()
 	require.NoError(t, err)
-	_, body, _ := strings.Cut(string(program), "func main() {")
-	require.NotEmpty(t, body)
-	assert.Contains(t, string(readme), "```go\nfunc main() {"+body+"```\n")
+	assert.Contains(t, run(t, srv, home, file, self), "arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/")
+	text, err := os.ReadFile(filepath.Join(home, "credentials"))
+	require.NoError(t, err)
+	assert.Empty(t, text)
 }
 
 func TestQuickstartWithAConfiguredGateway(t *testing.T) {
