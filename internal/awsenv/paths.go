@@ -29,8 +29,21 @@ func IsUsual(path string) bool {
 // ConfigPath returns the path of the AWS config file that the SDKs read.
 func ConfigPath() (string, error) { return awsFile("AWS_CONFIG_FILE", "config") }
 
-// unexpandedRule finds variables and home folders that a shell would expand. Some readers of the file expand them too.
-var unexpandedRule = lazyregexp.New(`\$(\w+|\{\w+\})|^~[^/\\]+`)
+var variableRule = lazyregexp.New(`\$(\w+|\{\w+\})`)
+
+// unexpanded returns the part of a path that a shell would expand. Some readers of the file expand it too. For a usual path it
+// compiles no rule, because every command calls it.
+func unexpanded(path string) string {
+	if rest, hasTilde := strings.CutPrefix(path, "~"); hasTilde {
+		if user, _, _ := strings.Cut(strings.ReplaceAll(rest, `\`, "/"), "/"); user != "" {
+			return "~" + user
+		}
+	}
+	if !strings.Contains(path, "$") {
+		return ""
+	}
+	return variableRule().FindString(path)
+}
 
 // awsFile returns the file that an environment variable names, or else the file with this name in ~/.aws. It expands a
 // leading tilde as the AWS CLI does.
@@ -38,7 +51,7 @@ var unexpandedRule = lazyregexp.New(`\$(\w+|\{\w+\})|^~[^/\\]+`)
 // https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
 func awsFile(variable, name string) (string, error) {
 	path := cmp.Or(os.Getenv(variable), filepath.Join("~", ".aws", name))
-	if part := unexpandedRule().FindString(path); part != "" {
+	if part := unexpanded(path); part != "" {
 		return "", fmt.Errorf("chaim: %s is %q, in which boto3 expands %q and other SDKs do not: write the path in full", variable, path, part)
 	}
 	if rest, ok := strings.CutPrefix(path, "~"); ok {

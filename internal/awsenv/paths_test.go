@@ -30,7 +30,10 @@ func TestCredentialsPath(t *testing.T) {
 
 // TestUnexpandedPath: programs differ in whether they expand variables and the homes of other users.
 func TestUnexpandedPath(t *testing.T) {
-	for path, part := range map[string]string{"$HOME/cr": "$HOME", "/home/${USER}/cr": "${USER}", "~other/cr": "~other"} {
+	for path, part := range map[string]string{
+		"$HOME/cr": "$HOME", "/home/${USER}/cr": "${USER}", "~other/cr": "~other", `~other\cr`: "~other", "~other": "~other",
+		"~/$a/cr": "$a", `~\$a`: "$a", "~$a/cr": "~$a", "/x$$/${}/$b": "$b",
+	} {
 		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", path)
 		t.Setenv("AWS_CONFIG_FILE", path)
 		_, err := CredentialsPath("")

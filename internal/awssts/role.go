@@ -32,10 +32,22 @@ const maxChained = time.Hour
 
 var (
 	tokenCodeRule    = lazyregexp.New(`^[0-9]{6}$`)
-	sessionNameRule  = lazyregexp.New(`^[\w+=,.@-]{2,64}$`)
+	sessionNameRule  = lazyregexp.New(`^[\w+=,.@-]+$`) // see isSessionName
 	externalIDRule   = lazyregexp.New(`^[\w+=,.@:/-]{2,}$`)
-	roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]{1,64}$`)
+	roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]+$`) // see isRoleResource
 )
+
+// maxName is the longest name of a role and of a session. A rule with such a count takes a millisecond to compile.
+const maxName = 64
+
+func isSessionName(name string) bool {
+	return len(name) >= 2 && len(name) <= maxName && sessionNameRule().MatchString(name)
+}
+
+func isRoleResource(resource string) bool {
+	name := resource[strings.LastIndexByte(resource, '/')+1:]
+	return len(name) <= maxName && roleResourceRule().MatchString(resource)
+}
 
 // checkInput refuses a request that STS would refuse, and returns the ARN of the role.
 func checkInput(in *sts.AssumeRoleInput) (arn.ARN, error) {
@@ -47,7 +59,7 @@ func checkInput(in *sts.AssumeRoleInput) (arn.ARN, error) {
 		what string
 		text *string
 	}{{"session name", in.RoleSessionName}, {"source identity", in.SourceIdentity}} {
-		if name.text != nil && !sessionNameRule().MatchString(*name.text) {
+		if name.text != nil && !isSessionName(*name.text) {
 			return role, fmt.Errorf("chaim: %s %s is not 2 to 64 letters, digits and _ + = , . @ -", name.what, keys.QuoteShort(*name.text))
 		}
 	}
@@ -69,7 +81,7 @@ func checkRole(text string) (arn.ARN, error) {
 	role, err := arn.Parse(text)
 	isAWS := err == nil && partition.Region(role.Partition) != ""
 	if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r <= 0x20 || r > 0x7e }) ||
-		isAWS && (role.Service != "iam" || !keys.IsAccountID(role.AccountID) || !roleResourceRule().MatchString(role.Resource)) {
+		isAWS && (role.Service != "iam" || !keys.IsAccountID(role.AccountID) || !isRoleResource(role.Resource)) {
 		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", keys.QuoteShort(text))
 	}
 	return role, nil

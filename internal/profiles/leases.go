@@ -28,10 +28,13 @@ const (
 	leasePoll    = time.Millisecond
 )
 
+// The lengths of the parts are compared beside the rules, as counts in rules take long to compile.
 var (
-	markRule = lazyregexp.New(`^([A-Z2-7]{26})-[0-9a-f]{16}-([0-9a-f]{16})$`)
-	fileRule = lazyregexp.New(`^-([A-Z2-7]{26})(\.lease|\.json)$`)
+	markRule = lazyregexp.New(`^([A-Z2-7]+)-([0-9a-f]+)-([0-9a-f]+)$`)
+	fileRule = lazyregexp.New(`^-([A-Z2-7]+)(\.lease|\.json)$`)
 )
+
+const idSize, hashSize = 26, 16
 
 // A scope has a random id and a lease: a file named after the id, in a folder beside the credentials file. The lease is
 // locked as long as the scope lives. However the process ends, the lock ends with it. The section of the scope holds the
@@ -114,10 +117,10 @@ func (m mark) String() string { return m.id + "-" + m.access + "-" + m.place }
 // markOf returns the mark of a section, and whether the section still has the keys that the scope wrote.
 func markOf(pairs map[string]string) (m mark, isIntact bool) {
 	match := markRule().FindStringSubmatch(pairs[inifile.ScopeKey])
-	if match == nil {
+	if match == nil || len(match[1]) != idSize || len(match[2]) != hashSize || len(match[3]) != hashSize {
 		return mark{}, false
 	}
-	m = mark{match[1], accessHash(match[1], pairs), match[2]}
+	m = mark{match[1], accessHash(match[1], pairs), match[3]}
 	return m, m.String() == match[0]
 }
 
@@ -150,7 +153,7 @@ func (f leases) pinned(file sharedfile.File) sharedfile.File {
 func (f leases) idIn(name string) string {
 	rest, isOurs := strings.CutPrefix(name, f.base)
 	match := fileRule().FindStringSubmatch(rest)
-	if !isOurs || match == nil {
+	if !isOurs || match == nil || len(match[1]) != idSize {
 		return ""
 	}
 	return match[1]

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/inifile"
 )
 
 const deadID = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -36,4 +38,30 @@ func TestTakeDuringSweeps(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
+}
+
+func TestMarksAndFilesOfOtherLengthsAreOfNoScope(t *testing.T) {
+	const id, hash = deadID, "0123456789abcdef"
+	f := leases{base: "credentials"}
+	for mark, want := range map[string]string{
+		id + "-" + hash + "-" + hash:       id,
+		id + "2-" + hash + "-" + hash:      "",
+		id[1:] + "-" + hash + "-" + hash:   "",
+		id + "-" + hash + "0-" + hash[1:]:  "",
+		id + "-" + hash[1:] + "-" + hash:   "",
+		id + "-" + hash + "-" + hash + "0": "",
+	} {
+		m, _ := markOf(map[string]string{inifile.ScopeKey: mark})
+		assert.Equal(t, want, m.id, mark)
+	}
+	for name, want := range map[string]string{
+		"credentials-" + id + ".lease":     id,
+		"credentials-" + id + ".json":      id,
+		"credentials-" + id + "2.lease":    "",
+		"credentials-" + id[1:] + ".lease": "",
+		"credentials-" + id:                "",
+		"other-" + id + ".lease":           "",
+	} {
+		assert.Equal(t, want, f.idIn(name), name)
+	}
 }
