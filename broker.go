@@ -99,6 +99,11 @@ func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials
 	return creds, foreign(ctx, err)
 }
 
+// unusable is the broker of a client without an account if the settings of the gateway cannot be used.
+type unusable struct{ why error }
+
+func (u unusable) Keys(context.Context, Request) (Grant, error) { return Grant{}, u.why }
+
 // origin gives the keys of a client. Several clients may share it, and many goroutines use it.
 type origin struct {
 	broker    Broker
@@ -156,7 +161,9 @@ func ofGateway(g *Gateway, where string) (*origin, error) {
 // resolve completes the region of opts for a profile, and returns the origin for the account. noRegion says that the AWS
 // config file has the region of the profile.
 func (o *origin) resolve(opts *Options, profile string) (from *origin, noRegion bool, err error) {
-	noRegion, err = opts.chooseRegion(profile)
+	if noRegion, err = opts.chooseRegion(profile); err != nil {
+		err = &OptionError{"Region", err}
+	}
 	from = o
 	if err == nil && opts.Account != "" {
 		from, err = o.forRequest(opts.request(opts.Region))
@@ -220,7 +227,7 @@ func (o *origin) lifetime(r Request) time.Duration {
 // showable redacts an error of a broker that is not chaim's. asked are the names in the request.
 func (o *origin) showable(ctx context.Context, err error, asked ...string) error {
 	switch o.broker.(type) {
-	case *Gateway, stsAsker, *provider:
+	case *Gateway, stsAsker, *provider, unusable:
 		return err
 	}
 	return awssts.ForeignOnce(orEnd(ctx, err), profiles.AWSFiles{}, asked...)
@@ -236,8 +243,11 @@ func (o *origin) gateway() (*Gateway, error) {
 
 // noGateway says why the origin has no gateway.
 func (o *origin) noGateway() error {
-	if f, ok := o.broker.(*awssts.Fallback); ok {
-		return f.Why
+	switch broker := o.broker.(type) {
+	case *awssts.Fallback:
+		return broker.Why
+	case unusable:
+		return broker.why
 	}
 	return errtext.Because(ErrNotConfigured, errors.New("these credentials do not come from a gateway"))
 }

@@ -19,7 +19,7 @@
 // [Settings.Store] write into [default]. All programs with this package share a lock, and chaim replaces the file in one
 // step, so no program reads a half-written file. Programs without the lock, such as the AWS CLI, may write the file at any
 // time. On Linux they wait for the few milliseconds of an edit; elsewhere the edit waits for them. If they overwrite a
-// profile, chaim restores it within a second. The README describes the limits of that.
+// profile, chaim restores it within a second. docs/limits.md describes the limits of that.
 //
 // A scope is the time from a [Client]'s first keys to its Close. A live scope holds a lock on its lease, a file in the
 // folder "chaim" beside the credentials file. The lock of a killed process is free, so the next [New] or [Sweep] removes its
@@ -137,7 +137,8 @@ var _ aws.CredentialsProvider = (*Client)(nil)
 
 // New checks opts, finds the broker, and removes what dead processes left, as [Sweep] does, for a second at most. A failure
 // of that removal is only logged. New may read the credentials file, AWS_CA_BUNDLE and the AWS SDK's configuration, but
-// touches no network.
+// touches no network. Without an Account the client may never need the broker: settings of a gateway that cannot be used are
+// then an error of the methods that ask it.
 //
 // The error wraps [ErrNotConfigured] if there is no gateway, Broker or Source, and AWS STS cannot give keys for the account
 // and role. It is also an error, except with NoProfile, if something else has the name of one of chaim's files.
@@ -158,8 +159,7 @@ func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, er
 	if err != nil && !opts.NoProfile {
 		return nil, err
 	}
-	onlyReads := opts.NoProfile && opts.Account == "" && (opts.Source != nil || opts.Broker != nil)
-	if shared == nil && !onlyReads { // first, or the SDK could use the keys of a dead scope
+	if shared == nil && !opts.ReadOnly { // first, or the SDK could use the keys of a dead scope
 		switch err := c.book.Look(); {
 		case err != nil && !opts.NoProfile:
 			return nil, err
@@ -190,8 +190,11 @@ func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, er
 func (c *Client) setOrigin() (noRegion bool, err error) {
 	o := c.opts
 	if c.origin == nil {
-		if c.origin, err = findOrigin(o, c.book); err != nil {
+		switch c.origin, err = findOrigin(o, c.book); {
+		case err != nil && o.Account != "":
 			return false, err
+		case err != nil: // it may never be asked
+			c.origin = &origin{broker: unusable{err}}
 		}
 	}
 	from, noRegion, err := c.origin.resolve(o, c.firstName())
@@ -210,7 +213,10 @@ func (c *Client) setOrigin() (noRegion bool, err error) {
 			return false, err
 		}
 	}
-	return noRegion, profiles.CheckMarker(o.Account)
+	if err := profiles.CheckMarker(o.Account); err != nil {
+		return noRegion, &OptionError{"Account", err}
+	}
+	return noRegion, nil
 }
 
 // ready refuses a taken profile name before keys are requested.

@@ -128,6 +128,9 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 	}
 	defer first.Close()
 	given := opts.Options
+	if u, isUnusable := first.origin.broker.(unusable); isUnusable {
+		return u.why
+	}
 	if _, _, err := first.origin.resolve(&given, first.firstName()); err != nil { // New ignores it without an account
 		return err
 	}

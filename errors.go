@@ -40,6 +40,19 @@ var (
 	ErrNoURL = keys.ErrNoURL
 )
 
+// OptionError says that a field of [Options] has a value that cannot be used, alone or together with other fields. It comes
+// before the network is touched. For an empty Region it is about the environment's region. Its text is that of Err.
+type OptionError struct {
+	Field string // name of the field, such as "Role"
+	Err   error
+}
+
+// Error says what is wrong with the field.
+func (e *OptionError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *OptionError) Unwrap() error { return e.Err }
+
 // GatewayError is a gateway's refusal, or a reply that does not come from a chaim gateway. It is [ErrDenied] if the gateway
 // refused the user, and [ErrUnreachable] if a proxy answered instead.
 //

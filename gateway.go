@@ -15,6 +15,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
@@ -66,6 +67,9 @@ func (g *Gateway) open(where string) (*gatewayPeer, error) {
 	client, done, err := awssts.HTTPClient(g.HTTPClient, profiles.AWSFiles{})
 	if err != nil {
 		return nil, err
+	}
+	if g.HTTPClient == nil && log.Enabled(context.Background(), slog.LevelDebug) {
+		client = httpx.Logged(client, log)
 	}
 	g.peer = &gatewayPeer{done: done, Gateway: &gateway.Gateway{
 		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: log,

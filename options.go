@@ -63,6 +63,8 @@ type Options struct {
 	// NoProfile keeps the keys in memory only: the client is a provider, and writes no file, except to remove what dead
 	// processes left. It excludes TempName, Terrible, Form, Default and Keep.
 	NoProfile bool
+	// ReadOnly makes New remove nothing either, for a program that only looks at profiles. It needs NoProfile.
+	ReadOnly bool
 	// NoRenew switches off renewal in the background. A call that needs keys gets new ones after the old ones have expired.
 	// The context of [WithContext] ends when a set expires.
 	NoRenew bool
@@ -124,35 +126,45 @@ func (o *Options) complete() error {
 	o.Role = cmp.Or(o.Role, "rro")
 	o.Duration = cmp.Or(o.Duration, keys.DefaultDuration)
 	o.Logger = cmp.Or(o.Logger, silent)
-	if err := keys.CheckRequest(o.request("")); err != nil {
-		return err
+	if field, err := o.check(); err != nil {
+		return &OptionError{field, err}
+	}
+	return nil
+}
+
+// check returns the field that makes no sense, and why.
+func (o *Options) check() (field string, err error) {
+	if field, err := keys.CheckRequest(o.request("")); err != nil {
+		return field, err
 	}
 	if o.Region != "" {
 		if err := partition.CheckRegion(o.Region); err != nil {
-			return err
+			return "Region", err
 		}
 	}
 	s, isSTS := o.Source.(*STS)
 	_, isGateway := o.Broker.(*Gateway)
 	switch {
 	case o.Form != Keys && o.Form != Process:
-		return fmt.Errorf("chaim: a profile has no form %s", o.Form)
+		return "Form", fmt.Errorf("chaim: a profile has no form %s", o.Form)
 	case o.Form == Process && (o.Keep || o.Terrible):
-		return errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
+		return "Form", errors.New("chaim: a Process profile ends with its scope and holds no token: it goes with neither Keep nor Terrible")
 	case o.Default && !o.Keep && !o.NoProfile:
-		return errors.New("chaim: Options.Default is for a profile that is kept, and goes with Options.Keep")
+		return "Default", errors.New("chaim: Options.Default is for a profile that is kept, and goes with Options.Keep")
 	case o.NoProfile && (o.TempName != "" || o.Terrible || o.Form != Keys || o.Default || o.Keep):
-		return errors.New("chaim: Options.NoProfile goes with none of TempName, Terrible, Form, Default and Keep")
+		return "NoProfile", errors.New("chaim: Options.NoProfile goes with none of TempName, Terrible, Form, Default and Keep")
+	case o.ReadOnly && !o.NoProfile:
+		return "ReadOnly", errors.New("chaim: Options.ReadOnly is for a client that writes no profile, and goes with Options.NoProfile")
 	case o.Broker != nil && (o.Source != nil || o.Settings != nil):
-		return errors.New("chaim: Options.Broker says where keys come from, and goes with neither Source nor Settings")
+		return "Broker", errors.New("chaim: Options.Broker says where keys come from, and goes with neither Source nor Settings")
 	case isGateway && (o.HTTPClient != nil || o.AllowInsecure):
-		return errors.New("chaim: Options.HTTPClient and AllowInsecure do not reach Options.Broker: set those of the Gateway")
+		return "Broker", errors.New("chaim: Options.HTTPClient and AllowInsecure do not reach Options.Broker: set those of the Gateway")
 	case isSTS && s == nil:
-		return errors.New("chaim: Options.Source is a nil *STS")
+		return "Source", errors.New("chaim: Options.Source is a nil *STS")
 	case o.TempName != "":
-		return profiles.CheckName(o.TempName)
+		return "TempName", profiles.CheckName(o.TempName)
 	}
-	return nil
+	return "", nil
 }
 
 // request returns the request for keys in a region.

@@ -1135,3 +1135,68 @@ func TestErrorsOfABroker(t *testing.T) {
 		}
 	}
 }
+
+func TestOptionErrorNamesTheField(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	for field, change := range map[string]func(o *chaim.Options){
+		"Account":   func(o *chaim.Options) { o.Account = "a\nb" },
+		"AccountID": func(o *chaim.Options) { o.AccountID = "1" },
+		"Role":      func(o *chaim.Options) { o.Role = "no role" },
+		"Duration":  func(o *chaim.Options) { o.Duration = time.Minute },
+		"Region":    func(o *chaim.Options) { o.Region = "eu-wst-1" },
+		"TempName":  func(o *chaim.Options) { o.TempName = "[x]" },
+		"Form":      func(o *chaim.Options) { o.Form = chaim.Process; o.Keep = true },
+		"Default":   func(o *chaim.Options) { o.Default = true },
+		"NoProfile": func(o *chaim.Options) { o.NoProfile = true; o.Keep = true },
+		"ReadOnly":  func(o *chaim.Options) { o.ReadOnly = true },
+		"Broker":    func(o *chaim.Options) { o.Broker = &chaim.Gateway{} },
+		"Source":    func(o *chaim.Options) { o.Source = (*chaim.STS)(nil) },
+	} {
+		opts := optionsFor(t, srv)
+		change(&opts)
+		_, err := chaim.New(opts)
+		wrong := (*chaim.OptionError)(nil)
+		require.ErrorAs(t, err, &wrong, field)
+		assert.Equal(t, field, wrong.Field)
+		assert.EqualError(t, err, wrong.Err.Error())
+		assert.ErrorIs(t, err, wrong.Err)
+	}
+	opts := optionsFor(t, srv)
+	opts.Source = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, nil })
+	opts.Settings, opts.Account = nil, `"quoted"`
+	_, err := chaim.New(opts)
+	wrong := (*chaim.OptionError)(nil)
+	require.ErrorAs(t, err, &wrong, "no file can name this account")
+	assert.Equal(t, "Account", wrong.Field)
+	assert.Empty(t, srv.Requests())
+}
+
+// TestBrokenSettingsDoNotHinderTheFile looks after profiles while the gateway's settings cannot be used. No other broker is
+// asked in the place of the gateway.
+func TestBrokenSettingsDoNotHinderTheFile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	dir := srv.Setenv(t)
+	keys := srv.AddKeys("111111111111", "me")
+	t.Setenv("AWS_ACCESS_KEY_ID", keys.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey)
+	t.Setenv("CHAIM_URL", "http://gateway.example.com/")
+	write(t, filepath.Join(dir, "credentials"), "[held]\naccountname = 111111111111\nrole = CrossAccountReadOnly\naws_access_key_id = ASIA1\n"+
+		"aws_secret_access_key = s\naws_session_token = t\nexpires = 4102444800\n")
+	c, err := chaim.New(chaim.Options{})
+	require.NoError(t, err)
+	defer c.Close()
+	profiles, err := c.MyAccountList(t.Context())
+	require.NoError(t, err)
+	require.Len(t, profiles, 1)
+	_, err = c.RenewSection(t.Context(), "held")
+	require.ErrorContains(t, err, "plain http")
+	_, err = c.RequestList(t.Context())
+	require.ErrorContains(t, err, "plain http")
+	_, err = c.Endpoint(t.Context())
+	require.ErrorContains(t, err, "plain http")
+	err = chaim.Each(t.Context(), []chaim.Account{{ID: "111111111111"}}, chaim.EachOptions{}, func(context.Context, chaim.Account, *chaim.Client) error { return nil })
+	require.ErrorContains(t, err, "plain http")
+	assert.False(t, errors.As(err, new(*chaim.EachError)), "it is told once, and not for each account")
+	require.NoError(t, c.DeleteAccount(t.Context(), "held"))
+	assert.Empty(t, srv.Requests())
+}

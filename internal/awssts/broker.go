@@ -147,7 +147,7 @@ func (a Asker) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
 
 // grant asks STS for keys. askerFor returns the Asker for a request.
 func grant(ctx context.Context, r keys.Request, askerFor func(keys.Request) (Asker, error)) (keys.Grant, error) {
-	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
+	if err := keys.Check(r); err != nil {
 		return keys.Grant{}, err
 	}
 	a, err := askerFor(r)

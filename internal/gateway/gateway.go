@@ -35,7 +35,7 @@ type Gateway struct {
 // Keys asks for keys. It asks by the account's id if that is known, or if the gateway could misread the name. The grant has
 // the gateway's own name for the account, which may be any text.
 func (g *Gateway) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
-	if err := cmp.Or(keys.CheckAccount(r.Account), keys.CheckRequest(r)); err != nil {
+	if err := keys.Check(r); err != nil {
 		return keys.Grant{}, err
 	}
 	return g.ask(ctx, r, r.Duration)

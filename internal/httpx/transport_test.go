@@ -1,10 +1,15 @@
 package httpx
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestClientFor(t *testing.T) {
@@ -19,4 +24,22 @@ func TestClientFor(t *testing.T) {
 	for _, c := range []*http.Client{own, copied} {
 		assert.Equal(t, http.ErrUseLastResponse, c.CheckRedirect(nil, nil))
 	}
+}
+
+func TestLoggedRequestsShowNoSecret(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer srv.Close()
+	var text strings.Builder
+	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	client := Logged(&http.Client{Transport: http.DefaultTransport}, log)
+	resp, err := client.PostForm(srv.URL+"/keys?token=CANARY", url.Values{"usertoken": {"CANARY"}})
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Contains(t, text.String(), "method=POST host="+strings.TrimPrefix(srv.URL, "http://")+" path=/keys")
+	assert.Contains(t, text.String(), "status=418")
+	srv.Close()
+	_, err = client.Get(srv.URL)
+	require.Error(t, err)
+	assert.Contains(t, text.String(), "request failed")
+	assert.NotContains(t, text.String(), "CANARY")
 }

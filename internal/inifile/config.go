@@ -2,6 +2,7 @@ package inifile
 
 import (
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,16 @@ func (d *Document) Rival(profile string) (section, key string) {
 		}
 	}
 	return "", ""
+}
+
+// GivesKeys reports whether a profile of an AWS config file leads to keys.
+func (d *Document) GivesKeys(profile string) bool {
+	for _, l := range d.configLines(profile) {
+		if l.Key == "aws_access_key_id" || IsDecisive(l.Key) {
+			return true
+		}
+	}
+	return false
 }
 
 // ConfigRegion returns the region of a profile in an AWS config file, or "". As for SDKs, [profile default] comes before
@@ -32,14 +43,24 @@ func (d *Document) ConfigRegion(profile string) (region string) {
 	return region
 }
 
+// HasConfig reports whether the text of an AWS config file has a section of a profile.
+func (d *Document) HasConfig(profile string) bool {
+	return slices.ContainsFunc(d.sections, func(s Section) bool { return s.isConfigOf(profile) })
+}
+
+// isConfigOf reports whether s, in the text of an AWS config file, is a section of a profile.
+func (s *Section) isConfigOf(profile string) bool {
+	fields := strings.Fields(s.Name())
+	isNamed := len(fields) >= 2 && fields[0] == "profile" && strings.Trim(strings.Join(fields[1:], " "), `"'`) == profile
+	return isNamed || profile == DefaultSection && s.Name() == profile
+}
+
 // configLines returns the lines of a profile's sections in an AWS config file.
 func (d *Document) configLines(profile string) iter.Seq2[*Section, Line] {
 	return func(yield func(*Section, Line) bool) {
 		for i := range d.sections {
 			s := &d.sections[i]
-			fields := strings.Fields(s.Name())
-			isNamed := len(fields) >= 2 && fields[0] == "profile" && strings.Trim(strings.Join(fields[1:], " "), `"'`) == profile
-			if !isNamed && !(profile == DefaultSection && s.Name() == profile) {
+			if !s.isConfigOf(profile) {
 				continue
 			}
 			for l := range s.Lines() {

@@ -33,3 +33,12 @@ func TestConfigRegion(t *testing.T) {
 	}
 	assert.Equal(t, "eu-west-1", Parse([]byte("[default]\nregion = eu-west-1\n")).ConfigRegion("default"))
 }
+
+func TestHasConfig(t *testing.T) {
+	doc := Parse([]byte("[default]\n[profile dev]\n[profile 'Connected Homes']\n[section]\n"))
+	for profile, want := range map[string]bool{
+		"default": true, "dev": true, "Connected Homes": true, "profile dev": false, "section": false, "absent": false,
+	} {
+		assert.Equal(t, want, doc.HasConfig(profile), profile)
+	}
+}

@@ -39,26 +39,35 @@ func CheckAccount(account string) error {
 	return nil
 }
 
-// CheckRequest refuses a request that no broker can answer. The account may still be empty.
-func CheckRequest(r Request) error {
+// Check refuses a request that no broker can answer.
+func Check(r Request) error {
+	if err := CheckAccount(r.Account); err != nil {
+		return err
+	}
+	_, err := CheckRequest(r)
+	return err
+}
+
+// CheckRequest does the same, but accepts an empty account, and names the field that is wrong.
+func CheckRequest(r Request) (field string, err error) {
 	if r.Account != "" {
 		if err := CheckAccount(r.Account); err != nil {
-			return err
+			return "Account", err
 		}
 	}
 	switch id := r.AccountID; {
 	case id == "":
 	case !IsAccountID(id):
-		return fmt.Errorf("chaim: account id %s is not 12 digits", QuoteShort(id))
+		return "AccountID", fmt.Errorf("chaim: account id %s is not 12 digits", QuoteShort(id))
 	case r.Account == "":
-		return fmt.Errorf("chaim: account %s is given by its id alone: give it as Options.Account", id)
+		return "AccountID", fmt.Errorf("chaim: account %s is given by its id alone: give it as Options.Account", id)
 	case IsAccountID(r.Account) && r.Account != id:
-		return fmt.Errorf("chaim: %s and %s are two different accounts: give one of them", r.Account, id)
+		return "AccountID", fmt.Errorf("chaim: %s and %s are two different accounts: give one of them", r.Account, id)
 	}
 	if len(r.Role) > 512 || !roleRule().MatchString(r.Role) {
-		return fmt.Errorf("chaim: role %s is neither an alias, a role name nor a role ARN", QuoteShort(r.Role))
+		return "Role", fmt.Errorf("chaim: role %s is neither an alias, a role name nor a role ARN", QuoteShort(r.Role))
 	}
-	return CheckDuration(r.Duration)
+	return "Duration", CheckDuration(r.Duration)
 }
 
 // CheckDuration accepts the lifetimes that STS grants, in whole seconds.

@@ -41,6 +41,12 @@ func (c Config) Region(profile string) string {
 	return doc.ConfigRegion(profile)
 }
 
+// GivesKeys reports whether a profile of the file leads to keys.
+func (c Config) GivesKeys(profile string) bool {
+	_, doc := c.read()
+	return doc.GivesKeys(profile)
+}
+
 // rival tells what SDKs would use from the file in place of a profile's keys. It is empty if there is nothing.
 func (c Config) rival(profile string) string {
 	path, doc := c.read()

@@ -71,11 +71,18 @@ func lock(ctx context.Context, target string, patience time.Duration, advanced f
 }
 
 func lockedError(target string) error {
-	holder := "another process"
-	if text, err := ReadSide(lockPath(target), MaxLockSize); err == nil && recordRule().Match(text) {
-		holder, _, _ = strings.Cut(string(text), "\n")
+	path := lockPath(target)
+	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, LockHolder(path), path, lockTimeout)
+}
+
+// LockHolder is the process that a lock file names, for people.
+func LockHolder(path string) string {
+	text, err := ReadSide(path, MaxLockSize)
+	if err != nil || !recordRule().Match(text) {
+		return "another process"
 	}
-	return fmt.Errorf("%w: %s has held %s for %s", ErrLocked, holder, lockPath(target), lockTimeout)
+	holder, _, _ := strings.Cut(string(text), "\n")
+	return holder
 }
 
 // thisProcess names this process for the error of one that waits for its lock.
