@@ -1,31 +1,74 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"slices"
+	"strings"
 
-// commands are all commands but those that cobra adds: help and completion.
-func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{
-		a.execCommand(),
-		a.credentialProcessCommand(),
-		a.serveCommand(),
-		a.accountCommand(),
-		a.listCommand(),
-		a.listAllCommand(),
-		a.listParkCommand(),
-		a.renewCommand(),
-		a.parkCommand(),
-		a.unparkCommand(),
-		a.deleteCommand(),
-		a.sweepCommand(),
-		a.eachCommand(),
-		a.urlCommand(),
-		a.guiCommand(),
-		a.gsoCommand(),
-		a.envCommand(),
-		a.initCommand(),
-		a.whoamiCommand(),
-		a.doctorCommand(),
-		a.demoCommand(),
-		a.versionCommand(),
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/console"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/doctor"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/each"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/lend"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/manage"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/setup"
+)
+
+// group makes the commands of these names.
+type group struct {
+	names []string
+	make  func(*cli.App) []*cobra.Command
+}
+
+var groups = []group{
+	{[]string{"exec", "env", "serve", "credential-process"}, lend.Commands},
+	{[]string{"each"}, one(each.Command)},
+	{[]string{"account", "get", "list", "listall", "listpark", "renew", "park", "unpark", "delete", "rm", "sweep", "clean"}, manage.Commands},
+	{[]string{"url", "gui", "console", "gso"}, console.Commands},
+	{[]string{"doctor"}, one(doctor.Command)},
+	{[]string{"init", "whoami", "demo", "version"}, func(a *cli.App) []*cobra.Command { return setup.Commands(a, version) }},
+}
+
+// one makes a group of one command.
+func one(make func(*cli.App) *cobra.Command) func(*cli.App) []*cobra.Command {
+	return func(a *cli.App) []*cobra.Command { return []*cobra.Command{make(a)} }
+}
+
+// commands makes the commands of the group that the command line names, or else all: making all takes longer than some of them.
+func commands(a *cli.App) (made []*cobra.Command) {
+	name := calledName(a.Args)
+	for _, g := range groups {
+		if slices.Contains(g.names, name) {
+			return g.make(a)
+		}
+		made = append(made, g.make(a)...)
 	}
+	return made
+}
+
+// calledName is the first argument, which is a command unless it is a flag. If a shell asks for completions of the words after a
+// command, it is that command.
+func calledName(args []string) string {
+	if isCompletion(args) && len(args) > 2 {
+		args = args[1:]
+	}
+	switch {
+	case len(args) == 0:
+		return ""
+	case args[0] == "completion":
+		return "version" // cobra makes this command itself, but only beside another
+	}
+	return args[0]
+}
+
+// isCompletion reports whether a shell asks for completions.
+func isCompletion(args []string) bool {
+	return len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)
+}
+
+// onlyPrints reports whether the command changes nothing, so that a signal may end it at any time. To take signals costs
+// more time than such a command.
+func onlyPrints(args []string) bool {
+	return isCompletion(args) || len(args) > 0 && slices.Contains([]string{"version", "--version", "completion"}, args[0])
 }

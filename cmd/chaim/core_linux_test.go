@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 )
 
 const unprotected = "CHAIM_TEST_UNPROTECTED"
@@ -69,7 +70,7 @@ func TestCoreDumps(t *testing.T) {
 			for _, secret := range []string{token, "CANARY"} {
 				assert.NotContains(t, said, secret)
 			}
-			next := begin(t, lend(srv, r.home, "true"))
+			next := begin(t, lending(srv, r.home, "true"))
 			_, code = next.end(t)
 			assert.Zero(t, code)
 			isClean(t, r.home)
@@ -80,7 +81,7 @@ func TestCoreDumps(t *testing.T) {
 		const script = "ulimit -c unlimited; exec chaim exec sredev -- sh -c 'kill -ABRT $$'"
 		r := begin(t, inHome(srv, newHome(t), "sh", "-c", script))
 		_, code := r.end(t)
-		assert.Equal(t, exitSignal+int(syscall.SIGABRT), code)
+		assert.Equal(t, proc.Signaled+int(syscall.SIGABRT), code)
 		dumps, err := filepath.Glob(filepath.Join(r.home, "core*"))
 		require.NoError(t, err)
 		assert.Len(t, dumps, 1)

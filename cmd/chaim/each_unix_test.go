@@ -4,13 +4,11 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +17,9 @@ import (
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 )
 
 // pipe makes a named pipe in the folder.
@@ -61,7 +62,7 @@ func TestSignalsEndAll(t *testing.T) {
 			programs := []*bufio.Reader{e.holds(pipes[0]), e.holds(pipes[1])}
 			require.NoError(t, cmd.Process.Signal(s))
 			assert.Error(t, cmd.Wait())
-			assert.Equal(t, exitSignal+int(s), cmd.ProcessState.ExitCode())
+			assert.Equal(t, proc.Signaled+int(s), cmd.ProcessState.ExitCode())
 			for _, program := range programs {
 				_, err := io.Copy(io.Discard, program) // ends when all processes have
 				assert.NoError(t, err)
@@ -87,149 +88,9 @@ func TestSignalWhileTheAccountsAreAskedFor(t *testing.T) {
 	require.Eventually(t, func() bool { return len(e.srv.Requests()) > 0 }, time.Minute, time.Millisecond)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	assert.Error(t, cmd.Wait())
-	assert.Equal(t, exitSignal+int(syscall.SIGTERM), cmd.ProcessState.ExitCode())
+	assert.Equal(t, proc.Signaled+int(syscall.SIGTERM), cmd.ProcessState.ExitCode())
 	assert.NoFileExists(t, filepath.Join(e.dir, "began"))
 	assert.NoFileExists(t, filepath.Join(e.dir, "credentials"))
-}
-
-// TestProgramThatStaysIsKilled has one that ignores the signal, and has started another that does.
-func TestProgramThatStaysIsKilled(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `trap "" TERM; (exec sleep 1000) & echo; wait`)
-	cmd.Stdout = w
-	result := &result{}
-	ended := make(chan error)
-	go func() { ended <- result.runToEnd(ctx, cmd, time.Millisecond) }()
-	out := bufio.NewReader(r)
-	_, err = out.ReadString('\n')
-	require.NoError(t, err)
-	end(errStopped)
-	assert.EqualError(t, <-ended, "chaim: signal: killed")
-	assert.Equal(t, exitSignal+int(syscall.SIGKILL), *result.code)
-	require.NoError(t, w.Close())
-	_, err = io.Copy(io.Discard, out) // ends when all processes have
-	assert.NoError(t, err)
-}
-
-// TestWhatAProgramLeavesIsEnded has one that ends at the signal, and has started another that ignores it.
-func TestWhatAProgramLeavesIsEnded(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `(trap "" TERM; echo; exec sleep 1000) & wait`)
-	cmd.Stdout = w
-	ended := make(chan error)
-	go func() { ended <- new(result).runToEnd(ctx, cmd, time.Second) }()
-	out := bufio.NewReader(r)
-	_, err = out.ReadString('\n')
-	require.NoError(t, err)
-	end(errStopped)
-	assert.EqualError(t, <-ended, "chaim: signal: terminated")
-	require.NoError(t, w.Close())
-	_, err = io.Copy(io.Discard, out) // ends when all processes have
-	assert.NoError(t, err)
-}
-
-// TestWhatAProgramLeavesHasTimeToEnd has one that ends at the signal, and has started another that then cleans up.
-func TestWhatAProgramLeavesHasTimeToEnd(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `(trap "sleep 0.2; echo clean; exit" TERM; echo; while :; do sleep 0.1; done) & wait`)
-	cmd.Stdout = w
-	ended := make(chan error)
-	go func() { ended <- new(result).runToEnd(ctx, cmd, grace) }()
-	out := bufio.NewReader(r)
-	_, err = out.ReadString('\n')
-	require.NoError(t, err)
-	end(errStopped)
-	assert.EqualError(t, <-ended, "chaim: signal: terminated")
-	require.NoError(t, w.Close())
-	text, err := io.ReadAll(out)
-	require.NoError(t, err)
-	assert.Equal(t, "clean\n", string(text))
-}
-
-// TestWhatHoldsTheOutputIsEnded has a program that ended before the signal came.
-func TestWhatHoldsTheOutputIsEnded(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `sleep 1000 3>&- & echo $$ >&3`)
-	var out strings.Builder
-	cmd.Stdout, cmd.ExtraFiles = &out, []*os.File{w}
-	ended := make(chan error)
-	go func() { ended <- new(result).runToEnd(ctx, cmd, time.Hour) }()
-	var pid int
-	_, err = fmt.Fscan(r, &pid)
-	require.NoError(t, err)
-	awaitState(t, pid, "Z") // ended, and not reaped
-	end(errStopped)
-	assert.EqualError(t, <-ended, "chaim: ended early, with exit code 0")
-	assert.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "it has been reaped")
-}
-
-// awaitState waits until ps tells that state of a process.
-func awaitState(t *testing.T, pid int, state string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		got, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
-		return err == nil && strings.HasPrefix(string(got), state)
-	}, time.Minute, time.Millisecond)
-}
-
-// TestProgramThatHasStoppedIsEnded has one that would not get the signal otherwise.
-func TestProgramThatHasStoppedIsEnded(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	cmd := exec.Command("sh", "-c", `trap "exit 9" TERM; echo $$; kill -STOP $$; while :; do sleep 0.1; done`)
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd.Stdout = w
-	ended := make(chan error)
-	go func() { ended <- new(result).runToEnd(ctx, cmd, time.Hour) }()
-	var pid int
-	_, err = fmt.Fscan(r, &pid)
-	require.NoError(t, err)
-	awaitState(t, pid, "T")
-	end(errStopped)
-	assert.EqualError(t, <-ended, "chaim: exit code 9")
-}
-
-func TestProgramIsNotBegunAfterTheEnd(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	end(errStopped)
-	cmd := exec.Command("sh", "-c", "exit 1")
-	assert.Equal(t, errStopped, new(result).runToEnd(ctx, cmd, grace))
-	assert.Nil(t, cmd.Process)
-}
-
-func TestProgramThatEndsWellWhenToldToHasFailed(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `trap "exit 0" HUP; echo; while :; do sleep 0.1; done`)
-	cmd.Stdout = w
-	ended := make(chan error)
-	go func() { ended <- new(result).runToEnd(ctx, cmd, grace) }()
-	_, err = bufio.NewReader(r).ReadString('\n')
-	require.NoError(t, err)
-	end(signalError{syscall.SIGHUP})
-	assert.EqualError(t, <-ended, "chaim: ended early, with exit code 0")
-}
-
-func TestOutputOfWhatIsLeftRunningIsNotWaitedForLong(t *testing.T) {
-	var out strings.Builder
-	cmd := exec.Command("sh", "-c", `sleep 1000 & echo $!`)
-	cmd.Stdout = &out
-	r := &result{}
-	assert.EqualError(t, r.runToEnd(t.Context(), cmd, 0), "chaim: it has ended, but left a process that keeps its output open")
-	r.waitWritten()
-	assert.Zero(t, *r.code)
-	left, err := strconv.Atoi(strings.TrimSpace(out.String()))
-	require.NoError(t, err)
-	assert.NoError(t, syscall.Kill(left, syscall.SIGKILL), "it is the user's decision")
 }
 
 // TestReaderThatGoesAway is chaim each | head -n 1, with a program that writes and one that is silent.
@@ -252,7 +113,7 @@ exec sleep 1000`)
 	assert.Equal(t, "sredev | y\n", line)
 	require.NoError(t, stdout.Close())
 	assert.Error(t, cmd.Wait())
-	assert.Equal(t, exitSignal+int(syscall.SIGPIPE), cmd.ProcessState.ExitCode())
+	assert.Equal(t, proc.Signaled+int(syscall.SIGPIPE), cmd.ProcessState.ExitCode())
 	for _, program := range programs {
 		_, err := io.Copy(io.Discard, program)
 		assert.NoError(t, err)
@@ -279,6 +140,37 @@ func (e *eachTest) terminal(cmd *exec.Cmd, width uint16) (file *os.File, until f
 			seen += string(b)
 		}
 	}, written
+}
+
+// shown is what stands on a terminal of that width after this was written to it. Of the escape sequences it knows the one that
+// erases the rest of a line.
+func shown(t *testing.T, width int, written string) (lines []string) {
+	t.Helper()
+	line, column := "", 0
+	end := func() {
+		lines, line, column = append(lines, strings.TrimRight(line, " ")), "", 0
+	}
+	for _, r := range strings.ReplaceAll(written, term.EraseLine, "\x00") {
+		switch cells := []rune(line); {
+		case r == '\r':
+			column = 0
+		case r == '\n':
+			end()
+		case r == 0:
+			line = string(cells[:column])
+		case column == width:
+			end()
+			line, column = string(r), 1
+		default:
+			require.NotEqual(t, '\x1b', r)
+			line = string(append(cells[:column:column], append([]rune{r}, cells[min(column+1, len(cells)):]...)...))
+			column++
+		}
+	}
+	if line != "" {
+		end()
+	}
+	return lines
 }
 
 // TestProgressBarOnTerminal has a narrow terminal.
@@ -351,7 +243,7 @@ func TestInterruptOnTerminal(t *testing.T) {
 	require.NoError(t, err)
 	until("\x00")
 	assert.Error(t, cmd.Wait())
-	assert.Equal(t, exitSignal+int(syscall.SIGINT), cmd.ProcessState.ExitCode())
+	assert.Equal(t, proc.Signaled+int(syscall.SIGINT), cmd.ProcessState.ExitCode())
 	_, err = io.Copy(io.Discard, program)
 	assert.NoError(t, err)
 	assert.Contains(t, written.String(), "sredev | ended")

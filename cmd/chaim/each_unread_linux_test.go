@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 )
 
 // unreadEach is a chaim each that writes to a full pipe, which the shell has as file descriptor 3.
@@ -86,58 +86,10 @@ func TestSignalEndsProgramsWhoseOutputIsNotRead(t *testing.T) {
 				u.waitsForAReader(t)
 				u.send(t, syscall.SIGTERM)
 				_, code := u.end(t)
-				assert.Equal(t, exitSignal+int(syscall.SIGTERM), code)
+				assert.Equal(t, proc.Signaled+int(syscall.SIGTERM), code)
 				assert.False(t, u.has("333333333333"))
 				isClean(t, u.home)
 			})
 		}
 	}
-}
-
-// slowReader is a Writer that takes nothing before it is opened.
-type slowReader struct {
-	open  chan struct{}
-	count int
-}
-
-func (s *slowReader) Write(text []byte) (int, error) {
-	<-s.open
-	s.count += len(text)
-	return len(text), nil
-}
-
-// TestProgramWaitsForAReader has a program that writes more than is held in memory.
-func TestProgramWaitsForAReader(t *testing.T) {
-	to := &slowReader{open: make(chan struct{})}
-	cmd := exec.Command("sh", "-c", "head -c 5000000 /dev/zero; echo end >&2")
-	stderr := &slowReader{open: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = to, stderr
-	r := &result{}
-	ended := make(chan error, 1)
-	go func() { ended <- r.runToEnd(t.Context(), cmd, time.Minute) }()
-	select {
-	case err := <-ended:
-		t.Fatalf("it ended: %v", err)
-	case <-time.After(time.Second):
-	}
-	close(to.open)
-	require.NoError(t, <-ended, "it does not wait for the reader of stderr")
-	close(stderr.open)
-	r.waitWritten()
-	assert.Equal(t, 5000000, to.count)
-	assert.Equal(t, len("end\n"), stderr.count)
-}
-
-// TestOutputAfterTheEndHasABound has a process that a program leaves write more than is held in memory.
-func TestOutputAfterTheEndHasABound(t *testing.T) {
-	to := &slowReader{open: make(chan struct{})}
-	cmd := exec.Command("sh", "-c", "head -c 5000000 /dev/zero & exit 0")
-	cmd.Stdout = to
-	r := &result{}
-	const enough = 4 * time.Second // to write that much on a busy machine
-	require.EqualError(t, r.runToEnd(t.Context(), cmd, enough), "chaim: it has ended, but left a process that keeps its output open")
-	close(to.open)
-	r.waitWritten()
-	assert.Greater(t, to.count, heldAfterEnd)
-	assert.LessOrEqual(t, to.count, heldAfterEnd+1<<16, "and two reads")
 }

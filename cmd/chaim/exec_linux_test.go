@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -76,8 +78,8 @@ func inHome(srv *chaimtest.Server, home, name string, args ...string) *exec.Cmd 
 	return cmd
 }
 
-// lend has chaim lend credentials to a script, with these flags.
-func lend(srv *chaimtest.Server, home, script string, flags ...string) *exec.Cmd {
+// lending has chaim lend credentials to a script, with these flags.
+func lending(srv *chaimtest.Server, home, script string, flags ...string) *exec.Cmd {
 	args := append([]string{"exec", "sredev"}, flags...)
 	return inHome(srv, home, "chaim", append(args, "--", "sh", "-c", script)...)
 }
@@ -132,7 +134,7 @@ func (r *loan) end(t *testing.T) (rest string, code int) {
 	exit := (*exec.ExitError)(nil)
 	if err := r.Wait(); err != nil {
 		require.ErrorAs(t, err, &exit)
-		return string(text), endOf(exit)
+		return string(text), proc.EndOf(exit)
 	}
 	return string(text), 0
 }
@@ -144,7 +146,7 @@ func TestManyAtOnce(t *testing.T) {
 	profiles := map[string]bool{}
 	var runs []*loan
 	for range n {
-		runs = append(runs, begin(t, lend(srv, home, "echo $AWS_PROFILE; read line")))
+		runs = append(runs, begin(t, lending(srv, home, "echo $AWS_PROFILE; read line")))
 	}
 	for _, r := range runs {
 		profiles[r.line(t)] = true
@@ -198,9 +200,9 @@ func TestRemovalThatFails(t *testing.T) {
 		hinder  func(t *testing.T, home string)
 		says    string
 	}{
-		"open folder":                      {"exit 0", exitFailed, letAnybodyWrite, "chmod o-w"},
+		"open folder":                      {"exit 0", cli.ExitFailed, letAnybodyWrite, "chmod o-w"},
 		"open folder, program that failed": {"exit 7", 7, letAnybodyWrite, "chmod o-w"},
-		"lock": {"exit 0", exitLocked, func(t *testing.T, home string) {
+		"lock": {"exit 0", cli.ExitLocked, func(t *testing.T, home string) {
 			lock, err := sharedfile.LockSide(filepath.Join(home, "credentials.lock"), os.O_RDONLY, false)
 			require.NoError(t, err)
 			require.NotNil(t, lock)
@@ -210,7 +212,7 @@ func TestRemovalThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := chaimtest.NewServer(t)
-			r := begin(t, lend(srv, newHome(t), "echo ready; read line; "+tt.program))
+			r := begin(t, lending(srv, newHome(t), "echo ready; read line; "+tt.program))
 			require.Equal(t, "ready", r.line(t))
 			tt.hinder(t, r.home)
 			require.NoError(t, r.stdin.Close())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 )
 
 // TestInitOnTerminal gives wrong answers and then a whole message, of which nothing is left for the shell to run.
@@ -60,7 +62,7 @@ func TestInitOnTerminal(t *testing.T) {
 	answer("Init string (not shown; empty to answer one by one): ", "New Chaim Credentials Expire soon\nusertoken: "+s.UserToken+"\n\n```cca init "+
 		initString(s.UserToken)+"```\ntouch ran\nrest of the message\nhalf a line")
 	require.NoError(t, cmd.Wait(), "%s", &shown)
-	assert.False(t, hasInput(terminal, 0), "all of it is taken")
+	assert.False(t, term.HasInput(terminal, 0), "all of it is taken")
 	answer("\n", "")
 	for !strings.Contains(shown.String(), "in section [default]") {
 		_, err := user.Read(one)
@@ -76,8 +78,8 @@ func TestInitOnTerminal(t *testing.T) {
 
 	_, err = user.WriteString("next\n")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return hasInput(terminal, time.Second) }, time.Minute, time.Millisecond)
-	line, err := readLine(terminal)
+	require.Eventually(t, func() bool { return term.HasInput(terminal, time.Second) }, time.Minute, time.Millisecond)
+	line, err := bufio.NewReader(terminal).ReadString('\n')
 	require.NoError(t, err)
-	assert.Equal(t, "next", line, "half a line is dropped too")
+	assert.Equal(t, "next\n", line, "half a line is dropped too")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -22,7 +23,7 @@ func TestKilledChaim(t *testing.T) {
 		t.Run(form, func(t *testing.T) {
 			repeat(t, rounds, func(t *testing.T, _ int) {
 				home := newHome(t)
-				r := begin(t, lend(srv, home, "echo ready; read line; echo lives $line", form))
+				r := begin(t, lending(srv, home, "echo ready; read line; echo lives $line", form))
 				require.Equal(t, "ready", r.line(t))
 				r.send(t, syscall.SIGKILL)
 				_, err := r.Process.Wait() // and not for the program, as Cmd.Wait would
@@ -36,7 +37,7 @@ func TestKilledChaim(t *testing.T) {
 				require.NotNil(t, lease, "its program holds the lease")
 				require.NoError(t, lease.Close())
 
-				next := begin(t, lend(srv, home, "echo $AWS_PROFILE"))
+				next := begin(t, lending(srv, home, "echo $AWS_PROFILE"))
 				rest, code := next.end(t)
 				assert.Zero(t, code)
 				assert.Equal(t, "tempname\n", rest, "the name is free again")
@@ -58,7 +59,7 @@ func TestProgramLosesItsReader(t *testing.T) {
 		program string
 		code    int
 	}{
-		"killed by it":   {"exec yes", exitSignal + int(syscall.SIGPIPE)},
+		"killed by it":   {"exec yes", proc.Signaled + int(syscall.SIGPIPE)},
 		"gets along":     {"trap '' PIPE; yes 2>/dev/null; exit 6", 6},
 		"does not write": {"read line; exit 5", 5},
 	} {

@@ -17,6 +17,8 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 )
 
 var update = flag.Bool("update", false, "write the man pages anew")
@@ -51,7 +53,7 @@ func TestManPages(t *testing.T) {
 
 // manPages returns the pages of all commands, by the names of their files.
 func manPages(t *testing.T) map[string][]byte {
-	root := (&app{}).rootCommand()
+	root := (&call{app: &cli.App{}}).root()
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
 	pages := map[string][]byte{}

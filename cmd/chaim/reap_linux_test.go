@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 )
 
 // asFirst is chaim as the first process of a container, which lends credentials to a program.
@@ -29,8 +30,8 @@ func TestFirstProcess(t *testing.T) {
 		"reaps orphans": {`sh -c 'true & echo $! >orphan'; read orphan <orphan
 			for i in $(seq 600); do kill -0 $orphan || break; sleep 0.1; done 2>/dev/null; [ $i = 600 ] && echo zombie || echo reaped; exit 7`, "reaped", 7},
 		"passes signals on":    {`trap 'echo got; exit 5' TERM; kill -TERM 1; while :; do sleep 0.01; done`, "got", 5},
-		"ends by a signal":     {`echo begun; kill -TERM $$`, "begun", exitSignal + int(syscall.SIGTERM)},
-		"ends by SIGINT":       {`echo begun; kill -INT 1; while :; do sleep 0.01; done`, "begun", exitSignal + int(syscall.SIGINT)},
+		"ends by a signal":     {`echo begun; kill -TERM $$`, "begun", proc.Signaled + int(syscall.SIGTERM)},
+		"ends by SIGINT":       {`echo begun; kill -INT 1; while :; do sleep 0.01; done`, "begun", proc.Signaled + int(syscall.SIGINT)},
 		"is chaim's own child": {`[ $PPID = 1 ] && echo first || echo second; exit 0`, "second", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +64,7 @@ func TestFirstProcessOnTerminal(t *testing.T) {
 		x := onTerminal(t, asFirst(srv, newHome(t), "sh", "-c", "echo ready; exec cat"))
 		x.shows("ready\n")
 		x.types("\x03")
-		assert.Equal(t, exitSignal+int(syscall.SIGINT), x.end().ExitStatus())
+		assert.Equal(t, proc.Signaled+int(syscall.SIGINT), x.end().ExitStatus())
 		isClean(t, x.home)
 	})
 	t.Run("jobs", func(t *testing.T) {
@@ -88,6 +89,6 @@ func TestFirstProcessOnTerminal(t *testing.T) {
 }
 
 func TestNotFirstProcess(t *testing.T) {
-	_, isInit := runAsInit()
+	_, isInit := proc.RunAsInit()
 	require.False(t, isInit, os.Getpid())
 }

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 )
 
 // unignore has children of this test get signals that it was itself started to ignore, as in the background of a script.
@@ -64,18 +61,18 @@ func TestSignalsGoToTheProgram(t *testing.T) {
 	for s, name := range signalNames {
 		t.Run(name, func(t *testing.T) {
 			repeat(t, rounds, func(t *testing.T, _ int) {
-				r := begin(t, lend(srv, newHome(t), "echo ready; exec cat"))
+				r := begin(t, lending(srv, newHome(t), "echo ready; exec cat"))
 				require.Equal(t, "ready", r.line(t))
 				r.send(t, s)
 				_, code := r.end(t)
-				assert.Equal(t, exitSignal+int(s), code)
+				assert.Equal(t, proc.Signaled+int(s), code)
 				assert.Empty(t, r.talk.String())
 				isClean(t, r.home)
 			})
 		})
 		t.Run(name+" caught", func(t *testing.T) {
 			repeat(t, rounds, func(t *testing.T, _ int) {
-				r := begin(t, lend(srv, newHome(t), `trap 'kill -KILL $!; echo got it; exit 3' `+name+waiting))
+				r := begin(t, lending(srv, newHome(t), `trap 'kill -KILL $!; echo got it; exit 3' `+name+waiting))
 				require.Equal(t, "ready", r.line(t))
 				r.send(t, s)
 				rest, code := r.end(t)
@@ -91,7 +88,7 @@ func TestSignalsGoToTheProgram(t *testing.T) {
 func TestSecondSignalGoesToTheProgramToo(t *testing.T) {
 	unignore(t)
 	script := `trap 'echo one' TERM; trap 'kill -KILL $!; echo two; exit 4' INT` + waiting
-	r := begin(t, lend(chaimtest.NewServer(t), newHome(t), script))
+	r := begin(t, lending(chaimtest.NewServer(t), newHome(t), script))
 	require.Equal(t, "ready", r.line(t))
 	r.send(t, syscall.SIGTERM)
 	require.Equal(t, "one", r.line(t))
@@ -112,12 +109,12 @@ func TestSignalBeforeTheProgram(t *testing.T) {
 	})
 	for s := range signalNames {
 		for _, form := range []string{"--env", "--process", "--terrible"} {
-			r := begin(t, lend(srv, newHome(t), "echo began", form))
+			r := begin(t, lending(srv, newHome(t), "echo began", form))
 			<-asked
 			r.send(t, s)
 			_ = r.Process.Signal(s) // who is impatient; it may have ended
 			rest, code := r.end(t)
-			assert.Equal(t, exitSignal+int(s), code)
+			assert.Equal(t, proc.Signaled+int(s), code)
 			assert.Empty(t, rest)
 			assert.Contains(t, r.talk.String(), s.String())
 			isClean(t, r.home)
@@ -136,7 +133,7 @@ func TestSignalsUntilTheEnd(t *testing.T) {
 		<-req.Context().Done()
 	})
 	for range 4 * rounds {
-		r := begin(t, lend(srv, newHome(t), "echo began"))
+		r := begin(t, lending(srv, newHome(t), "echo began"))
 		<-asked
 		ended := make(chan struct{})
 		var sending sync.WaitGroup
@@ -153,7 +150,7 @@ func TestSignalsUntilTheEnd(t *testing.T) {
 		_, code := r.end(t)
 		close(ended)
 		sending.Wait()
-		assert.Equal(t, exitSignal+int(syscall.SIGQUIT), code)
+		assert.Equal(t, proc.Signaled+int(syscall.SIGQUIT), code)
 		assert.False(t, strings.Contains(r.talk.String(), "goroutine"), "no stacks are printed")
 		isClean(t, r.home)
 	}
@@ -167,7 +164,7 @@ func TestSignalAtAnyMoment(t *testing.T) {
 		srv := chaimtest.NewServer(t)
 		answers := make(chan struct{})
 		srv.Inject(1, chaimtest.Rewrite(func(body string) string { close(answers); return body }))
-		r := begin(t, lend(srv, newHome(t), "echo began; exec "+program))
+		r := begin(t, lending(srv, newHome(t), "echo began; exec "+program))
 		<-answers
 		return r
 	}
@@ -197,33 +194,10 @@ func TestSignalAtAnyMoment(t *testing.T) {
 		default:
 			late.Add(1)
 		}
-		assert.Contains(t, []int{0, exitSignal + int(s)}, code)
+		assert.Contains(t, []int{0, proc.Signaled + int(s)}, code)
 		isClean(t, r.home)
 	})
 	t.Logf("within %s: %d before the program, %d in it, %d after it", span, early.Load(), late.Load(), missed.Load())
-}
-
-// TestSignalRightBeforeTheProgram has it come between the keys and the program.
-func TestSignalRightBeforeTheProgram(t *testing.T) {
-	ctx, r := relaySignals(t.Context())
-	defer r.close()
-	r.take(syscall.SIGTERM)
-	cmd := exec.Command("touch", filepath.Join(t.TempDir(), "began"))
-	err := r.start(ctx, cmd, slog.New(slog.DiscardHandler))
-	assert.Equal(t, signalError{syscall.SIGTERM}, err)
-	assert.Equal(t, exitSignal+int(syscall.SIGTERM), exitCode(err))
-	assert.Nil(t, cmd.Process)
-}
-
-// TestSignalAfterTheProgram has it come when only the removal of the profile is left to do.
-func TestSignalAfterTheProgram(t *testing.T) {
-	ctx, r := relaySignals(t.Context())
-	defer r.close()
-	cmd := exec.Command("true")
-	require.NoError(t, r.start(ctx, cmd, slog.New(slog.DiscardHandler)))
-	require.NoError(t, r.wait(cmd.Wait))
-	r.take(syscall.SIGTERM)
-	assert.NoError(t, ctx.Err())
 }
 
 // TestIgnoredSignalsStayIgnored has nohup's way with SIGHUP.
@@ -240,17 +214,6 @@ func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	require.Equal(t, "lives", r.line(t))
 	r.send(t, syscall.SIGTERM)
 	_, code := r.end(t)
-	assert.Equal(t, exitSignal+int(syscall.SIGTERM), code)
+	assert.Equal(t, proc.Signaled+int(syscall.SIGTERM), code)
 	isClean(t, r.home)
-}
-
-func TestSignalThatCannotBePassedOn(t *testing.T) {
-	self, err := os.FindProcess(os.Getpid())
-	require.NoError(t, err)
-	require.NoError(t, self.Release()) // as good as one of another user
-	var said bytes.Buffer
-	r := &relay{process: self, log: slog.New(slog.NewTextHandler(&said, nil))}
-	r.take(syscall.SIGTERM)
-	assert.Contains(t, said.String(), "level=WARN")
-	assert.Contains(t, said.String(), "signal=terminated")
 }

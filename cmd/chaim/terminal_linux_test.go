@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 )
 
 // session is one in which a command runs, as the first of its session and in the foreground.
@@ -105,7 +107,7 @@ const counting = `n=0; trap 'n=$((n+1)); echo got $n' INT QUIT; trap 'kill -KILL
 func TestTerminalSignalsReachTheProgramOnce(t *testing.T) {
 	unignore(t)
 	srv := chaimtest.NewServer(t)
-	x := onTerminal(t, lend(srv, newHome(t), counting))
+	x := onTerminal(t, lending(srv, newHome(t), counting))
 	chaim := x.chaim()
 	x.types("\x03")
 	x.shows("got 1\n")
@@ -121,7 +123,7 @@ func TestTerminalSignalsReachTheProgramOnce(t *testing.T) {
 // TestInterruptOfChaimAlone sends chaim what the keyboard sends to all, which cannot be told apart.
 func TestInterruptOfChaimAlone(t *testing.T) {
 	unignore(t)
-	x := onTerminal(t, lend(chaimtest.NewServer(t), newHome(t), counting))
+	x := onTerminal(t, lending(chaimtest.NewServer(t), newHome(t), counting))
 	chaim := x.chaim()
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1} {
 		require.NoError(t, chaim.Signal(s))
@@ -160,7 +162,7 @@ func TestInterruptEndsTheScript(t *testing.T) {
 			if isBefore {
 				srv.Inject(-1, wait)
 			}
-			x := onTerminal(t, lend(srv, newHome(t), "echo ready; exec cat"))
+			x := onTerminal(t, lending(srv, newHome(t), "echo ready; exec cat"))
 			if isBefore {
 				<-asked
 			} else {
@@ -181,7 +183,7 @@ func TestTerminalStopsAndContinues(t *testing.T) {
 		`chaim exec sredev -- sh -c 'echo ready; read line; echo got $line; exit 3'; echo stopped $?; fg; echo code $?`))
 	x.shows("ready\n")
 	x.types("\x1a")
-	x.shows("stopped " + strconv.Itoa(exitSignal+int(syscall.SIGTSTP)) + "\n")
+	x.shows("stopped " + strconv.Itoa(proc.Signaled+int(syscall.SIGTSTP)) + "\n")
 	assert.Contains(t, credentials(t, x.home), "[tempname]\n")
 	x.types("this\n")
 	x.shows("got this\n")
@@ -252,7 +254,7 @@ func TestTerminalGoesAway(t *testing.T) {
 			x.shows("ready\n")
 			require.NoError(t, x.keys.Close())
 			if status := x.end(); args[0] == "chaim" {
-				assert.Equal(t, exitSignal+int(syscall.SIGHUP), status.ExitStatus())
+				assert.Equal(t, proc.Signaled+int(syscall.SIGHUP), status.ExitStatus())
 			}
 			isClean(t, x.home)
 		})
@@ -277,7 +279,7 @@ func TestProgramHasTheScreen(t *testing.T) {
 	unignore(t)
 	home := newHome(t)
 	log := filepath.Join(home, "log")
-	x := onTerminal(t, lend(chaimtest.NewServer(t), home, "echo ready; read line; echo end", "--log-file", log))
+	x := onTerminal(t, lending(chaimtest.NewServer(t), home, "echo ready; read line; echo end", "--log-file", log))
 	x.shows("ready\n")
 	require.NoError(t, os.WriteFile(filepath.Join(home, "credentials"), []byte(foreign), 0o600))
 	require.Eventually(t, func() bool {
@@ -304,6 +306,6 @@ func TestSlowBrowserIsTold(t *testing.T) {
 	x.shows("chaim: waiting for a browser to ask for the page; BROWSER may name the command of one, and 'chaim url' prints the link\n")
 	require.NoError(t, os.WriteFile(pipe, []byte("go\n"), 0))
 	x.shows("chaim: no browser could be started")
-	assert.Equal(t, exitFailed, x.end().ExitStatus())
+	assert.Equal(t, cli.ExitFailed, x.end().ExitStatus())
 	isClean(t, home)
 }

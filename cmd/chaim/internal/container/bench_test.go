@@ -14,11 +14,11 @@ import (
 )
 
 func BenchmarkHandler(b *testing.B) {
-	h, path, token := newHandler(Config{Source: hourKeys, Log: (&logbook{}).logger()}, "4242")
+	h := newHandler(Config{Source: hourKeys, Log: (&logbook{}).logger()}, 4242)
 	h.requests.SetLimit(rate.Inf)
-	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r := httptest.NewRequest(http.MethodGet, h.path, nil)
 	r.Host = "127.0.0.1:4242"
-	r.Header.Set("Authorization", token)
+	r.Header.Set("Authorization", h.token)
 	b.ReportAllocs()
 	for b.Loop() {
 		h.ServeHTTP(httptest.NewRecorder(), r)

@@ -42,7 +42,7 @@ func TestServedKeysLiveLong(t *testing.T) {
 		for started := time.Now(); time.Since(started) < 24*time.Hour; <-time.After(10 * time.Second) {
 			w := call(h, path, token)
 			require.Equal(t, http.StatusOK, w.Code)
-			var doc document
+			var doc struct{ AccessKeyID, Expiration string }
 			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &doc))
 			end, err := time.Parse(time.RFC3339, doc.Expiration)
 			require.NoError(t, err)

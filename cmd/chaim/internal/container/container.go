@@ -1,6 +1,6 @@
-// Package container serves keys to AWS SDKs over loopback, the way a container's agent does: an SDK that finds
-// AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN in its environment asks there again whenever
-// its keys are about to expire, so that a program may outlive them by days.
+// Package container serves keys to AWS SDKs on this machine, as the agent of a container does. An SDK that finds
+// AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN in its environment asks there again whenever its
+// keys are about to expire. So a program may outlive a set of keys by days.
 //
 // Protocol: https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 package container
@@ -12,13 +12,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 const (
@@ -26,48 +27,35 @@ const (
 	requestTimeout = 2 * time.Second
 	idleTimeout    = 30 * time.Second
 
-	// net/http reads 4 KiB more than it is told, which makes 8 KiB.
-	maxHeader = 4 << 10
+	maxHeader = 4 << 10 // net/http reads 4 KiB more, which makes 8 KiB
 )
 
-// Source is where keys come from: a [*chaim.Client]. Its methods must answer from memory, and may be called by many
-// goroutines at once.
+// Source is where keys come from: a [*chaim.Client]. Its methods must answer from memory. Many goroutines call them.
 type Source interface {
 	Creds() chaim.AwsCreds
-	State() chaim.State // knows of the keys' end where the wall clock was set back, too
+	State() chaim.State // also tells that keys have expired after the wall clock was set back
 }
 
 // Config says what to serve. Source is required.
 type Config struct {
-	Source Source
-	// Name is that of the account, for the log.
-	Name string
-	// AnyUser also serves programs of other users of this machine that have the token, as root may start some. Otherwise
-	// they are refused where the system tells whose their connections are: see [loopback.IsForeign].
-	AnyUser bool
-	// Log gets a line per request. Nil means silence.
-	Log *slog.Logger
+	Source  Source
+	Name    string       // of the account, for the log
+	AnyUser bool         // also serve other users' programs that have the token; else see [loopback.IsForeign]
+	Log     *slog.Logger // gets a line for each request; nil means silence
 }
 
-// Server serves the keys of one scope until it is closed. It is made by [Listen]; all methods may be called by any
-// number of goroutines.
+// Server serves keys until it is closed. Its methods may be called by any number of goroutines.
 type Server struct {
 	http    http.Server
 	handler *handler
 	gate    *gate
 	serving sync.WaitGroup // the goroutine that accepts connections
-	source  Source
-	url     string
-	token   string
 }
 
-// Listen binds a free port of 127.0.0.1 and answers there. When that cannot be done nothing is served anywhere.
+// Listen makes a Server on a free port of 127.0.0.1.
 func Listen(cfg Config) (*Server, error) { return listenOn("127.0.0.1:0", cfg) }
 
 func listenOn(address string, cfg Config) (*Server, error) {
-	if cfg.Source == nil {
-		return nil, errors.New("chaim: no source of the keys to serve")
-	}
 	listener, err := net.Listen("tcp4", address)
 	if err != nil {
 		return nil, errtext.Wrap(err, "cannot serve keys on a port of 127.0.0.1")
@@ -77,17 +65,9 @@ func listenOn(address string, cfg Config) (*Server, error) {
 
 func serve(listener net.Listener, cfg Config) *Server {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
-	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	h, path, token := newHandler(cfg, port)
-	s := &Server{
-		handler: h,
-		gate:    newGate(listener),
-		source:  cfg.Source,
-		url:     "http://127.0.0.1:" + port + path,
-		token:   token,
-	}
+	s := &Server{handler: newHandler(cfg, listener.Addr().(*net.TCPAddr).Port), gate: &gate{Listener: listener}}
 	s.http = http.Server{
-		Handler:                      h,
+		Handler:                      s.handler,
 		ReadTimeout:                  requestTimeout,
 		WriteTimeout:                 requestTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -104,26 +84,42 @@ func serve(listener net.Listener, cfg Config) *Server {
 	return s
 }
 
-// URL is where the keys are, with a path that cannot be guessed. It names 127.0.0.1, as older SDKs accept no other
-// loopback address.
-func (s *Server) URL() string { return s.url }
+// url is where the keys are. It names 127.0.0.1: older SDKs accept no other loopback address.
+func (s *Server) url() string { return "http://" + s.handler.hosts[0] + s.handler.path }
 
-// Token is what an Authorization header must be. It is a secret.
-func (s *Server) Token() string { return s.token }
-
-// Environ returns the variables that make an SDK ask this server, each "NAME=value", and the mark that its keys are lent. They
-// hold a secret. Other variables
-// and files win over them: see [Server.ChildEnviron].
+// Environ returns the variables that make an SDK ask this server, each NAME=value, and the mark that its keys are lent. They
+// hold a secret. Other variables and files win over them: see [Server.ChildEnviron].
 func (s *Server) Environ() []string {
-	return []string{urlVariable + "=" + s.url, tokenVariable + "=" + s.token, awsenv.Mark(s.url)}
+	return []string{
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.url(),
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN=" + s.handler.token,
+		awsenv.Mark(s.url()),
+	}
 }
 
-// Close ends all connections, waits for its goroutines and frees the port. It may be called more than once.
+// ChildEnviron returns Environ, and what a program needs to get keys from this server only: the region of the keys, and no
+// proxy for requests on this machine. SDKs prefer the files, so there is no credentials file, and no AWS config file if its
+// default profile leads to keys. Variables that lead to other keys must be taken away: botocore heeds empty ones too.
+func (s *Server) ChildEnviron() []string {
+	env := append(s.Environ(), awsenv.NoFile()...)
+	env = append(env, awsenv.Direct(os.Environ())...)
+	if region := s.handler.Source.Creds().Region; region != "" {
+		env = append(env, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
+	}
+	if profiles.ReadConfig().GivesKeys("default") {
+		env = append(env, "AWS_CONFIG_FILE="+os.DevNull)
+	}
+	return env
+}
+
+// Close ends all connections, waits for the goroutines, and frees the port. It may be called more than once.
 func (s *Server) Close() error {
 	err := s.http.Close()
 	s.serving.Wait()
 	s.gate.open.Wait()
-	s.handler.noteUnlogged()
+	if n := s.handler.unlogged.Swap(0); n > 0 {
+		s.handler.Log.Warn("chaim: requests for keys", "account", s.handler.Name, "unlogged", n)
+	}
 	return err
 }
 

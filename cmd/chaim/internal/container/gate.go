@@ -3,49 +3,37 @@ package container
 import (
 	"net"
 	"net/http"
+	"slices"
 	"sync"
-	"time"
 )
 
-// maxConns is more than a build starts programs at once, and far less than this process may have files open.
+// maxConns is more than the programs that a build starts at once, and far less than the files that a process may open.
 const maxConns = 256
 
 // gate is a listener that keeps at most maxConns connections. Each further one takes the place of the one that has been
-// silent for longest, so that clients which send nothing keep no others out; [net.Listener]s that merely count would. A
-// program that starts slowly loses its connection only if so many others come before its request.
+// silent for longest. A listener that only counts would let silent clients keep others out: any user may connect.
 type gate struct {
 	net.Listener
 	open sync.WaitGroup // goroutines of connections
 
-	mu    sync.Mutex             // guards what follows
-	heard map[net.Conn]time.Time // when each connection was last heard of
+	mu    sync.Mutex // guards conns
+	conns []net.Conn // the one that was last heard of stands last
 }
 
-func newGate(l net.Listener) *gate { return &gate{Listener: l, heard: map[net.Conn]time.Time{}} }
-
-// Accept returns the next connection, for which it makes room. It does nothing else, as others wait meanwhile.
+// Accept returns the next connection, after it has made room for it. It does nothing else, as others wait meanwhile.
 func (g *gate) Accept() (net.Conn, error) {
 	conn, err := g.Listener.Accept()
-	if err == nil {
-		g.admit(conn)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
-}
-
-func (g *gate) admit(conn net.Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.heard) >= maxConns {
-		var oldest net.Conn
-		for c, at := range g.heard {
-			if oldest == nil || at.Before(g.heard[oldest]) {
-				oldest = c
-			}
-		}
-		delete(g.heard, oldest)
-		_ = oldest.Close()
+	if len(g.conns) == maxConns {
+		_ = g.conns[0].Close()
+		g.conns = slices.Delete(g.conns, 0, 1)
 	}
-	g.heard[conn] = time.Now()
+	g.conns = append(g.conns, conn)
+	return conn, nil
 }
 
 // note is the ConnState hook of the HTTP server.
@@ -55,16 +43,16 @@ func (g *gate) note(conn net.Conn, state http.ConnState) {
 		g.open.Add(1)
 		return
 	case http.StateClosed:
-		defer g.open.Done() // after the unlock
+		defer g.open.Done()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, isIn := g.heard[conn]; !isIn {
+	i := slices.Index(g.conns, conn)
+	if i < 0 {
 		return
 	}
-	if state == http.StateClosed {
-		delete(g.heard, conn)
-		return
+	g.conns = slices.Delete(g.conns, i, i+1)
+	if state != http.StateClosed {
+		g.conns = append(g.conns, conn)
 	}
-	g.heard[conn] = time.Now()
 }

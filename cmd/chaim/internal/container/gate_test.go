@@ -33,7 +33,7 @@ func TestSlowClients(t *testing.T) {
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 	}
 	s.gate.mu.Lock()
-	assert.LessOrEqual(t, len(s.gate.heard), maxConns)
+	assert.LessOrEqual(t, len(s.gate.conns), maxConns)
 	s.gate.mu.Unlock()
 	assert.LessOrEqual(t, runtime.NumGoroutine()-before, maxConns+16)
 	for _, conn := range slow[:400-maxConns] {
@@ -88,7 +88,7 @@ func TestOtherUsersAreNotServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, m := serveInMemory(t, hourKeys)
 		log := &logbook{}
-		s.handler.log = log.logger()
+		s.handler.Log = log.logger()
 		s.handler.isForeign = func(_, _ netip.AddrPort) bool { return true }
 		resp, body := exchange(t, m.dial(), s.request())
 		assert.Equal(t, http.StatusForbidden, resp.StatusCode)
@@ -97,7 +97,7 @@ func TestOtherUsersAreNotServed(t *testing.T) {
 		lines := log.lines(t)
 		require.Len(t, lines, 1)
 		assert.Equal(t, "WARN", lines[0].Level)
-		assert.Equal(t, refused, lines[0].Result)
+		assert.Equal(t, refused.result, lines[0].Result)
 		assert.Equal(t, "user", lines[0].Why)
 	})
 }

@@ -3,26 +3,26 @@ package container
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/time/rate"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/loopback"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 // What the ECS agent allows a task by default.
@@ -32,226 +32,148 @@ const (
 	burst     = 60
 )
 
-// Results of a request, for the log.
-const (
-	served      = "served"
-	refused     = "refused"
-	throttled   = "throttled"
-	unavailable = "unavailable"
+// failure is the answer to a request that gets no keys.
+type failure struct {
+	result  string // for the log
+	status  int
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// All refusals look the same.
+var (
+	refused     = &failure{"refused", 403, "AccessDenied", "chaim serves these keys to the program they are for, and to no other"}
+	throttled   = &failure{"throttled", 429, "TooManyRequests", "chaim has been asked for keys too often"}
+	unavailable = &failure{"unavailable", 503, "CredentialsUnavailable", "chaim has no valid keys, and its log says why"}
 )
 
 // handler answers requests for keys.
 type handler struct {
-	source      Source
-	name        string
-	log         *slog.Logger
+	Config
 	hosts       [2]string
+	path, token string // the secrets that a request must have
 	isForeign   func(peer, here netip.AddrPort) bool
-	path, token digest
-
-	requests *limiter // of clients with the token
-	// Any user of the machine can have requests refused, which must not fill the disk with the log.
-	lines    *limiter
-	unlogged atomic.Int64
+	requests    limiter // of clients with the token
+	lines       limiter // of the log, which refused requests of other users must not make too long
+	unlogged    atomic.Int64
 }
 
-// limiter lets exactly so many pass: a [rate.Limiter] that is asked with times out of order, as by goroutines that were held up
-// between the clock and the call, counts some time twice.
+func newHandler(cfg Config, port int) *handler {
+	h := &handler{
+		Config:    cfg,
+		hosts:     [2]string{fmt.Sprint("127.0.0.1:", port), fmt.Sprint("localhost:", port)},
+		path:      "/" + rand.Text(),
+		token:     rand.Text() + rand.Text(), // 260 bits
+		isForeign: loopback.IsForeign,
+	}
+	h.requests.Limiter, h.lines.Limiter = rate.NewLimiter(perSecond, burst), rate.NewLimiter(perSecond, burst)
+	return h
+}
+
+// limiter lets exactly so many pass. A [rate.Limiter] lets more pass if several goroutines give it times out of order.
 type limiter struct {
 	mu sync.Mutex
 	*rate.Limiter
 }
 
-func newLimiter() *limiter { return &limiter{Limiter: rate.NewLimiter(perSecond, burst)} }
-
 // Allow reports whether one more may pass now.
 func (l *limiter) Allow() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.AllowN(time.Now(), 1)
+	return l.Limiter.Allow()
 }
 
-// newHandler makes the handler of a server on that port, and what a request must know.
-func newHandler(cfg Config, port string) (h *handler, path, token string) {
-	path, token = "/"+rand.Text(), newToken()
-	isForeign := loopback.IsForeign
-	if cfg.AnyUser {
-		isForeign = func(_, _ netip.AddrPort) bool { return false }
-	}
-	return &handler{
-		source:    cfg.Source,
-		name:      cfg.Name,
-		log:       cfg.Log,
-		hosts:     [2]string{"127.0.0.1:" + port, "localhost:" + port},
-		isForeign: isForeign,
-		path:      digestOf(path),
-		token:     digestOf(token),
-		requests:  newLimiter(),
-		lines:     newLimiter(),
-	}, path, token
-}
-
-// newToken returns 256 random bits.
-func newToken() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// digest is all that is kept of a secret that requests must name.
-type digest [sha256.Size]byte
-
-func digestOf(s string) digest { return sha256.Sum256([]byte(s)) }
-
-// matches takes as long for a good guess as for a bad one.
-func (d digest) matches(guess string) bool {
-	g := digestOf(guess)
-	return subtle.ConstantTimeCompare(d[:], g[:]) == 1
-}
-
-// ServeHTTP answers from memory, and the same whatever a request is refused for.
+// ServeHTTP answers from memory.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	why := h.refusal(r)
-	switch {
-	case why != "":
-	case !h.requests.Allow():
-		h.note(r.RemoteAddr, throttled, "")
-		fail(w, http.StatusTooManyRequests, "TooManyRequests", "chaim has been asked for keys too often")
-		return
-	case h.isForeign(endsOf(r)): // last, as the system takes long to tell where it has many connections
-		why = "user"
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "application/json")
+	body := json.NewEncoder(w) // its error means that the client has gone
+	failed, why := h.refusal(r)
+	if failed == nil {
+		document, err := h.document(r.Context())
+		if err == nil {
+			h.note(r, slog.LevelInfo, "served", "")
+			_ = body.Encode(document)
+			return
+		}
+		failed, why = unavailable, errtext.Unprefixed(err)
 	}
-	if why != "" {
-		h.note(r.RemoteAddr, refused, why)
-		fail(w, http.StatusForbidden, "AccessDenied", "chaim serves these keys to the program they are for, and to no other")
-		return
+	if h.lines.Allow() {
+		h.note(r, slog.LevelWarn, failed.result, why)
+	} else {
+		h.unlogged.Add(1)
 	}
-	keys, err := h.keys(r.Context())
-	if err != nil {
-		h.note(r.RemoteAddr, unavailable, errtext.Unprefixed(err))
-		fail(w, http.StatusServiceUnavailable, "CredentialsUnavailable", "chaim has no valid keys, and its log says why")
-		return
-	}
-	h.note(r.RemoteAddr, served, "")
-	answer(w, http.StatusOK, document{
-		AccessKeyID:     keys.AccessKeyID,
-		SecretAccessKey: keys.SecretAccessKey,
-		Token:           keys.SessionToken,
-		Expiration:      keys.Expires.UTC().Format(time.RFC3339),
-		AccountID:       keys.AccountID,
-	})
+	w.Header().Set("Connection", "close") // a client without keys is not to keep it
+	w.WriteHeader(failed.status)
+	_ = body.Encode(failed)
 }
 
-// refusal says what is wrong with a request, or nothing. It quotes nothing of it.
-func (h *handler) refusal(r *http.Request) string {
+// relayed finds headers that browsers and proxies add to a request, and SDKs never do.
+var relayed = lazyregexp.New(`^(Origin|Referer|Forwarded|Via|Sec-Fetch-.*|X-Forwarded-.*)$`)
+
+// refusal returns how a request fails, or nil, and why, for the log. It quotes nothing of the request.
+func (h *handler) refusal(r *http.Request) (failed *failure, why string) {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	here, _ := netip.ParseAddrPort(h.hosts[0])
 	switch {
 	case r.Host != h.hosts[0] && r.Host != h.hosts[1]:
-		return "host" // of a name that resolves to this machine, in a browser
-	case isRelayed(r.Header):
-		return "header"
+		return refused, "host" // of a name that resolves to this machine, in a browser
+	case slices.ContainsFunc(slices.Collect(maps.Keys(r.Header)), relayed().MatchString):
+		return refused, "header"
 	case r.Method != http.MethodGet:
-		return "method"
-	case !h.path.matches(r.RequestURI): // as it was sent: no SDK adds a query, or a host in front
-		return "path"
-	case !h.token.matches(strings.Join(r.Header.Values("Authorization"), ",")):
-		return "token"
+		return refused, "method"
+	case !isSecret(r.RequestURI, h.path): // as it was sent: no SDK adds a query, or a host in front
+		return refused, "path"
+	case !isSecret(strings.Join(r.Header.Values("Authorization"), ","), h.token):
+		return refused, "token"
+	case !h.requests.Allow():
+		return throttled, ""
+	case !h.AnyUser && h.isForeign(peer, here): // last, as the system takes long to tell if it has many connections
+		return refused, "user"
 	}
-	return ""
+	return nil, ""
 }
 
-// endsOf are the two ends of a request's connection.
-func endsOf(r *http.Request) (peer, here netip.AddrPort) {
-	peer, _ = netip.ParseAddrPort(r.RemoteAddr)
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		here, _ = netip.ParseAddrPort(local.String())
-	}
-	return peer, here
+// isSecret takes the same time for all guesses of the right length, which is no secret.
+func isSecret(guess, secret string) bool {
+	return subtle.ConstantTimeCompare([]byte(guess), []byte(secret)) == 1
 }
 
-// isRelayed finds what browsers and proxies add to a request, and SDKs never do.
-func isRelayed(header http.Header) bool {
-	for name := range header {
-		switch name {
-		case "Origin", "Referer", "Forwarded", "Via":
-			return true
-		}
-		if strings.HasPrefix(name, "Sec-Fetch-") || strings.HasPrefix(name, "X-Forwarded-") {
-			return true
-		}
-	}
-	return false
-}
-
-// keys are those of the source, if they are valid and tell until when.
-func (h *handler) keys(ctx context.Context) (keys aws.Credentials, err error) {
+// document returns what SDKs read: the keys of the source, if they are valid and have an expiry.
+func (h *handler) document(ctx context.Context) (document map[string]string, err error) {
 	defer func() {
-		if recover() != nil { // net/http would log the value, whatever that holds
+		if recover() != nil { // net/http would log the value, which may be a secret
 			err = errors.New("chaim: the source of the keys panicked")
 		}
 	}()
-	state := h.source.State() // before Creds, which then are these keys or newer ones
-	keys, err = h.source.Creds().Retrieve(ctx)
+	state := h.Source.State() // before Creds, which then are these keys or newer ones
+	keys, err := h.Source.Creds().Retrieve(ctx)
 	switch {
 	case err != nil:
+		return nil, err
 	case state == chaim.StateExpired:
-		err = chaim.ErrExpired
+		return nil, chaim.ErrExpired
 	case !keys.CanExpire:
-		err = errors.New("chaim: the keys have no expiration")
+		return nil, errors.New("chaim: the keys have no expiration")
 	}
-	return keys, err
-}
-
-// document is what SDKs read.
-type document struct {
-	AccessKeyID     string `json:"AccessKeyId"`
-	SecretAccessKey string
-	Token           string
-	Expiration      string
-	AccountID       string `json:"AccountId,omitempty"`
-}
-
-type failure struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-// fail also ends the connection, so that a client that gets nothing does not keep it.
-func fail(w http.ResponseWriter, status int, code, message string) {
-	w.Header().Set("Connection", "close")
-	answer(w, status, failure{code, message})
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client may have gone
-}
-
-// note writes a request down. Beyond a measure those that got nothing are only counted, in the next line.
-func (h *handler) note(peer, result, why string) {
-	level := slog.LevelInfo
-	if result != served {
-		level = slog.LevelWarn
-		if !h.lines.Allow() {
-			h.unlogged.Add(1)
-			return
-		}
+	document = map[string]string{
+		"AccessKeyId": keys.AccessKeyID, "SecretAccessKey": keys.SecretAccessKey, "Token": keys.SessionToken,
+		"Expiration": keys.Expires.UTC().Format(time.RFC3339),
 	}
-	attrs := append(make([]slog.Attr, 0, 5),
-		slog.String("account", h.name), slog.String("result", result), slog.String("peer", peer))
+	if keys.AccountID != "" {
+		document["AccountId"] = keys.AccountID
+	}
+	return document, nil
+}
+
+// note logs a request, and how many failed before without a line.
+func (h *handler) note(r *http.Request, level slog.Level, result, why string) {
+	attrs := []any{"account", h.Name, "result", result, "peer", r.RemoteAddr}
 	if why != "" {
-		attrs = append(attrs, slog.String("why", why))
+		attrs = append(attrs, "why", why)
 	}
 	if n := h.unlogged.Swap(0); n > 0 {
-		attrs = append(attrs, slog.Int64("unlogged", n))
+		attrs = append(attrs, "unlogged", n)
 	}
-	h.log.LogAttrs(context.Background(), level, "chaim: request for keys", attrs...)
-}
-
-// noteUnlogged writes down how many requests have no line.
-func (h *handler) noteUnlogged() {
-	if n := h.unlogged.Swap(0); n > 0 {
-		h.log.Warn("chaim: requests for keys", "account", h.name, "unlogged", n)
-	}
+	h.Log.Log(context.Background(), level, "chaim: request for keys", attrs...)
 }

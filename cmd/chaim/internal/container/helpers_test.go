@@ -142,11 +142,13 @@ func serveInMemory(t *testing.T, source Source) (*Server, *memory) {
 
 func (s *Server) address() string { return s.gate.Addr().String() }
 
-func (s *Server) path() string { return strings.TrimPrefix(s.url, "http://"+s.address()) }
+func (s *Server) path() string { return s.handler.path }
+
+func (s *Server) token() string { return s.handler.token }
 
 // request is the text of a good request with these lines added.
 func (s *Server) request(lines ...string) string {
-	return s.requestOf("GET "+s.path(), append([]string{"Host: " + s.address(), "Authorization: " + s.token}, lines...)...)
+	return s.requestOf("GET "+s.path(), append([]string{"Host: " + s.address(), "Authorization: " + s.token()}, lines...)...)
 }
 
 func (s *Server) requestOf(start string, lines ...string) string {
@@ -191,6 +193,6 @@ func call(h http.Handler, path, token string) *httptest.ResponseRecorder {
 
 func handlerFor(source Source) (h *handler, path, token string, log *logbook) {
 	log = &logbook{}
-	h, path, token = newHandler(Config{Source: source, Name: "sredev", Log: log.logger()}, "4242")
-	return h, path, token, log
+	h = newHandler(Config{Source: source, Name: "sredev", Log: log.logger()}, 4242)
+	return h, h.path, h.token, log
 }

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	r.Header.Set("Authorization", os.Getenv(tokenVariable))
+	r.Header.Set("Authorization", os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		fmt.Print("no answer")
@@ -48,7 +48,7 @@ func TestUsers(t *testing.T) {
 		s, err := Listen(Config{Source: hourKeys, AnyUser: anyUser})
 		require.NoError(t, err)
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(s.Environ(), urlOfTest+"="+s.URL())
+		cmd.Env = append(s.Environ(), urlOfTest+"="+s.url())
 		text, err := cmd.Output()
 		require.NoError(t, err)
 		require.NoError(t, s.Close())

@@ -1,17 +1,14 @@
-// Package credcache shares credentials between processes that live for a moment each, as those do that an AWS SDK runs by
-// credential_process: one of them asks for keys, and the others read its answer.
+// Package credcache shares keys between processes that live for a moment each, such as those that an AWS SDK runs by
+// credential_process. One of them asks for keys, and the others read its answer.
 //
-// There are two files for each key: one holds the credentials or why there are none, and is only ever replaced in one
-// step; the other is locked by the process that asks. A lock ends with its process, so that a killed one leaves nothing to
-// wait for.
+// Each set of keys has two files. One holds the keys, or why there are none, and is replaced in one step. The other is
+// locked by the process that asks. A lock ends with its process, so a killed process leaves nothing to wait for.
 package credcache
 
 import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,8 +17,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -32,51 +31,51 @@ import (
 const (
 	folderName = "process"
 
-	// A process that finds no valid keys may take this long to get some, and one that has valid ones for a single attempt.
-	fetchTimeout, renewalTimeout = 2 * time.Minute, httpx.AttemptTimeout
+	fetchTimeout   = 2 * time.Minute      // to get keys if there are no valid ones
+	renewalTimeout = httpx.AttemptTimeout // to renew valid ones
 )
 
 var errTimeout = errors.New("the source has not answered in time")
 
-// Cache is a folder of credentials. Its methods may be called by any number of goroutines and processes at once.
+// Cache is a folder of keys. Any number of goroutines and processes may use it.
 type Cache struct {
-	Folder string       // see [Beside]
-	Kinds  []error      // what [errors.Is] tells of a failure that another process had
-	Log    *slog.Logger // nil means silence
+	folder string
+	log    *slog.Logger // nil means silence
 }
 
-// Fetch gets credentials from their source. It must heed its context, and its errors must be fit to be shown.
-type Fetch = func(context.Context) (chaim.AwsCreds, error)
-
-// Beside is the folder that belongs to the credentials file of that path.
-func Beside(path string) (string, error) {
-	folder, err := profiles.FolderBeside(path)
-	return filepath.Join(folder, folderName), err
-}
-
-// Key names credentials by everything that shapes them, such as the user, the user's token, the account and the role. It
-// is a SHA-256 hash, in hex, that does not reveal the parts.
-func Key(parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts {
-		var size [8]byte
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(append(size[:], part...))
+// Open returns the cache beside the credentials file. The error wraps [sharedfile.ErrNoStore] if the user chose to store
+// nothing.
+func Open(log *slog.Logger) (Cache, error) {
+	path, err := awsenv.CredentialsPath("")
+	if err == nil {
+		err = sharedfile.File{Path: path}.CanStore()
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	if err != nil {
+		return Cache{}, err
+	}
+	folder, err := profiles.FolderBeside(path)
+	return Cache{filepath.Join(folder, folderName), log}, err
 }
 
-// Get returns valid credentials: those in the cache, or else those that fetch gets. One caller at a time calls fetch for a
-// key, for 2 minutes at most; the others wait for its outcome, or are served what is valid meanwhile. Valid credentials
-// are renewed by the first caller once they are due for it (see package renewal), in a single attempt, and served again
-// if that fails.
+// fetcher gets keys from their source. It must heed its context, and its errors must be fit to be shown.
+type fetcher = func(context.Context) (chaim.AwsCreds, error)
+
+// Key names keys by everything that shapes them, such as the user, the user token, the account and the role. It is a hash
+// that does not reveal the parts.
+func Key(parts ...string) string {
+	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", parts)))
+}
+
+// Get returns valid keys: those in the cache, or else those that fetch gets. One caller at a time calls fetch for a key, for
+// 2 minutes at most. The others wait for its outcome, or get the keys that are still valid. The first caller after the keys
+// are due renews them, in a single attempt (see package renewal). If that fails, it gets the old ones.
 //
-// A failure is the answer to all callers for as long as the policy of renewal says, 10 seconds at most. Its text is stored
-// without what looks like a secret. The end of ctx is not stored as a failure. Credentials without an end are not stored.
+// A failure is the answer to all callers for 10 seconds at most. Its text is stored without what looks like a secret. The
+// end of ctx is not stored, nor are keys without an expiry.
 //
-// The errors are those of fetch and ctx, [ErrUnsafe], [chaim.ErrLocked] where another process takes too long, and those of
-// the system.
-func (c Cache) Get(ctx context.Context, key string, fetch Fetch) (chaim.AwsCreds, error) {
+// The errors are those of fetch, of ctx and of the system, [sharedfile.ErrUnsafe], and [chaim.ErrLocked] if another process
+// takes too long.
+func (c Cache) Get(ctx context.Context, key string, fetch fetcher) (chaim.AwsCreds, error) {
 	if !keyRule().MatchString(key) {
 		return chaim.AwsCreds{}, errors.New("chaim: no key of cached credentials")
 	}
@@ -84,37 +83,33 @@ func (c Cache) Get(ctx context.Context, key string, fetch Fetch) (chaim.AwsCreds
 	if err := c.prepare(); err != nil {
 		return chaim.AwsCreds{}, err
 	}
-	e, err := c.read(key)
-	if err != nil {
-		return chaim.AwsCreds{}, err
+	for hasLock := false; ; hasLock = true { // the process that had the lock before may have got new keys
+		e, err := c.read(key)
+		now := time.Now()
+		if err == nil && hasLock && !e.isFresh(now) {
+			err = e.failure(started, now)
+		}
+		switch {
+		case err != nil:
+			return chaim.AwsCreds{}, err
+		case e.isFresh(now):
+			return e.creds(), nil
+		case hasLock:
+			return c.renew(ctx, key, e, fetch)
+		}
+		l, err := c.lock(ctx, key, !e.isValid(now))
+		switch {
+		case err != nil:
+			return chaim.AwsCreds{}, err
+		case l == nil: // another process renews them
+			return e.creds(), nil
+		}
+		defer l.Close()
 	}
-	if e.isValid(started) && started.Before(e.Due) {
-		return e.creds(), nil
-	}
-	l, err := c.lock(ctx, key, !e.isValid(started))
-	switch {
-	case err != nil:
-		return chaim.AwsCreds{}, err
-	case l == nil: // another process renews them
-		return e.creds(), nil
-	}
-	defer l.Close()
-	// The process that had the lock before may have got new ones.
-	if e, err = c.read(key); err != nil {
-		return chaim.AwsCreds{}, err
-	}
-	now := time.Now()
-	if e.isValid(now) && now.Before(e.Due) {
-		return e.creds(), nil
-	}
-	if err := e.failure(started, now, c.Kinds); err != nil {
-		return chaim.AwsCreds{}, err
-	}
-	return c.renew(ctx, key, e, fetch)
 }
 
-// renew gets new credentials in place of the old. The caller has the lock.
-func (c Cache) renew(ctx context.Context, key string, old entry, fetch Fetch) (chaim.AwsCreds, error) {
+// renew gets new keys in place of old ones. The caller has the lock.
+func (c Cache) renew(ctx context.Context, key string, old entry, fetch fetcher) (chaim.AwsCreds, error) {
 	isRenewal := old.isValid(time.Now())
 	timeout := fetchTimeout
 	if isRenewal {
@@ -124,15 +119,16 @@ func (c Cache) renew(ctx context.Context, key string, old entry, fetch Fetch) (c
 	defer cancel()
 	creds, err := fetch(keys.WithSingleAttempt(fetching, isRenewal))
 	now := renewal.Now()
-	var held *renewal.Held
+	var sdk aws.Credentials
 	if err == nil {
-		held, err = hold(ctx, creds, now)
+		sdk, err = creds.Retrieve(ctx)
 	}
-	if err == nil && old.isValid(now.Wall) {
-		before, _ := hold(ctx, old.creds(), now)
-		if before != nil && held.EndsSooner(before, now) {
-			err = renewal.ErrEndsSooner
-		}
+	var held *renewal.Held // tells when they are due
+	if err == nil {
+		held, err = renewal.Hold(keys.Grant{Credentials: sdk}, now, rand.Float64())
+	}
+	if err == nil && old.isValid(now.Wall) && old.outlives(sdk) {
+		err = renewal.ErrEndsSooner
 	}
 	switch {
 	case err == nil && creds.Expires.IsZero():
@@ -142,26 +138,18 @@ func (c Cache) renew(ctx context.Context, key string, old entry, fetch Fetch) (c
 		c.write(entry{Key: key, Keys: &stored, Received: now.Wall, Due: creds.Expires.Add(-held.Soft)})
 		return creds, nil
 	case ctx.Err() == nil:
-		old = old.failed(key, now.Wall, err, c.Kinds)
+		old = old.failed(key, now.Wall, err)
 		c.write(old)
 	}
 	if !old.isValid(now.Wall) {
 		return chaim.AwsCreds{}, err
 	}
-	c.log().Warn("chaim: renewing cached credentials failed", "expires", old.Keys.Expires.UTC().Format(time.RFC3339), "error", fit(err))
+	expires := old.Keys.Expires.UTC().Format(time.RFC3339)
+	c.logger().Warn("chaim: renewing cached credentials failed", "expires", expires, "error", fit(err))
 	return old.creds(), nil
 }
 
-// hold checks credentials that came just now, and draws when they are due.
-func hold(ctx context.Context, creds chaim.AwsCreds, now renewal.Instant) (*renewal.Held, error) {
-	sdk, err := creds.Retrieve(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return renewal.Hold(keys.Grant{Credentials: sdk}, now, rand.Float64())
-}
-
-// write stores what there is to know of a key. The credentials are as good without that.
+// write stores an entry. Errors are only logged: the keys are as good without it.
 func (c Cache) write(e entry) {
 	e.Version = version
 	text, err := json.Marshal(e)
@@ -169,45 +157,10 @@ func (c Cache) write(e entry) {
 		err = sharedfile.WriteFile(c.path(e.Key, dataExtension), text)
 	}
 	if err != nil {
-		c.log().Warn("chaim: credentials cannot be cached", "error", err)
+		c.logger().Warn("chaim: credentials cannot be cached", "error", err)
 	}
 }
 
-func (c Cache) log() *slog.Logger { return cmp.Or(c.Log, slog.New(slog.DiscardHandler)) }
+func (c Cache) logger() *slog.Logger { return cmp.Or(c.log, slog.New(slog.DiscardHandler)) }
 
-func (c Cache) path(key, extension string) string { return filepath.Join(c.Folder, key+extension) }
-
-// failure is the error that a process gets for what another one was answered. It also answers callers that have waited for
-// the lock. Nil means to ask again.
-func (e entry) failure(started, now time.Time, kinds []error) error {
-	until := e.Failed.Add(min(e.Due.Sub(e.Failed), renewal.LazyPause))
-	if e.Reason == "" || now.Before(e.Failed) || e.Failed.Before(started) && !now.Before(until) {
-		return nil
-	}
-	var causes []error
-	for _, kind := range kinds {
-		for _, name := range e.Kinds {
-			if name == kind.Error() {
-				causes = append(causes, kind)
-			}
-		}
-	}
-	ago := now.Sub(e.Failed).Round(time.Second)
-	return errtext.Chain(fmt.Sprintf("chaim: %s (the answer to another process, %s ago)", e.Reason, ago), causes...)
-}
-
-// failed is what to store after a failed attempt.
-func (e entry) failed(key string, now time.Time, err error, kinds []error) entry {
-	left := e.left(now)
-	if left <= 0 {
-		e.Keys = nil
-	}
-	e.Key, e.Failed, e.Reason, e.Kinds, e.Failures = key, now, fit(err), nil, e.Failures+1
-	e.Due = now.Add(renewal.RetryDelay(err, e.Failures, left, rand.Float64()))
-	for _, kind := range kinds {
-		if errors.Is(err, kind) {
-			e.Kinds = append(e.Kinds, kind.Error())
-		}
-	}
-	return e
-}
+func (c Cache) path(key, extension string) string { return filepath.Join(c.folder, key+extension) }

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 func never(context.Context) (chaim.AwsCreds, error) { panic("the source was asked") }
@@ -29,7 +30,7 @@ func never(context.Context) (chaim.AwsCreds, error) { panic("the source was aske
 // cached is a cache with keys for an hour.
 func cached(t testing.TB, folder string) (Cache, chaim.AwsCreds) {
 	t.Helper()
-	cache, want := Cache{Folder: folder}, newCreds("1", time.Hour)
+	cache, want := Cache{folder: folder}, newCreds("1", time.Hour)
 	_, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) { return want, nil })
 	require.NoError(t, err)
 	got, err := cache.Get(t.Context(), Key("a"), never)
@@ -61,7 +62,7 @@ func TestKey(t *testing.T) {
 	}
 	for _, key := range []string{"", "a", "../" + Key("a")[3:], strings.ToUpper(Key("a")), Key("a") + "\n"} {
 		folder := newFolder(t)
-		_, err := Cache{Folder: folder}.Get(t.Context(), key, never)
+		_, err := Cache{folder: folder}.Get(t.Context(), key, never)
 		assert.Error(t, err, key)
 		assert.NoDirExists(t, folder)
 	}
@@ -122,7 +123,7 @@ func TestGarbage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 			want := newCreds("2", time.Hour)
-			for _, fetch := range []Fetch{
+			for _, fetch := range []fetcher{
 				func(context.Context) (chaim.AwsCreds, error) { return want, nil }, never,
 			} {
 				got, err := cache.Get(t.Context(), Key("a"), fetch)
@@ -157,10 +158,10 @@ func FuzzParse(f *testing.F) {
 			_, err := e.creds().Retrieve(t.Context())
 			assert.NoError(t, err)
 		}
-		if err := e.failure(e.Failed, e.Failed, nil); err != nil {
+		if err := e.failure(e.Failed, e.Failed); err != nil {
 			assert.Regexp(t, "^chaim: [ -~]+$", err.Error())
 		}
-		failed := e.failed(Key("a"), now, errAway, nil)
+		failed := e.failed(Key("a"), now, errAway)
 		assert.Equal(t, e.isValid(now), failed.isValid(now))
 		assert.True(t, failed.Due.After(now))
 		assert.LessOrEqual(t, failed.Due.Sub(now), max(time.Minute, failed.left(now)))
@@ -169,7 +170,7 @@ func FuzzParse(f *testing.F) {
 
 func TestSweep(t *testing.T) {
 	folder := newFolder(t)
-	cache := Cache{Folder: folder}
+	cache := Cache{folder: folder}
 	gone, err := cache.Sweep(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, gone)
@@ -206,7 +207,7 @@ func TestLockIsTheOneAtItsPath(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 2000 {
-				l, err := tryLock(path)
+				l, err := sharedfile.LockSide(path, lockFlags, false)
 				if !assert.NoError(t, err) || l == nil {
 					continue
 				}
@@ -224,7 +225,7 @@ func TestLockIsTheOneAtItsPath(t *testing.T) {
 func TestChurn(t *testing.T) {
 	folder := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
-		cache := Cache{Folder: folder}
+		cache := Cache{folder: folder}
 		busy := make(chan struct{}, 1)
 		fetch := func(context.Context) (chaim.AwsCreds, error) {
 			select {
@@ -264,7 +265,7 @@ func TestChurn(t *testing.T) {
 
 // TestReadMeetsRemoval between its look at the file and its opening of it.
 func TestReadMeetsRemoval(t *testing.T) {
-	cache := Cache{Folder: t.TempDir()}
+	cache := Cache{folder: t.TempDir()}
 	path, done := cache.path(Key("a"), dataExtension), make(chan error)
 	go func() {
 		var err error
@@ -286,10 +287,10 @@ func TestReadMeetsRemoval(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
-	cache, want := Cache{Folder: newFolder(t)}, newCreds("1", time.Hour)
+	cache, want := Cache{folder: newFolder(t)}, newCreds("1", time.Hour)
 	path := cache.path(Key("a"), dataExtension)
 	var log strings.Builder
-	cache.Log = slog.New(slog.NewTextHandler(&log, nil))
+	cache.log = slog.New(slog.NewTextHandler(&log, nil))
 	got, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
 		return want, os.Mkdir(path, 0o700) // which a file cannot be renamed to
 	})
@@ -320,7 +321,7 @@ func TestNoSecretIsShown(t *testing.T) {
 // TestReasonHoldsNoSecret, should an error that was not made for it have one.
 func TestReasonHoldsNoSecret(t *testing.T) {
 	const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	cache := Cache{Folder: newFolder(t)}
+	cache := Cache{folder: newFolder(t)}
 	_, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
 		return chaim.AwsCreds{}, errors.New("\x1b[2Jkey " + secret)
 	})
@@ -336,7 +337,7 @@ func TestReasonHoldsNoSecret(t *testing.T) {
 func TestReasonKeepsLocalNames(t *testing.T) {
 	const text = `keys for account "acme-production-AdministratorAccess-123456789012" as "AWSReservedSSO_AdministratorAccess_0123456789abcdef": ` +
 		`[profile token=acme-production-AdministratorAccess-123456789012] in /srv/folder/folder/folder/folder/folder/folder/config`
-	cache := Cache{Folder: newFolder(t)}
+	cache := Cache{folder: newFolder(t)}
 	_, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
 		return chaim.AwsCreds{}, fmt.Errorf("%w: %s", chaim.ErrNotConfigured, text)
 	})
@@ -354,12 +355,12 @@ func TestSomethingElseInItsPlace(t *testing.T) {
 	} {
 		for _, extension := range []string{dataExtension, lockExtension} {
 			t.Run(name+extension, func(t *testing.T) {
-				cache := Cache{Folder: t.TempDir()}
-				require.NoError(t, os.WriteFile(filepath.Join(cache.Folder, "x"), nil, 0o600))
+				cache := Cache{folder: t.TempDir()}
+				require.NoError(t, os.WriteFile(filepath.Join(cache.folder, "x"), nil, 0o600))
 				require.NoError(t, make(cache.path(Key("a"), extension)))
 				_, err := cache.Get(t.Context(), Key("a"), never)
-				assert.ErrorIs(t, err, ErrUnsafe)
-				assert.NoFileExists(t, filepath.Join(cache.Folder, "y"))
+				assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
+				assert.NoFileExists(t, filepath.Join(cache.folder, "y"))
 			})
 		}
 	}
@@ -368,13 +369,17 @@ func TestSomethingElseInItsPlace(t *testing.T) {
 	require.NoError(t, os.Symlink("elsewhere", filepath.Join(dir, "process")))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
 	for _, name := range []string{"process", "file"} {
-		_, err := Cache{Folder: filepath.Join(dir, name)}.Get(t.Context(), Key("a"), never)
-		assert.ErrorIs(t, err, ErrUnsafe)
+		_, err := Cache{folder: filepath.Join(dir, name)}.Get(t.Context(), Key("a"), never)
+		assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
 		assert.ErrorContains(t, err, name+" is no folder")
 	}
-	_, err := Cache{Folder: filepath.Join(dir, "process")}.Clear(t.Context())
-	assert.ErrorIs(t, err, ErrUnsafe)
-	_, err = Cache{Folder: filepath.Join(dir, "file", "process")}.Get(t.Context(), Key("a"), never)
+	_, err := Cache{folder: filepath.Join(dir, "process")}.Clear(t.Context())
+	assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
+	require.NoError(t, os.Symlink("elsewhere", filepath.Join(dir, "chaim")))
+	_, err = Cache{folder: filepath.Join(dir, "chaim", "process")}.Get(t.Context(), Key("a"), never)
+	require.Error(t, err)
+	assert.NoDirExists(t, filepath.Join(dir, "elsewhere", "process"), "nothing is made behind a link")
+	_, err = Cache{folder: filepath.Join(dir, "file", "process")}.Get(t.Context(), Key("a"), never)
 	assert.ErrorContains(t, err, "cannot use the cache of credentials: ")
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 const (
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 		becomeNobody(mask)
 	}
 	fmt.Println("started")
-	cache := Cache{Folder: folder, Kinds: []error{chaim.ErrDenied}}
+	cache := Cache{folder: folder}
 	creds, err := cache.Get(context.Background(), Key("sredev"), fromGateway)
 	switch {
 	case errors.Is(err, chaim.ErrDenied):
@@ -100,9 +101,9 @@ func (p process) kill(t *testing.T) {
 
 func newFolder(t *testing.T) string {
 	t.Helper()
-	folder, err := Beside(filepath.Join(t.TempDir(), ".aws", "credentials"))
+	folder, err := profiles.FolderBeside(filepath.Join(t.TempDir(), ".aws", "credentials"))
 	require.NoError(t, err)
-	return folder
+	return filepath.Join(folder, folderName)
 }
 
 func newCreds(id string, lifetime time.Duration) chaim.AwsCreds {

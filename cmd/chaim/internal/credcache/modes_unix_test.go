@@ -17,7 +17,20 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
+
+func TestOpen(t *testing.T) {
+	file := filepath.Join(newFolder(t), "credentials")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	cache, err := Open(nil)
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(filepath.Dir(file), "chaim", folderName), cache.folder)
+
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	_, err = Open(nil)
+	assert.ErrorIs(t, err, sharedfile.ErrNoStore)
+}
 
 // TestModes starts with a folder and a file of those modes, 0 for none.
 func TestModes(t *testing.T) {
@@ -28,16 +41,16 @@ func TestModes(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%03o %04o %03o", umask, folderMode, fileMode), func(t *testing.T) {
-					cache := Cache{Folder: newFolder(t)}
+					cache := Cache{folder: newFolder(t)}
 					path := cache.path(Key("a"), dataExtension)
 					want := newCreds("1", time.Hour)
 					if folderMode != 0 {
-						_, want = cached(t, cache.Folder)
+						_, want = cached(t, cache.folder)
 						require.NoError(t, os.Chmod(path, fileMode))
 						if fileMode == 0 {
 							require.NoError(t, os.Remove(path))
 						}
-						require.NoError(t, os.Chmod(cache.Folder, folderMode))
+						require.NoError(t, os.Chmod(cache.folder, folderMode))
 					}
 					if fileMode != 0o600 {
 						want = newCreds("2", time.Hour)
@@ -51,7 +64,7 @@ func TestModes(t *testing.T) {
 					syscall.Umask(old)
 
 					if (folderMode|fileMode)&0o022 != 0 {
-						assert.ErrorIs(t, err, ErrUnsafe)
+						assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
 						assert.False(t, isAsked)
 						assert.Zero(t, got)
 						return
@@ -60,7 +73,7 @@ func TestModes(t *testing.T) {
 					assert.Equal(t, fileMode != 0o600, isAsked)
 					assert.Equal(t, want.AccessKeyID, got.AccessKeyID)
 					for _, name := range []string{"", Key("a") + dataExtension, Key("a") + lockExtension} {
-						info, err := os.Stat(filepath.Join(cache.Folder, name))
+						info, err := os.Stat(filepath.Join(cache.folder, name))
 						require.NoError(t, err)
 						wantMode := fs.FileMode(0o600)
 						if name == "" {
@@ -101,8 +114,8 @@ func TestUmaskOfAnotherThanRoot(t *testing.T) {
 // TestAnotherUser needs root to make such files; another user has a folder at hand in /etc, which is only looked at.
 func TestAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
-		_, err := Cache{Folder: "/etc"}.Get(t.Context(), Key("a"), never)
-		assert.ErrorIs(t, err, ErrUnsafe)
+		_, err := Cache{folder: "/etc"}.Get(t.Context(), Key("a"), never)
+		assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
 		return
 	}
 	for _, name := range []string{"home", "chaim", "folder", "file"} {
@@ -119,8 +132,8 @@ func TestAnotherUser(t *testing.T) {
 			require.NoError(t, os.Chown(path, nobody, nobody))
 			before, err := os.Stat(path)
 			require.NoError(t, err)
-			_, err = Cache{Folder: folder}.Get(t.Context(), Key("a"), never)
-			assert.ErrorIs(t, err, ErrUnsafe)
+			_, err = Cache{folder: folder}.Get(t.Context(), Key("a"), never)
+			assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
 			assert.ErrorIs(t, err, fs.ErrPermission)
 			assert.ErrorContains(t, err, "belongs to user id 65534")
 			after, err := os.Stat(path)
@@ -135,16 +148,16 @@ func TestFolderAboveForEverybody(t *testing.T) {
 	above := filepath.Dir(folder)
 	require.NoError(t, os.MkdirAll(folder, 0o700))
 	require.NoError(t, os.Chmod(above, 0o770)) // whoever may write here can put another folder in its place
-	_, err := Cache{Folder: folder}.Get(t.Context(), Key("a"), never)
-	assert.ErrorIs(t, err, ErrUnsafe)
+	_, err := Cache{folder: folder}.Get(t.Context(), Key("a"), never)
+	assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
 	assert.ErrorContains(t, err, "chmod go-w")
 }
 
 func TestNamedPipe(t *testing.T) {
 	for _, extension := range []string{dataExtension, lockExtension} {
-		cache := Cache{Folder: t.TempDir()}
+		cache := Cache{folder: t.TempDir()}
 		require.NoError(t, syscall.Mkfifo(cache.path(Key("a"), extension), 0o600))
 		_, err := cache.Get(t.Context(), Key("a"), never)
-		assert.ErrorIs(t, err, ErrUnsafe)
+		assert.ErrorIs(t, err, sharedfile.ErrUnsafe)
 	}
 }

@@ -58,7 +58,7 @@ func bubble(t *testing.T, f func(t *testing.T, get func() outcome, src *source))
 	folder := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		cache := Cache{folder, []error{chaim.ErrDenied, chaim.ErrExpired}, slog.New(slog.NewTextHandler(&log, nil))}
+		cache := Cache{folder, slog.New(slog.NewTextHandler(&log, nil))}
 		src := &source{lifetime: time.Hour}
 		f(t, func() outcome {
 			started := time.Now()
@@ -164,7 +164,7 @@ func TestRenewal(t *testing.T) {
 func TestDueIsDrawnOnce(t *testing.T) {
 	folder := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
-		cache, src := Cache{Folder: folder}, &source{lifetime: time.Hour}
+		cache, src := Cache{folder: folder}, &source{lifetime: time.Hour}
 		drawn := map[time.Duration]bool{}
 		for range 50 {
 			key := Key("a")
@@ -291,7 +291,7 @@ func TestUselessAnswers(t *testing.T) {
 
 // TestKeysWithoutEnd are nothing to leave on a disk.
 func TestKeysWithoutEnd(t *testing.T) {
-	cache := Cache{Folder: newFolder(t)}
+	cache := Cache{folder: newFolder(t)}
 	want := newCreds("", 0)
 	want.Expires = time.Time{}
 	got, err := cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) { return want, nil })
@@ -312,11 +312,11 @@ func TestClockSetBack(t *testing.T) {
 		assert.True(t, e.isValid(keys.Expires.Add(-1)))
 	})
 	now := time.Now()
-	e := entry{Failed: now, Due: now.Add(time.Second), Reason: "away"}
-	assert.Error(t, e.failure(now, now, nil))
-	assert.NoError(t, e.failure(now.Add(-2), now.Add(-1), nil))
-	assert.NoError(t, e.failure(now.Add(1), now.Add(time.Second), nil))
-	assert.Error(t, e.failure(now.Add(-1), now.Add(time.Hour), nil), "whoever asked before has the answer")
+	e := entry{Due: now.Add(time.Second), lastFailure: lastFailure{Failed: now, Reason: "away"}}
+	assert.Error(t, e.failure(now, now))
+	assert.NoError(t, e.failure(now.Add(-2), now.Add(-1)))
+	assert.NoError(t, e.failure(now.Add(1), now.Add(time.Second)))
+	assert.Error(t, e.failure(now.Add(-1), now.Add(time.Hour)), "whoever asked before has the answer")
 }
 
 // TestCallerLeaves, which says nothing of the source.
@@ -324,7 +324,7 @@ func TestCallerLeaves(t *testing.T) {
 	folder := newFolder(t)
 	errLeft := errors.New("left")
 	synctest.Test(t, func(t *testing.T) {
-		cache, src := Cache{Folder: folder}, &source{lifetime: time.Hour, latency: 10 * time.Second}
+		cache, src := Cache{folder: folder}, &source{lifetime: time.Hour, latency: 10 * time.Second}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		errs := make(chan error, 2)
 		for range 2 { // one asks, and one waits
@@ -360,7 +360,7 @@ func TestCallerLeaves(t *testing.T) {
 func TestOtherKeysDoNotWait(t *testing.T) {
 	folder := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
-		cache, src := Cache{Folder: folder}, &source{lifetime: time.Hour}
+		cache, src := Cache{folder: folder}, &source{lifetime: time.Hour}
 		_, err := cache.Get(t.Context(), Key("a"), func(ctx context.Context) (chaim.AwsCreds, error) {
 			return cache.Get(ctx, Key("b"), src.fetch)
 		})
@@ -372,8 +372,8 @@ func TestOtherKeysDoNotWait(t *testing.T) {
 func TestLockedForTooLong(t *testing.T) {
 	folder := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
-		cache := Cache{Folder: folder}
-		held, err := (Cache{Folder: folder}).Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
+		cache := Cache{folder: folder}
+		held, err := (Cache{folder: folder}).Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) {
 			started := time.Now()
 			_, err := cache.Get(t.Context(), Key("a"), nil)
 			assert.ErrorIs(t, err, chaim.ErrLocked)
@@ -388,7 +388,7 @@ func TestLockedForTooLong(t *testing.T) {
 
 // TestPanicEndsTheLock, as the program may go on.
 func TestPanicEndsTheLock(t *testing.T) {
-	cache, src := Cache{Folder: newFolder(t)}, &source{lifetime: time.Hour}
+	cache, src := Cache{folder: newFolder(t)}, &source{lifetime: time.Hour}
 	assert.PanicsWithValue(t, "mine", func() {
 		_, _ = cache.Get(t.Context(), Key("a"), func(context.Context) (chaim.AwsCreds, error) { panic("mine") })
 	})

@@ -102,7 +102,7 @@ func TestSweepOfChaim(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, lent, 2)
 
-	cache := Cache{Folder: folder}
+	cache := Cache{folder: folder}
 	_, err = cache.Get(t.Context(), Key("sredev"), func(context.Context) (chaim.AwsCreds, error) { return client.Creds(), nil })
 	require.NoError(t, err)
 	temp := filepath.Join(folder, ".chaim-tmp-"+Key("sredev")+dataExtension+"-1")

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// What to do, for several errors.
+const (
+	NewToken     = "get a new user token from your gateway, such as by its command in Slack, and give its init string to 'chaim init'"
+	NewKeys      = "run 'chaim init' for a gateway, or log in, or name a profile with keys in AWS_PROFILE"
+	PassGateway  = "the chaim that runs this one did not pass on CHAIM_TOKEN: give 'chaim exec' or 'chaim each' the flag --pass-gateway"
+	setUpGateway = "'chaim init' sets up a gateway"
+)
+
+// GatewayVariables returns the variables that are set of those that name a gateway and its user. One of them makes the
+// environment the only source.
+func GatewayVariables() (names []string) {
+	for _, name := range []string{
+		"CHAIM_URL", "CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION", "CHAIM_USER", "CHAIM_TOKEN", "CHAIM_SLACKID", "CHAIM_WORKSPACEID",
+	} {
+		if os.Getenv(name) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// GatewaySource says where the settings of a client's gateway come from. It is empty if no gateway is configured.
+func GatewaySource(ctx context.Context, c *chaim.Client) string {
+	section, _ := c.DefaultSection(ctx) // empty if it cannot be read
+	isInFile := section.Value("endpoint")+section.Value("api") != ""
+	switch names := strings.Join(GatewayVariables(), ", "); {
+	case names != "" && isInFile:
+		return "the environment (" + names + "), and not from section [default] of the credentials file"
+	case names != "":
+		return "the environment (" + names + ")"
+	case isInFile:
+		path, _ := awsenv.CredentialsPath("")
+		return "section [default] of " + path
+	}
+	return ""
+}
+
+// CommonRoles are the aliases that all gateways have.
+var CommonRoles = []string{"rro", "mpu", "spu", "apu"}
+
+// LacksToken reports whether another chaim runs this one, and did not pass on the token of its gateway.
+func LacksToken() bool {
+	return os.Getenv("CHAIM_ACCOUNT") != "" && os.Getenv(awsenv.GatewayToken) == "" && os.Getenv("CHAIM_URL")+os.Getenv("CHAIM_API") != ""
+}
+
+// LacksSlackIDs reports whether a gateway refused a user for missing or unknown Slack ids.
+func LacksSlackIDs(err error) bool {
+	refusal := (*chaim.GatewayError)(nil)
+	return errors.As(err, &refusal) && strings.Contains(refusal.Message, "workspace and slack ids")
+}
+
+// Hint says what may help after an error, or nothing. It looks for texts of gateways: errors out of the cache, and those of
+// each, have lost their type.
+func Hint(err error, code int) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "usertoken has expired"), strings.Contains(text, "Invalid token"):
+		return NewToken
+	case strings.Contains(text, "Role not recognised"), strings.Contains(text, "Role not found"):
+		return "a role is one of the aliases " + strings.Join(CommonRoles, ", ") + ", another alias of your gateway, or the full name of a role"
+	case errors.Is(err, chaim.ErrNotConfigured) && LacksToken():
+		return PassGateway
+	case strings.Contains(text, noRole):
+		return NewKeys
+	case errors.Is(err, chaim.ErrNotConfigured):
+		return setUpGateway
+	case errors.Is(err, sharedfile.ErrNoStore):
+		return "'chaim exec' with --serve or --env stores nothing"
+	case code == ExitUnreachable:
+		return "'chaim doctor' looks for the reason"
+	}
+	return ""
+}
+
+// noRole begins the AWS SDK's error when it finds no keys at all: it asks EC2 last, and speaks only of that.
+const noRole = "no EC2 IMDS role found, "
+
+// inFlags puts what the library says of its options into words of the command line.
+var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Broker or Source", "", "Options.Settings", "the settings")
+
+// Plainly is a line of an error in words of the command line.
+func Plainly(line string) string {
+	if before, _, isLast := strings.Cut(line, noRole); isLast {
+		line = strings.TrimSuffix(before, "failed to refresh cached credentials, ") +
+			"the environment and the AWS files have none, and this machine has no EC2 role"
+	}
+	return inFlags.Replace(strings.TrimPrefix(strings.TrimSpace(line), "chaim: "))
+}
+
+// suggestTime bounds the wait for the list of accounts after a refusal.
+const suggestTime = 5 * time.Second
+
+// RequestKeys gets keys for the account of a client. To the refusal of an unknown account it adds similar names.
+func RequestKeys(ctx context.Context, c *chaim.Client, account string) (chaim.AwsCreds, error) {
+	creds, err := c.RequestKeys(ctx)
+	refusal := (*chaim.GatewayError)(nil)
+	if !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "Account not found") {
+		return creds, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, suggestTime)
+	defer cancel()
+	accounts, failed := c.RequestList(ctx)
+	if failed != nil {
+		return creds, err
+	}
+	var names []string
+	for _, a := range accounts {
+		names = append(names, a.Name, a.ID)
+	}
+	also := "'chaim listall' lists the accounts"
+	if alike := DidYouMean(account, names); alike != "" {
+		also = "did you mean " + alike + "?"
+	}
+	return creds, errtext.Chain(fmt.Sprintf("%v; %s", err, also), err)
+}

@@ -1,0 +1,132 @@
+// Package request has what commands ask keys for: the flags and arguments, and the profile that a name may stand for.
+package request
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// DefaultRole is the role without a flag or an argument for it.
+const DefaultRole = "rro"
+
+// Request is what the user asks keys for. The zero value with an App asks for the defaults.
+type Request struct {
+	App       *cli.App
+	Role      string
+	Duration  Duration
+	Region    string
+	Insecure  bool
+	AccountID string // of the account, if a kept profile tells it
+	ToKeep    bool   // the keys become a profile that stays
+	HasAlias  bool   // the user names that profile
+}
+
+// AddFlags gives cmd the flags of a request.
+func (r *Request) AddFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&r.Role, "role", "r", "", "`ROLE`: a name, an alias such as rro or mpu, or role ARN (default rro)")
+	f.VarP(&r.Duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
+	f.StringVarP(&r.Region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
+	cli.AddInsecureFlag(cmd, &r.Insecure)
+	_ = cmd.RegisterFlagCompletionFunc("role", CompleteRoles(r.App))
+	_ = cmd.RegisterFlagCompletionFunc("region", CompleteRegions)
+}
+
+// Options are those of a client for an account.
+func (r *Request) Options(account string) chaim.Options {
+	return chaim.Options{
+		Account: account, AccountID: r.AccountID, Role: cmp.Or(r.Role, DefaultRole), Duration: time.Duration(r.Duration),
+		Region: r.Region, AllowInsecure: r.Insecure,
+	}
+}
+
+// TakeArgs takes the account, and the role if it stands after it. A role ARN stands for both.
+func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, err error) {
+	if len(args) > 0 && arn.IsARN(args[0]) {
+		role, _ := arn.Parse(args[0])
+		if !strings.HasPrefix(role.Resource, "role/") || !keys.IsAccountID(role.AccountID) {
+			return "", cli.Usagef("%q is not the ARN of a role, such as arn:aws:iam::111111111111:role/NAME", args[0])
+		}
+		args = append([]string{role.AccountID}, args...)
+	}
+	switch {
+	case len(args) == 0:
+		return "", cli.Usage("which account? usage: " + cmd.UseLine())
+	case len(args) > 2:
+		return "", cli.Usagef("%q is one argument too many; usage: %s", args[2], cmd.UseLine())
+	case slices.Contains(args, ""):
+		return "", cli.Usage("the account or the role is empty; usage: " + cmd.UseLine())
+	case len(args) == 2 && r.Role != "" && r.Role != args[1]:
+		return "", cli.Usagef("which role, %q or %q?", args[1], r.Role)
+	case len(args) == 2:
+		r.Role = args[1]
+	}
+	return args[0], CheckGiven(cmd)
+}
+
+// CheckGiven refuses a flag with an empty value, as from a variable that is not set: the default was not meant.
+func CheckGiven(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias"}, f.Name) {
+			err = cli.Usage("--" + f.Name + " is empty")
+		}
+	})
+	return err
+}
+
+// InMemory returns the options of a client for the arguments. It keeps the keys in memory only, and does not renew them.
+func (r *Request) InMemory(cmd *cobra.Command, args []string) (chaim.Options, error) {
+	name, err := r.TakeArgs(cmd, args)
+	if err != nil {
+		return chaim.Options{}, err
+	}
+	account, _, err := r.Resolve(cmd.Context(), name)
+	if err != nil {
+		return chaim.Options{}, err
+	}
+	opts := r.Options(account)
+	opts.NoProfile, opts.NoRenew = true, true
+	return opts, nil
+}
+
+// Duration is a flag with the lifetime of keys.
+type Duration time.Duration
+
+var _ pflag.Value = (*Duration)(nil)
+
+// Set reads hours, seconds, or a time with units, as gateways and STS take them.
+func (d *Duration) Set(text string) error {
+	text = strings.TrimSpace(text)
+	value, isNumber := humantime.Lifetime(text)
+	if !isNumber {
+		value, _ = time.ParseDuration(text) // zero after an error
+	}
+	if value < 15*time.Minute || value > 12*time.Hour || value%time.Second != 0 {
+		return fmt.Errorf("%q is not between 15 minutes and 12 hours, such as 1h30m, 2 (hours) or 5400 (seconds)", text)
+	}
+	*d = Duration(value)
+	return nil
+}
+
+// String is empty for the default.
+func (d *Duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return time.Duration(*d).String()
+}
+
+// Type names the value in the help text.
+func (d *Duration) Type() string { return "DURATION" }

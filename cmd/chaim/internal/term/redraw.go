@@ -1,0 +1,41 @@
+package term
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Escape sequences of ECMA-48 and, with a question mark, of the VT220 and xterm.
+const (
+	EraseLine  = "\x1b[K" // from the cursor on
+	eraseBelow = "\x1b[J"
+	hideCursor = "\x1b[?25l"
+	showCursor = "\x1b[?25h"
+	noWrap     = "\x1b[?7l" // cuts a line that is too long
+	wrap       = "\x1b[?7h"
+)
+
+// Redraw returns the text that draws lines over the last drawing, which had drawn lines. It leaves the terminal's modes as
+// they were, so that nothing has to be put right at the end.
+func Redraw(lines []string, drawn int) string {
+	var b strings.Builder
+	b.WriteString(hideCursor + noWrap + "\r")
+	if drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", drawn)
+	}
+	for _, line := range lines {
+		b.WriteString(line + EraseLine + "\r\n")
+	}
+	b.WriteString(eraseBelow + wrap + showCursor)
+	return b.String()
+}
+
+// Crop keeps as many lines as a terminal of that height can show above the cursor.
+func Crop(lines []string, height int) []string {
+	fit := max(height-1, 1)
+	if len(lines) <= fit {
+		return lines
+	}
+	rest := len(lines) - fit + 1
+	return append(lines[:fit-1:fit-1], fmt.Sprintf("... and %d more", rest))
+}

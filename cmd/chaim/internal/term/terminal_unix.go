@@ -1,0 +1,27 @@
+//go:build unix
+
+package term
+
+import (
+	"cmp"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func takesEscapes(Descriptor) bool { return cmp.Or(os.Getenv("TERM"), "dumb") != "dumb" }
+
+// SpeaksUTF8 reports whether a terminal shows characters outside ASCII, by the locale for characters:
+// https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
+func SpeaksUTF8() bool {
+	locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
+	return strings.HasSuffix(strings.ReplaceAll(strings.ToLower(locale), "-", ""), "utf8")
+}
+
+// HasInput reports whether a terminal has a line to read, now or within wait.
+func HasInput(terminal *os.File, wait time.Duration) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(terminal.Fd()), Events: unix.POLLIN}}, int(wait/time.Millisecond))
+	return n > 0 && err == nil
+}

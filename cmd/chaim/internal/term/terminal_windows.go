@@ -1,0 +1,28 @@
+package term
+
+import (
+	"os"
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+// takesEscapes asks the console to obey escape sequences, which it does not do by itself.
+// https://learn.microsoft.com/windows/console/console-virtual-terminal-sequences
+func takesEscapes(f Descriptor) bool {
+	var mode uint32
+	console := windows.Handle(f.Fd())
+	return os.Getenv("TERM") != "dumb" && windows.GetConsoleMode(console, &mode) == nil &&
+		windows.SetConsoleMode(console, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
+}
+
+// SpeaksUTF8 is true, as Go writes UTF-16 to a console.
+func SpeaksUTF8() bool { return true }
+
+// HasInput is false: a console does not tell lines from other events.
+func HasInput(*os.File, time.Duration) bool { return false }
+
+// DropInput discards what was typed into a console and not yet read.
+func DropInput(console *os.File) error {
+	return windows.FlushConsoleInputBuffer(windows.Handle(console.Fd()))
+}
