@@ -55,9 +55,22 @@ func answer(t *testing.T, words, args []string) string {
 func TestOneGroupAnswersAsAllDo(t *testing.T) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "credentials"))
 	for _, args := range [][]string{
-		{"exec", "--help"}, {"list", "-h"}, {"get", "--help"}, {"rm", "--help"}, {"version"}, {"completion", "bash"}, {"completion", "--help"},
-		{"__complete", "exec", ""}, {"__complete", "exec", "--r"}, {"__complete", "env", "sredev", "--format", ""}, {"__complete", "list", "--"},
-		{"__complete", "completion", ""}, {"__complete", ""}, {"__complete", "l"}, {"help", "exec"}, {"--help"},
+		{"exec", "--help"},
+		{"list", "-h"},
+		{"get", "--help"},
+		{"rm", "--help"},
+		{"version"},
+		{"completion", "bash"},
+		{"completion", "--help"},
+		{"__complete", "exec", ""},
+		{"__complete", "exec", "--r"},
+		{"__complete", "env", "sredev", "--format", ""},
+		{"__complete", "list", "--"},
+		{"__complete", "completion", ""},
+		{"__complete", ""},
+		{"__complete", "l"},
+		{"help", "exec"},
+		{"--help"},
 	} {
 		want := answer(t, nil, args)
 		assert.NotEmpty(t, want, args)
