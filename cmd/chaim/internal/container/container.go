@@ -42,6 +42,8 @@ type Config struct {
 	Name    string       // of the account, for the log
 	AnyUser bool         // also serve other users' programs that have the token; else see [loopback.IsForeign]
 	Log     *slog.Logger // gets a line for each request; nil means silence
+
+	timeout time.Duration // of a request; zero means requestTimeout
 }
 
 // Server serves keys until it is closed. Its methods may be called by any number of goroutines.
@@ -65,11 +67,12 @@ func listenOn(address string, cfg Config) (*Server, error) {
 
 func serve(listener net.Listener, cfg Config) *Server {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	timeout := cmp.Or(cfg.timeout, requestTimeout)
 	s := &Server{handler: newHandler(cfg, listener.Addr().(*net.TCPAddr).Port), gate: &gate{Listener: listener}}
 	s.http = http.Server{
 		Handler:                      s.handler,
-		ReadTimeout:                  requestTimeout,
-		WriteTimeout:                 requestTimeout,
+		ReadTimeout:                  timeout,
+		WriteTimeout:                 timeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
 		ConnState:                    s.gate.note,

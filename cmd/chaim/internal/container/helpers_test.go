@@ -92,8 +92,13 @@ func (l *logbook) requests(t *testing.T) (n int) {
 }
 
 func listenFor(t testing.TB, source Source) (*Server, *logbook) {
+	return listenWithin(t, source, 0)
+}
+
+// listenWithin is listenFor with another time for a request.
+func listenWithin(t testing.TB, source Source, timeout time.Duration) (*Server, *logbook) {
 	log := &logbook{}
-	s, err := Listen(Config{Source: source, Name: "sredev", Log: log.logger()})
+	s, err := Listen(Config{Source: source, Name: "sredev", Log: log.logger(), timeout: timeout})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s, log
