@@ -66,7 +66,7 @@ func TestCoreDumps(t *testing.T) {
 			assert.Empty(t, dumps)
 			said := r.talk.String()
 			assert.Contains(t, said, "goroutine ")
-			assert.Contains(t, said, "chaim.(*app).runProgram")
+			assert.Contains(t, said, "proc.(*Relay).Run")
 			for _, secret := range []string{token, "CANARY"} {
 				assert.NotContains(t, said, secret)
 			}
