@@ -5,7 +5,6 @@ package inifile
 import (
 	"bytes"
 	"fmt"
-	"slices"
 )
 
 // Document is the text of an AWS file, with the places of its sections. It is parsed once, and changed only by its
@@ -81,7 +80,8 @@ func (d *Document) Section(name string) (*Section, error) {
 
 // splice replaces the text between two places by piece.
 func (d *Document) splice(from, to int, piece []byte) {
-	d.become(Parse(slices.Concat(d.text[:from], piece, d.text[to:])))
+	text := make([]byte, 0, len(d.text)-(to-from)+len(piece)) // an empty text is not nil
+	d.become(Parse(append(append(append(text, d.text[:from]...), piece...), d.text[to:]...)))
 }
 
 // Try makes a change of several steps, or none of the steps if change returns an error.

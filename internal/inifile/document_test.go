@@ -103,3 +103,10 @@ func TestEndingOfTheSection(t *testing.T) {
 		assertDeleted(t, d, "q", "# mine\r\n[x]\r\nk = v")
 	}
 }
+
+func TestEmptyTextIsNotNil(t *testing.T) {
+	d := Parse([]byte("[a]\naccountname = x\n"))
+	assert.NoError(t, d.Delete("a"))
+	assert.NotNil(t, d.Bytes())
+	assert.Empty(t, d.Bytes())
+}
