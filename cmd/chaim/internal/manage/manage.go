@@ -87,8 +87,11 @@ func forEach(ctx context.Context, names []string, atOnce int, fn func(i int, nam
 
 // suggest adds similar names to the error about a profile that is not held or not parked.
 func suggest(ctx context.Context, c *chaim.Client, name string, err error, held, parked bool) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	names := request.Names(ctx, c, held, parked)
-	if !errors.Is(err, fs.ErrNotExist) || slices.Contains(names, name) { // another file may be missing
+	if slices.Contains(names, name) { // another file is missing
 		return err
 	}
 	if alike := cli.DidYouMean(name, names); alike != "" {
