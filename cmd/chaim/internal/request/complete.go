@@ -21,9 +21,8 @@ func CompleteArgs(a *cli.App) cobra.CompletionFunc {
 		case slices.Contains(os.Args, "--"): // cobra adds one itself, which makes ArgsLenAtDash useless here
 			return nil, cobra.ShellCompDirectiveDefault
 		case len(args) == 0:
-			accounts := fields(a, cmd, func(p chaim.Profile) string { return p.Account })
-			names := fields(a, cmd, func(p chaim.Profile) string { return p.Name })
-			return plain(append(accounts, names...)), cobra.ShellCompDirectiveNoFileComp
+			found := completions(a, cmd, func(p chaim.Profile) []string { return []string{p.Account, p.Name} })
+			return plain(found), cobra.ShellCompDirectiveNoFileComp
 		case len(args) == 1:
 			return CompleteRoles(a)(cmd, args, "")
 		}
@@ -34,14 +33,15 @@ func CompleteArgs(a *cli.App) cobra.CompletionFunc {
 // CompleteAccounts completes the names of accounts.
 func CompleteAccounts(a *cli.App) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return plain(fields(a, cmd, func(p chaim.Profile) string { return p.Account })), cobra.ShellCompDirectiveNoFileComp
+		found := completions(a, cmd, func(p chaim.Profile) []string { return []string{p.Account} })
+		return plain(found), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
 // CompleteRoles completes a role.
 func CompleteRoles(a *cli.App) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		roles := fields(a, cmd, func(p chaim.Profile) string { return p.Role })
+		roles := completions(a, cmd, func(p chaim.Profile) []string { return []string{p.Role} })
 		return plain(append(roles, cli.CommonRoles...)), cobra.ShellCompDirectiveNoFileComp
 	}
 }
@@ -54,32 +54,28 @@ func CompleteRegions(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 // CompleteProfiles completes any number of profiles: held ones, parked ones, or both.
 func CompleteProfiles(a *cli.App, held, parked bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
-		_ = reading(a, func(c *chaim.Client) error {
-			names = Names(cmd.Context(), c, held, parked)
-			return nil
-		})
+		reading(a, func(c *chaim.Client) { names = Names(cmd.Context(), c, held, parked) })
 		names = slices.DeleteFunc(plain(names), func(name string) bool { return slices.Contains(args, name) })
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// fields returns a field of each profile that is held.
-func fields(a *cli.App, cmd *cobra.Command, field func(chaim.Profile) string) (found []string) {
-	_ = reading(a, func(c *chaim.Client) error {
-		profiles, err := c.MyAccountList(cmd.Context())
-		for _, p := range profiles {
-			if !p.Dead {
-				found = append(found, field(p))
-			}
+// completions returns the given fields of each profile that is held.
+func completions(a *cli.App, cmd *cobra.Command, fields func(chaim.Profile) []string) (found []string) {
+	reading(a, func(c *chaim.Client) {
+		for _, p := range heldBy(cmd.Context(), c) {
+			found = append(found, fields(p)...)
 		}
-		return err
 	})
 	return found
 }
 
-// reading calls fn with a client that changes no file: a signal may end a completion at any time.
-func reading(a *cli.App, fn func(*chaim.Client) error) error {
-	return a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, fn)
+// reading calls fn with a client that changes no file: a signal may end a completion at any time. An error completes nothing.
+func reading(a *cli.App, fn func(*chaim.Client)) {
+	_ = a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) error {
+		fn(c)
+		return nil
+	})
 }
 
 // plainWord is a word that means itself in all shells. bash inserts the common beginning of suggestions without quotes, and the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
@@ -136,14 +137,17 @@ func Find(ctx context.Context, c *chaim.Client, name string) (chaim.Profile, err
 	return chaim.Profile{Name: name}, err
 }
 
+// heldBy returns the profiles that are held, without those that dead programs left.
+func heldBy(ctx context.Context, c *chaim.Client) []chaim.Profile {
+	profiles, _ := c.MyAccountList(ctx)
+	return slices.DeleteFunc(profiles, func(p chaim.Profile) bool { return p.Dead })
+}
+
 // Names returns the names of the profiles that are held, parked, or both. They only help people, so an error means none.
 func Names(ctx context.Context, c *chaim.Client, held, parked bool) (names []string) {
 	if held {
-		profiles, _ := c.MyAccountList(ctx)
-		for _, p := range profiles {
-			if !p.Dead {
-				names = append(names, p.Name)
-			}
+		for _, p := range heldBy(ctx, c) {
+			names = append(names, p.Name)
 		}
 	}
 	if parked {
