@@ -185,7 +185,7 @@ func (o *Options) findSettings(book *profiles.Book) (s Settings, where string, e
 	if o.Settings != nil {
 		return *o.Settings, "Options.Settings", nil
 	}
-	if s, found := gateway.SettingsFromEnv(); found {
+	if s, set := gateway.SettingsFromEnv(); len(set) > 0 {
 		return Settings(s), "the CHAIM_ variables of the environment", nil
 	}
 	pairs, _, err := book.DefaultSection()

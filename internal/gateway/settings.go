@@ -75,14 +75,16 @@ func SettingsFromPairs(pairs map[string]string) (s Settings, rest map[string]str
 	return s, rest
 }
 
-// SettingsFromEnv reads the environment. If one variable is set, all settings come from the environment: mixed with the file
-// they could send one gateway's token to another.
-func SettingsFromEnv() (s Settings, found bool) {
+// SettingsFromEnv reads the environment, and returns the names of the variables that are set. If one is set, all settings come
+// from the environment: mixed with the file they could send one gateway's token to another.
+func SettingsFromEnv() (s Settings, set []string) {
 	for _, f := range settingsFields {
 		*f.field(&s) = os.Getenv(f.env)
-		found = found || os.Getenv(f.env) != ""
+		if os.Getenv(f.env) != "" {
+			set = append(set, f.env)
+		}
 	}
-	return s, found
+	return s, set
 }
 
 // URL returns the gateway's URL, ending in a slash, if it is safe to send the token there. where names the source of the

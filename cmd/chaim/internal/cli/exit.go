@@ -26,7 +26,7 @@ const (
 	ExitReader      = 141 // the reader of the output has gone: that of SIGPIPE, on every system
 )
 
-// usageError is a command line that makes no sense. Nothing was touched.
+// usageError is a command line that makes no sense. No server was asked.
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return "chaim: " + e.text }

@@ -11,6 +11,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -24,15 +25,9 @@ const (
 
 // GatewayVariables returns the variables that are set of those that name a gateway and its user. One of them makes the
 // environment the only source.
-func GatewayVariables() (names []string) {
-	for _, name := range []string{
-		"CHAIM_URL", "CHAIM_API", "CHAIM_STAGE", "CHAIM_REGION", "CHAIM_USER", "CHAIM_TOKEN", "CHAIM_SLACKID", "CHAIM_WORKSPACEID",
-	} {
-		if os.Getenv(name) != "" {
-			names = append(names, name)
-		}
-	}
-	return names
+func GatewayVariables() []string {
+	_, set := gateway.SettingsFromEnv()
+	return set
 }
 
 // GatewaySource says where the settings of a client's gateway come from. It is empty if no gateway is configured.
