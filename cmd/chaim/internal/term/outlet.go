@@ -129,7 +129,10 @@ func (o *Outlet) writeFile(text []byte, isDrawn bool, written chan<- error) {
 		text = append([]byte("\r"+EraseLine), text...)
 	}
 	o.isDrawn = isDrawn
-	_, err := o.file.Write(text)
+	var err error
+	if len(text) > 0 { // else there was no line to erase
+		_, err = o.file.Write(text)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.isStuck = false
