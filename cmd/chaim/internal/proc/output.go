@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -47,12 +46,17 @@ func RunGroup(ctx context.Context, cmd *exec.Cmd, grace time.Duration, takers ..
 			s.cut() // a process that still writes gets SIGPIPE
 		})
 	}
-	var isOpen atomic.Bool
+	isOpen, isCut := false, make(chan struct{})
 	isStopped, err := awaitGroup(ctx, cmd, grace, func() {
-		timer := time.AfterFunc(grace+time.Second, func() { isOpen.Store(streams.cut()) })
+		timer := time.AfterFunc(grace+time.Second, func() {
+			defer close(isCut)
+			isOpen = streams.cut()
+		})
 		streams.programEnded()
 		reading.Wait()
-		timer.Stop()
+		if !timer.Stop() {
+			<-isCut
+		}
 	})
 	exit := (*exec.ExitError)(nil)
 	switch {
@@ -60,7 +64,7 @@ func RunGroup(ctx context.Context, cmd *exec.Cmd, grace time.Duration, takers ..
 		err = &Error{EndOf(exit), strings.Replace(exit.String(), "exit status", "exit code", 1)}
 	case err != nil:
 		err = &Error{0, err.Error()}
-	case isOpen.Load():
+	case isOpen:
 		err = &Error{0, "it has ended, but left a process that keeps its output open"}
 	case isStopped:
 		err = &Error{0, "ended early, with exit code 0"}
@@ -106,9 +110,12 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// mostRead is how many bytes one read takes. It must not be more than a stream holds.
+const mostRead = 32 << 10
+
 // readAll reads the pipe until its end, or until the stream is cut.
 func (s *stream) readAll() {
-	buffer := make([]byte, 32<<10)
+	buffer := make([]byte, mostRead)
 	for isWanted := true; isWanted; {
 		n, err := s.pipe.Read(buffer)
 		isWanted = s.hold(buffer[:n]) && err == nil
@@ -119,11 +126,15 @@ func (s *stream) readAll() {
 	s.changed.Broadcast()
 }
 
-// hold waits for room, and adds text to what is held. It reports whether more is wanted.
+// hold waits for room, and adds text to what is held. If the stream is cut before there is room, text is dropped. It reports
+// whether more is wanted.
 func (s *stream) hold(text []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.held) >= s.most && !s.isCut {
+	for len(s.held)+len(text) > s.most {
+		if s.isCut {
+			return false
+		}
 		s.changed.Wait()
 	}
 	s.held = append(s.held, text...)
