@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
-	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term/termtest"
 )
 
 // pipe makes a named pipe in the folder.
@@ -142,37 +142,6 @@ func (e *eachTest) terminal(cmd *exec.Cmd, width uint16) (file *os.File, until f
 	}, written
 }
 
-// shown is what stands on a terminal of that width after this was written to it. Of the escape sequences it knows the one that
-// erases the rest of a line.
-func shown(t *testing.T, width int, written string) (lines []string) {
-	t.Helper()
-	line, column := "", 0
-	end := func() {
-		lines, line, column = append(lines, strings.TrimRight(line, " ")), "", 0
-	}
-	for _, r := range strings.ReplaceAll(written, term.EraseLine, "\x00") {
-		switch cells := []rune(line); {
-		case r == '\r':
-			column = 0
-		case r == '\n':
-			end()
-		case r == 0:
-			line = string(cells[:column])
-		case column == width:
-			end()
-			line, column = string(r), 1
-		default:
-			require.NotEqual(t, '\x1b', r)
-			line = string(append(cells[:column:column], append([]rune{r}, cells[min(column+1, len(cells)):]...)...))
-			column++
-		}
-	}
-	if line != "" {
-		end()
-	}
-	return lines
-}
-
 // TestProgressBarOnTerminal has a narrow terminal.
 func TestProgressBarOnTerminal(t *testing.T) {
 	e := newEachTest(t)
@@ -194,7 +163,7 @@ func TestProgressBarOnTerminal(t *testing.T) {
 	release("333333333333")
 	until("\x00") // the end
 	require.NoError(t, cmd.Wait())
-	lines := shown(t, width, strings.ReplaceAll(written.String(), "\r\n", "\n"))
+	lines := termtest.Shown(t, width, strings.ReplaceAll(written.String(), "\r\n", "\n"))
 	require.Len(t, lines, 7)
 	assert.ElementsMatch(t, []string{"Connected Homes | out", "Connected Homes | err"}, lines[:2])
 	assert.ElementsMatch(t, []string{"sredev | out", "sredev | err"}, lines[2:4])

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chaim-go/chaim/chaimtest"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term/termtest"
 )
 
 // unreadEach is a chaim each that writes to a full pipe, which the shell has as file descriptor 3.
@@ -24,7 +25,7 @@ type unreadEach struct {
 
 func beginUnreadEach(t *testing.T, redirect, program string, flags ...string) *unreadEach {
 	t.Helper()
-	pipe, full := fullPipe(t)
+	pipe, full := termtest.FullPipe(t)
 	args := append([]string{"-c", `exec chaim "$@" ` + redirect + ` 3>&-`, "chaim", "each", "-p", "1", "--match", "sredev", "--match", "O*"}, flags...)
 	cmd := inHome(chaimtest.NewServer(t), newHome(t), "sh", append(args, "--", "sh", "-c", program)...)
 	cmd.ExtraFiles = []*os.File{full}

@@ -12,32 +12,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/chaim-go/chaim/chaimtest"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term/termtest"
 )
-
-// fullPipe returns both ends of a pipe that takes nothing more.
-func fullPipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_ = r.Close()
-		_ = w.Close()
-	})
-	size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
-	require.NoError(t, err)
-	_, err = w.Write(make([]byte, size))
-	require.NoError(t, err)
-	return r, w
-}
 
 // beginUnread begins a chaim with these arguments. Its file descriptor 3 is a full pipe that is never read.
 func beginUnread(t *testing.T, script string, args ...string) *loan {
 	t.Helper()
-	_, full := fullPipe(t)
+	_, full := termtest.FullPipe(t)
 	cmd := inHome(chaimtest.NewServer(t), newHome(t), "sh", append([]string{"-c", script, "chaim"}, args...)...)
 	cmd.ExtraFiles = []*os.File{full}
 	return begin(t, cmd)

@@ -34,62 +34,51 @@ func taker(w io.Writer) func(io.Reader) {
 	return func(output io.Reader) { _, _ = io.Copy(w, output) }
 }
 
-// TestProgramThatStaysIsKilled has one that ignores the signal, and has started another that does.
-func TestProgramThatStaysIsKilled(t *testing.T) {
+// beginGroup runs a script as a group that has grace to end, and returns when the script has printed a line. rest returns what
+// is printed from then on; it ends when all processes have.
+func beginGroup(t *testing.T, script string, grace time.Duration) (end context.CancelCauseFunc, ended <-chan error, rest func() string) {
+	t.Helper()
 	ctx, end := context.WithCancelCause(t.Context())
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `trap "" TERM; (exec sleep 1000) & echo; wait`)
+	cmd := exec.Command("sh", "-c", script)
 	cmd.Stdout = w
-	ended := make(chan error)
-	go func() { ended <- runGroup(ctx, cmd, time.Millisecond) }()
+	result := make(chan error)
+	go func() { result <- runGroup(ctx, cmd, grace) }()
 	out := bufio.NewReader(r)
 	_, err = out.ReadString('\n')
 	require.NoError(t, err)
+	return end, result, func() string {
+		t.Helper()
+		require.NoError(t, w.Close())
+		text, err := io.ReadAll(out)
+		require.NoError(t, err)
+		return string(text)
+	}
+}
+
+// TestProgramThatStaysIsKilled has one that ignores the signal, and has started another that does.
+func TestProgramThatStaysIsKilled(t *testing.T) {
+	end, ended, rest := beginGroup(t, `trap "" TERM; (exec sleep 1000) & echo; wait`, time.Millisecond)
 	end(errTold)
 	assert.Equal(t, &Error{Code: Signaled + int(syscall.SIGKILL), Text: "signal: killed"}, <-ended)
-	require.NoError(t, w.Close())
-	_, err = io.Copy(io.Discard, out) // ends when all processes have
-	assert.NoError(t, err)
+	rest()
 }
 
 // TestWhatAProgramLeavesIsEnded has one that ends at the signal, and has started another that ignores it.
 func TestWhatAProgramLeavesIsEnded(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `(trap "" TERM; echo; exec sleep 1000) & wait`)
-	cmd.Stdout = w
-	ended := make(chan error)
-	go func() { ended <- runGroup(ctx, cmd, time.Second) }()
-	out := bufio.NewReader(r)
-	_, err = out.ReadString('\n')
-	require.NoError(t, err)
+	end, ended, rest := beginGroup(t, `(trap "" TERM; echo; exec sleep 1000) & wait`, time.Second)
 	end(errTold)
 	assert.EqualError(t, <-ended, "chaim: signal: terminated")
-	require.NoError(t, w.Close())
-	_, err = io.Copy(io.Discard, out) // ends when all processes have
-	assert.NoError(t, err)
+	rest()
 }
 
 // TestWhatAProgramLeavesHasTimeToEnd has one that ends at the signal, and has started another that then cleans up.
 func TestWhatAProgramLeavesHasTimeToEnd(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `(trap "sleep 0.2; echo clean; exit" TERM; echo; while :; do sleep 0.1; done) & wait`)
-	cmd.Stdout = w
-	ended := make(chan error)
-	go func() { ended <- runGroup(ctx, cmd, time.Hour) }()
-	out := bufio.NewReader(r)
-	_, err = out.ReadString('\n')
-	require.NoError(t, err)
+	end, ended, rest := beginGroup(t, `(trap "sleep 0.2; echo clean; exit" TERM; echo; while :; do sleep 0.1; done) & wait`, time.Hour)
 	end(errTold)
 	assert.EqualError(t, <-ended, "chaim: signal: terminated")
-	require.NoError(t, w.Close())
-	text, err := io.ReadAll(out)
-	require.NoError(t, err)
-	assert.Equal(t, "clean\n", string(text))
+	assert.Equal(t, "clean\n", rest())
 }
 
 // TestWhatHoldsTheOutputIsEnded has a program that ended before the signal came.

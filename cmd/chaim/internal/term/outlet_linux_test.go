@@ -3,7 +3,6 @@ package term
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,29 +10,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
+
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term/termtest"
 )
 
 const patience = time.Minute // until a test fails
 
-// fullPipe returns both ends of a pipe that takes nothing more.
-func fullPipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_ = r.Close()
-		_ = w.Close()
-	})
-	size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
-	require.NoError(t, err)
-	_, err = w.Write(make([]byte, size))
-	require.NoError(t, err)
-	return r, w
-}
-
 func TestOutletLosesWhatIsNotRead(t *testing.T) {
-	r, w := fullPipe(t)
+	r, w := termtest.FullPipe(t)
 	o := NewImpatientOutlet(w)
 	began := time.Now()
 	for range 100 {
@@ -57,7 +41,7 @@ func TestOutletLosesWhatIsNotRead(t *testing.T) {
 }
 
 func TestOutletWaitsForItsReaderUntilTheEnd(t *testing.T) {
-	_, w := fullPipe(t)
+	_, w := termtest.FullPipe(t)
 	ctx, end := context.WithCancelCause(t.Context())
 	o := NewOutlet(ctx, w)
 	done := make(chan error)
@@ -100,7 +84,7 @@ func TestOutletHolds(t *testing.T) {
 	assert.ErrorIs(t, err, syscall.EIO)
 	assert.Equal(t, "drawing\r\nheld\r\nsaid\r\nchaim: more was said before, which --log-file keeps\r\nx\r\nx\r\n", string(screen))
 
-	_, pipe := fullPipe(t)
+	_, pipe := termtest.FullPipe(t)
 	o = NewImpatientOutlet(pipe)
 	o.Hold()
 	_, err = io.WriteString(o, "text")

@@ -13,38 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// shown is what stands on a terminal of that width after this was written to it. Of the escape sequences it knows the one that
-// erases the rest of a line.
-func shown(t *testing.T, width int, written string) (lines []string) {
-	t.Helper()
-	line, column := "", 0
-	end := func() {
-		lines, line, column = append(lines, strings.TrimRight(line, " ")), "", 0
-	}
-	for _, r := range strings.ReplaceAll(written, EraseLine, "\x00") {
-		switch cells := []rune(line); {
-		case r == '\r':
-			column = 0
-		case r == '\n':
-			end()
-		case r == 0:
-			line = string(cells[:column])
-		case column == width:
-			end()
-			line, column = string(r), 1
-		default:
-			require.NotEqual(t, '\x1b', r)
-			line = string(append(cells[:column:column], append([]rune{r}, cells[min(column+1, len(cells)):]...)...))
-			column++
-		}
-	}
-	if line != "" {
-		end()
-	}
-	return lines
-}
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term/termtest"
+)
 
 // screenFile is a file as a terminal, which is read again.
 func screenFile(t *testing.T) (o *Outlet, written func() string) {
@@ -79,15 +50,15 @@ func TestProgressBar(t *testing.T) {
 
 		<-time.After(1)
 		synctest.Wait()
-		require.Contains(t, shown(t, 80, written())[0], "(0/4)")
+		require.Contains(t, termtest.Shown(t, 80, written())[0], "(0/4)")
 
 		write("a | 1\na | 2\n")
-		require.Equal(t, []string{"a | 1", "a | 2"}, shown(t, 80, written()), "the bar is out of the way")
+		require.Equal(t, []string{"a | 1", "a | 2"}, termtest.Shown(t, 80, written()), "the bar is out of the way")
 
 		p.Set(3)
 		<-time.After(progressPeriod)
 		synctest.Wait()
-		lines := shown(t, 80, written())
+		lines := termtest.Shown(t, 80, written())
 		require.Len(t, lines, 3)
 		require.Contains(t, lines[2], "75%")
 		require.Contains(t, lines[2], "(3/4)")
@@ -97,7 +68,7 @@ func TestProgressBar(t *testing.T) {
 		p.Set(4)
 		<-time.After(progressPeriod)
 		synctest.Wait()
-		require.Contains(t, shown(t, 80, written())[3], "(4/4)")
+		require.Contains(t, termtest.Shown(t, 80, written())[3], "(4/4)")
 
 		turn.Lock()
 		before := written()
@@ -108,7 +79,7 @@ func TestProgressBar(t *testing.T) {
 
 		write("b | 3\n")
 		p.End()
-		assert.Equal(t, []string{"a | 1", "a | 2", "chaim: careful", "b | 3"}, shown(t, 80, written()))
+		assert.Equal(t, []string{"a | 1", "a | 2", "chaim: careful", "b | 3"}, termtest.Shown(t, 80, written()))
 		before = written()
 		p.Hide()
 		require.Equal(t, before, written(), "there is nothing to erase")
@@ -124,7 +95,7 @@ func TestProgressBarFitsInOneLine(t *testing.T) {
 				for _, done := range []int{0, total / 2, total} {
 					p.Set(done)
 					line := p.line(width)
-					lines := shown(t, max(width, 1), line+"\r"+line)
+					lines := termtest.Shown(t, max(width, 1), line+"\r"+line)
 					require.LessOrEqual(t, len(lines), 1, "%d columns: %q", width, lines)
 					if width > 35 {
 						require.Contains(t, lines[0], fmt.Sprintf("| (%d/%d) [1h0m0s]", done, total))
