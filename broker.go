@@ -214,6 +214,9 @@ func (o *origin) ask(ctx context.Context, r Request) (g Grant, err error) {
 
 // lifetime returns how long requested keys are valid, or zero if that is not known.
 func (o *origin) lifetime(r Request) time.Duration {
+	if known, isCompleter := o.broker.(completer); isCompleter && known.isFixed(r.Account) {
+		return 0
+	}
 	p, isProvider := o.broker.(*provider)
 	if !isProvider {
 		return r.Duration
@@ -227,7 +230,7 @@ func (o *origin) lifetime(r Request) time.Duration {
 // showable redacts an error of a broker that is not chaim's. asked are the names in the request.
 func (o *origin) showable(ctx context.Context, err error, asked ...string) error {
 	switch o.broker.(type) {
-	case *Gateway, stsAsker, *provider, unusable:
+	case *Gateway, stsAsker, *provider, unusable, completer:
 		return err
 	}
 	return awssts.ForeignOnce(orEnd(ctx, err), profiles.AWSFiles{}, asked...)

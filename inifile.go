@@ -180,6 +180,12 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 // obtain gets keys for a profile by its definition, not by the client's options.
 func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definition) (Grant, error) {
 	opts := Options{Account: d.Account, AccountID: d.AccountID, Role: d.Role, Duration: d.Duration, Region: d.Region}
+	if known, isCompleter := c.origin.broker.(completer); isCompleter {
+		if known.isFixed(d.Account) {
+			opts.Duration = 0
+		}
+		opts.Broker = c.origin.broker
+	}
 	if err := opts.complete(); err != nil {
 		return Grant{}, err
 	}

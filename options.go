@@ -123,6 +123,9 @@ var silent = slog.New(slog.DiscardHandler)
 
 // complete checks o and fills in empty fields, except the region. It touches no network and no file.
 func (o *Options) complete() error {
+	if field, err := o.completeBy(o.Broker); err != nil {
+		return &OptionError{field, err}
+	}
 	o.Role = cmp.Or(o.Role, "rro")
 	o.Duration = cmp.Or(o.Duration, keys.DefaultDuration)
 	o.Logger = cmp.Or(o.Logger, silent)

@@ -45,12 +45,16 @@ func (x *exchange) assumeRole(caller *key) (any, *stsError) {
 	if a == nil || a.id != ask.account || !w.has(a, ask.role) || w.denied(caller.user, a, ask.role) {
 		return nil, ask.unauthorized(caller)
 	}
-	if err := ask.trusted(a.trust, caller); err != nil {
+	hasMFA, err := w.checkMFA(ask.serial, ask.code, a.trust, caller)
+	if err == nil && !a.trust.isMet(ask, hasMFA) {
+		err = ask.unauthorized(caller)
+	}
+	if err != nil {
 		return nil, err
 	}
 	k := &key{
 		account: a.id, role: ask.role, session: ask.session, user: caller.user, partition: ask.partition,
-		expires: w.now().Add(w.granted(ask.duration)).Truncate(time.Second), chained: caller.isTemporary(),
+		expires: w.now().Add(w.granted(ask.duration)).Truncate(time.Second), marks: marks{chained: caller.isTemporary(), hasMFA: hasMFA},
 	}
 	id := w.issue(k)
 
@@ -75,23 +79,30 @@ func (ask *roleAsk) unauthorized(caller *key) *stsError {
 		"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn(), ask.arn)
 }
 
-// trusted checks the requirements of the account.
-func (ask *roleAsk) trusted(t trust, caller *key) *stsError {
-	mfa := func(text string) *stsError {
-		return stsRefusal(http.StatusForbidden, "AccessDenied", "MultiFactorAuthentication failed%s", text)
+// isMet reports whether a request satisfies the requirements of the account.
+func (t trust) isMet(ask *roleAsk, hasMFA bool) bool {
+	return (t.externalID == "" || equal(t.externalID, ask.externalID)) && (t.mfaSerial == "" || hasMFA)
+}
+
+// checkMFA checks the code of an MFA device, if the request has one. It reports whether that, or the session of the caller,
+// shows that the device is there.
+func (w *world) checkMFA(serial, code string, t trust, caller *key) (hasMFA bool, err *stsError) {
+	refuse := func(text string) (bool, *stsError) {
+		return false, stsRefusal(http.StatusForbidden, "AccessDenied", "MultiFactorAuthentication failed%s", text)
 	}
+	d := w.devices[serial]
 	switch {
-	case (ask.serial == "") != (ask.code == ""):
-		return mfa(", must provide both MFA serial number and one time pass code.")
-	case t.externalID != "" && !equal(t.externalID, ask.externalID), t.mfaSerial != "" && ask.serial == "":
-		return ask.unauthorized(caller)
-	case t.mfaSerial != "" && t.mfaSerial != ask.serial:
-		return mfa(", unable to validate MFA code.  Please verify your MFA serial number is valid " +
+	case (serial == "") != (code == ""):
+		return refuse(", must provide both MFA serial number and one time pass code.")
+	case serial == "":
+		return caller.hasMFA, nil
+	case t.mfaSerial != "" && t.mfaSerial != serial, d != nil && d.user != caller.user:
+		return refuse(", unable to validate MFA code.  Please verify your MFA serial number is valid " +
 			"and associated with this user.")
-	case t.mfaSerial != "" && !equal(t.mfaCode, ask.code):
-		return mfa(" with invalid MFA one time pass code. ")
+	case t.mfaSerial != "" && t.mfaCode != "" && equal(t.mfaCode, code), d == nil && t.mfaSerial == "", d != nil && d.take(caller.user, code, w.now()):
+		return true, nil
 	}
-	return nil
+	return refuse(" with invalid MFA one time pass code. ")
 }
 
 var (
@@ -156,10 +167,19 @@ func parseAssumeRole(form url.Values, chained bool) (ask *roleAsk, err *stsError
 	return ask, err
 }
 
-// parseDuration reads a number of seconds.
+// parseDuration reads the lifetime of keys of a role.
 func parseDuration(text string, chained bool) (time.Duration, *stsError) {
+	d, err := parseSeconds(text, defaultSession, maxSession)
+	if err == nil && chained && d > maxChained*time.Second {
+		return 0, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+	}
+	return d, err
+}
+
+// parseSeconds reads a number of seconds.
+func parseSeconds(text string, usual time.Duration, most int) (time.Duration, *stsError) {
 	if text == "" {
-		return defaultSession, nil
+		return usual, nil
 	}
 	n, err := strconv.Atoi(text)
 	switch {
@@ -167,10 +187,8 @@ func parseDuration(text string, chained bool) (time.Duration, *stsError) {
 		return 0, unmet(text, "durationSeconds", "be an integer")
 	case n < minSession:
 		return 0, unmet(text, "durationSeconds", fmt.Sprintf("have value greater than or equal to %d", minSession))
-	case n > maxSession:
-		return 0, unmet(text, "durationSeconds", fmt.Sprintf("have value less than or equal to %d", maxSession))
-	case chained && n > maxChained:
-		return 0, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+	case n > most:
+		return 0, unmet(text, "durationSeconds", fmt.Sprintf("have value less than or equal to %d", most))
 	}
 	return time.Duration(n) * time.Second, nil
 }

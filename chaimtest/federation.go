@@ -53,6 +53,8 @@ func (x *exchange) signIn() (token, user string, err error) {
 		return "", "", errors.New("the credentials are not valid temporary credentials")
 	case !x.s.world.now().Before(k.expires):
 		return "", "", errors.New("the credentials have expired")
+	case k.role == "":
+		return "", "", errors.New("the credentials are of a user's session, not of a role")
 	case !x.form.Has(sessionDuration):
 	case k.chained:
 		return "", "", errors.New("SessionDuration cannot be used with credentials obtained by role chaining")

@@ -30,7 +30,7 @@ type Request struct {
 	// the federation endpoint it is the lifetime of the console session.
 	Duration time.Duration
 
-	// Parameters are those of AssumeRole as the client sent them, by their names in the request, such as "RoleSessionName"
+	// Parameters are those of AssumeRole and GetSessionToken as the client sent them, by their names in the request, such as "RoleSessionName"
 	// or "Tags.member.1.Key". The value of ExternalId, TokenCode and Policy is "***". Unknown parameters are left out.
 	Parameters map[string]string
 
@@ -174,7 +174,7 @@ func (x *exchange) describe() {
 		if _, account, role, ok := parseRoleARN(x.form.Get("RoleArn")); ok {
 			rec.Account, rec.Role = account, role
 		}
-		if rec.Action == "AssumeRole" {
+		if rec.Action == "AssumeRole" || rec.Action == "GetSessionToken" {
 			rec.Parameters = recorded(x.form)
 		}
 		return

@@ -66,6 +66,8 @@ func (x *exchange) call() (any, *stsError) {
 	case version != stsVersion:
 	case action == "AssumeRole":
 		return x.assumeRole(caller)
+	case action == "GetSessionToken":
+		return x.sessionToken(caller)
 	case action == "GetCallerIdentity":
 		return callerIdentity(caller), nil
 	}
@@ -76,7 +78,7 @@ func (x *exchange) call() (any, *stsError) {
 		"Could not find operation %s for version %s", action, version)
 }
 
-// isTemporary reports whether the keys belong to a role, not to an IAM user.
+// isTemporary reports whether the keys belong to a role or a session, and are not an IAM user's own.
 func (k *key) isTemporary() bool { return k.token != "" }
 
 // arn returns the ARN of the user or session.

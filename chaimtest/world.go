@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"math/big"
 	"slices"
 	"time"
 
@@ -30,7 +31,8 @@ type world struct {
 	roles    map[string]string // alias to role name
 	keys     map[string]*key   // by access key id
 	denials  []denial
-	original *Original // nil without SetOriginal
+	devices  map[string]*device // by serial number
+	original *Original          // nil without SetOriginal
 }
 
 // clock decides about the expiry of keys.
@@ -61,7 +63,20 @@ type key struct {
 	user                   string    // chaim or IAM user who got the first keys of the chain
 	secret, token          string    // token is empty for an IAM user's keys
 	expires                time.Time // zero means never
-	chained                bool      // issued for keys of a role
+	marks
+}
+
+// marks say how keys were issued.
+type marks struct {
+	chained bool // for keys of a role
+	hasMFA  bool // for a code of an MFA device
+}
+
+// device is an MFA device of an IAM user.
+type device struct {
+	user string
+	code string    // the next one; empty after its use
+	ends time.Time // when the code ends
 }
 
 type denial struct{ user, account, role string }
@@ -80,7 +95,8 @@ func newWorld() *world {
 			"spu": "CrossAccountSysAdmin",
 			"apu": "CrossAccountAdminUser",
 		},
-		keys: map[string]*key{},
+		keys:    map[string]*key{},
+		devices: map[string]*device{},
 	}
 }
 
@@ -235,10 +251,47 @@ func (s *Server) RequireExternalID(account, id string) {
 }
 
 // RequireMFA makes STS require the serial number and the code of an MFA device for roles of the account with this name or
-// id. The code works until another call replaces it. Empty strings end the requirement. It panics if there is no such
-// account. Without the requirement STS accepts any serial number and code.
+// id. Keys of a session that began with a code of any device satisfy it too. The code works until another call replaces it;
+// with an empty code only the codes of [Server.MFACode] do. Empty strings end the requirement. It panics if there is no such
+// account. Without the requirement STS accepts any serial number and code, except for the device of AddMFADevice.
 func (s *Server) RequireMFA(account, serial, code string) {
 	s.changeTrust(account, func(t *trust) { t.mfaSerial, t.mfaCode = serial, code })
+}
+
+// AddMFADevice gives an IAM user, whose keys come from [Server.AddKeys], an MFA device with this serial number or ARN. STS
+// then accepts codes of that device from that user only.
+func (s *Server) AddMFADevice(user, serial string) {
+	s.set(func(w *world) { w.devices[serial] = &device{user: user} })
+}
+
+// MFACode returns the code that a device shows. As at AWS, it works once and for a short time: 90 seconds, by the server's
+// clock. Until it is used or ends, MFACode returns the same one. It panics if there is no such device.
+func (s *Server) MFACode(serial string) (code string) {
+	s.set(func(w *world) {
+		d := w.devices[serial]
+		if d == nil {
+			panic(fmt.Sprintf("chaimtest: no MFA device %q", serial))
+		}
+		if d.code == "" || !w.now().Before(d.ends) {
+			last := d.code
+			for d.code == last || d.code == "" {
+				n, _ := rand.Int(rand.Reader, big.NewInt(1_000_000)) // never fails
+				d.code = fmt.Sprintf("%06d", n)
+			}
+			d.ends = w.now().Add(90 * time.Second)
+		}
+		code = d.code
+	})
+	return code
+}
+
+// take uses up a code.
+func (d *device) take(user, code string, now time.Time) bool {
+	if d.user != user || d.code == "" || !equal(d.code, code) || !now.Before(d.ends) {
+		return false
+	}
+	d.code = ""
+	return true
 }
 
 func (s *Server) changeTrust(account string, change func(*trust)) {

@@ -103,7 +103,7 @@ func setUp(env *testscript.Env) error {
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
 //	gateway rewrite OLD NEW [N] | latency DURATION | requests N | account ID NAME | role ALIAS NAME
 //	gateway asked ACCOUNT ROLE DURATION (by the last request for keys)
-//	gateway original | keys ACCOUNT | signer ACCOUNT FILE | user | twice | close
+//	gateway original | keys ACCOUNT | signer ACCOUNT FILE | files ACCOUNT | mfa ACCOUNT SERIAL FILE | user | twice | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gateway WHAT [ARG...]")
@@ -169,6 +169,20 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		for _, name := range []string{"CHAIM_URL", "CHAIM_USER", "CHAIM_TOKEN"} {
 			ts.Setenv(name, "")
 		}
+	case "files": // the AWS config file of a user of the account, and keys for its profile "user", in place of the gateway
+		keys := srv.AddKeys(arg(1), "me")
+		text := fmt.Sprintf("[user]\naws_access_key_id = %s\naws_secret_access_key = %s\n", keys.AccessKeyID, keys.SecretAccessKey)
+		ts.Check(os.WriteFile(filepath.Join(ts.Getenv("AWS"), "credentials"), []byte(text), 0o600))
+		config, err := os.ReadFile(ts.MkAbs("config"))
+		ts.Check(err)
+		ts.Check(os.WriteFile(filepath.Join(ts.Getenv("AWS"), "config"), []byte(os.Expand(string(config), ts.Getenv)), 0o600))
+		for _, name := range []string{"CHAIM_URL", "CHAIM_USER", "CHAIM_TOKEN"} {
+			ts.Setenv(name, "")
+		}
+	case "mfa": // a device of that user, which the account requires; a file gets its next code
+		srv.AddMFADevice("me", arg(2))
+		srv.RequireMFA(arg(1), arg(2), "")
+		ts.Check(os.WriteFile(ts.MkAbs(arg(3)), []byte(srv.MFACode(arg(2))+"\n"), 0o600))
 	case "signer": // a file with such keys, as a credential_process prints them
 		keys := srv.AddKeys(arg(1), "me")
 		text, err := json.Marshal(map[string]any{"Version": 1, "AccessKeyId": keys.AccessKeyID, "SecretAccessKey": keys.SecretAccessKey})

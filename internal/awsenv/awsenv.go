@@ -94,6 +94,11 @@ func Child(environ, lent []string) []string {
 	return env
 }
 
+// WithoutToken returns environ without the user token of a gateway.
+func WithoutToken(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(variable string) bool { return same(GatewayToken, nameOf(variable)) })
+}
+
 // Blank returns an empty value for each variable of environ that SDKs prefer to lent. Append the result to both.
 func Blank(environ, lent []string) (blank []string) {
 	for _, name := range Keys(environ) {

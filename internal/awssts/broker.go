@@ -90,12 +90,13 @@ func (s *STS) input() sts.AssumeRoleInput {
 	return in
 }
 
-// Asker asks STS for keys. All fields must be set. The type is comparable.
+// Asker asks STS for keys. All fields but Profile must be set. The type is comparable.
 type Asker struct {
-	STS    *STS
-	Files  Files
-	Log    *slog.Logger
-	Signer Signer
+	STS     *STS
+	Files   Files
+	Log     *slog.Logger
+	Signer  Signer
+	Profile string // of the AWS config file, whose endpoints and certificates are used; empty means the SDK's
 }
 
 // Signer gets from a provider the keys that sign a request. Its errors hold no secrets.
@@ -130,7 +131,7 @@ func (a Asker) check() (arn.ARN, error) {
 
 // config reads the SDK's configuration, without its keys if hasKeys is set. It touches no network.
 func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
-	cfg, err := Config(ctx, Options{Region: a.STS.Region, HasKeys: hasKeys, AllowInsecure: a.STS.AllowInsecure, Log: a.Log, Files: a.Files})
+	cfg, err := Config(ctx, Options{Region: a.STS.Region, Profile: a.Profile, HasKeys: hasKeys, AllowInsecure: a.STS.AllowInsecure, Log: a.Log, Files: a.Files})
 	if err != nil {
 		return cfg, err
 	}
@@ -138,6 +139,13 @@ func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 		return cfg, nil
 	}
 	return cfg, partition.CheckRegionOf("the configuration of the AWS SDK", cfg.Region)
+}
+
+// regional is config for a request without keys. The configuration has a region.
+func (a Asker) regional(ctx context.Context) (aws.Config, error) {
+	cfg, err := a.config(ctx, true)
+	cfg.Region = cmp.Or(cfg.Region, partition.DefaultRegion)
+	return cfg, err
 }
 
 // Keys asks for keys of the requested role.

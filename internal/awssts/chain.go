@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/httpx"
 )
 
@@ -119,24 +119,9 @@ func lentProfile(profile *config.SharedConfig, files Files) (where string, isCop
 			return "put into [default]: name the profile that signs in AWS_PROFILE", isTop && profile.RoleARN == ""
 		case isLent:
 			return fmt.Sprintf("lent as profile %q: name the profile that signs in AWS_PROFILE", name), false
-		case runsChaim(profile.CredentialProcess):
+		case awsprofile.RunsChaim(profile.CredentialProcess):
 			return fmt.Sprintf("lent by the credential_process of profile %q: name the profile that signs in AWS_PROFILE", name), false
 		}
 	}
 	return "", false
-}
-
-// runsChaim reports whether a credential_process runs a chaim that lends keys, directly or through a shell or env.
-func runsChaim(process string) bool {
-	isProgram := false
-	for _, word := range strings.FieldsFunc(process, func(r rune) bool { return strings.ContainsRune(" \t\"';&|()", r) }) {
-		program := strings.TrimSuffix(word[strings.LastIndexAny(word, `/\`)+1:], ".exe")
-		switch {
-		case isProgram && (word == "credential-process" || word == "env"):
-			return true
-		case program == "chaim" && !strings.Contains(word, "="):
-			isProgram = true
-		}
-	}
-	return false
 }

@@ -1,6 +1,10 @@
 package awssts
 
-import "context"
+import (
+	"context"
+
+	"github.com/chaim-go/chaim/internal/awsprofile"
+)
 
 // Files gives access to files of this machine, because this package reads none itself.
 type Files interface {
@@ -11,6 +15,8 @@ type Files interface {
 	IsOnlyOnce(path string) bool
 	// Names returns names in the AWS files that may look like secrets but are none.
 	Names() []string
+	// Profiles reads what the AWS files say about profiles.
+	Profiles() (awsprofile.Files, error)
 	// IsLent reports whether chaim has put this access key id, or this credential_process, into the profile of that name.
 	IsLent(profile, keyID, process string) bool
 }

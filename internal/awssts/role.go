@@ -17,8 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/keys"
@@ -31,27 +33,21 @@ import (
 const maxChained = time.Hour
 
 var (
-	tokenCodeRule    = lazyregexp.New(`^[0-9]{6}$`)
-	sessionNameRule  = lazyregexp.New(`^[\w+=,.@-]+$`) // see isSessionName
-	externalIDRule   = lazyregexp.New(`^[\w+=,.@:/-]{2,}$`)
-	roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]+$`) // see isRoleResource
+	tokenCodeRule   = lazyregexp.New(`^[0-9]{6}$`)
+	sessionNameRule = lazyregexp.New(`^[\w+=,.@-]+$`) // see isSessionName
+	externalIDRule  = lazyregexp.New(`^[\w+=,.@:/-]{2,}$`)
 )
 
-// maxName is the longest name of a role and of a session. A rule with such a count takes a millisecond to compile.
+// maxName is the longest name of a session. A rule with such a count takes a millisecond to compile.
 const maxName = 64
 
 func isSessionName(name string) bool {
 	return len(name) >= 2 && len(name) <= maxName && sessionNameRule().MatchString(name)
 }
 
-func isRoleResource(resource string) bool {
-	name := resource[strings.LastIndexByte(resource, '/')+1:]
-	return len(name) <= maxName && roleResourceRule().MatchString(resource)
-}
-
 // checkInput refuses a request that STS would refuse, and returns the ARN of the role.
 func checkInput(in *sts.AssumeRoleInput) (arn.ARN, error) {
-	role, err := checkRole(aws.ToString(in.RoleArn))
+	role, err := awsprofile.ParseRole(aws.ToString(in.RoleArn))
 	if err != nil {
 		return role, err
 	}
@@ -77,16 +73,6 @@ func checkInput(in *sts.AssumeRoleInput) (arn.ARN, error) {
 	return role, nil
 }
 
-func checkRole(text string) (arn.ARN, error) {
-	role, err := arn.Parse(text)
-	isAWS := err == nil && partition.Region(role.Partition) != ""
-	if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r <= 0x20 || r > 0x7e }) ||
-		isAWS && (role.Service != "iam" || !keys.IsAccountID(role.AccountID) || !isRoleResource(role.Resource)) {
-		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", keys.QuoteShort(text))
-	}
-	return role, nil
-}
-
 // Retrieve asks for keys of the role, in the region of the SDK's configuration, or else in one of the role's partition.
 func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
 	role, err := a.check()
@@ -101,7 +87,7 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 	if err := partition.Check(role, cfg.Region); err != nil {
 		return creds, err
 	}
-	client, err := a.client(ctx, cfg)
+	client, err := a.client(ctx, cfg, a.STS.TokenCode != nil)
 	if err != nil {
 		return creds, err
 	}
@@ -124,14 +110,15 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 	return creds, nil
 }
 
-// client returns the SDK's STS client for a request.
-func (a Asker) client(ctx context.Context, cfg aws.Config) (*sts.Client, error) {
+// client returns the SDK's STS client for a request. hasCode says that it has a code of an MFA device, which works once, even
+// if the reply is lost.
+func (a Asker) client(ctx context.Context, cfg aws.Config, hasCode bool) (*sts.Client, error) {
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.HTTPClient = stsClient(a.STS.HTTPClient, cfg)
 		if a.STS.Endpoint != "" {
 			o.BaseEndpoint = &a.STS.Endpoint
 		}
-		if keys.IsSingleAttempt(ctx) || a.STS.TokenCode != nil { // a code works once, even if the reply is lost
+		if keys.IsSingleAttempt(ctx) || hasCode {
 			o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts, o.Retryables = 2, []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(isClockSkew)}
 			})
@@ -146,7 +133,7 @@ func (a Asker) signer(ctx context.Context, cfg aws.Config) (aws.Credentials, err
 	if src == nil {
 		src = cfg.Credentials
 	}
-	signer, err := a.Signer.Retrieve(ctx, src)
+	signer, err := a.keysOf(ctx, src)
 	if err == nil && !signer.HasKeys() {
 		err = errors.New("the provider answered without keys")
 	}
@@ -154,6 +141,15 @@ func (a Asker) signer(ctx context.Context, cfg aws.Config) (aws.Credentials, err
 		return signer, errtext.Wrap(err, "no keys to ask STS with")
 	}
 	return signer, nil
+}
+
+// keysOf calls a provider. Its errors hold no secrets.
+func (a Asker) keysOf(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
+	switch src.(type) {
+	case Asker, codeAsker, MFASession:
+		return src.Retrieve(ctx)
+	}
+	return a.Signer.Retrieve(ctx, src)
 }
 
 // send asks STS, and a second time for an hour if role chaining allows no more.
@@ -198,34 +194,40 @@ func (a Asker) withCode(ctx context.Context) (*sts.AssumeRoleInput, error) {
 
 // credentials returns the keys in a reply, complete or not at all.
 func (a Asker) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Time) (aws.Credentials, error) {
-	if out.Credentials == nil || out.Credentials.Expiration == nil {
-		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
-	}
-	creds := aws.Credentials{
-		AccessKeyID:     aws.ToString(out.Credentials.AccessKeyId),
-		SecretAccessKey: aws.ToString(out.Credentials.SecretAccessKey),
-		SessionToken:    aws.ToString(out.Credentials.SessionToken),
-		Source:          "chaim",
-		CanExpire:       true,
-		AccountID:       role.AccountID,
-	}
-	if field := keys.Malformed(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken); field != "" {
-		return aws.Credentials{}, fmt.Errorf("%s of the reply is missing or malformed", field)
-	}
 	if out.AssumedRoleUser != nil {
 		who, err := arn.Parse(aws.ToString(out.AssumedRoleUser.Arn))
-		name := role.Resource[strings.LastIndex(role.Resource, "/")+1:]
+		name := awsprofile.RoleName(role.Resource)
 		if err == nil && partition.Region(role.Partition) != "" && (who.Partition != role.Partition ||
 			who.AccountID != role.AccountID || !strings.HasPrefix(who.Resource, "assumed-role/"+name+"/")) {
 			return aws.Credentials{}, errors.New("reply has keys of another role or account")
 		}
 	}
-	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
+	creds, err := a.keysIn(out.Credentials, out.ResultMetadata, sent, a.STS.Lifetime())
+	creds.AccountID = role.AccountID
+	return creds, err
+}
+
+// keysIn returns the keys of a reply to a request that was sent then, for keys of that lifetime.
+func (a Asker) keysIn(reply *types.Credentials, about middleware.Metadata, sent time.Time, lifetime time.Duration) (aws.Credentials, error) {
+	if reply == nil || reply.Expiration == nil {
+		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
+	}
+	creds := aws.Credentials{
+		AccessKeyID:     aws.ToString(reply.AccessKeyId),
+		SecretAccessKey: aws.ToString(reply.SecretAccessKey),
+		SessionToken:    aws.ToString(reply.SessionToken),
+		Source:          "chaim",
+		CanExpire:       true,
+	}
+	if field := keys.Malformed(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken); field != "" {
+		return aws.Credentials{}, fmt.Errorf("%s of the reply is missing or malformed", field)
+	}
+	server, _ := awsmiddleware.GetServerTime(about)
 	var err error
-	if creds.Expires, err = keys.ExpirationHere(*out.Credentials.Expiration, server, sent, a.STS.Lifetime(), a.Log); err != nil {
+	if creds.Expires, err = keys.ExpirationHere(*reply.Expiration, server, sent, lifetime, a.Log); err != nil {
 		return aws.Credentials{}, err
 	}
-	return creds, keys.CheckLifetime(time.Until(creds.Expires), a.STS.Lifetime())
+	return creds, keys.CheckLifetime(time.Until(creds.Expires), lifetime)
 }
 
 // isChainingLimit reports whether STS refused because role chaining allows an hour only.

@@ -36,6 +36,8 @@ type Options struct {
 	AllowInsecure bool   // accept plain http for requests with keys or tokens
 	Log           *slog.Logger
 	Files         Files
+	Lifetime      time.Duration          // of the keys of a role that the profile has; zero means the SDK's
+	Code          func() (string, error) // a code of the MFA device that the profile has; nil means none
 }
 
 // Config reads the configuration of the AWS SDK. It touches no network. The keys that it finds must be the user's: keys that
@@ -62,6 +64,10 @@ func Config(ctx context.Context, o Options) (aws.Config, error) {
 			if path, ok := wo.TokenRetriever.(stscreds.IdentityTokenFile); ok {
 				wo.TokenRetriever = tokenFile{o.Files, string(path)}
 			}
+			wo.Duration = cmp.Or(o.Lifetime, wo.Duration)
+		}),
+		config.WithAssumeRoleCredentialOptions(func(ao *stscreds.AssumeRoleOptions) {
+			ao.Duration, ao.TokenProvider = cmp.Or(o.Lifetime, ao.Duration), o.Code
 		}),
 		config.WithRegion(o.Region),
 		config.WithSharedConfigProfile(o.Profile),

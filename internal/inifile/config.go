@@ -48,11 +48,40 @@ func (d *Document) HasConfig(profile string) bool {
 	return slices.ContainsFunc(d.sections, func(s Section) bool { return s.isConfigOf(profile) })
 }
 
+// ConfigName returns what a section of an AWS config file is for, such as "profile", "sso-session" or "services", and its
+// name. kind is empty for a section that no SDK knows.
+func (s *Section) ConfigName() (kind, name string) {
+	fields := strings.Fields(s.Name())
+	switch {
+	case s.Name() == DefaultSection:
+		return "profile", DefaultSection
+	case len(fields) < 2:
+		return "", s.Name()
+	}
+	return fields[0], strings.Trim(strings.Join(fields[1:], " "), `"'`)
+}
+
+// Settings returns the keys of s and their values as SDKs read them: without nested lines, and without the comment after a
+// value.
+func (s *Section) Settings() map[string]string {
+	pairs := map[string]string{}
+	for l := range s.Lines() {
+		if l.kind == quietLine || l.indented || l.Key == "" {
+			continue
+		}
+		value := l.Value
+		for _, comment := range []string{" #", " ;", "\t#", "\t;"} {
+			value, _, _ = strings.Cut(value, comment)
+		}
+		pairs[l.Key] = strings.TrimSpace(value)
+	}
+	return pairs
+}
+
 // isConfigOf reports whether s, in the text of an AWS config file, is a section of a profile.
 func (s *Section) isConfigOf(profile string) bool {
-	fields := strings.Fields(s.Name())
-	isNamed := len(fields) >= 2 && fields[0] == "profile" && strings.Trim(strings.Join(fields[1:], " "), `"'`) == profile
-	return isNamed || profile == DefaultSection && s.Name() == profile
+	kind, name := s.ConfigName()
+	return kind == "profile" && name == profile
 }
 
 // configLines returns the lines of a profile's sections in an AWS config file.

@@ -76,8 +76,8 @@ func ExpirationHere(expires, server, sent time.Time, asked time.Duration, log *s
 		return expires, fmt.Errorf("%w: the keys that came end at %s, %s from now; is this machine's clock right?", ErrExpired, at, left.Round(time.Second))
 	case left <= 0:
 		return expires, fmt.Errorf("%w: the keys that came had ended at %s, by the server's own clock", ErrExpired, at)
-	case left > maxLeft:
-		return expires, fmt.Errorf("chaim: the keys that came are said to end at %s, %s from now, but AWS gives them for 12 hours at most; is this machine's clock right?", at, left.Round(time.Second))
+	case left > max(maxLeft, asked+leftSlack):
+		return expires, fmt.Errorf("chaim: the keys that came are said to end at %s, %s from now, but AWS gives them for %s at most; is this machine's clock right?", at, left.Round(time.Second), max(maxLeft, asked+leftSlack)-leftSlack)
 	}
 	return now.Add(left), nil
 }

@@ -195,6 +195,17 @@ func (b *Book) parkedPairs(name string) (map[string]string, error) {
 }
 
 // isParked reports whether there is a definition of that name.
+// AccountOf returns the name of the account of a profile that is held or else parked, or "".
+func (b *Book) AccountOf(name string) string {
+	if doc, err := b.Read(); err == nil {
+		if pairs, isHeld, err := doc.Managed(name); err == nil && isHeld {
+			return HolderOf(pairs).Name
+		}
+	}
+	pairs, _ := b.parkedPairs(name)
+	return HolderOf(pairs).Name
+}
+
 func (b *Book) isParked(name string) bool {
 	_, err := b.parkedPairs(name)
 	return err == nil

@@ -78,6 +78,7 @@ func command(a *cli.App, name string, deliver func(ctx context.Context, link, re
 		},
 	})
 	p.AddFlags(cmd)
+	p.AddProfileFlag(cmd)
 	cmd.Flags().StringVar(&p.service, "service", "", "open the page of this `SERVICE`, such as s3, ec2 or cloudformation")
 	_ = cmd.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(commonServices, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -92,7 +93,7 @@ func (p *page) link(cmd *cobra.Command, args []string) (link, region string, err
 	if p.service != "" && !serviceRule().MatchString(p.service) {
 		return "", "", cli.Usagef("--service is a name in the console's addresses, such as s3, not %q", p.service)
 	}
-	if len(args) == 0 {
+	if len(args) == 0 && p.Source.Profile == "" {
 		name, err := defaultAccount(cmd, p.App)
 		if err != nil {
 			return "", "", err

@@ -112,6 +112,7 @@ func (f *flags) run(ctx context.Context, words []string) error {
 		defer r.dir.Close()
 	}
 	a.Waits.Close() // a bar is shown
+	f.Terminal = request.Terminal{Turn: &s.turn, Hide: func() { s.bar.Hide() }}
 	s.bar = term.ShowProgress(a.Err, &s.turn, len(accounts))
 	opts := chaim.EachOptions{Options: f.Options(""), Parallel: f.parallel, Profiles: !f.asEnv, Progress: r.progress}
 	opts.Options.Logger, opts.Options.NoRenew, opts.Options.NoProfile = a.Log, f.asEnv, f.asEnv
@@ -144,18 +145,13 @@ func parallelFor(files uint64) int {
 	return int(max(1, min((max(files, shared)-shared)/each, maxParallel)))
 }
 
-// accounts asks the gateway for its accounts, and returns those that match, each once and in its order. The program must be
+// accounts returns the accounts of the gateway, or without one the profiles of the AWS config file: those that match, each once and in its order. The program must be
 // one that can run for them.
 func (f *flags) accounts(ctx context.Context, words []string) (known []chaim.Account, err error) {
 	if _, err := proc.Find(words[0]); err != nil && !hasPlaceholder(words[0]) {
 		return nil, err
 	}
-	opts := f.Options("any") // an account makes the client check the region, which a list does not need
-	opts.NoProfile = true
-	err = f.App.Client(opts, func(c *chaim.Client) error {
-		known, err = c.RequestList(ctx)
-		return err
-	})
+	known, err = f.List(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

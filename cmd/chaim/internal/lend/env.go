@@ -45,6 +45,7 @@ func envCommand(a *cli.App) *cobra.Command {
 		},
 	})
 	r.AddFlags(cmd)
+	r.AddProfileFlag(cmd)
 	cmd.Flags().StringVar(&format, "format", "env", "`FORMAT`: one of "+strings.Join(formats, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -55,6 +55,7 @@ func execCommand(a *cli.App) *cobra.Command {
 		},
 	})
 	l.AddFlags(cmd)
+	l.AddProfileFlag(cmd)
 	cmd.SetFlagErrorFunc(cli.ExplainFlags(2))
 	f := cmd.Flags()
 	f.StringVarP(&l.alias, "alias", "a", "", "`NAME` of the profile (default tempname, or with a random suffix while that is taken)")

@@ -55,6 +55,7 @@ func processCommand(a *cli.App) *cobra.Command {
 		},
 	})
 	p.AddFlags(cmd)
+	p.AddProfileFlag(cmd)
 	cmd.Flags().BoolVar(&p.isUncached, "no-cache", false, "ask for new keys, and keep them nowhere")
 	return cmd
 }
@@ -73,6 +74,8 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 			switch {
 			case p.isUncached:
 				creds, err = cli.RequestKeys(ctx, c, account)
+			case p.Source.IsProfile:
+				creds, err = cachedKeys(ctx, p.App, c, opts, "profile", p.Source.Definition())
 			case errors.Is(err, chaim.ErrNotConfigured):
 				creds, err = signedKeys(ctx, p.App, opts, c.Region())
 			case err == nil:

@@ -46,6 +46,7 @@ func serveCommand(a *cli.App) *cobra.Command {
 		},
 	})
 	r.AddFlags(cmd)
+	r.AddProfileFlag(cmd)
 	cmd.Flags().StringVar(&format, "format", "env", "`FORMAT` of the variables, see 'chaim env'")
 	return cmd
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/humantime"
 )
 
@@ -32,6 +33,7 @@ func accountCommand(a *cli.App) *cobra.Command {
 		RunE: k.keep,
 	})
 	k.AddFlags(cmd)
+	k.AddProfileFlag(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&k.flags.TempName, "alias", "a", "", "`NAME` of the profile (default that of the account)")
 	f.BoolVarP(&k.flags.Default, "default", "D", false, "also make it the default account, for programs that name no profile")
@@ -58,6 +60,9 @@ func (k *keeping) keep(cmd *cobra.Command, args []string) error {
 		profile = cmp.Or(held.Name, profile)
 	}
 	opts := k.Options(account)
+	if k.Source.IsProfile { // its own name is taken
+		profile = cli.ProfileOf(account + "-" + awsprofile.RoleName(opts.Role))
+	}
 	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.flags.TempName, profile), k.flags.Terrible, k.flags.Default
 	opts.Keep, opts.NoReplace, opts.NoRenew = true, !k.HasAlias, true
 	return k.App.Client(opts, func(c *chaim.Client) error {

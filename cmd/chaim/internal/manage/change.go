@@ -40,10 +40,10 @@ func unpark(ctx context.Context, c *chaim.Client, name string) (chaim.AwsCreds, 
 
 // renewCommand completes a command that gets new keys for profiles: those that are named, or all that no program renews.
 func renewCommand(a *cli.App, get renewal, cmd *cobra.Command) *cobra.Command {
-	opts, asJSON := chaim.Options{}, false
+	r, asJSON := &request.Request{App: a}, false
 	cmd.GroupID = cli.GroupProfiles
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		return a.Client(opts, func(c *chaim.Client) (err error) {
+		return a.Client(chaim.Options{AllowInsecure: r.Insecure}, func(c *chaim.Client) (err error) {
 			if len(names) == 0 {
 				if names, err = renewable(cmd.Context(), a, c); err != nil {
 					return err
@@ -52,12 +52,23 @@ func renewCommand(a *cli.App, get renewal, cmd *cobra.Command) *cobra.Command {
 					a.Say("no profiles are held that could be renewed")
 				}
 			}
-			return renewAll(cmd.Context(), a, c, cli.Distinct(names), asJSON, get)
+			return renewAll(cmd.Context(), a, c, cli.Distinct(names), asJSON, lent(r, get))
 		})
 	}
-	cli.AddInsecureFlag(cmd, &opts.AllowInsecure)
+	cli.AddInsecureFlag(cmd, &r.Insecure)
 	cli.AddJSONFlag(cmd, &asJSON)
 	return cli.Describe(cmd)
+}
+
+// lent is get with the client that gives keys for the profile.
+func lent(r *request.Request, get renewal) renewal {
+	return func(ctx context.Context, c *chaim.Client, name string) (creds chaim.AwsCreds, err error) {
+		err = r.Lender(ctx, c, name, func(c *chaim.Client) error {
+			creds, err = get(ctx, c, name)
+			return err
+		})
+		return creds, err
+	}
 }
 
 // renewable returns the names of the profiles that no program renews.

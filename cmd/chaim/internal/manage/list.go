@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -14,10 +15,13 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 const noneHeld = "no profiles are held"
@@ -198,7 +202,7 @@ func unlessInterrupted(ctx context.Context, err error) error {
 }
 
 func listAllCommand(a *cli.App) *cobra.Command {
-	opts, asJSON := chaim.Options{NoProfile: true}, false
+	r, asJSON := request.Request{App: a}, false
 	cmd := cli.Describe(&cobra.Command{
 		Use: "listall [GLOB] [flags]", SuggestFor: []string{"accounts"}, GroupID: cli.GroupProfiles,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
@@ -210,18 +214,64 @@ func listAllCommand(a *cli.App) *cobra.Command {
 			if _, err := chaim.FilterAccounts(nil, glob); err != nil {
 				return cli.Usage(errtext.Unprefixed(err))
 			}
-			return a.Client(opts, func(c *chaim.Client) error {
-				known, err := c.RequestList(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return tellAccounts(a, known, glob, asJSON)
-			})
+			known, err := r.List(cmd.Context())
+			switch {
+			case err != nil:
+				return err
+			case r.Source.IsProfile:
+				return tellProfiles(a, known, glob, asJSON)
+			}
+			return tellAccounts(a, known, glob, asJSON)
 		},
 	})
-	cli.AddInsecureFlag(cmd, &opts.AllowInsecure)
+	cli.AddInsecureFlag(cmd, &r.Insecure)
 	cli.AddJSONFlag(cmd, &asJSON)
 	return cmd
+}
+
+// configInfo is a profile of the AWS config file in JSON.
+type configInfo struct {
+	accountInfo
+	Role string `json:"role"`
+	Kind string `json:"kind"` // what gives the first keys
+}
+
+// tellProfiles prints the profiles that match glob, and says which ones lack something.
+func tellProfiles(a *cli.App, known []chaim.Account, glob string, asJSON bool) error {
+	files, err := profiles.AWSFiles{}.Profiles()
+	if err != nil {
+		return err
+	}
+	shown, err := chaim.FilterAccounts(known, glob)
+	if err != nil {
+		return err
+	}
+	if len(shown) == 0 && !asJSON {
+		a.Say("no profile of the AWS config file matches %q", glob)
+	}
+	var infos []configInfo
+	for _, account := range shown {
+		info := configInfo{accountInfo: accountInfo(account), Kind: "unusable"}
+		chain, err := files.Chain(account.Name)
+		if err == nil {
+			info.ID, info.Kind = chain.AccountID(), string(chain.Source.Kind)
+			if chain.Role() != info.Kind {
+				info.Role = awsprofile.RoleName(chain.Role())
+			}
+			if chain.NeedsCode() {
+				info.Kind += " + MFA"
+			}
+		} else {
+			a.Say("%s", errtext.Unprefixed(err))
+		}
+		for _, note := range chain.Notes {
+			a.Say("%s", note)
+		}
+		infos = append(infos, info)
+	}
+	return tell(a, infos, asJSON, func(i configInfo) []term.Cell {
+		return term.Row(keys.Printable(i.Name), cmp.Or(i.ID, "-"), cmp.Or(keys.Printable(i.Role), "-"), i.Kind)
+	})
 }
 
 // accountInfo is an account in JSON.

@@ -101,6 +101,13 @@ func (r *Relay) pass(s os.Signal) (*slog.Logger, error) {
 	return nil, nil
 }
 
+// HasProgram reports whether a program runs, which has the terminal.
+func (r *Relay) HasProgram() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.program.process != nil
+}
+
 // Expect announces that this process is about to start a program: Ctrl-C then ends it as it would end the program.
 func (r *Relay) Expect() {
 	r.mu.Lock()

@@ -31,6 +31,8 @@ type Request struct {
 	AccountID string // of the account, if a kept profile tells it
 	ToKeep    bool   // the keys become a profile that stays
 	HasAlias  bool   // the user names that profile
+	Source    Source
+	Terminal  Terminal
 }
 
 // AddFlags gives cmd the flags of a request.
@@ -46,10 +48,15 @@ func (r *Request) AddFlags(cmd *cobra.Command) {
 
 // Options are those of a client for an account.
 func (r *Request) Options(account string) chaim.Options {
-	return chaim.Options{
-		Account: account, AccountID: r.AccountID, Role: cmp.Or(r.Role, DefaultRole), Duration: time.Duration(r.Duration),
+	opts := chaim.Options{
+		Account: account, AccountID: r.AccountID, Role: cmp.Or(r.Role, r.Source.role, DefaultRole), Duration: time.Duration(r.Duration),
 		Region: r.Region, AllowInsecure: r.Insecure,
 	}
+	if r.Source.IsProfile {
+		opts.Role = cmp.Or(r.Role, r.Source.role)
+		opts.Broker = r.Profiles()
+	}
+	return opts
 }
 
 // TakeArgs takes the account, and the role if it stands after it. A role ARN stands for both.
@@ -61,7 +68,11 @@ func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, e
 		}
 		args = append([]string{role.AccountID}, args...)
 	}
-	switch {
+	switch profile := r.Source.Profile; {
+	case profile != "" && len(args) > 0:
+		return "", cli.Usagef("which keys: those of account %q, or of --profile %s?", args[0], profile)
+	case profile != "":
+		return profile, CheckGiven(cmd)
 	case len(args) == 0:
 		return "", cli.Usage("which account? usage: " + cmd.UseLine())
 	case len(args) > 2:
@@ -79,7 +90,7 @@ func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, e
 // CheckGiven refuses a flag with an empty value, as from a variable that is not set: the default was not meant.
 func CheckGiven(cmd *cobra.Command) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias"}, f.Name) {
+		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias", "profile"}, f.Name) {
 			err = cli.Usage("--" + f.Name + " is empty")
 		}
 	})

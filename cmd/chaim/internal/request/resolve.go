@@ -19,7 +19,21 @@ import (
 // Resolve finds the account that a name on the command line stands for. If a kept profile has the name and no role is given,
 // the profile completes the request. A live profile counts only if no account has the name. A name that stands for two
 // accounts is refused, unless the profile to keep has an alias. held is empty if the name is only that of an account.
+//
+// The account may also be a profile of the AWS config file, if the gateway knows no account of that name.
 func (r *Request) Resolve(ctx context.Context, name string) (account string, held chaim.Profile, err error) {
+	account = name
+	if r.Source.Profile == "" {
+		account, held, err = r.resolve(ctx, name)
+	}
+	if err == nil {
+		err = r.Source.find(ctx, r, account)
+	}
+	return account, held, err
+}
+
+// resolve is Resolve without profiles of the AWS config file.
+func (r *Request) resolve(ctx context.Context, name string) (account string, held chaim.Profile, err error) {
 	held, isAccount, isSame, err := r.profileFor(ctx, name)
 	if err != nil || held.Account == "" {
 		return name, chaim.Profile{}, err

@@ -37,6 +37,7 @@ func whoamiCommand(a *cli.App) *cobra.Command {
 		},
 	})
 	r.AddFlags(cmd)
+	r.AddProfileFlag(cmd)
 	cli.AddJSONFlag(cmd, &asJSON)
 	return cmd
 }
@@ -70,7 +71,7 @@ func (i identity) lines() []string {
 // whoami finds out whose keys those of the arguments are or, without arguments, who asks for keys.
 func whoami(cmd *cobra.Command, r *request.Request, args []string) (who identity, err error) {
 	ctx := cmd.Context()
-	if len(args) == 0 {
+	if len(args) == 0 && r.Source.Profile == "" {
 		return asker(ctx, r)
 	}
 	name, err := r.TakeArgs(cmd, args)

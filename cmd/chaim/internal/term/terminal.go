@@ -10,6 +10,17 @@ import (
 // Descriptor is an open file.
 type Descriptor interface{ Fd() uintptr }
 
+// Own is the terminal of this process. On Unix both files are the same.
+type Own struct{ In, Out *os.File }
+
+// Close closes the files.
+func (o Own) Close() {
+	_ = o.In.Close()
+	if o.Out != o.In {
+		_ = o.Out.Close()
+	}
+}
+
 // IsTerminal reports whether f is a terminal.
 func IsTerminal(f Descriptor) bool { return xterm.IsTerminal(int(f.Fd())) }
 

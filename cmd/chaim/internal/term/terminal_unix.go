@@ -11,6 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Open opens the terminal of this process, wherever its streams lead.
+func Open() (Own, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	return Own{tty, tty}, err
+}
+
 func takesEscapes(Descriptor) bool { return cmp.Or(os.Getenv("TERM"), "dumb") != "dumb" }
 
 // SpeaksUTF8 reports whether a terminal shows characters outside ASCII, by the locale for characters:

@@ -7,6 +7,17 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// Open opens the console of this process, wherever its streams lead.
+func Open() (own Own, err error) {
+	if own.In, err = os.OpenFile("CONIN$", os.O_RDWR, 0); err != nil {
+		return own, err
+	}
+	if own.Out, err = os.OpenFile("CONOUT$", os.O_RDWR, 0); err != nil {
+		_ = own.In.Close()
+	}
+	return own, err
+}
+
 // takesEscapes asks the console to obey escape sequences, which it does not do by itself.
 // https://learn.microsoft.com/windows/console/console-virtual-terminal-sequences
 func takesEscapes(f Descriptor) bool {

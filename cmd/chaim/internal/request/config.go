@@ -1,0 +1,151 @@
+package request
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
+	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
+)
+
+// This file has what commands do with profiles of the AWS config file.
+
+// Source says where the keys come from if neither a gateway nor plain STS gives them.
+type Source struct {
+	Profile    string // given as --profile
+	IsProfile  bool   // the account is a profile of the AWS config file
+	role       string // that the profile has
+	definition string // what the profile says, as a hash
+}
+
+// Definition tells apart what a profile says from what it said before.
+func (s Source) Definition() string { return s.definition }
+
+// AddProfileFlag gives cmd the flag --profile.
+func (r *Request) AddProfileFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&r.Source.Profile, "profile", "", "take the keys of the profile `NAME` of the AWS config file, in place of an ACCOUNT")
+	_ = cmd.RegisterFlagCompletionFunc("profile", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		files, _ := profiles.AWSFiles{}.Profiles()
+		return plain(files.Leading()), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// find decides whether an account is a profile of the AWS config file. An account that a gateway or plain STS knows is none.
+func (s *Source) find(ctx context.Context, r *Request, account string) error {
+	files, err := profiles.AWSFiles{}.Profiles()
+	switch {
+	case s.Profile != "":
+		s.IsProfile = true
+	case err != nil, keys.IsAccountID(account), !files.Has(account):
+		return nil
+	default:
+		isAccount, isListed, err := r.isAccount(ctx, account)
+		if err != nil {
+			return fmt.Errorf("%w; %s is also a profile of the AWS config file, which --profile %[2]s takes", err, keys.QuoteShort(account))
+		}
+		s.IsProfile = !isListed || !isAccount
+	}
+	if chain, err := files.Chain(account); err == nil && s.IsProfile {
+		s.role, s.definition = chain.Role(), chain.Hash()
+	}
+	return nil
+}
+
+// isAccount asks the gateway whether it has an account of that name or id. isListed is false without a gateway.
+func (r *Request) isAccount(ctx context.Context, name string) (isAccount, isListed bool, err error) {
+	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
+		accounts, err := c.RequestList(ctx)
+		isListed = err == nil
+		for _, known := range accounts {
+			isAccount = isAccount || known.ID == name || known.Name == name
+		}
+		return err
+	})
+	if errors.Is(err, chaim.ErrNotConfigured) {
+		err = nil
+	}
+	return isAccount, isListed, err
+}
+
+// List returns the accounts that there are: those of the gateway or, without one, the profiles of the AWS config file. All
+// requests after it are for accounts of the same kind.
+func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
+	opts := r.Options("any") // an account makes the client check the region, which a list does not need
+	opts.NoProfile = true
+	hasGateway := false
+	err = r.App.Client(opts, func(c *chaim.Client) error {
+		known, err = c.RequestList(ctx)
+		hasGateway = !errors.Is(err, chaim.ErrNotConfigured) || cli.GatewaySource(ctx, c) != ""
+		return err
+	})
+	if hasGateway || err == nil {
+		return known, err
+	}
+	found, listErr := chaim.Profiles{}.Accounts(ctx)
+	if len(found) == 0 {
+		return nil, cmp.Or(listErr, err)
+	}
+	r.Source.IsProfile = true
+	return found, nil
+}
+
+// Lender calls fn with a client that gives keys for a profile of that name, which is held or parked: c, or one for profiles of
+// the AWS config file if the profile has the keys of one.
+func (r *Request) Lender(ctx context.Context, c *chaim.Client, name string, fn func(*chaim.Client) error) error {
+	var s Source
+	if book, err := profiles.OpenIn("", nil); err == nil {
+		if err := s.find(ctx, r, book.AccountOf(name)); err != nil {
+			return err
+		}
+	}
+	if s.IsProfile {
+		return r.App.Client(chaim.Options{NoProfile: true, Broker: r.Profiles()}, fn)
+	}
+	return fn(c)
+}
+
+// Profiles returns the broker that gives the keys of profiles.
+func (r *Request) Profiles() chaim.Profiles {
+	return chaim.Profiles{TokenCode: r.askCode, AllowInsecure: r.Insecure, Logger: r.App.Log}
+}
+
+// Terminal is what else is drawn on the terminal while a person is asked.
+type Terminal struct {
+	Turn *sync.Mutex // is held to write; nil if nothing else writes
+	Hide func()      // erases what is drawn
+}
+
+// askCode asks for the code of an MFA device on the terminal of this process, even if its streams lead elsewhere.
+func (r *Request) askCode(ctx context.Context, d chaim.MFADevice) (string, error) {
+	if r.App.Signals.HasProgram() {
+		return "", fmt.Errorf("the program that runs has the terminal: set mfa_process in the profile, or %s, to a command that prints the code", awssts.MFACommand)
+	}
+	tty, err := term.Open()
+	if err != nil {
+		return "", fmt.Errorf("there is no terminal to ask for it on: set mfa_process in the profile, or %s, to a command that prints the code", awssts.MFACommand)
+	}
+	defer tty.Close()
+	r.App.Waits.Close() // what it tells would stand in the question
+	if r.Terminal.Turn != nil {
+		r.Terminal.Turn.Lock()
+		defer r.Terminal.Turn.Unlock()
+		r.Terminal.Hide()
+	}
+	if d.IsRefused {
+		fmt.Fprintln(tty.Out, "chaim: AWS refused the code; each code works once, so wait for the next one")
+	}
+	question := "MFA code of " + keys.Printable(d.Serial)
+	if d.Profile != "" {
+		question += " for profile " + keys.Printable(d.Profile)
+	}
+	return term.Ask(ctx, tty.In, tty.Out, question, true)
+}

@@ -1,0 +1,35 @@
+package awsprofile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+	"github.com/chaim-go/chaim/internal/partition"
+)
+
+var roleResourceRule = lazyregexp.New(`^role/([!-~]+/)?[\w+=,.@-]+$`) // see isRoleResource
+
+// maxName is the longest name of a role. A rule with such a count takes a millisecond to compile.
+const maxName = 64
+
+func isRoleResource(resource string) bool {
+	return len(RoleName(resource)) <= maxName && roleResourceRule().MatchString(resource)
+}
+
+// RoleName returns the last part of a role's ARN, or the text itself.
+func RoleName(role string) string { return role[strings.LastIndexByte(role, '/')+1:] }
+
+// ParseRole reads the ARN of a role. It accepts any ARN of another system than AWS.
+func ParseRole(text string) (arn.ARN, error) {
+	role, err := arn.Parse(text)
+	isAWS := err == nil && partition.Region(role.Partition) != ""
+	if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r <= 0x20 || r > 0x7e }) ||
+		isAWS && (role.Service != "iam" || !keys.IsAccountID(role.AccountID) || !isRoleResource(role.Resource)) {
+		return role, fmt.Errorf("chaim: %s is not the ARN of a role, such as arn:aws:iam::111111111111:role/Name", keys.QuoteShort(text))
+	}
+	return role, nil
+}

@@ -1,0 +1,115 @@
+package chaim
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/profiles"
+)
+
+// Profiles is a [Broker] that gives the keys of the profiles of the AWS config file and the credentials file. The account of
+// a request is the name of a profile. Its role, lifetime and account id are those of the profile, which is read for each
+// request; a request for another role or account is refused. Keys of a role are valid for an hour if neither the request nor
+// duration_seconds says otherwise. The zero value works. Any number of goroutines may use it.
+//
+// A profile may have keys, a role with a source_profile or credential_source, a web identity, a credential_process, a sign-in
+// by IAM Identity Center or 'aws login', and the endpoints and services that go with these. chaim checks it before it asks
+// AWS. If the profile says two things, chaim logs which one it uses. It never uses keys that chaim has lent.
+//
+// If the profile has an mfa_serial, chaim begins an MFA session of 12 hours, with one code for all roles of that device and
+// that user in this process. A role for more than an hour needs a code of its own, because AWS gives keys of a session for
+// an hour at most.
+type Profiles struct {
+	// TokenCode asks a person for the code of an MFA device. It is called for one code of a device at a time. Nil means that
+	// the code comes from mfa_process in the profile or from the command in CHAIM_MFA_COMMAND, which are used first anyway.
+	TokenCode func(ctx context.Context, d MFADevice) (string, error)
+	// AllowInsecure accepts plain http to services that are not on a loopback address. The network can then read keys.
+	AllowInsecure bool
+	// HTTPClient sends the requests to STS, as [STS].HTTPClient does. Nil means chaim's own client.
+	HTTPClient *http.Client
+	// Logger gets warnings, without secrets. Nil means silence.
+	Logger *slog.Logger
+}
+
+// MFADevice is a device whose code is needed:
+//
+//	Serial    string // its serial number or ARN
+//	Process   string // mfa_process of the profile; empty when a person is asked
+//	Profile   string // the profile of the AWS config file that names the device
+//	IsRefused bool   // AWS refused the code before; it accepts each code once
+type MFADevice = awssts.Device
+
+var (
+	_ Broker    = Profiles{}
+	_ completer = Profiles{}
+)
+
+// asker returns the part that asks AWS.
+func (p Profiles) asker() awssts.Profiles {
+	s := STS{HTTPClient: p.HTTPClient, AllowInsecure: p.AllowInsecure, Logger: cmp.Or(p.Logger, silent)}
+	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode}
+}
+
+// Keys gets the keys of a profile. The error wraps [ErrNotConfigured] if there is no such profile. If AWS refuses it is one of
+// [STS.Retrieve].
+func (p Profiles) Keys(ctx context.Context, r Request) (Grant, error) { return p.asker().Keys(ctx, r) }
+
+// Accounts returns the names of the profiles that lead to keys, in the order of the files.
+func (p Profiles) Accounts(context.Context) ([]Account, error) {
+	files, err := profiles.AWSFiles{}.Profiles()
+	if err != nil {
+		return nil, err
+	}
+	var accounts []Account
+	for _, name := range files.Leading() {
+		accounts = append(accounts, Account{Name: name})
+	}
+	return accounts, nil
+}
+
+// complete says what a profile knows, and logs what is ambiguous about it.
+func (p Profiles) complete(r Request) (full Request, decides string, err error) {
+	full, c, err := p.asker().Complete(r)
+	for _, note := range c.Notes {
+		cmp.Or(p.Logger, silent).Warn("chaim: " + note)
+	}
+	return full, c.Decides(), err
+}
+
+// isFixed reports whether the lifetime of a profile's keys cannot be chosen.
+func (p Profiles) isFixed(account string) bool {
+	c, err := p.asker().Chain(account)
+	return err == nil && c.Decides() != ""
+}
+
+// Format prints the type only, whatever the verb: the fields may lead to secrets.
+func (p Profiles) Format(f fmt.State, _ rune) { fmt.Fprint(f, "chaim.Profiles{}") }
+
+// completer is a broker that knows what a request for an account leaves open: the role, the id, the lifetime.
+type completer interface {
+	// complete touches no network. decides is empty if the lifetime can be chosen, or else says what decides about it.
+	complete(r Request) (full Request, decides string, err error)
+	isFixed(account string) bool
+}
+
+// completeBy fills in what the broker of opts knows about the account.
+func (o *Options) completeBy(broker Broker) (field string, err error) {
+	known, isCompleter := broker.(completer)
+	if !isCompleter || o.Account == "" {
+		return "", nil
+	}
+	full, decides, err := known.complete(o.request(""))
+	switch {
+	case err != nil:
+		return "Account", err
+	case decides != "" && o.Duration != 0:
+		return "Duration", errtext.Wrap(fmt.Errorf("%s decides how long the keys are valid: leave the duration out", decides), "account %q", o.Account)
+	}
+	o.AccountID, o.Role, o.Duration = full.AccountID, full.Role, full.Duration
+	return "", nil
+}

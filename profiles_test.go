@@ -1,0 +1,106 @@
+package chaim_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+)
+
+const serial = "arn:aws:iam::111111111111:mfa/lars"
+
+// awsFiles gives the rest of a test a home with these AWS files, and keys of a user for the profile "user". It has no gateway.
+func awsFiles(t *testing.T, srv *chaimtest.Server, config string) (home string) {
+	t.Helper()
+	home = srv.Setenv(t)
+	for _, name := range []string{"CHAIM_URL", "CHAIM_USER", "CHAIM_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"} {
+		require.NoError(t, os.Unsetenv(name))
+	}
+	keys := srv.AddKeys("111111111111", "lars")
+	text := "[user]\naws_access_key_id = " + keys.AccessKeyID + "\naws_secret_access_key = " + keys.SecretAccessKey + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(home, "credentials"), []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(home, "config"), []byte(config), 0o600))
+	return home
+}
+
+// lent returns the keys that a scope of a profile gets.
+func lent(t *testing.T, p chaim.Profiles, opts chaim.Options) (creds chaim.AwsCreds, err error) {
+	t.Helper()
+	opts.Broker = p
+	err = chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+		creds = c.Creds()
+		return nil
+	})
+	return creds, err
+}
+
+func TestProfileWithARole(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	awsFiles(t, srv, `
+[profile inner]
+role_arn = arn:aws:iam::111111111111:role/CrossAccountReadOnly
+source_profile = user
+[profile outer]
+role_arn = arn:aws:iam::222222222222:role/CrossAccountPowerUser
+role_session_name = lars
+source_profile = inner
+region = eu-central-1 ; Frankfurt
+duration_seconds = 1800
+`)
+	creds, err := lent(t, chaim.Profiles{}, chaim.Options{Account: "outer"})
+	require.NoError(t, err)
+	assert.Equal(t, "eu-central-1", creds.Region)
+	assert.WithinDuration(t, time.Now().Add(30*time.Minute), creds.Expires, time.Minute)
+	requests := srv.Requests()
+	require.Len(t, requests, 2)
+	assert.Equal(t, []any{"CrossAccountReadOnly", time.Hour}, []any{requests[0].Role, requests[0].Duration}, "not 15 minutes")
+	assert.Equal(t, []any{"CrossAccountPowerUser", 30 * time.Minute}, []any{requests[1].Role, requests[1].Duration})
+	assert.Equal(t, "lars", requests[1].Parameters["RoleSessionName"])
+}
+
+func TestOneCodeForAllRolesOfADevice(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	awsFiles(t, srv, `
+[profile a]
+role_arn = arn:aws:iam::111111111111:role/CrossAccountReadOnly
+source_profile = user
+mfa_serial = `+serial+`
+[profile b]
+role_arn = arn:aws:iam::222222222222:role/CrossAccountReadOnly
+source_profile = user
+mfa_serial = `+serial+`
+[profile long]
+role_arn = arn:aws:iam::111111111111:role/CrossAccountReadOnly
+source_profile = user
+mfa_serial = `+serial+`
+duration_seconds = 7200
+`)
+	srv.AddMFADevice("lars", serial)
+	srv.RequireMFA("111111111111", serial, "")
+	srv.RequireMFA("222222222222", serial, "")
+	asked := 0
+	p := chaim.Profiles{TokenCode: func(_ context.Context, d chaim.MFADevice) (string, error) {
+		asked++
+		if asked == 1 {
+			return "000000", nil
+		}
+		assert.Equal(t, asked == 2, d.IsRefused)
+		return srv.MFACode(serial), nil
+	}}
+	for _, name := range []string{"a", "b", "a"} {
+		_, err := lent(t, p, chaim.Options{Account: name})
+		require.NoError(t, err)
+	}
+	assert.Equal(t, 2, asked, "once, and once more after a wrong code")
+	creds, err := lent(t, p, chaim.Options{Account: "long"})
+	require.NoError(t, err)
+	assert.WithinDuration(t, time.Now().Add(2*time.Hour), creds.Expires, time.Minute)
+	assert.Equal(t, 3, asked, "keys of a session give a role for an hour only")
+}
