@@ -2,6 +2,7 @@ package chaim
 
 import (
 	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -35,6 +36,10 @@ var (
 	// ErrUnmanagedAccount: the section is the user's own, so chaim does not change it: it has long-lived keys or no
 	// accountname.
 	ErrUnmanagedAccount = profiles.ErrUnmanaged
+
+	// ErrSignedOut: there is no sign-in to IAM Identity Center, or it has ended: 'chaim login' or 'aws sso login' begins one.
+	// It is also an ErrDenied.
+	ErrSignedOut = idcenter.ErrSignedOut
 
 	// ErrNoURL: there is no console link for these credentials.
 	ErrNoURL = keys.ErrNoURL

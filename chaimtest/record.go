@@ -146,6 +146,10 @@ func (x *exchange) answer() {
 		x.sts()
 	case isFederation(x.r):
 		x.federation()
+	case isOIDC(x.r):
+		x.oidc()
+	case isPortal(x.r):
+		x.portal()
 	default:
 		x.gateway()
 	}
@@ -161,6 +165,10 @@ func (x *exchange) describe() {
 	x.form, _ = url.ParseQuery(query) // fields that cannot be parsed are missing, and refused for that
 
 	rec := x.rec
+	if rec.Action = ssoAction(x.r); rec.Action != "" {
+		rec.Account, rec.Role = x.r.URL.Query().Get("account_id"), x.r.URL.Query().Get("role_name")
+		return
+	}
 	if federation {
 		if x.form.Get("Action") == getSigninToken {
 			rec.Action = "GetSigninToken"

@@ -32,7 +32,8 @@ type world struct {
 	keys     map[string]*key   // by access key id
 	denials  []denial
 	devices  map[string]*device // by serial number
-	original *Original          // nil without SetOriginal
+	center   *center
+	original *Original // nil without SetOriginal
 }
 
 // clock decides about the expiry of keys.
@@ -97,6 +98,7 @@ func newWorld() *world {
 		},
 		keys:    map[string]*key{},
 		devices: map[string]*device{},
+		center:  newCenter(),
 	}
 }
 

@@ -29,6 +29,11 @@ func IsUsual(path string) bool {
 // ConfigPath returns the path of the AWS config file that the SDKs read.
 func ConfigPath() (string, error) { return awsFile("AWS_CONFIG_FILE", "config") }
 
+// SSOCache returns the folder where the AWS CLI and the SDKs keep sign-ins to IAM Identity Center. No variable moves it.
+func SSOCache() (string, error) {
+	return awsFile("", filepath.Join("sso", "cache"))
+}
+
 var variableRule = lazyregexp.New(`\$(\w+|\{\w+\})`)
 
 // unexpanded returns the part of a path that a shell would expand. Some readers of the file expand it too. For a usual path it

@@ -22,7 +22,7 @@ type Identity struct{ Account, ARN, UserID string }
 func Identify(ctx context.Context, cfg aws.Config, keys aws.Credentials, o Options) (Identity, error) {
 	cfg.Region = cmp.Or(cfg.Region, partition.DefaultRegion)
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		o.HTTPClient, o.Credentials = stsClient(nil, cfg), fixed(keys)
+		o.HTTPClient, o.Credentials = ServiceClient(nil, cfg), fixed(keys)
 	})
 	if err := httpx.CheckEndpoint("STS", client.Options().BaseEndpoint, o.AllowInsecure, o.Log); err != nil {
 		return Identity{}, err
@@ -30,7 +30,7 @@ func Identify(ctx context.Context, cfg aws.Config, keys aws.Credentials, o Optio
 	defer awaiting.For(ctx, "AWS STS in "+cfg.Region)()
 	out, err := client.GetCallerIdentity(ctx, nil)
 	if err != nil {
-		err = stsFailure(ctx, o.Files, err, []string{keys.SecretAccessKey, keys.SessionToken})
+		err = Failure(ctx, "STS", o.Files, err, keys.SecretAccessKey, keys.SessionToken)
 		return Identity{}, errtext.Wrap(err, "asking STS in %s whose keys these are", cfg.Region)
 	}
 	who := Identity{aws.ToString(out.Account), aws.ToString(out.Arn), aws.ToString(out.UserId)}

@@ -201,7 +201,7 @@ func (m MFASession) begin(ctx context.Context, own aws.Credentials) (session aws
 			DurationSeconds: aws.Int32(int32(m.Duration / time.Second)), SerialNumber: &m.Device.Serial, TokenCode: &code,
 		}, func(o *sts.Options) { o.Credentials = fixed(own) })
 		if err != nil {
-			return stsFailure(ctx, m.Asker.Files, err, []string{own.SecretAccessKey, code})
+			return Failure(ctx, "STS", m.Asker.Files, err, own.SecretAccessKey, code)
 		}
 		session, err = m.Asker.keysIn(out.Credentials, out.ResultMetadata, sent, m.Duration)
 		return err

@@ -114,7 +114,7 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 // if the reply is lost.
 func (a Asker) client(ctx context.Context, cfg aws.Config, hasCode bool) (*sts.Client, error) {
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		o.HTTPClient = stsClient(a.STS.HTTPClient, cfg)
+		o.HTTPClient = ServiceClient(a.STS.HTTPClient, cfg)
 		if a.STS.Endpoint != "" {
 			o.BaseEndpoint = &a.STS.Endpoint
 		}
@@ -165,7 +165,7 @@ func (a Asker) send(ctx context.Context, client *sts.Client, signer aws.Credenti
 	}
 	if err != nil {
 		secrets := []string{signer.SecretAccessKey, signer.SessionToken, a.STS.ExternalID, a.STS.Policy, aws.ToString(input.TokenCode)}
-		return aws.Credentials{}, stsFailure(ctx, a.Files, err, secrets)
+		return aws.Credentials{}, Failure(ctx, "STS", a.Files, err, secrets...)
 	}
 	return a.credentials(out, role, sent)
 }

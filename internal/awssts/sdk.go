@@ -240,8 +240,8 @@ func withoutLentKeys(ctx context.Context, cfg aws.Config, files Files, options [
 	return cfg, nil
 }
 
-// stsClient returns the client for requests to STS: a copy of base, or if that is nil the client of cfg.
-func stsClient(base *http.Client, cfg aws.Config) *http.Client {
+// ServiceClient returns the client for requests to a service of AWS: a copy of base, or if that is nil the client of cfg.
+func ServiceClient(base *http.Client, cfg aws.Config) *http.Client {
 	var c http.Client
 	own, _ := cfg.HTTPClient.(*http.Client) // not that of Config
 	base = cmp.Or(base, own)

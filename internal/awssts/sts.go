@@ -21,24 +21,25 @@ func isClockSkew(err error) aws.Ternary {
 	return aws.BoolTernary(isSkew)
 }
 
-// stsError is a refusal by STS, redacted. The SDK's own error quotes the reply, in which STS may quote the request's
-// headers.
-type stsError struct {
+// serviceError is a refusal by a service of AWS, redacted. The SDK's own error quotes the reply, in which STS may quote the
+// request's headers.
+type serviceError struct {
+	service       string
 	status        int
 	code, message string
 	pause         time.Duration // asked for by the reply
 }
 
-var _ smithy.APIError = (*stsError)(nil)
+var _ smithy.APIError = (*serviceError)(nil)
 
-func (e *stsError) Error() string {
-	return fmt.Sprintf("chaim: STS answered %d: %s: %s", e.status, e.code, e.message)
+func (e *serviceError) Error() string {
+	return fmt.Sprintf("chaim: %s answered %d: %s: %s", e.service, e.status, e.code, e.message)
 }
-func (e *stsError) ErrorCode() string    { return e.code }
-func (e *stsError) ErrorMessage() string { return e.message }
-func (e *stsError) HTTPStatusCode() int  { return e.status }
+func (e *serviceError) ErrorCode() string    { return e.code }
+func (e *serviceError) ErrorMessage() string { return e.message }
+func (e *serviceError) HTTPStatusCode() int  { return e.status }
 
-func (e *stsError) ErrorFault() smithy.ErrorFault {
+func (e *serviceError) ErrorFault() smithy.ErrorFault {
 	if e.status >= 500 {
 		return smithy.FaultServer
 	}
@@ -46,14 +47,14 @@ func (e *stsError) ErrorFault() smithy.ErrorFault {
 }
 
 // IsFinal reports whether another attempt cannot help.
-func (e *stsError) IsFinal() bool { return httpx.IsFinalStatus(e.status) && !httpx.IsThrottled(e) }
+func (e *serviceError) IsFinal() bool { return httpx.IsFinalStatus(e.status) && !httpx.IsThrottled(e) }
 
 // RetryAfter returns the pause that the reply asks for.
-func (e *stsError) RetryAfter() time.Duration { return e.pause }
+func (e *serviceError) RetryAfter() time.Duration { return e.pause }
 
-// Is makes the error [keys.ErrDenied] if STS refused the keys or the role, and [keys.ErrUnreachable] if a proxy could not
-// reach STS.
-func (e *stsError) Is(target error) bool {
+// Is makes the error [keys.ErrDenied] if the service refused the keys or the role, and [keys.ErrUnreachable] if a proxy could
+// not reach the service.
+func (e *serviceError) Is(target error) bool {
 	return target == keys.ErrDenied && deniedCodes[e.code] || target == keys.ErrUnreachable && httpx.IsAway(e.status)
 }
 
@@ -63,11 +64,11 @@ func (e *stsError) Is(target error) bool {
 var deniedCodes = map[string]bool{
 	"AccessDenied": true, "AccessDeniedException": true, "ExpiredToken": true, "ExpiredTokenException": true,
 	"IncompleteSignature": true, "InvalidClientTokenId": true, "InvalidAccessKeyId": true, "MissingAuthenticationToken": true,
-	"NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
+	"ForbiddenException": true, "UnauthorizedException": true, "NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
 }
 
-// stsFailure redacts an error of the SDK.
-func stsFailure(ctx context.Context, files Files, err error, secrets []string) error {
+// Failure redacts an error of the SDK after a request to a service.
+func Failure(ctx context.Context, service string, files Files, err error, secrets ...string) error {
 	var refusal smithy.APIError
 	var reply *smithyhttp.ResponseError
 	isReply := errors.As(err, &reply) && reply.HTTPStatusCode() != 0 // without a reply the SDK's error has status 0
@@ -75,16 +76,17 @@ func stsFailure(ctx context.Context, files Files, err error, secrets []string) e
 	case ctx.Err() != nil:
 		return httpx.NetworkError(ctx, err, secrets...)
 	case errors.As(err, &refusal) && isReply && refusal.ErrorCode() != "UnknownError": // the SDK's code for an unreadable error
-		return &stsError{
+		return &serviceError{
+			service: service,
 			status:  reply.HTTPStatusCode(),
 			code:    httpx.Scrub(refusal.ErrorCode(), httpx.MaxText, secrets...),
 			message: httpx.Scrub(refusal.ErrorMessage(), maxText, secrets...),
 			pause:   httpx.PauseIn(reply.HTTPResponse().Header),
 		}
 	case isReply && reply.HTTPStatusCode() >= 300:
-		return &stsError{reply.HTTPStatusCode(), "UnknownReply", "this is no reply of STS; is the endpoint right, or is a proxy in between?", httpx.PauseIn(reply.HTTPResponse().Header)}
+		return &serviceError{service, reply.HTTPStatusCode(), "UnknownReply", "this is no reply of " + service + "; is the endpoint right, or is a proxy in between?", httpx.PauseIn(reply.HTTPResponse().Header)}
 	case isReply:
-		return errors.New("reply cannot be read; is the endpoint that of an STS?")
+		return fmt.Errorf("reply cannot be read; is the endpoint that of %s?", service)
 	case errors.As(err, new(*smithyhttp.RequestSendError)):
 		return httpx.NetworkError(ctx, err, secrets...)
 	}

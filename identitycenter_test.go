@@ -1,0 +1,134 @@
+package chaim_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/ssotoken"
+)
+
+// signedIn gives the rest of a test a session "corp" of the double's Identity Center, and a sign-in.
+func signedIn(t *testing.T, srv *chaimtest.Server) (tokenFile string) {
+	t.Helper()
+	home := awsFiles(t, srv, "[sso-session corp]\nsso_start_url = "+srv.StartURL()+"\nsso_region = eu-central-1\n")
+	t.Setenv("HOME", home)
+	tokenFile = filepath.Join(home, ".aws", "sso", "cache", ssotoken.FileName("corp", ""))
+	require.NoError(t, os.MkdirAll(filepath.Dir(tokenFile), 0o700))
+	require.NoError(t, os.WriteFile(tokenFile, srv.SignIn(), 0o600))
+	return tokenFile
+}
+
+func TestKeysOfIdentityCenter(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	signedIn(t, srv)
+	for _, account := range []string{"Connected Homes", "222222222222"} {
+		opts := chaim.Options{Account: account, Role: "CrossAccountPowerUser", Broker: chaim.IdentityCenter{}}
+		require.NoError(t, chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+			assert.WithinDuration(t, time.Now().Add(time.Hour), c.Creds().Expires, time.Minute)
+			assert.Equal(t, "222222222222", c.Creds().AccountID)
+			return nil
+		}))
+	}
+	_, err := chaim.New(chaim.Options{Account: "sredev", Role: "x", Duration: time.Hour, Broker: chaim.IdentityCenter{}})
+	require.EqualError(t, err, `chaim: account "sredev": the permission set decides how long the keys are valid: leave the duration out`)
+	_, err = chaim.New(chaim.Options{Account: "sredev", Broker: chaim.IdentityCenter{}})
+	require.ErrorContains(t, err, "give a role")
+	err = chaim.WithContext(t.Context(), chaim.Options{Account: "sredev", Role: "rro", Broker: chaim.IdentityCenter{}}, nothing)
+	require.ErrorIs(t, err, chaim.ErrDenied)
+	require.ErrorContains(t, err, "misspelt, not yours, or was given to you after the sign-in")
+	err = chaim.WithContext(t.Context(), chaim.Options{Account: "sredve", Role: "rro", Broker: chaim.IdentityCenter{}}, nothing)
+	require.ErrorContains(t, err, `none of the 3 accounts that you have at https://chaimtest.awsapps.com/start is named "sredve"`)
+}
+
+func nothing(context.Context, *chaim.Client) error { return nil }
+
+func TestSignInIsRenewed(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	file := signedIn(t, srv)
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	center := chaim.IdentityCenter{Session: "corp"}
+	_, err = center.Accounts(t.Context())
+	require.NoError(t, err)
+	srv.EndSignIns() // and the center knows neither token any more
+	_, err = center.Accounts(t.Context())
+	require.ErrorIs(t, err, chaim.ErrSignedOut)
+	require.ErrorIs(t, err, chaim.ErrDenied)
+	require.ErrorContains(t, err, "run 'chaim login' or 'aws sso login'")
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+
+	srv.SetSignIn(10*time.Minute, 0) // due at once
+	require.NoError(t, os.WriteFile(file, srv.SignIn(), 0o600))
+	srv.SetSignIn(0, 0)
+	srv.Reset()
+	for range 2 {
+		_, err = center.Accounts(t.Context())
+		require.NoError(t, err)
+	}
+	assert.Equal(t, []string{"CreateToken", "ListAccounts", "ListAccounts"}, actions(srv))
+	require.NoError(t, os.Remove(file))
+	_, err = center.Accounts(t.Context())
+	require.ErrorIs(t, err, chaim.ErrSignedOut)
+}
+
+func actions(srv *chaimtest.Server) (names []string) {
+	for _, r := range srv.Requests() {
+		names = append(names, r.Action)
+	}
+	return names
+}
+
+func TestManyAccountsOfIdentityCenter(t *testing.T) {
+	for _, hasRetryAfter := range []bool{false, true} {
+		srv := chaimtest.NewServer(t)
+		signedIn(t, srv)
+		for i := range 60 {
+			srv.AddAccount(accountID(i), accountID(i), "Admin")
+		}
+		for _, id := range []string{"111111111111", "222222222222", "333333333333"} {
+			srv.RemoveAccount(id)
+		}
+		srv.LimitPortal(20, hasRetryAfter)
+		center := chaim.IdentityCenter{}
+		accounts, err := center.Accounts(t.Context())
+		require.NoError(t, err)
+		require.Len(t, accounts, 60)
+		srv.Reset()
+		began := time.Now()
+		var mu sync.Mutex
+		seen := map[string]int{}
+		err = chaim.Each(t.Context(), accounts, chaim.EachOptions{Options: chaim.Options{Role: "Admin", Broker: center}, Parallel: 20}, func(_ context.Context, a chaim.Account, _ *chaim.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[a.ID]++
+			return nil
+		})
+		require.NoError(t, err)
+		assert.Len(t, seen, 60)
+		given := map[string]int{}
+		for _, r := range srv.Requests() {
+			if r.StatusCode == http.StatusOK {
+				given[r.Account]++
+			}
+		}
+		for id, n := range given {
+			assert.Equal(t, 1, n, id)
+		}
+		t.Log(time.Since(began), len(srv.Requests()))
+	}
+}
+
+func accountID(i int) string { return fmt.Sprintf("%012d", 400000000000+i) }

@@ -1,0 +1,227 @@
+// Package idcenter signs in to IAM Identity Center, and gets keys of its accounts.
+package idcenter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/sso"
+	"github.com/aws/aws-sdk-go-v2/service/sso/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/ssotoken"
+)
+
+const service = "IAM Identity Center"
+
+// ErrSignedOut means that there is no sign-in, or that it has ended.
+var ErrSignedOut = errors.New("chaim: not signed in")
+
+// SignIn is where the sign-in of a session is kept.
+type SignIn interface {
+	Path() string
+	// Read returns the token. The error wraps [fs.ErrNotExist] if there is none.
+	Read(ctx context.Context) (ssotoken.Token, error)
+	Write(ctx context.Context, token ssotoken.Token) error
+	Remove() error
+	// Lock makes other chaims wait until unlock is called.
+	Lock(ctx context.Context) (unlock func(), err error)
+}
+
+// Center is an IAM Identity Center.
+type Center struct {
+	StartURL string // of the portal
+	Region   string // of the center
+	SignIn   SignIn
+	HTTP     *http.Client // nil means chaim's own
+	Files    awssts.Files
+	Insecure bool // accept plain http
+	Log      *slog.Logger
+}
+
+// config reads the SDK's configuration for the services of the center. It touches no network.
+func (c *Center) config(ctx context.Context) (aws.Config, *http.Client, error) {
+	cfg, err := awssts.Config(ctx, awssts.Options{Region: c.Region, HasKeys: true, AllowInsecure: c.Insecure, Log: c.Log, Files: c.Files})
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.Region, cfg.Retryer = c.Region, func() aws.Retryer { return aws.NopRetryer{} } // chaim makes the pauses
+	return cfg, awssts.ServiceClient(c.HTTP, cfg), nil
+}
+
+// portal returns the client of the portal.
+func (c *Center) portal(ctx context.Context) (*sso.Client, error) {
+	cfg, client, err := c.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	portal := sso.NewFromConfig(cfg, func(o *sso.Options) { o.HTTPClient = client })
+	return portal, httpx.CheckEndpoint(service, portal.Options().BaseEndpoint, c.Insecure, c.Log)
+}
+
+// ask calls send with a valid access token, at the pace that the center allows, and once more with a new one if the center
+// no longer accepts the first.
+func (c *Center) ask(ctx context.Context, what string, send func(ctx context.Context, portal *sso.Client, access *string) error) error {
+	portal, err := c.portal(ctx)
+	if err != nil {
+		return err
+	}
+	defer awaiting.For(ctx, service+" in "+c.Region)()
+	s := sharedOf(c)
+	refused := ""
+	for {
+		token, err := c.token(ctx, refused)
+		if err != nil {
+			return err
+		}
+		err = s.pace.Do(ctx, func(ctx context.Context) error {
+			if err := send(ctx, portal, &token.Access); err != nil {
+				return awssts.Failure(ctx, service, c.Files, err, token.Access)
+			}
+			return nil
+		})
+		switch {
+		case err == nil:
+			return nil
+		case !isCode(err, "UnauthorizedException"):
+			return errtext.Wrap(err, "asking %s in %s for %s", service, c.Region, what)
+		case refused != "":
+			return c.signedOut(errors.New("it accepts neither the sign-in nor its renewal"))
+		}
+		refused = token.Access
+	}
+}
+
+func isCode(err error, code string) bool {
+	var refusal smithy.APIError
+	return errors.As(err, &refusal) && strings.HasSuffix(refusal.ErrorCode(), code)
+}
+
+// signedOut says why a person must sign in.
+func (c *Center) signedOut(why error) error {
+	return errtext.Chain(fmt.Sprintf("%v to %s: %s: run 'chaim login' or 'aws sso login'", ErrSignedOut, c.StartURL, errtext.Unprefixed(why)), ErrSignedOut, keys.ErrDenied, why)
+}
+
+// Accounts returns the accounts that the user may use, in the order of the center.
+func (c *Center) Accounts(ctx context.Context) (accounts []keys.Account, err error) {
+	for page := (*string)(nil); ; {
+		var out *sso.ListAccountsOutput
+		err = c.ask(ctx, "the accounts", func(ctx context.Context, portal *sso.Client, access *string) (err error) {
+			out, err = portal.ListAccounts(ctx, &sso.ListAccountsInput{AccessToken: access, MaxResults: aws.Int32(100), NextToken: page})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range out.AccountList {
+			accounts = append(accounts, keys.Account{ID: aws.ToString(a.AccountId), Name: aws.ToString(a.AccountName)})
+		}
+		if page = out.NextToken; aws.ToString(page) == "" {
+			return accounts, nil
+		}
+	}
+}
+
+// Roles returns the permission sets that the user has in an account.
+func (c *Center) Roles(ctx context.Context, id string) (roles []string, err error) {
+	for page := (*string)(nil); ; {
+		var out *sso.ListAccountRolesOutput
+		err = c.ask(ctx, "the roles of account "+id, func(ctx context.Context, portal *sso.Client, access *string) (err error) {
+			out, err = portal.ListAccountRoles(ctx, &sso.ListAccountRolesInput{AccessToken: access, AccountId: &id, MaxResults: aws.Int32(100), NextToken: page})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range out.RoleList {
+			roles = append(roles, aws.ToString(r.RoleName))
+		}
+		if page = out.NextToken; aws.ToString(page) == "" {
+			return roles, nil
+		}
+	}
+}
+
+// Keys returns keys of a permission set in an account.
+func (c *Center) Keys(ctx context.Context, id, role string) (creds aws.Credentials, err error) {
+	var out *sso.GetRoleCredentialsOutput
+	var sent time.Time
+	err = c.ask(ctx, fmt.Sprintf("keys of account %s as %s", id, role), func(ctx context.Context, portal *sso.Client, access *string) (err error) {
+		sent = time.Now()
+		out, err = portal.GetRoleCredentials(ctx, &sso.GetRoleCredentialsInput{AccessToken: access, AccountId: &id, RoleName: &role})
+		return err
+	})
+	switch {
+	case isCode(err, "ForbiddenException"):
+		return creds, errtext.Chain(fmt.Sprintf("%v; the account or the role is misspelt, not yours, or was given to you after the sign-in: then sign in again", err), err)
+	case err != nil:
+		return creds, err
+	}
+	creds, err = keysIn(out.RoleCredentials)
+	if err != nil {
+		return creds, err
+	}
+	creds.AccountID = id
+	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
+	creds.Expires, err = keys.ExpirationHere(creds.Expires, server, sent, keys.MaxDuration, c.Log)
+	return creds, err
+}
+
+// keysIn returns the keys in a reply, complete or not at all.
+func keysIn(reply *types.RoleCredentials) (aws.Credentials, error) {
+	if reply == nil || reply.Expiration == 0 {
+		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")
+	}
+	creds := aws.Credentials{
+		AccessKeyID: aws.ToString(reply.AccessKeyId), SecretAccessKey: aws.ToString(reply.SecretAccessKey), SessionToken: aws.ToString(reply.SessionToken),
+		Source: "chaim", CanExpire: true, Expires: time.UnixMilli(reply.Expiration),
+	}
+	if field := keys.Malformed(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken); field != "" {
+		return aws.Credentials{}, fmt.Errorf("%s of the reply is missing or malformed", field)
+	}
+	return creds, nil
+}
+
+// Logout ends the session at the center, and removes the sign-in. Keys that were given live until they expire. It reports
+// whether there was a sign-in.
+func (c *Center) Logout(ctx context.Context) (wasSignedIn bool, err error) {
+	unlock, err := c.SignIn.Lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	token, err := c.SignIn.Read(ctx)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil: // the broken file is no sign-in
+		return false, c.SignIn.Remove()
+	}
+	portal, err := c.portal(ctx)
+	if err == nil {
+		if _, err = portal.Logout(ctx, &sso.LogoutInput{AccessToken: &token.Access}); err != nil {
+			err = awssts.Failure(ctx, service, c.Files, err, token.Access)
+		}
+	}
+	if isCode(err, "UnauthorizedException") { // the session has ended already
+		err = nil
+	}
+	if err != nil {
+		err = errtext.Wrap(err, "ending the session at %s, so that only the sign-in on this machine is removed", c.StartURL)
+	}
+	return true, cmp.Or(c.SignIn.Remove(), err)
+}

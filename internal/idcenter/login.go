@@ -1,0 +1,201 @@
+package idcenter
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
+
+	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/ssotoken"
+)
+
+// Login says how a person signs in.
+type Login struct {
+	// Port is that of the address on this machine to which the browser returns. Zero means any.
+	Port int
+	// Device makes the person type a code into any browser, and none on this machine is needed.
+	Device bool
+	// Scopes are asked for. Without any, the sign-in is for the accounts, and can be refreshed.
+	Scopes []string
+	// Show tells the person which page to open. code is to be compared or typed there; it is empty without Device.
+	Show func(page, code string)
+}
+
+// defaultScope gives access to accounts, and a refresh token.
+const defaultScope = "sso:account:access"
+
+// loginTime is how long a person has to sign in.
+const loginTime = 10 * time.Minute
+
+const (
+	clientName  = "chaim"
+	deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+	codeGrant   = "authorization_code"
+)
+
+// Login signs in and keeps the sign-in.
+func (c *Center) Login(ctx context.Context, l Login) (ssotoken.Token, error) {
+	if len(l.Scopes) == 0 {
+		l.Scopes = []string{defaultScope}
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, loginTime, fmt.Errorf("no sign-in within %s", loginTime))
+	defer stop()
+	out, token, at, err := c.signIn(ctx, l)
+	if err != nil {
+		return token, errtext.Wrap(err, "signing in to %s", c.StartURL)
+	}
+	unlock, err := c.SignIn.Lock(ctx)
+	if err != nil {
+		return token, err
+	}
+	defer unlock()
+	return c.keep(ctx, token, out, at)
+}
+
+func (c *Center) signIn(ctx context.Context, l Login) (out *ssooidc.CreateTokenOutput, token ssotoken.Token, at time.Time, err error) {
+	in := &ssooidc.RegisterClientInput{ClientName: aws.String(clientName), ClientType: aws.String("public"), Scopes: l.Scopes}
+	if !l.Device {
+		in.GrantTypes, in.RedirectUris, in.IssuerUrl = []string{codeGrant, "refresh_token"}, []string{redirectURI("")}, &c.StartURL
+	}
+	token = ssotoken.Token{StartURL: c.StartURL, Region: c.Region}
+	if token.Client, err = c.register(ctx, in); err != nil {
+		return nil, token, at, err
+	}
+	if l.Device {
+		out, at, err = c.byDevice(ctx, token.Client, l)
+	} else {
+		out, at, err = c.byBrowser(ctx, token.Client, l)
+	}
+	return out, token, at, err
+}
+
+// register registers this program.
+func (c *Center) register(ctx context.Context, in *ssooidc.RegisterClientInput) (client ssotoken.Client, err error) {
+	oidc, err := c.oidc(ctx)
+	if err != nil {
+		return client, err
+	}
+	defer awaiting.For(ctx, service+" in "+c.Region)()
+	out, err := oidc.RegisterClient(ctx, in)
+	if err != nil {
+		return client, c.aboutRegion(c.failure(ctx, err))
+	}
+	client = ssotoken.Client{ID: aws.ToString(out.ClientId), Secret: aws.ToString(out.ClientSecret)}
+	if out.ClientSecretExpiresAt > 0 {
+		client.Expires = time.Unix(out.ClientSecretExpiresAt, 0)
+	}
+	if client.ID == "" || client.Secret == "" {
+		return client, errors.New("reply has no client")
+	}
+	return client, nil
+}
+
+// aboutRegion adds to an error what is the usual reason for it.
+func (c *Center) aboutRegion(err error) error {
+	for _, code := range []string{"InvalidRequestException", "InvalidClientMetadataException"} {
+		if isCode(err, code) {
+			return errtext.Chain(fmt.Sprintf("%v; is %s the start URL, and %s the region of the Identity Center?", err, c.StartURL, c.Region), err)
+		}
+	}
+	return err
+}
+
+// byBrowser lets a browser on this machine bring an authorization code, which PKCE binds to this program.
+//
+// https://www.rfc-editor.org/rfc/rfc7636
+func (c *Center) byBrowser(ctx context.Context, client ssotoken.Client, l Login) (*ssooidc.CreateTokenOutput, time.Time, error) {
+	oidc, err := c.oidc(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	endpoint, err := endpointOf(ctx, oidc)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	back, err := listen(l.Port)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer back.close()
+	verifier := rand.Text() + rand.Text() // 52 characters; the rule is 43 to 128
+	challenge := sha256.Sum256([]byte(verifier))
+	page := strings.TrimSuffix(endpoint, "/") + "/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {client.ID}, "redirect_uri": {back.uri}, "state": {back.state},
+		"code_challenge_method": {"S256"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])},
+		"scopes": {strings.Join(l.Scopes, " ")}, // not "scope", as elsewhere
+	}.Encode()
+	l.Show(page, "")
+	code, err := back.wait(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return c.createToken(ctx, client, &ssooidc.CreateTokenInput{
+		GrantType: aws.String(codeGrant), Code: &code, CodeVerifier: &verifier, RedirectUri: &back.uri,
+	})
+}
+
+// endpointOf returns the URL of the service.
+func endpointOf(ctx context.Context, oidc *ssooidc.Client) (string, error) {
+	o := oidc.Options()
+	endpoint, err := o.EndpointResolverV2.ResolveEndpoint(ctx, ssooidc.EndpointParameters{
+		Region: &o.Region, Endpoint: o.BaseEndpoint,
+		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+	})
+	return endpoint.URI.String(), err
+}
+
+// slowDown is how much longer the pauses between two questions become if the center asks for that.
+//
+// https://www.rfc-editor.org/rfc/rfc8628#section-3.5
+const slowDown = 5 * time.Second
+
+// byDevice lets a person type a code into a browser anywhere.
+func (c *Center) byDevice(ctx context.Context, client ssotoken.Client, l Login) (*ssooidc.CreateTokenOutput, time.Time, error) {
+	oidc, err := c.oidc(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	device, err := oidc.StartDeviceAuthorization(ctx, &ssooidc.StartDeviceAuthorizationInput{ClientId: &client.ID, ClientSecret: &client.Secret, StartUrl: &c.StartURL})
+	if err != nil {
+		return nil, time.Time{}, c.aboutRegion(c.failure(ctx, err, client.Secret))
+	}
+	if lifetime := time.Duration(device.ExpiresIn) * time.Second; lifetime > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, lifetime, fmt.Errorf("no sign-in within %s, when the code ended", lifetime))
+		defer stop()
+	}
+	l.Show(keys.Printable(aws.ToString(device.VerificationUri)), keys.Printable(aws.ToString(device.UserCode)))
+	interval := max(time.Duration(device.Interval)*time.Second, time.Second)
+	for {
+		out, at, err := c.createToken(ctx, client, &ssooidc.CreateTokenInput{GrantType: aws.String(deviceGrant), DeviceCode: device.DeviceCode})
+		switch {
+		case isCode(err, (&types.AuthorizationPendingException{}).ErrorCode()):
+		case isCode(err, (&types.SlowDownException{}).ErrorCode()):
+			interval += slowDown
+		case isCode(err, (&types.ExpiredTokenException{}).ErrorCode()):
+			return nil, at, errors.New("the code has ended")
+		case isCode(err, (&types.AccessDeniedException{}).ErrorCode()):
+			return nil, at, errtext.Because(keys.ErrDenied, errors.New("the sign-in was refused in the browser"))
+		default:
+			return out, at, err
+		}
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+			return nil, at, context.Cause(ctx)
+		}
+	}
+}

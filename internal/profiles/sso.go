@@ -1,0 +1,92 @@
+package profiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+	"github.com/chaim-go/chaim/internal/ssotoken"
+)
+
+// SignIn is the file with the sign-in of a session to IAM Identity Center, which the AWS CLI and the SDKs read and write too.
+type SignIn struct{ path string }
+
+// OpenSignIn returns the file of a session. A session without a name is known by its start URL.
+func OpenSignIn(session, startURL string) (SignIn, error) {
+	folder, err := awsenv.SSOCache()
+	return SignIn{filepath.Join(folder, ssotoken.FileName(session, startURL))}, err
+}
+
+// Path is the path of the file.
+func (s SignIn) Path() string { return s.path }
+
+// tornPatience is how long Read waits for a text that can be read: other programs write the file in place.
+const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
+
+// Read returns the token in the file. The error wraps [fs.ErrNotExist] without a file.
+func (s SignIn) Read(ctx context.Context) (ssotoken.Token, error) {
+	for began := time.Now(); ; {
+		if _, err := os.Stat(s.path); err != nil {
+			return ssotoken.Token{}, err
+		}
+		text, err := sharedfile.File{Path: s.path}.Read()
+		if err != nil {
+			return ssotoken.Token{}, err
+		}
+		token, err := ssotoken.Parse(text)
+		if !errors.Is(err, ssotoken.ErrTorn) || time.Since(began) > tornPatience {
+			if err != nil {
+				err = errtext.Wrap(err, "%s", s.path)
+			}
+			return token, err
+		}
+		select {
+		case <-time.After(tornPoll):
+		case <-ctx.Done():
+			return token, context.Cause(ctx)
+		}
+	}
+}
+
+// Write puts a token into the file, with mode 0600 if the file is new, and keeps what the file has besides.
+func (s SignIn) Write(ctx context.Context, token ssotoken.Token) error {
+	return sharedfile.File{Path: s.path}.Edit(ctx, token.Render)
+}
+
+// Remove removes the file. A missing file is no error.
+func (s SignIn) Remove() error { return sharedfile.Remove(s.path) }
+
+// signInLockTime is longer than a refresh may take.
+const signInLockTime = 45 * time.Second
+
+// Lock makes other chaims wait until unlock is called. Other programs do not know the lock.
+func (s SignIn) Lock(ctx context.Context) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+		return nil, err
+	}
+	path := s.path + ".chaim-refresh"
+	ctx, stop := context.WithTimeoutCause(ctx, signInLockTime, fmt.Errorf("%w: another process has held %s for %s", sharedfile.ErrLocked, path, signInLockTime))
+	defer stop()
+	defer awaiting.For(ctx, "the process that holds "+path)()
+	for {
+		lock, err := sharedfile.LockSide(path, os.O_CREATE|os.O_RDWR, false)
+		switch {
+		case err != nil:
+			return nil, err
+		case lock != nil:
+			return func() { _ = lock.Close() }, nil
+		}
+		select {
+		case <-time.After(tornPoll):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
