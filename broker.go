@@ -128,6 +128,11 @@ func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 		return &origin{broker: &provider{src: opts.Source}, region: sourceRegion(opts.Source)}, nil
 	}
 	settings, where, err := opts.findSettings(book)
+	if errors.Is(err, ErrNotConfigured) {
+		if center, isOurs, err := opts.ownCenter(); isOurs || err != nil {
+			return &origin{broker: center}, err
+		}
+	}
 	switch {
 	case errors.Is(err, ErrNotConfigured) && (opts.Account == "" || awssts.CanAsk(opts.request(""))):
 		own := STS{HTTPClient: opts.HTTPClient, AllowInsecure: opts.AllowInsecure, Logger: opts.Logger}

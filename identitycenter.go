@@ -6,15 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
+	"os"
 
-	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
-	"github.com/chaim-go/chaim/internal/partition"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
@@ -45,6 +45,23 @@ var (
 	_ Broker    = IdentityCenter{}
 	_ completer = IdentityCenter{}
 )
+
+// ownCenter returns the Identity Center that gives the keys of a client for which nothing else is configured. It leaves to
+// STS what the user has pointed there: the ARN of a role, and keys or a profile in the environment.
+func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
+	center = IdentityCenter{Session: os.Getenv(idcenter.SessionVariable), AllowInsecure: o.AllowInsecure, HTTPClient: o.HTTPClient, Logger: o.Logger}
+	isChosen := center.Session != ""
+	if o.Settings != nil || arn.IsARN(o.Role) || !isChosen && (len(awsenv.Keys(os.Environ())) > 0 || os.Getenv("AWS_PROFILE") != "") {
+		return center, false, nil
+	}
+	switch _, err = center.center(); {
+	case err == nil:
+		return center, true, nil
+	case isChosen, errors.Is(err, idcenter.ErrSeveral) && o.Account != "" && !awssts.CanAsk(o.request("")):
+		return center, false, err
+	}
+	return center, false, nil
+}
 
 // Keys gets keys of a permission set in an account. The error wraps [ErrSignedOut] without a valid sign-in, and [ErrDenied] if
 // the user does not have the permission set there.
@@ -109,47 +126,10 @@ func (i IdentityCenter) isFixed(string) bool { return true }
 
 // center finds the center. It touches no network.
 func (i IdentityCenter) center() (*idcenter.Center, error) {
-	c := &idcenter.Center{
-		StartURL: i.StartURL, Region: i.Region, HTTP: i.HTTPClient, Files: profiles.AWSFiles{}, Insecure: i.AllowInsecure, Log: cmp.Or(i.Logger, silent),
-	}
-	if i.Session != "" || i.StartURL == "" {
-		files, err := profiles.AWSFiles{}.Profiles()
-		if err != nil {
-			return nil, err
-		}
-		if i.Session, err = i.session(slices.Sorted(maps.Keys(files.Sessions))); err != nil {
-			return nil, err
-		}
-		known := files.Sessions[i.Session]
-		c.StartURL, c.Region = cmp.Or(c.StartURL, known["sso_start_url"]), cmp.Or(c.Region, known["sso_region"])
-	}
-	switch {
-	case c.StartURL == "":
-		return nil, fmt.Errorf("chaim: [sso-session %s] of the AWS config file has no sso_start_url", i.Session)
-	case c.Region == "":
-		return nil, errors.New("chaim: the region of the Identity Center is missing: give IdentityCenter.Region, or sso_region in the AWS config file")
-	}
-	if err := partition.CheckRegionOf("the Identity Center", c.Region); err != nil {
-		return nil, err
-	}
-	signIn, err := profiles.OpenSignIn(i.Session, c.StartURL)
-	c.SignIn = signIn
-	return c, err
-}
-
-// session returns the session that is meant, of those in the AWS config file.
-func (i IdentityCenter) session(known []string) (string, error) {
-	switch {
-	case i.Session == "" && len(known) == 1:
-		return known[0], nil
-	case i.Session == "" && len(known) == 0:
-		return "", errtext.Because(ErrNotConfigured, errors.New("the AWS config file has no [sso-session NAME]; 'aws configure sso' or 'chaim init' makes one"))
-	case i.Session == "":
-		return "", fmt.Errorf("chaim: the AWS config file has several sessions, %s: give IdentityCenter.Session", strings.Join(known, ", "))
-	case !slices.Contains(known, i.Session) && (i.StartURL == "" || i.Region == ""):
-		return "", errtext.Because(ErrNotConfigured, fmt.Errorf("the AWS config file has no [sso-session %s]; it has: %s", i.Session, cmp.Or(strings.Join(known, ", "), "none")))
-	}
-	return i.Session, nil
+	return idcenter.Find(idcenter.Center{
+		Session: i.Session, StartURL: i.StartURL, Region: i.Region,
+		HTTP: i.HTTPClient, Files: profiles.AWSFiles{}, Insecure: i.AllowInsecure, Log: cmp.Or(i.Logger, silent),
+	}, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
 }
 
 // Format prints where the center is, whatever the verb.

@@ -46,9 +46,26 @@ func TestKeysOfIdentityCenter(t *testing.T) {
 	require.ErrorContains(t, err, "give a role")
 	err = chaim.WithContext(t.Context(), chaim.Options{Account: "sredev", Role: "rro", Broker: chaim.IdentityCenter{}}, nothing)
 	require.ErrorIs(t, err, chaim.ErrDenied)
-	require.ErrorContains(t, err, "misspelt, not yours, or was given to you after the sign-in")
+	require.ErrorContains(t, err, "your roles in that account are CrossAccountAdminUser, CrossAccountPowerUser, CrossAccountReadOnly, CrossAccountSysAdmin")
 	err = chaim.WithContext(t.Context(), chaim.Options{Account: "sredve", Role: "rro", Broker: chaim.IdentityCenter{}}, nothing)
 	require.ErrorContains(t, err, `none of the 3 accounts that you have at https://chaimtest.awsapps.com/start is named "sredve"`)
+}
+
+// TestIdentityCenterByItself has it as the only thing that is configured.
+func TestIdentityCenterByItself(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	signedIn(t, srv)
+	require.NoError(t, chaim.With("sredev", "CrossAccountReadOnly", 1, func(string) error { return nil }))
+	c, err := chaim.New(chaim.Options{})
+	require.NoError(t, err)
+	accounts, err := c.RequestList(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, accounts, 3)
+	require.NoError(t, c.Close())
+	t.Setenv("AWS_PROFILE", "user") // which STS is to be asked with
+	require.ErrorIs(t, chaim.With("sredev", "CrossAccountReadOnly", 1, func(string) error { return nil }), chaim.ErrNotConfigured)
+	t.Setenv("CHAIM_SSO_SESSION", "corp")
+	require.NoError(t, chaim.With("sredev", "CrossAccountReadOnly", 1, func(string) error { return nil }))
 }
 
 func nothing(context.Context, *chaim.Client) error { return nil }

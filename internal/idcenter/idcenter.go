@@ -44,6 +44,7 @@ type SignIn interface {
 
 // Center is an IAM Identity Center.
 type Center struct {
+	Session  string // its name in the AWS config file; may be empty
 	StartURL string // of the portal
 	Region   string // of the center
 	SignIn   SignIn
@@ -167,7 +168,7 @@ func (c *Center) Keys(ctx context.Context, id, role string) (creds aws.Credentia
 	})
 	switch {
 	case isCode(err, "ForbiddenException"):
-		return creds, errtext.Chain(fmt.Sprintf("%v; the account or the role is misspelt, not yours, or was given to you after the sign-in: then sign in again", err), err)
+		return creds, c.withRoles(ctx, err, id)
 	case err != nil:
 		return creds, err
 	}
@@ -179,6 +180,18 @@ func (c *Center) Keys(ctx context.Context, id, role string) (creds aws.Credentia
 	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	creds.Expires, err = keys.ExpirationHere(creds.Expires, server, sent, keys.MaxDuration, c.Log)
 	return creds, err
+}
+
+// withRoles adds to a refusal which permission sets the user has in the account.
+func (c *Center) withRoles(ctx context.Context, refusal error, id string) error {
+	roles, err := c.Roles(ctx, id)
+	switch {
+	case err != nil:
+		return refusal
+	case len(roles) == 0:
+		return errtext.Chain(fmt.Sprintf("%v; you have no role in that account, or were given one after the sign-in: then sign in again", refusal), refusal)
+	}
+	return errtext.Chain(fmt.Sprintf("%v; your roles in that account are %s, and those given to you after the sign-in: then sign in again", refusal, strings.Join(roles, ", ")), refusal)
 }
 
 // keysIn returns the keys in a reply, complete or not at all.

@@ -1,0 +1,63 @@
+package idcenter
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
+)
+
+// SessionVariable is the environment variable that names one of several sessions.
+const SessionVariable = "CHAIM_SSO_SESSION"
+
+// ErrSeveral means that the AWS config file has several sessions, and none was chosen.
+var ErrSeveral = errors.New("chaim: the AWS config file has several sessions")
+
+// Find completes c by the AWS config file: an empty Session means the only one, unless there is a StartURL. open opens the
+// sign-in of a session. Find touches no network.
+func Find(c Center, open func(session, startURL string) (SignIn, error)) (*Center, error) {
+	if c.Session != "" || c.StartURL == "" {
+		files, err := c.Files.Profiles()
+		if err != nil {
+			return nil, err
+		}
+		if c.Session, err = c.choose(slices.Sorted(maps.Keys(files.Sessions))); err != nil {
+			return nil, err
+		}
+		known := files.Sessions[c.Session]
+		c.StartURL, c.Region = cmp.Or(c.StartURL, known["sso_start_url"]), cmp.Or(c.Region, known["sso_region"])
+	}
+	switch {
+	case c.StartURL == "":
+		return nil, fmt.Errorf("chaim: [sso-session %s] of the AWS config file has no sso_start_url", c.Session)
+	case c.Region == "":
+		return nil, errors.New("chaim: the region of the Identity Center is missing: it is sso_region in the AWS config file")
+	}
+	if err := partition.CheckRegionOf("the Identity Center", c.Region); err != nil {
+		return nil, err
+	}
+	var err error
+	c.SignIn, err = open(c.Session, c.StartURL)
+	return &c, err
+}
+
+// choose returns the session that is meant, of those in the AWS config file.
+func (c *Center) choose(known []string) (string, error) {
+	switch {
+	case c.Session == "" && len(known) == 1:
+		return known[0], nil
+	case c.Session == "" && len(known) == 0:
+		return "", errtext.Because(keys.ErrNotConfigured, errors.New("the AWS config file has no [sso-session NAME]; 'aws configure sso' makes one"))
+	case c.Session == "":
+		return "", fmt.Errorf("%w: %s; %s names one", ErrSeveral, strings.Join(known, ", "), SessionVariable)
+	case !slices.Contains(known, c.Session) && (c.StartURL == "" || c.Region == ""):
+		return "", errtext.Because(keys.ErrNotConfigured, fmt.Errorf("the AWS config file has no [sso-session %s]; it has: %s", c.Session, cmp.Or(strings.Join(known, ", "), "none")))
+	}
+	return c.Session, nil
+}
