@@ -326,6 +326,19 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	return credsFrom(g.Credentials, c.opts.Region), nil
 }
 
+// Broker returns what gives the client's keys, such as a [*Gateway] or an [IdentityCenter]. It is nil for a Source and before
+// the settings of a gateway can be used.
+func (c *Client) Broker() Broker {
+	if c == nil || c.origin == nil {
+		return nil
+	}
+	switch c.origin.broker.(type) {
+	case *provider, unusable:
+		return nil
+	}
+	return c.origin.broker
+}
+
 // firstName returns the profile name that the client tries first, or "" with NoProfile.
 func (c *Client) firstName() string {
 	if c.opts.NoProfile {

@@ -134,5 +134,8 @@ func (i IdentityCenter) center() (*idcenter.Center, error) {
 
 // Format prints where the center is, whatever the verb.
 func (i IdentityCenter) Format(f fmt.State, _ rune) {
+	if c, err := i.center(); err == nil {
+		i.Session, i.StartURL, i.Region = c.Session, c.StartURL, c.Region
+	}
 	fmt.Fprintf(f, "chaim.IdentityCenter{Session:%q StartURL:%q Region:%q}", i.Session, i.StartURL, i.Region)
 }

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -52,7 +55,18 @@ var (
 // asker returns the part that asks AWS.
 func (p Profiles) asker() awssts.Profiles {
 	s := STS{HTTPClient: p.HTTPClient, AllowInsecure: p.AllowInsecure, Logger: cmp.Or(p.Logger, silent)}
-	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode}
+	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode, Center: p.askCenter}
+}
+
+// askCenter gets keys of IAM Identity Center, with the sign-in that the SDKs use too.
+func (p Profiles) askCenter(ctx context.Context, s awsprofile.Session) (aws.Credentials, error) {
+	center, err := IdentityCenter{
+		Session: s.Name, StartURL: s.StartURL, Region: s.Region, AllowInsecure: p.AllowInsecure, HTTPClient: p.HTTPClient, Logger: p.Logger,
+	}.center()
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return center.Keys(ctx, s.AccountID, s.Role)
 }
 
 // Keys gets the keys of a profile. The error wraps [ErrNotConfigured] if there is no such profile. If AWS refuses it is one of

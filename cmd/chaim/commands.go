@@ -11,6 +11,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/doctor"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/each"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/lend"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/login"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/manage"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/setup"
 )
@@ -26,6 +27,7 @@ var groups = []group{
 	{[]string{"each"}, one(each.Command)},
 	{[]string{"account", "get", "list", "listall", "listpark", "renew", "park", "unpark", "delete", "rm", "sweep", "clean"}, manage.Commands},
 	{[]string{"url", "gui", "console", "gso"}, console.Commands},
+	{[]string{"login", "logout"}, login.Commands},
 	{[]string{"doctor"}, one(doctor.Command)},
 	{[]string{"init", "whoami", "demo", "version"}, func(a *cli.App) []*cobra.Command { return setup.Commands(a, version) }},
 }

@@ -19,9 +19,21 @@ import (
 
 // Profiles gives the keys of profiles of the AWS files. Ask and Store may be nil.
 type Profiles struct {
-	Asker Asker // its STS has the HTTP client and AllowInsecure
-	Ask   AskCode
-	Store SessionStore
+	Asker  Asker // its STS has the HTTP client and AllowInsecure
+	Ask    AskCode
+	Store  SessionStore
+	Center func(ctx context.Context, s awsprofile.Session) (aws.Credentials, error) // asks IAM Identity Center
+}
+
+// centerKeys are keys of IAM Identity Center.
+type centerKeys struct {
+	center  func(ctx context.Context, s awsprofile.Session) (aws.Credentials, error)
+	session awsprofile.Session
+}
+
+// Retrieve asks for keys.
+func (k centerKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	return k.center(ctx, k.session)
 }
 
 // Chain returns how a profile gets its keys.
@@ -113,6 +125,9 @@ func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request)
 			return own, roles, nil
 		}
 		return p.session(c.Profile, s.MFA, own, cmp.Or(r.Duration, DefaultSession)), roles, nil
+	}
+	if s.Kind == awsprofile.SSO {
+		return centerKeys{p.Center, s.Session}, roles, nil
 	}
 	if s.Kind == awsprofile.Environment {
 		if err := checkEnvironment(); err != nil {

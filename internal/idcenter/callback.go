@@ -10,6 +10,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ type callback struct {
 	server     *http.Server
 	serving    sync.WaitGroup
 	results    chan result
+	isForeign  func(peer, here netip.AddrPort) bool
 }
 
 type result struct {
@@ -43,13 +45,13 @@ type result struct {
 }
 
 // listen begins to wait. close must be called.
-func listen(port int) (*callback, error) {
+func listen(port int, isForeign func(peer, here netip.AddrPort) bool) (*callback, error) {
 	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, errtext.Wrap(err, "waiting for the browser")
 	}
 	_, own, _ := net.SplitHostPort(l.Addr().String())
-	b := &callback{uri: redirectURI(own), state: rand.Text(), results: make(chan result, 1)}
+	b := &callback{uri: redirectURI(own), state: rand.Text(), results: make(chan result, 1), isForeign: isForeign}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+callbackPath, b.answer)
 	b.server = &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10}
@@ -83,6 +85,10 @@ func (b *callback) answer(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Cache-Control", "no-store")
+	if b.isOfOther(r) {
+		writePage(w, http.StatusForbidden, "This is another user's sign-in.")
+		return
+	}
 	query := r.URL.Query()
 	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(b.state)) != 1 {
 		writePage(w, http.StatusBadRequest, "This is not the sign-in that chaim waits for.")
@@ -112,6 +118,17 @@ func (b *callback) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writePage(w, http.StatusOK, "chaim has what it needs. You can close this page and go back to the terminal.")
+}
+
+// isOfOther reports whether a request comes from another user of this machine, whose sign-in it would bring.
+func (b *callback) isOfOther(r *http.Request) bool {
+	here, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if b.isForeign == nil || here == nil {
+		return false
+	}
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	own, _ := netip.ParseAddrPort(here.String())
+	return b.isForeign(peer, own)
 }
 
 func writePage(w http.ResponseWriter, status int, text string) {

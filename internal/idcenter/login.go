@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type Login struct {
 	Scopes []string
 	// Show tells the person which page to open. code is to be compared or typed there; it is empty without Device.
 	Show func(page, code string)
+	// IsForeign reports whether a connection to this machine comes from another user. Nil means never.
+	IsForeign func(peer, here netip.AddrPort) bool
 }
 
 // defaultScope gives access to accounts, and a refresh token.
@@ -124,7 +127,7 @@ func (c *Center) byBrowser(ctx context.Context, client ssotoken.Client, l Login)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	back, err := listen(l.Port)
+	back, err := listen(l.Port, l.IsForeign)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const secretLink = "https://signin.aws.amazon.com/federation?SigninToken=CANARYCANARY"
+
 // clipboardOf makes a folder with tools the only one on PATH. Each tool writes its name, its arguments and its input to a file.
 func clipboardOf(t *testing.T, script string, tools ...string) (written string) {
 	t.Helper()

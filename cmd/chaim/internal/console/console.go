@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/browse"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
@@ -23,14 +24,16 @@ import (
 
 // Commands returns the commands of this package.
 func Commands(a *cli.App) []*cobra.Command {
-	gui := command(a, "gui", func(ctx context.Context, link, _ string) error { return open(ctx, a, link) })
+	gui := command(a, "gui", func(ctx context.Context, link, _ string) error {
+		return browse.Open(ctx, a, link, "'chaim url' prints the link")
+	})
 	gui.Aliases = []string{"console"}
 	gso := command(a, "gso", func(ctx context.Context, link, region string) error {
 		link, err := signOutFirst(link, region)
 		if err != nil {
 			return err
 		}
-		return open(ctx, a, link)
+		return browse.Open(ctx, a, link, "'chaim url' prints the link")
 	})
 	return []*cobra.Command{urlCommand(a), gui, gso}
 }

@@ -3,6 +3,7 @@ package lend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"time"
@@ -76,6 +77,8 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 				creds, err = cli.RequestKeys(ctx, c, account)
 			case p.Source.IsProfile:
 				creds, err = cachedKeys(ctx, p.App, c, opts, "profile", p.Source.Definition())
+			case isCenter(c):
+				creds, err = cachedKeys(ctx, p.App, c, opts, "identity center", fmt.Sprint(c.Broker()))
 			case errors.Is(err, chaim.ErrNotConfigured):
 				creds, err = signedKeys(ctx, p.App, opts, c.Region())
 			case err == nil:
@@ -86,6 +89,11 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 		})
 	})
 	return creds, err
+}
+
+func isCenter(c *chaim.Client) bool {
+	_, isCenter := c.Broker().(chaim.IdentityCenter)
+	return isCenter
 }
 
 // signedKeys returns keys of AWS STS. It finds the keys that sign the request first: they tell the user, who may be another

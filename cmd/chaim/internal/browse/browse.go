@@ -1,4 +1,5 @@
-package console
+// Package browse opens addresses in the user's browser.
+package browse
 
 import (
 	"context"
@@ -26,24 +27,24 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 )
 
-// open opens a secret link in the user's browser. Every user of the machine can read command lines, so the browser gets the
-// address of a page that leads to the link once.
-func open(ctx context.Context, a *cli.App, link string) error {
+// Open opens a secret link in the user's browser. Every user of the machine can read command lines, so the browser gets the
+// address of a page that leads to the link once. instead says where else the user finds the link.
+func Open(ctx context.Context, a *cli.App, link, instead string) error {
 	slow := a.Waits.Again()
 	defer slow.Close()
-	defer slow.Begin("a browser to ask for the page; BROWSER may name the command of one, and 'chaim url' prints the link")()
-	return openOnce(ctx, a.Log, link, time.Minute, browse)
+	defer slow.Begin("a browser to ask for the page; BROWSER may name the command of one, and " + instead)()
+	return openOnce(ctx, a.Log, link, instead, time.Minute, browse)
 }
 
-// openOnce is open with a limit, and with a function that makes a browser open an address, now or soon.
-func openOnce(ctx context.Context, log *slog.Logger, link string, limit time.Duration, browse func(string) error) error {
+// openOnce is Open with a limit, and with a function that makes a browser open an address, now or soon.
+func openOnce(ctx context.Context, log *slog.Logger, link, instead string, limit time.Duration, browse func(string) error) error {
 	page, err := newOncePage(log, link)
 	if err != nil {
 		return err
 	}
 	defer page.close()
 	late := fmt.Errorf("chaim: no browser asked for the page within %s: "+
-		"is there one on this machine? 'chaim url' prints the link", limit)
+		"is there one on this machine? %s", limit, instead)
 	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
 	failed := make(chan error, 1)
@@ -56,7 +57,7 @@ func openOnce(ctx context.Context, log *slog.Logger, link string, limit time.Dur
 	case <-page.taken:
 	case err := <-failed:
 		if !page.isTaken.Load() {
-			return errtext.Wrap(err, "no browser could be started; BROWSER may name one, and 'chaim url' prints the link")
+			return errtext.Wrap(err, "no browser could be started; BROWSER may name one, and %s", instead)
 		}
 	case <-ctx.Done():
 		return context.Cause(ctx)

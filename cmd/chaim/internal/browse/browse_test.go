@@ -1,4 +1,4 @@
-package console
+package browse
 
 import (
 	"bufio"
@@ -146,24 +146,24 @@ func TestOpenOnce(t *testing.T) {
 
 	// The program that starts the browser may stay with it, or end in whatever way.
 	end := make(chan struct{})
-	require.NoError(t, openOnce(ctx, log, secretLink, time.Minute, func(at string) error { address = at; err := get(at); <-end; return err }))
+	require.NoError(t, openOnce(ctx, log, secretLink, "'chaim url' prints the link", time.Minute, func(at string) error { address = at; err := get(at); <-end; return err }))
 	assert.True(t, nobodyListens())
 	close(end)
-	require.NoError(t, openOnce(ctx, log, secretLink, time.Minute, func(at string) error { go func() { assert.NoError(t, get(at)) }(); return nil }))
-	require.NoError(t, openOnce(ctx, log, secretLink, time.Minute, func(at string) error { assert.NoError(t, get(at)); return errors.New("odd") }))
+	require.NoError(t, openOnce(ctx, log, secretLink, "'chaim url' prints the link", time.Minute, func(at string) error { go func() { assert.NoError(t, get(at)) }(); return nil }))
+	require.NoError(t, openOnce(ctx, log, secretLink, "'chaim url' prints the link", time.Minute, func(at string) error { assert.NoError(t, get(at)); return errors.New("odd") }))
 
-	err := openOnce(ctx, log, secretLink, time.Minute, func(at string) error { address = at; return errors.New("no display") })
+	err := openOnce(ctx, log, secretLink, "'chaim url' prints the link", time.Minute, func(at string) error { address = at; return errors.New("no display") })
 	require.ErrorContains(t, err, "no display")
 	assert.True(t, nobodyListens())
 	assert.NotContains(t, err.Error(), "CANARY")
 
-	err = openOnce(ctx, log, secretLink, time.Millisecond, func(string) error { return nil })
+	err = openOnce(ctx, log, secretLink, "'chaim url' prints the link", time.Millisecond, func(string) error { return nil })
 	require.ErrorContains(t, err, "no browser asked for the page within 1ms")
 	assert.Equal(t, cli.ExitFailed, cli.ExitCode(err))
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	cancel(proc.SignalError{Signal: os.Interrupt})
-	err = openOnce(ctx, log, secretLink, time.Minute, func(string) error { return nil })
+	err = openOnce(ctx, log, secretLink, "'chaim url' prints the link", time.Minute, func(string) error { return nil })
 	assert.ErrorIs(t, err, proc.SignalError{Signal: os.Interrupt})
 }
 
