@@ -31,6 +31,8 @@ type Profiles struct {
 	// TokenCode asks a person for the code of an MFA device. It is called for one code of a device at a time. Nil means that
 	// the code comes from mfa_process in the profile or from the command in CHAIM_MFA_COMMAND, which are used first anyway.
 	TokenCode func(ctx context.Context, d MFADevice) (string, error)
+	// Sessions keep MFA sessions longer than the process lives. Nil means that they end with it.
+	Sessions MFASessions
 	// AllowInsecure accepts plain http to services that are not on a loopback address. The network can then read keys.
 	AllowInsecure bool
 	// HTTPClient sends the requests to STS, as [STS].HTTPClient does. Nil means chaim's own client.
@@ -47,6 +49,14 @@ type Profiles struct {
 //	IsRefused bool   // AWS refused the code before; it accepts each code once
 type MFADevice = awssts.Device
 
+// MFASessions keep the keys of MFA sessions, each by the access key id of its user and the serial number of the device:
+//
+//	Load(ctx context.Context, keyID, serial string) (aws.Credentials, error)
+//	Save(ctx context.Context, keyID, serial string, session aws.Credentials) error
+//
+// Load returns no keys, and no error, if there are none. Many goroutines may call the methods at once.
+type MFASessions = awssts.SessionStore
+
 var (
 	_ Broker    = Profiles{}
 	_ completer = Profiles{}
@@ -55,7 +65,7 @@ var (
 // asker returns the part that asks AWS.
 func (p Profiles) asker() awssts.Profiles {
 	s := STS{HTTPClient: p.HTTPClient, AllowInsecure: p.AllowInsecure, Logger: cmp.Or(p.Logger, silent)}
-	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode, Center: p.askCenter}
+	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode, Store: p.Sessions, Center: p.askCenter}
 }
 
 // askCenter gets keys of IAM Identity Center, with the sign-in that the SDKs use too.

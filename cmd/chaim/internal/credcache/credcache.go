@@ -149,6 +149,28 @@ func (c Cache) renew(ctx context.Context, key string, old entry, fetch fetcher) 
 	return old.creds(), nil
 }
 
+// Held returns the keys in the cache, which are valid for longer than left, or none.
+func (c Cache) Held(key string, left time.Duration) (creds chaim.AwsCreds, err error) {
+	if err := c.prepare(); err != nil {
+		return creds, err
+	}
+	e, err := c.read(key)
+	if err != nil || e.left(time.Now()) <= left {
+		return creds, err
+	}
+	return e.creds(), nil
+}
+
+// Keep puts keys into the cache that only Held returns.
+func (c Cache) Keep(key string, creds chaim.AwsCreds) error {
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	stored := plain(creds)
+	c.write(entry{Key: key, Keys: &stored, Received: time.Now(), Due: creds.Expires})
+	return nil
+}
+
 // write stores an entry. Errors are only logged: the keys are as good without it.
 func (c Cache) write(e entry) {
 	e.Version = version

@@ -5,12 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/keys"
@@ -115,7 +119,40 @@ func (r *Request) Lender(ctx context.Context, c *chaim.Client, name string, fn f
 
 // Profiles returns the broker that gives the keys of profiles.
 func (r *Request) Profiles() chaim.Profiles {
-	return chaim.Profiles{TokenCode: r.askCode, AllowInsecure: r.Insecure, Logger: r.App.Log}
+	p := chaim.Profiles{TokenCode: r.askCode, AllowInsecure: r.Insecure, Logger: r.App.Log}
+	if r.KeepsMFA || os.Getenv("CHAIM_KEEP_MFA") == "1" {
+		p.Sessions = sessions{r.App}
+	}
+	return p
+}
+
+// sessions keep MFA sessions in the private cache beside the credentials file.
+type sessions struct{ app *cli.App }
+
+func (s sessions) key(keyID, serial string) string { return credcache.Key("mfa", keyID, serial) }
+
+// Load returns the session, if there is one that lasts.
+func (s sessions) Load(_ context.Context, keyID, serial string) (aws.Credentials, error) {
+	cache, err := credcache.Open(s.app.Log)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	held, err := cache.Held(s.key(keyID, serial), time.Minute)
+	if err != nil || held.AccessKeyID == "" {
+		return aws.Credentials{}, err
+	}
+	return held.Retrieve(context.Background())
+}
+
+// Save keeps a session.
+func (s sessions) Save(_ context.Context, keyID, serial string, session aws.Credentials) error {
+	cache, err := credcache.Open(s.app.Log)
+	if err != nil {
+		return err
+	}
+	return cache.Keep(s.key(keyID, serial), chaim.AwsCreds{
+		AccessKeyID: session.AccessKeyID, SecretAccessKey: session.SecretAccessKey, SessionToken: session.SessionToken, Expires: session.Expires,
+	})
 }
 
 // Terminal is what else is drawn on the terminal while a person is asked.

@@ -31,6 +31,7 @@ type Request struct {
 	AccountID string // of the account, if a kept profile tells it
 	ToKeep    bool   // the keys become a profile that stays
 	HasAlias  bool   // the user names that profile
+	KeepsMFA  bool   // MFA sessions are kept for the next chaim
 	Source    Source
 	Terminal  Terminal
 }
@@ -41,6 +42,7 @@ func (r *Request) AddFlags(cmd *cobra.Command) {
 	f.StringVarP(&r.Role, "role", "r", "", "`ROLE`: a name, an alias such as rro or mpu, or role ARN (default rro)")
 	f.VarP(&r.Duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
 	f.StringVarP(&r.Region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
+	f.BoolVar(&r.KeepsMFA, "keep-mfa", false, "keep an MFA session in the private cache, so that the next chaim asks for no code")
 	cli.AddInsecureFlag(cmd, &r.Insecure)
 	_ = cmd.RegisterFlagCompletionFunc("role", CompleteRoles(r.App))
 	_ = cmd.RegisterFlagCompletionFunc("region", CompleteRegions)
