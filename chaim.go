@@ -326,6 +326,14 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	return credsFrom(g.Credentials, c.opts.Region), nil
 }
 
+// Role returns the role whose keys the client gets: that of Options, or else that of a profile of the AWS config file.
+func (c *Client) Role() string {
+	if c == nil || c.opts == nil {
+		return ""
+	}
+	return c.opts.Role
+}
+
 // Broker returns what gives the client's keys, such as a [*Gateway] or an [IdentityCenter]. It is nil for a Source and before
 // the settings of a gateway can be used.
 func (c *Client) Broker() Broker {

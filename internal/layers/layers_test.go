@@ -16,12 +16,14 @@ const module = "github.com/chaim-go/chaim"
 var floors = [][]string{
 	{"internal/errtext", "internal/lazyregexp", "internal/awaiting", "internal/humantime", "internal/spelling", "cmd/chaim/internal/term/termtest"},
 	{"internal/pyrepr", "internal/keys", "internal/awsenv", "internal/partition", "internal/inifile", "internal/sharedfile"},
+	{"internal/awsprofile", "internal/ssotoken"},
 	{"internal/httpx", "internal/renewal", "internal/profiles", "internal/fanout"},
 	{"internal/gateway", "internal/awssts", "internal/signin"},
+	{"internal/idcenter"},
 	{""},
 	{"chaimtest", "cmd/chaim/internal/loopback", "cmd/chaim/internal/credcache", "cmd/chaim/internal/term", "cmd/chaim/internal/proc"},
 	{"cmd/chaim/internal/container", "cmd/chaim/internal/cli"},
-	{"cmd/chaim/internal/request"},
+	{"cmd/chaim/internal/request", "cmd/chaim/internal/browse"},
 	commands, // none of these imports another
 	{"cmd/chaim"},
 }
@@ -29,7 +31,7 @@ var floors = [][]string{
 // commands are the packages of the command that have its commands.
 var commands = []string{
 	"cmd/chaim/internal/lend", "cmd/chaim/internal/each", "cmd/chaim/internal/manage", "cmd/chaim/internal/console",
-	"cmd/chaim/internal/setup", "cmd/chaim/internal/doctor",
+	"cmd/chaim/internal/setup", "cmd/chaim/internal/doctor", "cmd/chaim/internal/login",
 }
 
 // imports returns the imports of each package of the module, without those of its tests.
@@ -80,6 +82,7 @@ func TestWhatPackagesDoNotKnow(t *testing.T) {
 		"internal/gateway":    files,
 		"internal/awssts":     files,
 		"internal/signin":     files,
+		"internal/idcenter":   files,
 		"internal/sharedfile": {"internal/awsenv", "internal/partition", "internal/inifile", "internal/keys"},
 
 		"cmd/chaim/internal/term": {"", "cmd/chaim/internal/proc"},

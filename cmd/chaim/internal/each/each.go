@@ -131,8 +131,7 @@ func (f *flags) run(ctx context.Context, words []string) error {
 	default: // the output cannot be written
 		return cause
 	}
-	r.summarize(failed, time.Since(began))
-	if len(failed.Accounts) > 0 && ctx.Err() == nil {
+	if r.summarize(failed, time.Since(began)) && ctx.Err() == nil {
 		return proc.Exit(cli.ExitFailed)
 	}
 	return context.Cause(ctx)

@@ -1,7 +1,6 @@
 package each
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +8,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
-	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 )
 
@@ -75,7 +75,7 @@ func (r *runs) run(_ context.Context, account chaim.Account, c *chaim.Client) (e
 		return err
 	}
 	cmd.Env = proc.Environ(append(c.ChildEnviron(nil), "CHAIM_ACCOUNT="+nameOf(account), "CHAIM_ACCOUNT_ID="+account.ID,
-		"CHAIM_ROLE="+cmp.Or(r.Role, request.DefaultRole)), r.passGateway)
+		"CHAIM_ROLE="+c.Role()), r.passGateway)
 	var takers []func(io.Reader)
 	finish := func() error { return nil }
 	switch {
@@ -115,17 +115,26 @@ func (r *runs) stopAfter(err error) {
 	}
 }
 
-// summarize lists the accounts that failed, and counts all.
-func (r *runs) summarize(failed *chaim.EachError, took time.Duration) {
+// summarize lists the accounts that failed, and counts all. It reports whether some failed.
+func (r *runs) summarize(failed *chaim.EachError, took time.Duration) (hasFailed bool) {
 	rows := [][]term.Cell{term.Row("FAILED", "ID", "REASON")}
+	notBegun, without := 0, 0
 	for _, f := range failed.Accounts {
-		if !r.isNotBegun(f.Err) {
+		switch {
+		case r.isNotBegun(f.Err):
+			notBegun++
+		case lacksRole(f.Err) && len(failed.Accounts) < len(r.results):
+			without++
+		default:
 			rows = append(rows, term.Row(nameOf(f.Account), f.Account.ID, cli.Reason(f.Err)))
 		}
 	}
 	count, waiting := len(rows)-1, ""
-	if n := len(failed.Accounts) - count; n > 0 {
-		waiting = fmt.Sprintf(", %d not begun", n)
+	if without > 0 {
+		waiting += fmt.Sprintf(", %d without the role", without)
+	}
+	if notBegun > 0 {
+		waiting += fmt.Sprintf(", %d not begun", notBegun)
 	}
 	if count > 0 {
 		_ = term.WriteLines(r.App.Err, term.Drawing{}.Align(rows))
@@ -138,6 +147,13 @@ func (r *runs) summarize(failed *chaim.EachError, took time.Duration) {
 	if also := cli.Hint(failed, cli.ExitFailed); also != "" {
 		r.App.Say("%s", also)
 	}
+	return count+notBegun > 0
+}
+
+// lacksRole reports whether IAM Identity Center says that the user does not have the permission set in an account.
+func lacksRole(err error) bool {
+	var refusal smithy.APIError
+	return errors.As(err, &refusal) && refusal.ErrorCode() == "ForbiddenException"
 }
 
 // isNotBegun reports whether err is that of an account whose program was not begun because all had to end.
