@@ -93,7 +93,7 @@ func (p *provider) Keys(ctx context.Context, _ Request) (Grant, error) {
 func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
 	creds, err := src.Retrieve(ctx)
 	switch src.(type) {
-	case *STS, *Client, *Monitor, AwsCreds:
+	case *STS, *Client, *Monitor, AwsCreds, MFASession:
 		return creds, err
 	}
 	return creds, foreign(ctx, err)

@@ -41,22 +41,6 @@ type Profiles struct {
 	Logger *slog.Logger
 }
 
-// MFADevice is a device whose code is needed:
-//
-//	Serial    string // its serial number or ARN
-//	Process   string // mfa_process of the profile; empty when a person is asked
-//	Profile   string // the profile of the AWS config file that names the device
-//	IsRefused bool   // AWS refused the code before; it accepts each code once
-type MFADevice = awssts.Device
-
-// MFASessions keep the keys of MFA sessions, each by the access key id of its user and the serial number of the device:
-//
-//	Load(ctx context.Context, keyID, serial string) (aws.Credentials, error)
-//	Save(ctx context.Context, keyID, serial string, session aws.Credentials) error
-//
-// Load returns no keys, and no error, if there are none. Many goroutines may call the methods at once.
-type MFASessions = awssts.SessionStore
-
 var (
 	_ Broker    = Profiles{}
 	_ completer = Profiles{}

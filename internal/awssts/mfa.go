@@ -139,7 +139,7 @@ type SessionStore interface {
 // MFASession gives the keys of an MFA session of an IAM user. All MFASessions of a process share the session of a user and
 // a device, and wait for each other.
 type MFASession struct {
-	Keys     aws.CredentialsProvider // of the user
+	Keys     aws.CredentialsProvider // of the user; nil means those of the SDK
 	Device   Device
 	Ask      AskCode
 	Duration time.Duration // of a new session
@@ -149,7 +149,15 @@ type MFASession struct {
 
 // Retrieve returns the keys of the session, and begins it if there is none.
 func (m MFASession) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	own, err := m.Asker.keysOf(ctx, m.Keys)
+	src := m.Keys
+	if src == nil {
+		cfg, err := m.Asker.config(ctx, false)
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		src = cfg.Credentials
+	}
+	own, err := m.Asker.keysOf(ctx, src)
 	switch {
 	case err != nil:
 		return own, err

@@ -119,11 +119,15 @@ func (r *Request) Lender(ctx context.Context, c *chaim.Client, name string, fn f
 
 // Profiles returns the broker that gives the keys of profiles.
 func (r *Request) Profiles() chaim.Profiles {
-	p := chaim.Profiles{TokenCode: r.askCode, AllowInsecure: r.Insecure, Logger: r.App.Log}
+	return chaim.Profiles{TokenCode: r.askCode, Sessions: r.sessions(), AllowInsecure: r.Insecure, Logger: r.App.Log}
+}
+
+// sessions returns what keeps MFA sessions for the next chaim, or nil.
+func (r *Request) sessions() chaim.MFASessions {
 	if r.KeepsMFA || os.Getenv("CHAIM_KEEP_MFA") == "1" {
-		p.Sessions = sessions{r.App}
+		return sessions{r.App}
 	}
-	return p
+	return nil
 }
 
 // sessions keep MFA sessions in the private cache beside the credentials file.

@@ -34,6 +34,7 @@ type Request struct {
 	KeepsMFA  bool   // MFA sessions are kept for the next chaim
 	Source    Source
 	Terminal  Terminal
+	sts       stsFlags
 }
 
 // AddFlags gives cmd the flags of a request.
@@ -42,6 +43,7 @@ func (r *Request) AddFlags(cmd *cobra.Command) {
 	f.StringVarP(&r.Role, "role", "r", "", "`ROLE`: a name, an alias such as rro or mpu, or role ARN (default rro)")
 	f.VarP(&r.Duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
 	f.StringVarP(&r.Region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
+	r.sts.add(f)
 	f.BoolVar(&r.KeepsMFA, "keep-mfa", false, "keep an MFA session in the private cache, so that the next chaim asks for no code")
 	cli.AddInsecureFlag(cmd, &r.Insecure)
 	_ = cmd.RegisterFlagCompletionFunc("role", CompleteRoles(r.App))
@@ -53,6 +55,9 @@ func (r *Request) Options(account string) chaim.Options {
 	opts := chaim.Options{
 		Account: account, AccountID: r.AccountID, Role: cmp.Or(r.Role, r.Source.role, DefaultRole), Duration: time.Duration(r.Duration),
 		Region: r.Region, AllowInsecure: r.Insecure,
+	}
+	if r.sts.given() != "" {
+		opts.Broker, opts.AllowInsecure = r.sts.broker(r), false
 	}
 	if r.Source.IsProfile {
 		opts.Role = cmp.Or(r.Role, r.Source.role)
@@ -92,7 +97,7 @@ func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, e
 // CheckGiven refuses a flag with an empty value, as from a variable that is not set: the default was not meant.
 func CheckGiven(cmd *cobra.Command) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias", "profile"}, f.Name) {
+		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias", "profile", "session-name", "source-identity", "external-id", "policy", "mfa-serial"}, f.Name) {
 			err = cli.Usage("--" + f.Name + " is empty")
 		}
 	})

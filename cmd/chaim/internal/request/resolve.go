@@ -22,6 +22,9 @@ import (
 //
 // The account may also be a profile of the AWS config file, if the gateway knows no account of that name.
 func (r *Request) Resolve(ctx context.Context, name string) (account string, held chaim.Profile, err error) {
+	if err := r.sts.check(ctx); err != nil {
+		return "", held, err
+	}
 	account = name
 	if r.Source.Profile == "" {
 		account, held, err = r.resolve(ctx, name)
@@ -29,7 +32,23 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 	if err == nil {
 		err = r.Source.find(ctx, r, account)
 	}
+	if flag := r.sts.given(); err == nil && flag != "" {
+		err = r.onlySTS(ctx, flag, account)
+	}
 	return account, held, err
+}
+
+// onlySTS refuses a flag for STS if something else gives the keys of the account.
+func (r *Request) onlySTS(ctx context.Context, flag, account string) error {
+	if r.Source.IsProfile {
+		return cli.Usagef("%s is for AWS STS, but %q is a profile of the AWS config file: set it there", flag, account)
+	}
+	return r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
+		if source := cli.GatewaySource(ctx, c); source != "" {
+			return cli.Usagef("%s is for AWS STS, but %s names a gateway", flag, source)
+		}
+		return nil
+	})
 }
 
 // resolve is Resolve without profiles of the AWS config file.

@@ -1,0 +1,100 @@
+package request
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/internal/awsprofile"
+	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// stsFlags are what only AWS STS is asked with.
+type stsFlags struct {
+	sessionName, sourceIdentity, externalID string
+	policyFile, policy                      string
+	policyARNs, tags                        []string
+	mfaSerial                               string
+}
+
+// add adds the flags.
+func (s *stsFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&s.sessionName, "session-name", "", "`NAME` of the session in CloudTrail (STS only)")
+	f.StringVar(&s.sourceIdentity, "source-identity", "", "`NAME` of the person behind the session (STS only)")
+	f.StringVar(&s.externalID, "external-id", "", "`ID` that the role's trust policy asks for (STS only)")
+	f.StringVar(&s.policyFile, "policy", "", "`FILE` with a session policy in JSON, which narrows the role (STS only)")
+	f.StringArrayVar(&s.policyARNs, "policy-arn", nil, "`ARN` of a managed policy that narrows the role; may be given several times (STS only)")
+	f.StringArrayVar(&s.tags, "tag", nil, "session tag `KEY=VALUE`; may be given several times (STS only)")
+	f.StringVar(&s.mfaSerial, "mfa-serial", "", "`SERIAL` number or ARN of your MFA device, whose code you are asked for (STS only)")
+}
+
+// given returns the first flag that is given, or "".
+func (s *stsFlags) given() string {
+	for _, flag := range []struct {
+		name    string
+		isGiven bool
+	}{
+		{"session-name", s.sessionName != ""}, {"source-identity", s.sourceIdentity != ""}, {"external-id", s.externalID != ""},
+		{"policy", s.policyFile != ""}, {"policy-arn", len(s.policyARNs) > 0}, {"tag", len(s.tags) > 0}, {"mfa-serial", s.mfaSerial != ""},
+	} {
+		if flag.isGiven {
+			return "--" + flag.name
+		}
+	}
+	return ""
+}
+
+// check refuses flags that make no sense, and reads the policy.
+func (s *stsFlags) check(ctx context.Context) error {
+	for _, tag := range s.tags {
+		if key, _, hasValue := strings.Cut(tag, "="); !hasValue || key == "" {
+			return cli.Usagef("--tag is KEY=VALUE, not %q", tag)
+		}
+	}
+	if s.mfaSerial != "" {
+		if err := awsprofile.CheckSerial(s.mfaSerial); err != nil {
+			return cli.Usage(errtext.Unprefixed(err))
+		}
+	}
+	if s.policyFile == "" {
+		return nil
+	}
+	text, _, err := sharedfile.ReadInput(ctx, s.policyFile)
+	if err != nil {
+		return errtext.Wrap(err, "--policy")
+	}
+	s.policy = string(text)
+	return nil
+}
+
+// broker returns what asks STS with the flags.
+func (s *stsFlags) broker(r *Request) chaim.Broker {
+	sts := &chaim.STS{
+		SessionName: s.sessionName, SourceIdentity: s.sourceIdentity, ExternalID: s.externalID, Policy: s.policy, PolicyARNs: s.policyARNs,
+		AllowInsecure: r.Insecure, Logger: r.App.Log,
+	}
+	for _, tag := range s.tags {
+		if sts.Tags == nil {
+			sts.Tags = map[string]string{}
+		}
+		key, value, _ := strings.Cut(tag, "=")
+		sts.Tags[key] = value
+	}
+	if s.mfaSerial == "" {
+		return sts.Broker()
+	}
+	device := chaim.MFADevice{Serial: s.mfaSerial}
+	if time.Duration(r.Duration) > time.Hour { // AWS gives keys of a session for an hour at most
+		sts.MFASerial = s.mfaSerial
+		sts.TokenCode = func(ctx context.Context) (string, error) { return awssts.AskCode(r.askCode).Code(ctx, device) }
+		return sts.Broker()
+	}
+	sts.Keys = chaim.MFASession{Device: device, TokenCode: r.askCode, Sessions: r.sessions(), AllowInsecure: r.Insecure, Logger: r.App.Log}
+	return sts.Broker()
+}
