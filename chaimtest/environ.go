@@ -32,6 +32,7 @@ func (s *Server) variables(home string) []string {
 		"AWS_ENDPOINT_URL_STS=" + url + stsPath,
 		"AWS_ENDPOINT_URL_SSO=" + url + portalPath,
 		"AWS_ENDPOINT_URL_SSO_OIDC=" + url + oidcPath,
+		"AWS_ENDPOINT_URL_ORGANIZATIONS=" + url + organizationsPath,
 		"AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "credentials"),
 		"AWS_CONFIG_FILE=" + filepath.Join(home, "config"),
 		"AWS_REGION=" + region,
@@ -60,7 +61,8 @@ func (s *Server) Setenv(tb TB) (home string) {
 // Environ returns variables, each KEY=value, that point chaim and the AWS SDKs at this server. Append them to the
 // environment of a child process. They are the gateway's URL with the default user, token and Slack ids (CHAIM_URL,
 // CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID; the last two are empty without [Server.SetOriginal]), the STS
-// endpoint (AWS_ENDPOINT_URL_STS), those of the Identity Center (AWS_ENDPOINT_URL_SSO, AWS_ENDPOINT_URL_SSO_OIDC), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files "credentials" and "config" in
+// endpoint (AWS_ENDPOINT_URL_STS), those of the Identity Center and of Organizations (AWS_ENDPOINT_URL_SSO, AWS_ENDPOINT_URL_SSO_OIDC,
+// AWS_ENDPOINT_URL_ORGANIZATIONS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files "credentials" and "config" in
 // the folder home (AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE). The folder must exist, the files need not. Credentials,
 // profiles, endpoints and proxies in this process's environment get an empty value. botocore takes even an empty AWS_PROFILE
 // for a name, so append that variable too for a child that uses a profile. Environ opens the socket, see [Server.URL].

@@ -142,6 +142,8 @@ func (x *exchange) answer() {
 	case x.tooLarge:
 		x.note(func(r *Request) { r.Error = "request too large" })
 		writeMessage(x, http.StatusRequestEntityTooLarge, "Request Too Long")
+	case isOrganizations(x.r):
+		x.organizations()
 	case isSTS(x.r):
 		x.sts()
 	case isFederation(x.r):
@@ -165,6 +167,10 @@ func (x *exchange) describe() {
 	x.form, _ = url.ParseQuery(query) // fields that cannot be parsed are missing, and refused for that
 
 	rec := x.rec
+	if isOrganizations(x.r) {
+		rec.Action = strings.TrimPrefix(x.r.Header.Get("X-Amz-Target"), organizationsTarget)
+		return
+	}
 	if rec.Action = ssoAction(x.r); rec.Action != "" {
 		rec.Account, rec.Role = x.r.URL.Query().Get("account_id"), x.r.URL.Query().Get("role_name")
 		return

@@ -55,7 +55,10 @@ func parseAuthorization(header string) (sig signature, ok bool) {
 }
 
 // verify returns the keys that signed the request, or the refusal of AWS.
-func (x *exchange) verify() (*key, *stsError) {
+func (x *exchange) verify() (*key, *stsError) { return x.verifyFor("sts") }
+
+// verifyFor is verify for a service.
+func (x *exchange) verifyFor(service string) (*key, *stsError) {
 	fail := func(code, format string, args ...any) (*key, *stsError) {
 		return nil, stsRefusal(http.StatusForbidden, code, format, args...)
 	}
@@ -84,8 +87,8 @@ func (x *exchange) verify() (*key, *stsError) {
 	const code = signatureMismatch
 	early, late := now.Add(-sigWindow), now.Add(sigWindow)
 	switch {
-	case sig.service != "sts":
-		return fail(code, "Credential should be scoped to correct service: 'sts'.")
+	case sig.service != service:
+		return fail(code, "Credential should be scoped to correct service: '%s'.", service)
 	case sig.terminator != "aws4_request":
 		return fail(code, "Credential should be scoped with a valid terminator: 'aws4_request'.")
 	case sig.day != signed.Format(sigDay):

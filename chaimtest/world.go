@@ -52,6 +52,8 @@ type account struct {
 	id, name string
 	roles    []string // nil means every role of the gateway
 	trust    trust
+
+	isSuspended bool // at AWS Organizations
 }
 
 // trust has the values that AssumeRole must send; empty means none.

@@ -103,7 +103,7 @@ func setUp(env *testscript.Env) error {
 //	gateway refuse TEXT | status CODE [N] | hang | clear | expire-user | deny ACCOUNT ROLE | lifetime DURATION
 //	gateway rewrite OLD NEW [N] | latency DURATION | requests N | account ID NAME | role ALIAS NAME
 //	gateway asked ACCOUNT ROLE DURATION (by the last request for keys)
-//	gateway end-sign-ins | original | keys ACCOUNT | signer ACCOUNT FILE | files ACCOUNT | mfa ACCOUNT SERIAL FILE | user | twice | close
+//	gateway suspend ACCOUNT | end-sign-ins | original | keys ACCOUNT | signer ACCOUNT FILE | files ACCOUNT | mfa ACCOUNT SERIAL FILE | user | twice | close
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gateway WHAT [ARG...]")
@@ -183,6 +183,8 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		srv.AddMFADevice("me", arg(2))
 		srv.RequireMFA(arg(1), arg(2), "")
 		ts.Check(os.WriteFile(ts.MkAbs(arg(3)), []byte(srv.MFACode(arg(2))+"\n"), 0o600))
+	case "suspend": // at AWS Organizations
+		srv.Suspend(arg(1))
 	case "end-sign-ins": // to the Identity Center
 		srv.EndSignIns()
 	case "signer": // a file with such keys, as a credential_process prints them

@@ -50,6 +50,7 @@ func Command(a *cli.App) *cobra.Command {
 		},
 	})
 	f.AddFlags(cmd)
+	f.Among.AddFlags(cmd, true)
 	cmd.SetFlagErrorFunc(cli.ExplainFlags(1))
 	set := cmd.Flags()
 	set.StringArrayVar(&f.patterns, "match", nil,

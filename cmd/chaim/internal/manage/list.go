@@ -226,6 +226,7 @@ func listAllCommand(a *cli.App) *cobra.Command {
 	})
 	cli.AddInsecureFlag(cmd, &r.Insecure)
 	cli.AddJSONFlag(cmd, &asJSON)
+	r.Among.AddFlags(cmd, false)
 	return cmd
 }
 

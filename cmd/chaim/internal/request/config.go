@@ -83,6 +83,12 @@ func (r *Request) isAccount(ctx context.Context, name string) (isAccount, isList
 // List returns the accounts that there are: those of the gateway or, without one, the profiles of the AWS config file. All
 // requests after it are for accounts of the same kind.
 func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
+	if err := r.sts.check(ctx); err != nil {
+		return nil, err
+	}
+	if r.Among.isGiven() {
+		return r.Among.list(ctx, r)
+	}
 	opts := r.Options("any") // an account makes the client check the region, which a list does not need
 	opts.NoProfile = true
 	hasGateway := false

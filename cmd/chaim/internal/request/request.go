@@ -35,6 +35,7 @@ type Request struct {
 	Source    Source
 	Terminal  Terminal
 	sts       stsFlags
+	Among     Among
 }
 
 // AddFlags gives cmd the flags of a request.
