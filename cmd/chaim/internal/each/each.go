@@ -113,7 +113,7 @@ func (f *flags) run(ctx context.Context, words []string) error {
 		defer r.dir.Close()
 	}
 	a.Waits.Close() // a bar is shown
-	f.Terminal = request.Terminal{Turn: &s.turn, Hide: func() { s.bar.Hide() }}
+	f.MFA.Turn, f.MFA.Hide = &s.turn, func() { s.bar.Hide() }
 	s.bar = term.ShowProgress(a.Err, &s.turn, len(accounts))
 	opts := chaim.EachOptions{Options: f.Options(""), Parallel: f.parallel, Profiles: !f.asEnv, Progress: r.progress}
 	opts.Options.Logger, opts.Options.NoRenew, opts.Options.NoProfile = a.Log, f.asEnv, f.asEnv

@@ -26,7 +26,7 @@ type keeping struct {
 }
 
 func accountCommand(a *cli.App) *cobra.Command {
-	k := &keeping{Request: request.Request{App: a, ToKeep: true}}
+	k := &keeping{Request: request.Request{App: a, Kept: request.Kept{IsKept: true}}}
 	cmd := cli.Describe(&cobra.Command{
 		Use: "account ACCOUNT [ROLE] [flags]", SuggestFor: []string{"assume", "switch", "use"}, Aliases: []string{"get"},
 		GroupID: cli.GroupProfiles, ValidArgsFunction: request.CompleteArgs(a),
@@ -50,7 +50,7 @@ func (k *keeping) keep(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	ctx := cmd.Context()
-	k.HasAlias = k.flags.TempName != ""
+	k.Kept.HasAlias = k.flags.TempName != ""
 	account, held, err := k.Resolve(ctx, name)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (k *keeping) keep(cmd *cobra.Command, args []string) error {
 		profile = cli.ProfileOf(account + "-" + awsprofile.RoleName(opts.Role))
 	}
 	opts.TempName, opts.Terrible, opts.Default = cmp.Or(k.flags.TempName, profile), k.flags.Terrible, k.flags.Default
-	opts.Keep, opts.NoReplace, opts.NoRenew = true, !k.HasAlias, true
+	opts.Keep, opts.NoReplace, opts.NoRenew = true, !k.Kept.HasAlias, true
 	return k.App.Client(opts, func(c *chaim.Client) error {
 		isParked := func() bool { return slices.Contains(request.Names(ctx, c, false, true), c.Profile()) }
 		wasParked := isParked()

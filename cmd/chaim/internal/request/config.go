@@ -130,7 +130,7 @@ func (r *Request) Profiles() chaim.Profiles {
 
 // sessions returns what keeps MFA sessions for the next chaim, or nil.
 func (r *Request) sessions() chaim.MFASessions {
-	if r.KeepsMFA || os.Getenv("CHAIM_KEEP_MFA") == "1" {
+	if r.MFA.Keeps || os.Getenv("CHAIM_KEEP_MFA") == "1" {
 		return sessions{r.App}
 	}
 	return nil
@@ -165,10 +165,11 @@ func (s sessions) Save(_ context.Context, keyID, serial string, session aws.Cred
 	})
 }
 
-// Terminal is what else is drawn on the terminal while a person is asked.
-type Terminal struct {
-	Turn *sync.Mutex // is held to write; nil if nothing else writes
-	Hide func()      // erases what is drawn
+// MFA says how the codes of MFA devices are asked for, and what becomes of the sessions.
+type MFA struct {
+	Keeps bool        // sessions are kept for the next chaim
+	Turn  *sync.Mutex // is held to write to the terminal; nil if nothing else writes there
+	Hide  func()      // erases what is drawn there
 }
 
 // askCode asks for the code of an MFA device on the terminal of this process, even if its streams lead elsewhere.
@@ -182,10 +183,10 @@ func (r *Request) askCode(ctx context.Context, d chaim.MFADevice) (string, error
 	}
 	defer tty.Close()
 	r.App.Waits.Close() // what it tells would stand in the question
-	if r.Terminal.Turn != nil {
-		r.Terminal.Turn.Lock()
-		defer r.Terminal.Turn.Unlock()
-		r.Terminal.Hide()
+	if r.MFA.Turn != nil {
+		r.MFA.Turn.Lock()
+		defer r.MFA.Turn.Unlock()
+		r.MFA.Hide()
 	}
 	if d.IsRefused {
 		fmt.Fprintln(tty.Out, "chaim: AWS refused the code; each code works once, so wait for the next one")

@@ -18,24 +18,30 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// DefaultRole is the role without a flag or an argument for it.
-const DefaultRole = "rro"
-
 // Request is what the user asks keys for. The zero value with an App asks for the defaults.
 type Request struct {
-	App       *cli.App
+	App *cli.App
+	Terms
+	Kept   Kept
+	Source Source
+	Among  Among
+	MFA    MFA
+	sts    stsFlags
+}
+
+// Terms are the flags for the keys themselves.
+type Terms struct {
 	Role      string
 	Duration  Duration
 	Region    string
 	Insecure  bool
 	AccountID string // of the account, if a kept profile tells it
-	ToKeep    bool   // the keys become a profile that stays
-	HasAlias  bool   // the user names that profile
-	KeepsMFA  bool   // MFA sessions are kept for the next chaim
-	Source    Source
-	Terminal  Terminal
-	sts       stsFlags
-	Among     Among
+}
+
+// Kept says what becomes of the keys.
+type Kept struct {
+	IsKept   bool // they become a profile that stays
+	HasAlias bool // the user names that profile
 }
 
 // AddFlags gives cmd the flags of a request.
@@ -45,7 +51,7 @@ func (r *Request) AddFlags(cmd *cobra.Command) {
 	f.VarP(&r.Duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
 	f.StringVarP(&r.Region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
 	r.sts.add(f)
-	f.BoolVar(&r.KeepsMFA, "keep-mfa", false, "keep an MFA session in the private cache, so that the next chaim asks for no code")
+	f.BoolVar(&r.MFA.Keeps, "keep-mfa", false, "keep an MFA session in the private cache, so that the next chaim asks for no code")
 	cli.AddInsecureFlag(cmd, &r.Insecure)
 	_ = cmd.RegisterFlagCompletionFunc("role", CompleteRoles(r.App))
 	_ = cmd.RegisterFlagCompletionFunc("region", CompleteRegions)
@@ -53,15 +59,16 @@ func (r *Request) AddFlags(cmd *cobra.Command) {
 
 // Options are those of a client for an account.
 func (r *Request) Options(account string) chaim.Options {
+	duration, _ := defaultDuration() // CheckGiven refuses a wrong one
 	opts := chaim.Options{
-		Account: account, AccountID: r.AccountID, Role: cmp.Or(r.Role, r.Source.role, DefaultRole), Duration: time.Duration(r.Duration),
-		Region: r.Region, AllowInsecure: r.Insecure,
+		Account: account, AccountID: r.AccountID, Role: cmp.Or(r.Role, defaultRole()), Duration: time.Duration(cmp.Or(r.Duration, duration)),
+		Region: cmp.Or(r.Region, defaultRegion(account)), AllowInsecure: r.Insecure,
 	}
 	if r.sts.given() != "" {
 		opts.Broker, opts.AllowInsecure = r.sts.broker(r), false
 	}
 	if r.Source.IsProfile {
-		opts.Role = cmp.Or(r.Role, r.Source.role)
+		opts.Role, opts.Duration = cmp.Or(r.Role, r.Source.role), time.Duration(r.Duration)
 		opts.Broker = r.Profiles()
 	}
 	return opts
@@ -95,8 +102,12 @@ func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, e
 	return args[0], CheckGiven(cmd)
 }
 
-// CheckGiven refuses a flag with an empty value, as from a variable that is not set: the default was not meant.
+// CheckGiven refuses a flag with an empty value, as from a variable that is not set: the default was not meant. It refuses a
+// default that cannot be used, too.
 func CheckGiven(cmd *cobra.Command) (err error) {
+	if _, err := defaultDuration(); err != nil && !cmd.Flags().Changed("duration") {
+		return cli.Usage(err.Error())
+	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias", "profile", "session-name", "source-identity", "external-id", "policy", "mfa-serial"}, f.Name) {
 			err = cli.Usage("--" + f.Name + " is empty")

@@ -59,7 +59,7 @@ func (r *Request) resolve(ctx context.Context, name string) (account string, hel
 	}
 	isKept := !held.Live
 	switch isOther := isAccount && !isSame; {
-	case isOther && isKept && r.Role == "" && !r.HasAlias:
+	case isOther && isKept && r.Role == "" && !r.Kept.HasAlias:
 		return "", chaim.Profile{}, cli.Usagef("%q is an account, and the name of a profile for account %q: "+
 			"give a role to get that of account %q, name account %q for the other, or delete the profile", name, held.Account, name, held.Account)
 	case isOther, isAccount && !isKept, isAccount && r.Role != "" && (held.AccountID == "" || held.AccountID == name):
@@ -80,9 +80,9 @@ func (r *Request) complete(held chaim.Profile) {
 		r.App.Say("keys for account %s, as profile %q holds them", whose, held.Name)
 		return
 	}
-	r.Role = cmp.Or(held.Role, DefaultRole)
+	r.Role = cmp.Or(held.Role, defaultRole())
 	r.Duration = cmp.Or(r.Duration, Duration(held.Duration))
-	if hasRegion := os.Getenv("AWS_REGION")+os.Getenv("AWS_DEFAULT_REGION") != ""; r.ToKeep || !hasRegion {
+	if hasRegion := os.Getenv("AWS_REGION")+os.Getenv("AWS_DEFAULT_REGION") != ""; r.Kept.IsKept || !hasRegion {
 		r.Region = cmp.Or(r.Region, held.Region)
 	}
 	place := ""
