@@ -54,3 +54,36 @@ func (x *exchange) sessionToken(caller *key) (any, *stsError) {
 		RequestID: newUUID(),
 	}, nil
 }
+
+type webIdentityResponse struct {
+	XMLName   xml.Name   `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleWithWebIdentityResponse"`
+	Arn       string     `xml:"AssumeRoleWithWebIdentityResult>AssumedRoleUser>Arn"`
+	Keys      issuedKeys `xml:"AssumeRoleWithWebIdentityResult>Credentials"`
+	RequestID string     `xml:"ResponseMetadata>RequestId"`
+}
+
+// assumeRoleWithWebIdentity issues keys of a role for any token but an empty one.
+func (x *exchange) assumeRoleWithWebIdentity() (any, *stsError) {
+	ask, err := parseAssumeRole(x.form, false)
+	if err != nil {
+		return nil, err
+	}
+	s, w := x.s, x.s.world
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := w.account(ask.account)
+	switch {
+	case x.form.Get("WebIdentityToken") == "":
+		return nil, stsRefusal(http.StatusBadRequest, "InvalidIdentityToken", "The token is missing")
+	case a == nil || a.id != ask.account || !w.has(a, ask.role):
+		return nil, stsRefusal(http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	}
+	k := &key{
+		account: a.id, role: ask.role, session: ask.session, user: "web", partition: ask.partition,
+		expires: w.now().Add(w.granted(ask.duration)).Truncate(time.Second), marks: marks{chained: true},
+	}
+	id := w.issue(k)
+	return &webIdentityResponse{
+		Arn: k.arn(), Keys: issuedKeys{id, k.secret, k.token, k.expires.UTC().Format(time.RFC3339)}, RequestID: newUUID(),
+	}, nil
+}

@@ -56,6 +56,9 @@ func (x *exchange) call() (any, *stsError) {
 	if m := x.r.Method; m != http.MethodPost && m != http.MethodGet {
 		return nil, stsRefusal(http.StatusMethodNotAllowed, "MethodNotAllowed", "STS takes POST and GET")
 	}
+	if x.form.Get("Action") == "AssumeRoleWithWebIdentity" && x.form.Get("Version") == stsVersion { // is not signed
+		return x.assumeRoleWithWebIdentity()
+	}
 	caller, err := x.verify()
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"chaim": main, "sdk": sdk, "listening": listening, "browser": browserMain, "signer-in": signerIn})
+	testscript.Main(m, map[string]func(){"chaim": main, "sdk": sdk, "listening": listening, "browser": browserMain, "signer-in": signerIn, "who": who})
 }
 
 // listening is a program that says whether there is a server where AWS_CONTAINER_CREDENTIALS_FULL_URI points.

@@ -3,6 +3,7 @@ package lend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,10 @@ func serveCommand(a *cli.App) *cobra.Command {
 // withServer runs fn with a server of keys. The server ends with fn, not with the keys: if they expire, it says so until
 // there are new ones.
 func withServer(ctx context.Context, a *cli.App, opts chaim.Options, anyUser bool, fn func(*container.Server) error) error {
-	return a.Keys(ctx, opts, func(c *chaim.Client, _ chaim.AwsCreds) (err error) {
+	return a.Keys(ctx, opts, func(c *chaim.Client, creds chaim.AwsCreds) (err error) {
+		if creds.Expires.IsZero() { // programs refuse such keys from a server
+			return fmt.Errorf("chaim: the keys of %q never expire, but a server of keys must say when they do: lend them without a server", opts.Account)
+		}
 		s, err := container.Listen(container.Config{Source: c, Name: opts.Account, AnyUser: anyUser, Log: a.Log})
 		if err != nil {
 			return err

@@ -26,25 +26,33 @@ type Among struct {
 	file           string
 	ids            []string
 	inOrganization bool
+	inConfig       bool
 }
 
 // AddFlags gives cmd the flags.
 func (m *Among) AddFlags(cmd *cobra.Command, isLong bool) {
 	f := cmd.Flags()
 	f.BoolVar(&m.inOrganization, "organization", false, "take the accounts of your AWS organisation, as AWS Organizations lists them")
+	f.BoolVar(&m.inConfig, "profiles", false, "take the profiles of the AWS config file, whatever else lists accounts")
+	cmd.MarkFlagsMutuallyExclusive("organization", "profiles")
 	if !isLong {
 		return
 	}
 	f.StringVar(&m.file, "accounts", "", "take the accounts in `FILE`, or - for the standard input: an id and a name on each line")
 	f.StringSliceVar(&m.ids, "account", nil, "take the accounts with these `ID`s, with commas between them")
-	cmd.MarkFlagsMutuallyExclusive("accounts", "account", "organization")
+	cmd.MarkFlagsMutuallyExclusive("accounts", "account", "organization", "profiles")
 }
 
-func (m *Among) isGiven() bool { return m.file != "" || len(m.ids) > 0 || m.inOrganization }
+func (m *Among) isGiven() bool {
+	return m.file != "" || len(m.ids) > 0 || m.inOrganization || m.inConfig
+}
 
 // list returns the accounts.
 func (m *Among) list(ctx context.Context, r *Request) (known []chaim.Account, err error) {
 	switch {
+	case m.inConfig:
+		r.Source.IsProfile = true
+		return chaim.Profiles{}.Accounts(ctx)
 	case m.inOrganization:
 		return m.organization(ctx, r)
 	case m.file == "-":
