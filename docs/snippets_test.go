@@ -30,7 +30,7 @@ var topLevel = regexp.MustCompile(`(?m)^(func|type|import|package) `)
 
 // given are the names that a snippet of statements may use without declaring them.
 const given = `ctx context.Context, fn func(profile string) error, work func(context.Context, *chaim.Client) error, ` +
-	`askForCode func(context.Context) (string, error)`
+	`askForCode func(context.Context) (string, error), askForCodeOf func(context.Context, chaim.MFADevice) (string, error)`
 
 // complete makes a file of a snippet. Errors of the compiler then name the page and the line.
 func complete(t *testing.T, p page, b block) string {
