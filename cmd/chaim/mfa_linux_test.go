@@ -114,3 +114,17 @@ func TestCodeWithoutTerminal(t *testing.T) {
 	assert.Equal(t, cli.ExitFailed, cmd.ProcessState.ExitCode())
 	isClean(t, cmd.Dir)
 }
+
+// TestCodeOfTheKeysThatSign has the profile in AWS_PROFILE need a code.
+func TestCodeOfTheKeysThatSign(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	cmd := guarded(t, srv, 1, "exec", "111111111111", "CrossAccountReadOnly", "--", "sh", "-c", "echo lent")
+	cmd.Env = append(cmd.Env, "AWS_PROFILE=p1")
+	x := onTerminal(t, cmd)
+	x.shows(codePrompt)
+	x.types(srv.MFACode(mfaSerial) + "\n")
+	x.shows("lent\n")
+	assert.Equal(t, 0, x.end().ExitStatus())
+	isClean(t, x.home)
+}

@@ -28,13 +28,17 @@ type Member struct {
 // IsActive reports whether the account can be used.
 func (m Member) IsActive() bool { return m.State == string(types.AccountStateActive) }
 
-// Members returns all accounts, in the order of AWS.
-func Members(ctx context.Context, o awssts.Options) (members []Member, err error) {
+// Members returns all accounts, in the order of AWS. signer gives the keys; nil means those of the AWS SDK.
+func Members(ctx context.Context, o awssts.Options, signer aws.CredentialsProvider) (members []Member, err error) {
+	o.HasKeys = signer != nil
 	cfg, err := awssts.Config(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Region = cmp.Or(cfg.Region, partition.DefaultRegion)
+	if signer != nil {
+		cfg.Credentials = signer
+	}
 	keys, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
 		return nil, errtext.Wrap(awssts.Foreign(err, o.Files), "no keys to ask AWS Organizations with")

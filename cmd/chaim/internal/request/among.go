@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
@@ -49,6 +50,7 @@ func (m *Among) isGiven() bool {
 
 // list returns the accounts.
 func (m *Among) list(ctx context.Context, r *Request) (known []chaim.Account, err error) {
+	r.Source.signs = !m.inConfig && r.codeProfile() != ""
 	switch {
 	case m.inConfig:
 		r.Source.IsProfile = true
@@ -82,7 +84,12 @@ func (m *Among) list(ctx context.Context, r *Request) (known []chaim.Account, er
 
 // organization asks AWS Organizations.
 func (m *Among) organization(ctx context.Context, r *Request) (known []chaim.Account, err error) {
-	members, err := organization.Members(ctx, awssts.Options{Region: r.Region, AllowInsecure: r.Insecure, Log: r.App.Log, Files: profiles.AWSFiles{}})
+	var signer aws.CredentialsProvider
+	if name := r.codeProfile(); name != "" {
+		signer = r.keysOf(name)
+	}
+	o := awssts.Options{Region: r.Region, AllowInsecure: r.Insecure, Log: r.App.Log, Files: profiles.AWSFiles{}}
+	members, err := organization.Members(ctx, o, signer)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type Source struct {
 	IsProfile  bool   // the account is a profile of the AWS config file
 	role       string // that the profile has
 	definition string // what the profile says, as a hash
+	signs      bool   // the keys of AWS_PROFILE ask AWS STS, and need a code
 }
 
 // Definition tells apart what a profile says from what it said before.
@@ -64,7 +65,8 @@ func (s *Source) find(ctx context.Context, r *Request, account string) error {
 	return nil
 }
 
-// isAccount asks the gateway whether it has an account of that name or id. isListed is false without a gateway.
+// isAccount asks the gateway or the Identity Center whether it has an account of that name or id. isListed is false if there is
+// none, or no sign-in.
 func (r *Request) isAccount(ctx context.Context, name string) (isAccount, isListed bool, err error) {
 	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
 		accounts, err := c.RequestList(ctx)
@@ -74,7 +76,7 @@ func (r *Request) isAccount(ctx context.Context, name string) (isAccount, isList
 		}
 		return err
 	})
-	if errors.Is(err, chaim.ErrNotConfigured) {
+	if errors.Is(err, chaim.ErrNotConfigured) || errors.Is(err, chaim.ErrSignedOut) {
 		err = nil
 	}
 	return isAccount, isListed, err
@@ -88,6 +90,9 @@ func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	}
 	if r.Among.isGiven() {
 		return r.Among.list(ctx, r)
+	}
+	if flag := r.sts.given(); flag != "" {
+		return nil, cli.Usagef("%s is for AWS STS: name the accounts with --organization, --accounts or --account", flag)
 	}
 	opts := r.Options("any") // an account makes the client check the region, which a list does not need
 	opts.NoProfile = true

@@ -8,10 +8,13 @@ import (
 	"os"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -32,10 +35,26 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 	if err == nil {
 		err = r.Source.find(ctx, r, account)
 	}
+	if err == nil && !r.Source.IsProfile && r.codeProfile() != "" {
+		r.Source.signs, err = r.isPlainSTS(ctx, account)
+	}
 	if flag := r.sts.given(); err == nil && flag != "" {
 		err = r.onlySTS(ctx, flag, account)
 	}
 	return account, held, err
+}
+
+// isPlainSTS reports whether AWS STS gives the keys of an account: no gateway is configured, and the keys that sign come from
+// the environment.
+func (r *Request) isPlainSTS(ctx context.Context, account string) (isPlain bool, err error) {
+	if !keys.IsAccountID(account) && !arn.IsARN(r.Role) {
+		return false, nil
+	}
+	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
+		isPlain = cli.GatewaySource(ctx, c) == "" && os.Getenv(idcenter.SessionVariable) == ""
+		return nil
+	})
+	return isPlain, err
 }
 
 // onlySTS refuses a flag for STS if something else gives the keys of the account.

@@ -1,10 +1,13 @@
 package request
 
 import (
+	"cmp"
 	"context"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/pflag"
 
 	"github.com/chaim-go/chaim"
@@ -12,6 +15,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -73,6 +77,36 @@ func (s *stsFlags) check(ctx context.Context) error {
 	return nil
 }
 
+// codeProfile returns the profile that the environment names for the keys that sign, if it needs a code of an MFA device. The
+// AWS SDK cannot ask for that.
+func (r *Request) codeProfile() string {
+	name := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"))
+	if name == "" || os.Getenv("AWS_ACCESS_KEY_ID") != "" {
+		return ""
+	}
+	files, err := profiles.AWSFiles{}.Profiles()
+	if err != nil {
+		return ""
+	}
+	if chain, err := files.Chain(name); err != nil || !chain.NeedsCode() {
+		return ""
+	}
+	return name
+}
+
+// keysOf returns a provider of the keys of a profile.
+func (r *Request) keysOf(name string) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		opts := chaim.Options{Account: name, Broker: r.Profiles(), NoProfile: true, NoRenew: true}
+		var creds aws.Credentials
+		err := r.App.Quiet().Client(opts, func(c *chaim.Client) (err error) {
+			creds, err = c.Retrieve(ctx)
+			return err
+		})
+		return creds, err
+	})
+}
+
 // broker returns what asks STS with the flags.
 func (s *stsFlags) broker(r *Request) chaim.Broker {
 	sts := &chaim.STS{
@@ -87,6 +121,9 @@ func (s *stsFlags) broker(r *Request) chaim.Broker {
 		sts.Tags[key] = value
 	}
 	if s.mfaSerial == "" {
+		if name := r.codeProfile(); name != "" {
+			sts.Keys = r.keysOf(name)
+		}
 		return sts.Broker()
 	}
 	device := chaim.MFADevice{Serial: s.mfaSerial}
