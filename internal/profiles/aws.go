@@ -53,9 +53,13 @@ func (AWSFiles) Profiles() (files awsprofile.Files, err error) {
 	return files, nil
 }
 
+// readAWS reads a file. A pipe is left to the program that it is for.
 func readAWS(path string, err error) (*inifile.Document, error) {
 	if err != nil {
 		return nil, err
+	}
+	if (AWSFiles{}).IsOnlyOnce(path) {
+		return inifile.Parse(nil), nil
 	}
 	return Open(path, nil, nil).Read()
 }

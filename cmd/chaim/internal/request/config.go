@@ -96,13 +96,11 @@ func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	}
 	opts := r.Options("any") // an account makes the client check the region, which a list does not need
 	opts.NoProfile = true
-	hasGateway := false
 	err = r.App.Client(opts, func(c *chaim.Client) error {
 		known, err = c.RequestList(ctx)
-		hasGateway = !errors.Is(err, chaim.ErrNotConfigured) || cli.GatewaySource(ctx, c) != ""
 		return err
 	})
-	if hasGateway || err == nil {
+	if !errors.Is(err, chaim.ErrNotConfigured) || r.hasGateway(ctx) { // whose settings may be incomplete
 		return known, err
 	}
 	found, listErr := chaim.Profiles{}.Accounts(ctx)
@@ -111,6 +109,15 @@ func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	}
 	r.Source.IsProfile = true
 	return found, nil
+}
+
+// hasGateway reports whether a gateway is configured, completely or not.
+func (r *Request) hasGateway(ctx context.Context) (isThere bool) {
+	_ = r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) error {
+		isThere = cli.GatewaySource(ctx, c) != ""
+		return nil
+	})
+	return isThere
 }
 
 // Lender calls fn with a client that gives keys for a profile of that name, which is held or parked: c, or one for profiles of

@@ -22,7 +22,7 @@ const (
 // settings are the keys of [default]. A file that cannot be read sets no defaults.
 var settings = sync.OnceValue(func() map[string]string {
 	book, err := profiles.OpenIn("", nil)
-	if err != nil {
+	if err != nil || book.CheckStore() != nil { // a pipe is for the program
 		return nil
 	}
 	pairs, _, _ := book.DefaultSection()

@@ -36,7 +36,7 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 		err = r.Source.find(ctx, r, account)
 	}
 	if err == nil && !r.Source.IsProfile && r.codeProfile() != "" {
-		r.Source.signs, err = r.isPlainSTS(ctx, account)
+		r.Source.signs = r.isPlainSTS(ctx, account)
 	}
 	if flag := r.sts.given(); err == nil && flag != "" {
 		err = r.onlySTS(ctx, flag, account)
@@ -46,15 +46,11 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 
 // isPlainSTS reports whether AWS STS gives the keys of an account: no gateway is configured, and the keys that sign come from
 // the environment.
-func (r *Request) isPlainSTS(ctx context.Context, account string) (isPlain bool, err error) {
+func (r *Request) isPlainSTS(ctx context.Context, account string) bool {
 	if !keys.IsAccountID(account) && !arn.IsARN(r.Role) {
-		return false, nil
+		return false
 	}
-	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
-		isPlain = cli.GatewaySource(ctx, c) == "" && os.Getenv(idcenter.SessionVariable) == ""
-		return nil
-	})
-	return isPlain, err
+	return !r.hasGateway(ctx) && os.Getenv(idcenter.SessionVariable) == ""
 }
 
 // onlySTS refuses a flag for STS if something else gives the keys of the account.

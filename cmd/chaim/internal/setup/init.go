@@ -40,7 +40,7 @@ type initOptions struct {
 func initCommand(a *cli.App) *cobra.Command {
 	var o initOptions
 	cmd := cli.Describe(&cobra.Command{
-		Use: "init [STRING | -]", SuggestFor: []string{"login", "configure", "setup"}, GroupID: cli.GroupSetUp,
+		Use: "init [STRING | -]", SuggestFor: []string{"configure", "setup"}, GroupID: cli.GroupSetUp,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error { return setUp(cmd.Context(), a, o, args) },
 	})
