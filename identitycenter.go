@@ -51,7 +51,7 @@ var (
 func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
 	center = IdentityCenter{Session: os.Getenv(idcenter.SessionVariable), AllowInsecure: o.AllowInsecure, HTTPClient: o.HTTPClient, Logger: o.Logger}
 	isChosen := center.Session != ""
-	if o.Settings != nil || arn.IsARN(o.Role) || !isChosen && (len(awsenv.Keys(os.Environ())) > 0 || os.Getenv("AWS_PROFILE") != "") {
+	if o.Settings != nil || arn.IsARN(o.Role) || !isChosen && pointsToSTS() {
 		return center, false, nil
 	}
 	switch _, err = center.center(); {
@@ -61,6 +61,20 @@ func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
 		return center, false, err
 	}
 	return center, false, nil
+}
+
+// pointsToSTS reports whether the environment has keys or a profile of the user's own. Those that chaim has lent do not count.
+func pointsToSTS() bool {
+	id := cmp.Or(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_ACCESS_KEY"))
+	if id != "" && !awsenv.IsMarked(os.Environ(), id) || os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "" {
+		return true
+	}
+	name := os.Getenv("AWS_PROFILE")
+	if name == "" {
+		return false
+	}
+	files, err := profiles.AWSFiles{}.Profiles()
+	return err != nil || !files.Lent[name]
 }
 
 // Keys gets keys of a permission set in an account. The error wraps [ErrSignedOut] without a valid sign-in, and [ErrDenied] if

@@ -29,6 +29,7 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 		return "", held, err
 	}
 	account = name
+	hasDuration := r.Duration != 0 // a kept profile may fill it in
 	if r.Source.Profile == "" {
 		account, held, err = r.resolve(ctx, name)
 	}
@@ -38,10 +39,25 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 	if err == nil && !r.Source.IsProfile && r.codeProfile() != "" {
 		r.Source.signs = r.isPlainSTS(ctx, account)
 	}
+	if err == nil && hasDuration && !r.Source.IsProfile {
+		err = r.refuseDuration(account)
+	}
 	if flag := r.sts.given(); err == nil && flag != "" {
 		err = r.onlySTS(ctx, flag, account)
 	}
 	return account, held, err
+}
+
+// refuseDuration refuses a lifetime for keys of IAM Identity Center.
+func (r *Request) refuseDuration(account string) error {
+	opts := r.Options(account)
+	opts.NoProfile, opts.ReadOnly = true, true
+	return r.App.Quiet().Client(opts, func(c *chaim.Client) error {
+		if _, isCenter := c.Broker().(chaim.IdentityCenter); isCenter {
+			return cli.Usage("the permission set decides how long keys of IAM Identity Center are valid: leave -d out")
+		}
+		return nil
+	})
 }
 
 // isPlainSTS reports whether AWS STS gives the keys of an account: no gateway is configured, and the keys that sign come from
