@@ -2,8 +2,12 @@ package chaim_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,4 +107,52 @@ duration_seconds = 7200
 	require.NoError(t, err)
 	assert.WithinDuration(t, time.Now().Add(2*time.Hour), creds.Expires, time.Minute)
 	assert.Equal(t, 3, asked, "keys of a session give a role for an hour only")
+}
+
+// TestConsoleOfAProfile has the sign-in page of AWS take keys of a role, and refuse those of a user's session.
+func TestConsoleOfAProfile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	awsFiles(t, srv, `
+[profile role]
+role_arn = arn:aws:iam::111111111111:role/CrossAccountReadOnly
+source_profile = user
+[profile guarded]
+aws_access_key_id = AKIAIOSFODNN7EXAMPLE
+`)
+	for name, want := range map[string]string{"role": "", "user": "there is no console link"} {
+		opts := chaim.Options{Account: name, Broker: chaim.Profiles{}, HTTPClient: srv.HTTPClient()}
+		err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, c *chaim.Client) error {
+			link, err := c.ConsoleURL(ctx)
+			if want != "" {
+				require.ErrorIs(t, err, chaim.ErrNoURL, "%s", link)
+				return nil
+			}
+			assert.Contains(t, link, "https://signin.aws.amazon.com/federation?")
+			return err
+		})
+		require.NoError(t, err, name)
+	}
+}
+
+// TestManyProfilesOfOneDevice asks for a single code.
+func TestManyProfilesOfOneDevice(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	var config strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&config, "[profile p%d]\nrole_arn = arn:aws:iam::111111111111:role/CrossAccountReadOnly\nsource_profile = user\nmfa_serial = %s\n", i, serial)
+	}
+	awsFiles(t, srv, config.String())
+	srv.AddMFADevice("lars", serial)
+	srv.RequireMFA("111111111111", serial, "")
+	var asked atomic.Int64
+	p := chaim.Profiles{TokenCode: func(context.Context, chaim.MFADevice) (string, error) {
+		asked.Add(1)
+		return srv.MFACode(serial), nil
+	}}
+	accounts, err := p.Accounts(t.Context())
+	require.NoError(t, err)
+	accounts = slices.DeleteFunc(accounts, func(a chaim.Account) bool { return a.Name == "user" })
+	require.Len(t, accounts, 300)
+	require.NoError(t, chaim.Each(t.Context(), accounts, chaim.EachOptions{Options: chaim.Options{Broker: p}, Parallel: 8}, func(context.Context, chaim.Account, *chaim.Client) error { return nil }))
+	assert.Equal(t, int64(1), asked.Load())
 }
