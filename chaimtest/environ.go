@@ -14,6 +14,7 @@ var interfering = []string{
 	"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
 	"AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE",
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+	"AWS_LOGIN_CACHE_DIRECTORY",
 	"AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_STS_REGIONAL_ENDPOINTS",
 	"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_CA_BUNDLE",
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
@@ -32,6 +33,7 @@ func (s *Server) variables(home string) []string {
 		"AWS_ENDPOINT_URL_STS=" + url + stsPath,
 		"AWS_ENDPOINT_URL_SSO=" + url + portalPath,
 		"AWS_ENDPOINT_URL_SSO_OIDC=" + url + oidcPath,
+		"AWS_ENDPOINT_URL_SIGNIN=" + url + loginPath,
 		"AWS_ENDPOINT_URL_ORGANIZATIONS=" + url + organizationsPath,
 		"AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "credentials"),
 		"AWS_CONFIG_FILE=" + filepath.Join(home, "config"),
@@ -61,8 +63,8 @@ func (s *Server) Setenv(tb TB) (home string) {
 // Environ returns variables, each KEY=value, that point chaim and the AWS SDKs at this server. Append them to the
 // environment of a child process. They are the gateway's URL with the default user, token and Slack ids (CHAIM_URL,
 // CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID; the last two are empty without [Server.SetOriginal]), the STS
-// endpoint (AWS_ENDPOINT_URL_STS), those of the Identity Center and of Organizations (AWS_ENDPOINT_URL_SSO, AWS_ENDPOINT_URL_SSO_OIDC,
-// AWS_ENDPOINT_URL_ORGANIZATIONS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files "credentials" and "config" in
+// endpoint (AWS_ENDPOINT_URL_STS), those of the Identity Center, of AWS Sign-In and of Organizations (AWS_ENDPOINT_URL_SSO,
+// AWS_ENDPOINT_URL_SSO_OIDC, AWS_ENDPOINT_URL_SIGNIN, AWS_ENDPOINT_URL_ORGANIZATIONS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files "credentials" and "config" in
 // the folder home (AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE). The folder must exist, the files need not. Credentials,
 // profiles, endpoints and proxies in this process's environment get an empty value. botocore takes even an empty AWS_PROFILE
 // for a name, so append that variable too for a child that uses a profile. Environ opens the socket, see [Server.URL].

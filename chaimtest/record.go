@@ -19,7 +19,9 @@ type Request struct {
 	Time time.Time // arrival, by the server's clock
 
 	// Action is "Keys", "List" or "ConsoleLink" at the gateway, the requested action at STS, such as "AssumeRole" or
-	// "GetCallerIdentity", and "GetSigninToken" at the federation endpoint. It is empty if the URL has no such service.
+	// "GetCallerIdentity", "GetSigninToken" at the federation endpoint, and "CreateOAuth2Token" at AWS Sign-In. At the
+	// Identity Center and at Organizations it is the operation, such as "ListAccounts", or the page, "Authorize" or "Device".
+	// It is empty if the URL has no such service.
 	Action string
 
 	// Account and Role are the requested ones: at the gateway in the client's words, at STS the account id and role name of
@@ -30,8 +32,8 @@ type Request struct {
 	// the federation endpoint it is the lifetime of the console session.
 	Duration time.Duration
 
-	// Parameters are those of AssumeRole and GetSessionToken as the client sent them, by their names in the request, such as "RoleSessionName"
-	// or "Tags.member.1.Key". The value of ExternalId, TokenCode and Policy is "***". Unknown parameters are left out.
+	// Parameters are those of AssumeRole and GetSessionToken as the client sent them, by their names in the request, such as
+	// "RoleSessionName" or "Tags.member.1.Key". The value of ExternalId, TokenCode and Policy is "***". Unknown parameters are left out.
 	Parameters map[string]string
 
 	// User is the chaim user in the request, or at STS and the federation endpoint the user for whom the verified keys were
@@ -152,6 +154,8 @@ func (x *exchange) answer() {
 		x.oidc()
 	case isPortal(x.r):
 		x.portal()
+	case isLogin(x.r):
+		x.login()
 	default:
 		x.gateway()
 	}
@@ -173,6 +177,10 @@ func (x *exchange) describe() {
 	}
 	if rec.Action = ssoAction(x.r); rec.Action != "" {
 		rec.Account, rec.Role = x.r.URL.Query().Get("account_id"), x.r.URL.Query().Get("role_name")
+		return
+	}
+	if isLogin(x.r) {
+		rec.Action = "CreateOAuth2Token"
 		return
 	}
 	if federation {

@@ -1,5 +1,5 @@
-// Package chaimtest is a test double of all servers that chaim uses: a chaim gateway, an AWS STS endpoint, the AWS
-// federation endpoint that makes console links, and the faults of all three.
+// Package chaimtest is a test double of all servers that chaim uses: a chaim gateway, AWS STS, IAM Identity Center, AWS
+// Sign-In, AWS Organizations and the AWS federation endpoint, which makes console links, and of the faults of all of them.
 //
 // The double checks users and their tokens, grants keys that expire, verifies AWS Signature Version 4, and gives sign-in
 // tokens for keys that it granted. Its refusals have the words of the real servers, except for the pages of the federation
@@ -12,8 +12,8 @@
 //	srv := chaimtest.NewServer(t)
 //	client, err := chaim.New(srv.Options(t, "sredev"))
 //
-// Every secret key, session token and console sign-in token of the double begins with "CANARY", and the token of the default
-// user with "ca9a12e5-". Nothing else of the double does. So if a log or a test's output holds one of the two, a secret has
+// Every secret key, session token, sign-in token, refresh token and client secret of the double begins with "CANARY", and the
+// token of the default user with "ca9a12e5-". Nothing else of the double does. So if a log or a test's output holds one of the two, a secret has
 // leaked.
 //
 // [Server.Setenv] points code without options at the double. The package does not import testing, so an example or a

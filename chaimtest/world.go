@@ -31,9 +31,15 @@ type world struct {
 	roles    map[string]string // alias to role name
 	keys     map[string]*key   // by access key id
 	denials  []denial
-	devices  map[string]*device // by serial number
-	center   *center
 	original *Original // nil without SetOriginal
+	signIns
+}
+
+// signIns are the ways in which people sign in at AWS.
+type signIns struct {
+	devices map[string]*device // by serial number
+	center  *center
+	logins  map[string]*login // by refresh token
 }
 
 // clock decides about the expiry of keys.
@@ -99,8 +105,7 @@ func newWorld() *world {
 			"apu": "CrossAccountAdminUser",
 		},
 		keys:    map[string]*key{},
-		devices: map[string]*device{},
-		center:  newCenter(),
+		signIns: signIns{devices: map[string]*device{}, center: newCenter(), logins: map[string]*login{}},
 	}
 }
 
@@ -112,6 +117,17 @@ func (w *world) account(name string) *account {
 		}
 	}
 	return nil
+}
+
+// accountID returns the id of an account with this name or id, or the id itself. It panics on any other text.
+func (w *world) accountID(name string) string {
+	if a := w.account(name); a != nil {
+		return a.id
+	}
+	if !accountID().MatchString(name) {
+		panic(fmt.Sprintf("chaimtest: no account %q", name))
+	}
+	return name
 }
 
 // role returns the full name of an alias or of a role that some account has, or "".
@@ -313,12 +329,7 @@ func (s *Server) changeTrust(account string, change func(*trust)) {
 func (s *Server) AddKeys(account, user string) aws.Credentials {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := account
-	if a := s.world.account(account); a != nil {
-		id = a.id
-	} else if !accountID().MatchString(account) {
-		panic(fmt.Sprintf("chaimtest: no account %q", account))
-	}
+	id := s.world.accountID(account)
 	k := &key{account: id, user: user, secret: newSecret(30)}
 	keyID := "AKIA" + rand.Text()[:16]
 	s.world.keys[keyID] = k

@@ -146,7 +146,7 @@ func (a Asker) signer(ctx context.Context, cfg aws.Config) (aws.Credentials, err
 // keysOf calls a provider. Its errors hold no secrets.
 func (a Asker) keysOf(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
 	switch src.(type) {
-	case Asker, codeAsker, MFASession, centerKeys:
+	case Asker, codeAsker, MFASession, centerKeys, loginKeys:
 		return src.Retrieve(ctx)
 	}
 	return a.Signer.Retrieve(ctx, src)

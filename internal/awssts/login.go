@@ -1,0 +1,71 @@
+package awssts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/chaim-go/chaim/internal/awsprofile"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// loginKeys gives the keys of a sign-in by 'aws login', or of a role that the same profile assumes with them.
+type loginKeys struct {
+	next   aws.CredentialsProvider // the SDK's
+	signer Signer
+	source awsprofile.Source
+}
+
+// The SDKs and the AWS CLI write the file of the sign-in in place, so a reader may find a part of it.
+const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
+
+// Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. It reads a torn file
+// again.
+func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	_, done, err := take(ctx, "login", k.source.Pairs["login_session"])
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	defer done()
+	torn := &tornReader{next: k.next}
+	for began := time.Now(); ; {
+		creds, err := k.signer.Retrieve(ctx, torn)
+		switch {
+		case err == nil:
+			return creds, nil
+		case !torn.isTorn || time.Since(began) > tornPatience:
+			return creds, k.explain(err)
+		}
+		if err := pause(ctx, tornPoll); err != nil {
+			return creds, err
+		}
+	}
+}
+
+// tornReader notes whether the SDK has read a torn file, which an error without its causes does not tell.
+type tornReader struct {
+	next   aws.CredentialsProvider
+	isTorn bool
+}
+
+// Retrieve calls the SDK.
+func (r *tornReader) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := r.next.Retrieve(ctx)
+	r.isTorn = errors.As(err, new(*json.SyntaxError))
+	return creds, err
+}
+
+// explain says how a person signs in again, if that helps.
+func (k loginKeys) explain(err error) error {
+	if !strings.Contains(err.Error(), "reauthenticate") && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return errtext.Because(keys.ErrDenied, errtext.Chain(fmt.Sprintf("%s: run 'aws login --profile %s'", errtext.Unprefixed(err), k.source.Profile), err))
+}
