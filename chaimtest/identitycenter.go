@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -36,9 +37,10 @@ const (
 type center struct {
 	tokenLife, sessionLife time.Duration
 	clients                map[string]*ssoClient
-	grants                 map[string]*ssoGrant   // by code or device code
-	sessions               map[string]*ssoSession // by access token
-	limit                  *rateLimit             // nil without LimitPortal
+	grants                 map[string]*ssoGrant // by code or device code
+	tokens                 map[string]*ssoToken // by access token
+	limit                  *rateLimit           // nil without LimitPortal
+	isStrict               bool                 // a refresh token works once
 }
 
 // ssoClient is a registered program.
@@ -46,6 +48,7 @@ type ssoClient struct {
 	secret    string
 	ends      time.Time
 	redirects []string // nil for the device flow
+	hasScope  bool     // and so gets refresh tokens
 }
 
 // ssoGrant is a sign-in that a person has begun.
@@ -59,8 +62,15 @@ type ssoGrant struct {
 
 // ssoSession is a sign-in.
 type ssoSession struct {
-	user, refresh, client string
-	expires, ends         time.Time // of the access token and of the session
+	user, client string
+	ends         time.Time
+}
+
+// ssoToken is an access token of a session, and the refresh token that came with it.
+type ssoToken struct {
+	*ssoSession
+	refresh string // empty once it is used up
+	expires time.Time
 }
 
 // rateLimit allows a number of requests per second.
@@ -74,7 +84,7 @@ type rateLimit struct {
 func newCenter() *center {
 	return &center{
 		tokenLife: defaultTokenLife, sessionLife: defaultSessionLife,
-		clients: map[string]*ssoClient{}, grants: map[string]*ssoGrant{}, sessions: map[string]*ssoSession{},
+		clients: map[string]*ssoClient{}, grants: map[string]*ssoGrant{}, tokens: map[string]*ssoToken{},
 	}
 }
 
@@ -103,7 +113,14 @@ func (s *Server) SetSignIn(token, session time.Duration) {
 }
 
 // EndSignIns makes the Identity Center forget all sign-ins.
-func (s *Server) EndSignIns() { s.set(func(w *world) { clear(w.center.sessions) }) }
+func (s *Server) EndSignIns() { s.set(func(w *world) { clear(w.center.tokens) }) }
+
+// SetStrictRefresh makes each refresh token work only once. Otherwise an old one works as long as the sign-in lives: AWS does
+// not say which, and programs that renew one sign-in at the same time get along with it. An old access token always stays
+// valid until it expires.
+func (s *Server) SetStrictRefresh(isStrict bool) {
+	s.set(func(w *world) { w.center.isStrict = isStrict })
+}
 
 // LimitPortal makes the access portal refuse more than so many requests per second, with 429 and TooManyRequestsException.
 // With retryAfter the refusal says when to come again. Zero ends the limit.
@@ -121,11 +138,11 @@ func (s *Server) SignIn() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.world
-	id, c := w.center.register(w.now(), nil)
-	access, session := w.center.begin(defaultUser, id, w.now())
+	id, c := w.center.register(w.now(), nil, true)
+	access, token := w.center.begin(defaultUser, id, w.now())
 	text, err := json.Marshal(map[string]string{
-		"startUrl": s.StartURL(), "region": centerRegion, "accessToken": access, "expiresAt": session.expires.UTC().Format(time.RFC3339),
-		"clientId": id, "clientSecret": c.secret, "registrationExpiresAt": c.ends.UTC().Format(time.RFC3339), "refreshToken": session.refresh,
+		"startUrl": s.StartURL(), "region": centerRegion, "accessToken": access, "expiresAt": token.expires.UTC().Format(time.RFC3339),
+		"clientId": id, "clientSecret": c.secret, "registrationExpiresAt": c.ends.UTC().Format(time.RFC3339), "refreshToken": token.refresh,
 	})
 	if err != nil {
 		panic(err) // only strings in there
@@ -133,25 +150,24 @@ func (s *Server) SignIn() []byte {
 	return text
 }
 
-func (c *center) register(now time.Time, redirects []string) (id string, client *ssoClient) {
-	client = &ssoClient{secret: newSecret(48), ends: now.Add(clientLife), redirects: redirects}
+func (c *center) register(now time.Time, redirects []string, hasScope bool) (id string, client *ssoClient) {
+	client = &ssoClient{secret: newSecret(48), ends: now.Add(clientLife), redirects: redirects, hasScope: hasScope}
 	id = rand.Text()
 	c.clients[id] = client
 	return id, client
 }
 
 // begin begins a session.
-func (c *center) begin(user, client string, now time.Time) (access string, s *ssoSession) {
-	s = &ssoSession{user: user, client: client, ends: now.Add(c.sessionLife)}
-	return c.renew(s, now), s
+func (c *center) begin(user, client string, now time.Time) (access string, t *ssoToken) {
+	return c.renew(&ssoSession{user: user, client: client, ends: now.Add(c.sessionLife)}, now)
 }
 
 // renew gives a session new tokens.
-func (c *center) renew(s *ssoSession, now time.Time) (access string) {
+func (c *center) renew(s *ssoSession, now time.Time) (access string, t *ssoToken) {
 	access = newSecret(120)
-	s.refresh, s.expires = newSecret(120), now.Add(min(c.tokenLife, s.ends.Sub(now))).Truncate(time.Second)
-	c.sessions[access] = s
-	return access
+	t = &ssoToken{ssoSession: s, refresh: newSecret(120), expires: now.Add(min(c.tokenLife, s.ends.Sub(now))).Truncate(time.Second)}
+	c.tokens[access] = t
+	return access, t
 }
 
 // isOIDC and isPortal report whether a request is for that service.
@@ -240,7 +256,7 @@ func (x *exchange) oidc() {
 	var err *ssoError
 	switch path {
 	case "/client/register":
-		doc, err = c.registerClient(now, in.ClientType, in.GrantTypes, in.RedirectUris)
+		doc, err = c.registerClient(now, in.ClientType, in.GrantTypes, in.RedirectUris, len(in.Scopes) > 0)
 	case "/device_authorization":
 		doc, err = c.startDevice(now, x.base(), in.ClientID, in.ClientSecret, in.StartURL == s.StartURL())
 	case "/token":
@@ -265,7 +281,7 @@ func (x *exchange) base() string {
 // registeredRedirect is the only address that the center takes for browsers to return to.
 const registeredRedirect = "http://127.0.0.1/oauth/callback"
 
-func (c *center) registerClient(now time.Time, kind string, grants, redirects []string) (any, *ssoError) {
+func (c *center) registerClient(now time.Time, kind string, grants, redirects []string, hasScope bool) (any, *ssoError) {
 	isCode := slices.Contains(grants, "authorization_code")
 	switch {
 	case kind != "public":
@@ -275,7 +291,7 @@ func (c *center) registerClient(now time.Time, kind string, grants, redirects []
 	case !isCode:
 		redirects = nil
 	}
-	id, client := c.register(now, redirects)
+	id, client := c.register(now, redirects, hasScope)
 	return map[string]any{
 		"clientId": id, "clientSecret": client.secret, "clientIdIssuedAt": now.Unix(), "clientSecretExpiresAt": client.ends.Unix(),
 	}, nil
@@ -308,48 +324,47 @@ func (c *center) startDevice(now time.Time, base, id, secret string, isOurs bool
 
 // token gives tokens for a grant or a refresh token.
 func (c *center) token(now time.Time, id, secret, kind string, in map[string]string) (any, *ssoError) {
-	if _, err := c.client(now, id, secret); err != nil {
+	registered, err := c.client(now, id, secret)
+	if err != nil {
 		return nil, err
 	}
-	var err *ssoError
 	var access string
-	var s *ssoSession
+	var t *ssoToken
 	switch kind {
 	case "refresh_token":
-		access, s, err = c.refresh(now, id, in["refresh"])
+		access, t, err = c.refresh(now, id, in["refresh"])
 	case "authorization_code":
-		access, s, err = c.byCode(now, id, in)
+		access, t, err = c.byCode(now, id, in)
 	case "urn:ietf:params:oauth:grant-type:device_code":
-		access, s, err = c.byDevice(now, id, in["device"])
+		access, t, err = c.byDevice(now, id, in["device"])
 	default:
 		err = oidcRefusal("UnsupportedGrantTypeException", "unsupported_grant_type", "grant type is unknown")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{
-		"accessToken": access, "tokenType": "Bearer", "expiresIn": int(s.expires.Sub(now) / time.Second), "refreshToken": s.refresh,
-	}, nil
+	doc := map[string]any{"accessToken": access, "tokenType": "Bearer", "expiresIn": max(1, int(t.expires.Sub(now)/time.Second))}
+	if registered.hasScope {
+		doc["refreshToken"] = t.refresh
+	}
+	return doc, nil
 }
 
-func (c *center) refresh(now time.Time, client, token string) (string, *ssoSession, *ssoError) {
-	for access, s := range c.sessions {
-		if !equal(s.refresh, token) || s.client != client {
+func (c *center) refresh(now time.Time, client, refresh string) (string, *ssoToken, *ssoError) {
+	for _, t := range c.tokens {
+		if refresh == "" || !equal(t.refresh, refresh) || t.client != client || !now.Before(t.ends) {
 			continue
 		}
-		if !now.Before(s.ends) {
-			break
+		if c.isStrict {
+			t.refresh = ""
 		}
-		next := *s // the old access token lives on, and its refresh token ends
-		delete(c.sessions, access)
-		s.refresh = ""
-		c.sessions[access] = s
-		return c.renew(&next, now), &next, nil
+		access, next := c.renew(t.ssoSession, now)
+		return access, next, nil
 	}
 	return "", nil, oidcRefusal("InvalidGrantException", "invalid_grant", "")
 }
 
-func (c *center) byCode(now time.Time, client string, in map[string]string) (string, *ssoSession, *ssoError) {
+func (c *center) byCode(now time.Time, client string, in map[string]string) (string, *ssoToken, *ssoError) {
 	g := c.grants[in["code"]]
 	sum := sha256.Sum256([]byte(in["verifier"]))
 	if g == nil || g.user == "" || g.isUsed || g.client != client || g.redirect != in["redirect"] || !now.Before(g.ends) ||
@@ -357,11 +372,11 @@ func (c *center) byCode(now time.Time, client string, in map[string]string) (str
 		return "", nil, oidcRefusal("InvalidGrantException", "invalid_grant", "")
 	}
 	g.isUsed = true
-	access, s := c.begin(g.user, client, now)
-	return access, s, nil
+	access, t := c.begin(g.user, client, now)
+	return access, t, nil
 }
 
-func (c *center) byDevice(now time.Time, client, code string) (string, *ssoSession, *ssoError) {
+func (c *center) byDevice(now time.Time, client, code string) (string, *ssoToken, *ssoError) {
 	g := c.grants[code]
 	switch {
 	case g == nil || g.isUsed || g.client != client:
@@ -377,8 +392,8 @@ func (c *center) byDevice(now time.Time, client, code string) (string, *ssoSessi
 		return "", nil, oidcRefusal("AuthorizationPendingException", "authorization_pending", "")
 	}
 	g.isUsed = true
-	access, s := c.begin(g.user, client, now)
-	return access, s, nil
+	access, t := c.begin(g.user, client, now)
+	return access, t, nil
 }
 
 // page shows a page on which a person allows a sign-in or refuses it. The buttons post to the same address.
@@ -502,16 +517,22 @@ func (x *exchange) askPortal(path string) (any, *ssoError) {
 		}
 		return nil, err
 	}
-	access := x.r.Header.Get("X-Amz-Sso_bearer_token")
-	session := w.center.sessions[access]
-	if session == nil || !now.Before(session.expires) {
+	token := w.center.tokens[x.r.Header.Get("X-Amz-Sso_bearer_token")]
+	if token == nil || !now.Before(token.expires) {
 		return nil, &ssoError{status: http.StatusUnauthorized, code: "UnauthorizedException", about: "Session token not found or invalid"}
 	}
-	x.rec.User = session.user
-	query := x.r.URL.Query()
+	x.rec.User = token.user
+	return w.askPortal(x.r.Method+" "+path, token.ssoSession, x.r.URL.Query())
+}
+
+// askPortal answers a request in a session.
+func (w *world) askPortal(operation string, session *ssoSession, query url.Values) (any, *ssoError) {
 	a := w.account(query.Get("account_id"))
-	switch path {
-	case "/assignment/accounts":
+	if a != nil && a.id != query.Get("account_id") {
+		a = nil
+	}
+	switch operation {
+	case "GET /assignment/accounts":
 		var all []map[string]string
 		for _, a := range w.accounts {
 			if len(w.rolesOf(session.user, a)) > 0 {
@@ -519,33 +540,29 @@ func (x *exchange) askPortal(path string) (any, *ssoError) {
 			}
 		}
 		return pageOf("accountList", all, query)
-	case "/assignment/roles":
+	case "GET /assignment/roles":
 		var all []map[string]string
-		if a != nil && a.id == query.Get("account_id") {
+		if a != nil {
 			for _, role := range w.rolesOf(session.user, a) {
 				all = append(all, map[string]string{"accountId": a.id, "roleName": role})
 			}
 		}
 		return pageOf("roleList", all, query)
-	case "/federation/credentials":
+	case "GET /federation/credentials":
 		role := query.Get("role_name")
-		if a == nil || a.id != query.Get("account_id") || !slices.Contains(w.rolesOf(session.user, a), role) {
+		if a == nil || !slices.Contains(w.rolesOf(session.user, a), role) {
 			return nil, &ssoError{status: http.StatusForbidden, code: "ForbiddenException", about: "No access"}
 		}
 		k := &key{
 			account: a.id, role: "AWSReservedSSO_" + role + "_0123456789abcdef", session: session.user, user: session.user,
-			expires: now.Add(w.granted(defaultKeyLife)).Truncate(time.Second),
+			expires: w.now().Add(w.granted(defaultKeyLife)).Truncate(time.Second),
 		}
 		id := w.issue(k)
 		return map[string]any{"roleCredentials": map[string]any{
 			"accessKeyId": id, "secretAccessKey": k.secret, "sessionToken": k.token, "expiration": k.expires.UnixMilli(),
 		}}, nil
-	case "/logout":
-		for other, s := range w.center.sessions {
-			if s.user == session.user && s.client == session.client {
-				delete(w.center.sessions, other)
-			}
-		}
+	case "POST /logout":
+		maps.DeleteFunc(w.center.tokens, func(_ string, t *ssoToken) bool { return t.ssoSession == session })
 		return map[string]any{}, nil
 	}
 	return nil, &ssoError{status: http.StatusNotFound, code: "ResourceNotFoundException", about: "no such operation"}
