@@ -38,7 +38,7 @@ type SignIn interface {
 	Read(ctx context.Context) (ssotoken.Token, error)
 	Write(ctx context.Context, token ssotoken.Token) error
 	Remove() error
-	// Lock makes other chaims wait until unlock is called.
+	// Lock makes other chaims wait until unlock is called. The error wraps [ssotoken.ErrReadOnly] if nothing can be written.
 	Lock(ctx context.Context) (unlock func(), err error)
 }
 
@@ -223,6 +223,8 @@ func (c *Center) Logout(ctx context.Context) (wasSignedIn bool, err error) {
 		return false, nil
 	case err != nil: // the broken file is no sign-in
 		return false, c.SignIn.Remove()
+	case token.StartURL != c.StartURL: // another session of that name
+		return false, nil
 	}
 	portal, err := c.portal(ctx)
 	if err == nil {

@@ -53,14 +53,18 @@ func (c *Center) Login(ctx context.Context, l Login) (ssotoken.Token, error) {
 	if len(l.Scopes) == 0 {
 		l.Scopes = []string{defaultScope}
 	}
+	unlock, err := c.SignIn.Lock(ctx)
+	if err != nil { // before a person does anything
+		return ssotoken.Token{}, err
+	}
+	unlock()
 	ctx, stop := context.WithTimeoutCause(ctx, loginTime, fmt.Errorf("no sign-in within %s", loginTime))
 	defer stop()
 	out, token, at, err := c.signIn(ctx, l)
 	if err != nil {
 		return token, errtext.Wrap(err, "signing in to %s", c.StartURL)
 	}
-	unlock, err := c.SignIn.Lock(ctx)
-	if err != nil {
+	if unlock, err = c.SignIn.Lock(ctx); err != nil {
 		return token, err
 	}
 	defer unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/ssotoken"
 )
 
@@ -22,7 +23,11 @@ const (
 	refreshLeft = 15 * time.Minute
 	// refreshPause is the time between two attempts while the token is still valid.
 	refreshPause = time.Minute
+	// refreshTime is how long a refresh may take while other processes wait for the lock.
+	refreshTime = 30 * time.Second
 )
+
+var errRefreshTime = fmt.Errorf("no new token within %s", refreshTime)
 
 // shared is what all Centers of a process with the same start URL have in common: AWS limits their requests together.
 type shared struct {
@@ -31,12 +36,14 @@ type shared struct {
 	mu     sync.Mutex // guards what follows
 	failed time.Time  // when a refresh failed for the last time
 	token  string     // that was not refreshed then
+
+	unsaved map[string]ssotoken.Token // by the access token that stays in a file that cannot be written
 }
 
 var allShared sync.Map // of *shared, by start URL and region
 
 func sharedOf(c *Center) *shared {
-	s, _ := allShared.LoadOrStore([2]string{c.StartURL, c.Region}, &shared{pace: httpx.NewPace()})
+	s, _ := allShared.LoadOrStore([2]string{c.StartURL, c.Region}, &shared{pace: httpx.NewPace(), unsaved: map[string]ssotoken.Token{}})
 	return s.(*shared)
 }
 
@@ -53,6 +60,23 @@ func (s *shared) hasFailed(token ssotoken.Token, now time.Time) {
 	s.failed, s.token = now, token.Access
 }
 
+// hold keeps a token in memory, in place of one whose file cannot be written.
+func (s *shared) hold(old, token ssotoken.Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unsaved[old.Access] = token
+}
+
+// newest returns the token that is held in place of one in a file, or the latter.
+func (s *shared) newest(token ssotoken.Token) ssotoken.Token {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for next, isHeld := s.unsaved[token.Access]; isHeld; next, isHeld = s.unsaved[token.Access] {
+		token = next
+	}
+	return token
+}
+
 // token returns a valid access token, and not the one that the center has refused.
 func (c *Center) token(ctx context.Context, refused string) (ssotoken.Token, error) {
 	token, err := c.read(ctx)
@@ -63,11 +87,23 @@ func (c *Center) token(ctx context.Context, refused string) (ssotoken.Token, err
 		return token, nil
 	}
 	unlock, err := c.SignIn.Lock(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, ssotoken.ErrReadOnly): // then the new token stays in memory
+	case err != nil && isValid(token, refused, time.Now()) && ctx.Err() == nil:
+		c.notRenewed(token, err)
+		return token, nil
+	case err != nil:
 		return token, err
+	default:
+		defer unlock()
 	}
-	defer unlock()
-	if token, err = c.read(ctx); err != nil { // another process may have refreshed it
+	return c.renewed(ctx, refused)
+}
+
+// renewed is token for a caller that holds the lock. Another process may have refreshed the token before.
+func (c *Center) renewed(ctx context.Context, refused string) (ssotoken.Token, error) {
+	token, err := c.read(ctx)
+	if err != nil {
 		return token, err
 	}
 	now := time.Now()
@@ -79,7 +115,7 @@ func (c *Center) token(ctx context.Context, refused string) (ssotoken.Token, err
 	case !token.CanRefresh(now):
 		return token, c.signedOut(whyNot(token, now))
 	}
-	next, err := c.refresh(ctx, token)
+	next, err := c.refresh(keys.WithSingleAttempt(ctx, isValid(token, refused, now)), token)
 	switch {
 	case err == nil:
 		return next, nil
@@ -88,10 +124,11 @@ func (c *Center) token(ctx context.Context, refused string) (ssotoken.Token, err
 			return again, nil
 		}
 	}
-	sharedOf(c).hasFailed(token, time.Now())
 	switch {
-	case isValid(token, refused, now):
-		c.Log.Warn("chaim: the sign-in to IAM Identity Center is not renewed", "url", c.StartURL, "ends", token.Expires.UTC(), "error", err)
+	case ctx.Err() != nil:
+		return token, err
+	case isValid(token, refused, time.Now()):
+		c.notRenewed(token, err)
 		return token, nil
 	case isCode(err, "InvalidGrantException"), isCode(err, "ExpiredTokenException"):
 		return token, c.signedOut(errors.New("the session has ended"))
@@ -99,6 +136,12 @@ func (c *Center) token(ctx context.Context, refused string) (ssotoken.Token, err
 		return token, c.signedOut(errors.New("the registration of this program has ended"))
 	}
 	return token, errtext.Wrap(err, "renewing the sign-in to %s", c.StartURL)
+}
+
+// notRenewed warns that a token is used to its end.
+func (c *Center) notRenewed(token ssotoken.Token, err error) {
+	sharedOf(c).hasFailed(token, time.Now())
+	c.Log.Warn("chaim: the sign-in to IAM Identity Center is not renewed", "url", c.StartURL, "ends", token.Expires.UTC(), "error", err)
 }
 
 func isValid(token ssotoken.Token, refused string, now time.Time) bool {
@@ -137,16 +180,29 @@ func (c *Center) read(ctx context.Context) (ssotoken.Token, error) {
 	case token.StartURL != c.StartURL || token.Region != c.Region: // two sessions of one name share the file
 		return token, c.signedOut(fmt.Errorf("%s is a sign-in to %s in %s", c.SignIn.Path(), token.StartURL, token.Region))
 	}
-	return token, nil
+	return sharedOf(c).newest(token), nil
 }
 
-// refresh gets a new token for an old one, and keeps it.
+// refresh gets a new token for an old one, and keeps it: in memory if its file cannot be written. It waits if the center
+// throttles.
 func (c *Center) refresh(ctx context.Context, token ssotoken.Token) (ssotoken.Token, error) {
-	out, at, err := c.createToken(ctx, token.Client, &ssooidc.CreateTokenInput{GrantType: aws.String("refresh_token"), RefreshToken: &token.Refresh})
+	ctx, stop := context.WithTimeoutCause(ctx, refreshTime, errRefreshTime)
+	defer stop()
+	var out *ssooidc.CreateTokenOutput
+	var at time.Time
+	err := sharedOf(c).pace.Do(ctx, func(ctx context.Context) (err error) {
+		out, at, err = c.createToken(ctx, token.Client, &ssooidc.CreateTokenInput{GrantType: aws.String("refresh_token"), RefreshToken: &token.Refresh})
+		return err
+	})
 	if err != nil {
 		return token, err
 	}
-	return c.keep(ctx, token, out, at)
+	next, err := c.keep(ctx, token, out, at)
+	if err != nil {
+		c.Log.Warn("chaim: the renewed sign-in stays in this process only, so that others may have to sign in again", "url", c.StartURL, "error", err)
+		sharedOf(c).hold(token, next)
+	}
+	return next, nil
 }
 
 // createToken asks for a token, and tells when the request was sent.

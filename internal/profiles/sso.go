@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/awaiting"
@@ -66,10 +68,11 @@ func (s SignIn) Remove() error { return sharedfile.Remove(s.path) }
 // signInLockTime is longer than a refresh may take.
 const signInLockTime = 45 * time.Second
 
-// Lock makes other chaims wait until unlock is called. Other programs do not know the lock.
+// Lock makes other chaims wait until unlock is called. Other programs do not know the lock. The error wraps
+// [ssotoken.ErrReadOnly] if the folder cannot be written.
 func (s SignIn) Lock(ctx context.Context) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
-		return nil, err
+		return nil, asReadOnly(err)
 	}
 	path := s.path + ".chaim-refresh"
 	ctx, stop := context.WithTimeoutCause(ctx, signInLockTime, fmt.Errorf("%w: another process has held %s for %s", sharedfile.ErrLocked, path, signInLockTime))
@@ -79,7 +82,7 @@ func (s SignIn) Lock(ctx context.Context) (unlock func(), err error) {
 		lock, err := sharedfile.LockSide(path, os.O_CREATE|os.O_RDWR, false)
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, asReadOnly(err)
 		case lock != nil:
 			return func() { _ = lock.Close() }, nil
 		}
@@ -89,4 +92,12 @@ func (s SignIn) Lock(ctx context.Context) (unlock func(), err error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// asReadOnly marks an error that means that nothing can be written there.
+func asReadOnly(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return errtext.Because(ssotoken.ErrReadOnly, err)
+	}
+	return err
 }

@@ -41,6 +41,9 @@ func FileName(session, startURL string) string {
 // ErrTorn means that a text is no JSON object. Other programs write their files in place, so the next look may find all of it.
 var ErrTorn = errors.New("the file is not JSON; if it stays so, sign in again")
 
+// ErrReadOnly means that the file of a sign-in cannot be written.
+var ErrReadOnly = errors.New("the file of the sign-in cannot be written")
+
 // known are the keys of a file that this package reads and writes.
 type known struct {
 	StartURL     string `json:"startUrl"`

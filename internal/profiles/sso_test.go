@@ -1,0 +1,53 @@
+package profiles
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/chaim-go/chaim/internal/ssotoken"
+)
+
+func TestSignInFile(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	s, err := OpenSignIn("corp", "")
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(home, ".aws", "sso", "cache", ssotoken.FileName("corp", "")), s.Path())
+	_, err = s.Read(t.Context())
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	unlock, err := s.Lock(t.Context())
+	require.NoError(t, err)
+	info, err := os.Stat(filepath.Dir(s.Path()))
+	require.NoError(t, err)
+	assert.Zero(t, info.Mode().Perm()&0o077)
+	token := ssotoken.Token{StartURL: "https://x", Region: "eu-west-1", Access: "CANARYa", Expires: time.Now().Add(time.Hour)}
+	require.NoError(t, s.Write(t.Context(), token))
+	unlock()
+	info, err = os.Stat(s.Path())
+	require.NoError(t, err)
+	assert.Zero(t, info.Mode().Perm()&0o077)
+	read, err := s.Read(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, token.Access, read.Access)
+	require.NoError(t, s.Remove())
+	require.NoError(t, s.Remove())
+}
+
+func TestReadOnlyFolder(t *testing.T) {
+	for _, errno := range []error{syscall.EROFS, fs.ErrPermission} {
+		err := asReadOnly(&fs.PathError{Op: "mkdir", Path: "/x", Err: errno})
+		require.ErrorIs(t, err, ssotoken.ErrReadOnly)
+		require.ErrorIs(t, err, errno)
+		assert.Contains(t, err.Error(), "/x")
+	}
+	require.NotErrorIs(t, asReadOnly(errors.New("other")), ssotoken.ErrReadOnly)
+}
