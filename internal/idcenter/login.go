@@ -148,7 +148,7 @@ func (c *Center) byBrowser(ctx context.Context, client ssotoken.Client, l Login)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	return c.createToken(ctx, client, &ssooidc.CreateTokenInput{
+	return c.createToken(ctx, oidc, client, &ssooidc.CreateTokenInput{
 		GrantType: aws.String(codeGrant), Code: &code, CodeVerifier: &verifier, RedirectUri: &back.uri,
 	})
 }
@@ -187,7 +187,7 @@ func (c *Center) byDevice(ctx context.Context, client ssotoken.Client, l Login) 
 	l.Show(keys.Printable(aws.ToString(device.VerificationUri)), keys.Printable(aws.ToString(device.UserCode)))
 	interval := max(time.Duration(device.Interval)*time.Second, time.Second)
 	for {
-		out, at, err := c.createToken(ctx, client, &ssooidc.CreateTokenInput{GrantType: aws.String(deviceGrant), DeviceCode: device.DeviceCode})
+		out, at, err := c.createToken(ctx, oidc, client, &ssooidc.CreateTokenInput{GrantType: aws.String(deviceGrant), DeviceCode: device.DeviceCode})
 		switch {
 		case isCode(err, (&types.AuthorizationPendingException{}).ErrorCode()):
 		case isCode(err, (&types.SlowDownException{}).ErrorCode()):

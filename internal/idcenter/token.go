@@ -25,6 +25,8 @@ const (
 	refreshPause = time.Minute
 	// refreshTime is how long a refresh may take while other processes wait for the lock.
 	refreshTime = 30 * time.Second
+	// anotherPatience is how long another program may take to write the token that it has got.
+	anotherPatience = time.Second
 )
 
 var errRefreshTime = fmt.Errorf("no new token within %s", refreshTime)
@@ -120,8 +122,8 @@ func (c *Center) renewed(ctx context.Context, refused string) (ssotoken.Token, e
 	case err == nil:
 		return next, nil
 	case isCode(err, "InvalidGrantException"): // another program may have used the refresh token
-		if again, readErr := c.read(ctx); readErr == nil && again.Access != token.Access && isValid(again, refused, now) {
-			return again, nil
+		if another, isThere := c.another(ctx, token, refused); isThere {
+			return another, nil
 		}
 	}
 	switch {
@@ -136,6 +138,25 @@ func (c *Center) renewed(ctx context.Context, refused string) (ssotoken.Token, e
 		return token, c.signedOut(errors.New("the registration of this program has ended"))
 	}
 	return token, errtext.Wrap(err, "renewing the sign-in to %s", c.StartURL)
+}
+
+// another returns a valid token that another program has got with the refresh token of an old one. That program may not have
+// written it yet.
+func (c *Center) another(ctx context.Context, old ssotoken.Token, refused string) (token ssotoken.Token, isThere bool) {
+	for began := time.Now(); ; {
+		token, err := c.read(ctx)
+		if err == nil && token.Access != old.Access && isValid(token, refused, time.Now()) {
+			return token, true
+		}
+		if err != nil || time.Since(began) >= anotherPatience {
+			return token, false
+		}
+		select {
+		case <-time.After(anotherPatience / 20):
+		case <-ctx.Done():
+			return token, false
+		}
+	}
 }
 
 // notRenewed warns that a token is used to its end.
@@ -190,8 +211,12 @@ func (c *Center) refresh(ctx context.Context, token ssotoken.Token) (ssotoken.To
 	defer stop()
 	var out *ssooidc.CreateTokenOutput
 	var at time.Time
-	err := sharedOf(c).pace.Do(ctx, func(ctx context.Context) (err error) {
-		out, at, err = c.createToken(ctx, token.Client, &ssooidc.CreateTokenInput{GrantType: aws.String("refresh_token"), RefreshToken: &token.Refresh})
+	oidc, err := c.oidc(ctx)
+	if err != nil {
+		return token, err
+	}
+	err = sharedOf(c).pace.Do(ctx, func(ctx context.Context) (err error) {
+		out, at, err = c.createToken(ctx, oidc, token.Client, &ssooidc.CreateTokenInput{GrantType: aws.String("refresh_token"), RefreshToken: &token.Refresh})
 		return err
 	})
 	if err != nil {
@@ -206,11 +231,7 @@ func (c *Center) refresh(ctx context.Context, token ssotoken.Token) (ssotoken.To
 }
 
 // createToken asks for a token, and tells when the request was sent.
-func (c *Center) createToken(ctx context.Context, client ssotoken.Client, in *ssooidc.CreateTokenInput) (*ssooidc.CreateTokenOutput, time.Time, error) {
-	oidc, err := c.oidc(ctx)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
+func (c *Center) createToken(ctx context.Context, oidc *ssooidc.Client, client ssotoken.Client, in *ssooidc.CreateTokenInput) (*ssooidc.CreateTokenOutput, time.Time, error) {
 	in.ClientId, in.ClientSecret = &client.ID, &client.Secret
 	at := time.Now()
 	out, err := oidc.CreateToken(ctx, in)

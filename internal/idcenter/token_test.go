@@ -164,7 +164,7 @@ func TestAnotherProgramWasFaster(t *testing.T) {
 			newer := b.srv.SignIn()
 			b.srv.Inject(1, failing(func(w http.ResponseWriter, _ *http.Request) {
 				if wrote {
-					b.put(t, newer)
+					time.AfterFunc(500*time.Millisecond, func() { b.put(t, newer) })
 				}
 				w.Header().Set("X-Amzn-Errortype", "InvalidGrantException")
 				w.WriteHeader(http.StatusBadRequest)

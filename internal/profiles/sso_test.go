@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -28,13 +29,13 @@ func TestSignInFile(t *testing.T) {
 	require.NoError(t, err)
 	info, err := os.Stat(filepath.Dir(s.Path()))
 	require.NoError(t, err)
-	assert.Zero(t, info.Mode().Perm()&0o077)
+	assert.False(t, runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0)
 	token := ssotoken.Token{StartURL: "https://x", Region: "eu-west-1", Access: "CANARYa", Expires: time.Now().Add(time.Hour)}
 	require.NoError(t, s.Write(t.Context(), token))
 	unlock()
 	info, err = os.Stat(s.Path())
 	require.NoError(t, err)
-	assert.Zero(t, info.Mode().Perm()&0o077)
+	assert.False(t, runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0)
 	read, err := s.Read(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, token.Access, read.Access)

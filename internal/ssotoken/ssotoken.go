@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 )
@@ -21,6 +22,8 @@ type Token struct {
 	Expires          time.Time
 	Refresh          string
 	Client           Client
+
+	unknown map[string]json.RawMessage // other keys of the file
 }
 
 // Client is the registration of a program at IAM Identity Center.
@@ -69,7 +72,10 @@ func Parse(text []byte) (Token, error) {
 	if k.Access == "" {
 		return t, errors.New("the file has no access token")
 	}
-	var err error
+	err := json.Unmarshal(text, &t.unknown)
+	if err != nil {
+		return t, ErrTorn
+	}
 	if t.Expires, err = parseTime(k.Expires); err != nil {
 		return t, errors.New("expiresAt is no time")
 	}
@@ -86,7 +92,8 @@ func parseTime(text string) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-// Render returns the text of a file with this token. It keeps the unknown keys of the text before, if that is JSON.
+// Render returns the text of a file with this token. It keeps the unknown keys of the text before. If that is torn, it keeps
+// those of the text from which the token comes.
 func (t Token) Render(before []byte) ([]byte, error) {
 	k := known{
 		StartURL: t.StartURL, Region: t.Region, Access: t.Access, Expires: formatTime(t.Expires), Refresh: t.Refresh,
@@ -99,6 +106,7 @@ func (t Token) Render(before []byte) ([]byte, error) {
 	pairs := map[string]json.RawMessage{}
 	if json.Unmarshal(before, &pairs) != nil || pairs == nil {
 		pairs = map[string]json.RawMessage{}
+		maps.Copy(pairs, t.unknown)
 	}
 	for _, key := range []string{"refreshToken", "clientId", "clientSecret", "registrationExpiresAt"} {
 		delete(pairs, key) // an answer without one ends the old one

@@ -54,6 +54,20 @@ func TestRenderKeepsWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+func TestRenderOverATornText(t *testing.T) {
+	token, err := Parse([]byte(`{"accessToken":"CANARYa","expiresAt":"2026-11-29T23:52:59Z","refreshToken":"CANARYr","ours":1}`))
+	require.NoError(t, err)
+	token.Refresh = ""
+	for _, before := range []string{"", `{"accessToken":"CANAR`} {
+		text, err := token.Render([]byte(before))
+		require.NoError(t, err)
+		var pairs map[string]any
+		require.NoError(t, json.Unmarshal(text, &pairs))
+		assert.Equal(t, 1.0, pairs["ours"])
+		assert.NotContains(t, pairs, "refreshToken")
+	}
+}
+
 func TestTokensPrintNoSecret(t *testing.T) {
 	token := Token{Access: "CANARYa", Refresh: "CANARYr", Client: Client{ID: "c", Secret: "CANARYs"}}
 	for _, v := range []any{token, &token, token.Client, []Token{token}, map[string]any{"x": token}} {
