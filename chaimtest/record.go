@@ -201,6 +201,12 @@ func (x *exchange) describe() {
 		}
 		return
 	}
+	x.describeGateway()
+}
+
+// describeGateway is describe for a request to the gateway.
+func (x *exchange) describeGateway() {
+	rec := x.rec
 	if agent := x.form.Get("useragent"); agent != "" {
 		rec.UserAgent = agent
 	}

@@ -161,7 +161,9 @@ func (w world) change(t *testing.T, change func(pairs map[string]any)) {
 // age makes the token expired, so that every program must renew it.
 func (w world) age(t *testing.T) {
 	t.Helper()
-	w.change(t, func(pairs map[string]any) { pairs["expiresAt"] = time.Now().Add(-time.Minute).UTC().Format(time.RFC3339) })
+	w.change(t, func(pairs map[string]any) {
+		pairs["expiresAt"] = time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
+	})
 }
 
 // renewals returns how often the sign-in was renewed, and forgets it.
