@@ -124,6 +124,23 @@ func (i IdentityCenter) Accounts(ctx context.Context) ([]Account, error) {
 	return center.Accounts(ctx)
 }
 
+// Roles returns the permission sets that the user has in an account, which is given by its name or its 12-digit id.
+func (i IdentityCenter) Roles(ctx context.Context, account string) ([]string, error) {
+	center, err := i.center()
+	if err != nil {
+		return nil, err
+	}
+	id := account
+	if !keys.IsAccountID(id) {
+		found, err := i.find(ctx, center, account)
+		if err != nil {
+			return nil, err
+		}
+		id = found.ID
+	}
+	return center.Roles(ctx, id)
+}
+
 // complete refuses a request without a role.
 func (i IdentityCenter) complete(r Request) (full Request, decides string, err error) {
 	if _, err := i.center(); err != nil {

@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"internal/idcenter"},
 	{""},
 	{"chaimtest", "cmd/chaim/internal/loopback", "cmd/chaim/internal/credcache", "cmd/chaim/internal/term", "cmd/chaim/internal/proc", "cmd/chaim/internal/organization"},
-	{"cmd/chaim/internal/container", "cmd/chaim/internal/cli"},
+	{"cmd/chaim/internal/container", "cmd/chaim/internal/cli", "cmd/chaim/internal/picker"},
 	{"cmd/chaim/internal/request", "cmd/chaim/internal/browse"},
 	commands, // none of these imports another
 	{"cmd/chaim"},

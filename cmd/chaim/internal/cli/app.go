@@ -40,6 +40,9 @@ func (a *App) Quiet() *App {
 	return &quiet
 }
 
+// CanPick reports whether a person can pick from a list on the terminal.
+func (a *App) CanPick() bool { return term.IsTerminal(a.In) && term.CanDraw(a.Err) }
+
 // Client makes a client, calls fn with it, and closes it. Options without an account are for a client that looks after the
 // files. A wrong option is wrong usage.
 func (a *App) Client(opts chaim.Options, fn func(*chaim.Client) error) (err error) {

@@ -48,11 +48,12 @@ func commandLine(args []string) string {
 	return strings.Join(line, " ")
 }
 
-// CheckDash refuses a program without --, and a -- before the account.
+// CheckDash refuses a program without --, and a -- before the account. Where a person can pick the account, a program after
+// -- needs none.
 func (a *App) CheckDash(cmd *cobra.Command, args []string, hasRole bool) error {
 	before, program := SplitAtDash(cmd, args)
 	switch {
-	case len(before) == 0 && len(program) > 1:
+	case len(before) == 0 && len(program) > 1 && !(a.CanPick() && isProgram(program[0])):
 		line := slices.Clone(a.Args)
 		dash := slices.Index(line, "--")
 		line[dash], line[dash+1] = line[dash+1], line[dash]

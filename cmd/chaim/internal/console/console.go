@@ -101,7 +101,9 @@ func (p *page) link(cmd *cobra.Command, args []string) (link, region string, err
 		if err != nil {
 			return "", "", err
 		}
-		args = []string{name}
+		if name != "" {
+			args = []string{name}
+		}
 	}
 	opts, err := p.InMemory(cmd, args)
 	if err != nil {
@@ -119,7 +121,8 @@ func (p *page) link(cmd *cobra.Command, args []string) (link, region string, err
 	return link, region, err
 }
 
-// defaultAccount returns the name of the profile that is the default account, or its account without that profile.
+// defaultAccount returns the name of the profile that is the default account, or its account without that profile. It is empty
+// without a default account if the person can pick one.
 func defaultAccount(cmd *cobra.Command, a *cli.App) (name string, err error) {
 	err = a.Quiet().Client(chaim.Options{}, func(c *chaim.Client) error {
 		if name, err = c.DefaultAccount(cmd.Context()); err != nil {
@@ -132,6 +135,9 @@ func defaultAccount(cmd *cobra.Command, a *cli.App) (name string, err error) {
 		}
 		return err
 	})
+	if errors.Is(err, chaim.ErrNotConfigured) && a.CanPick() {
+		return "", nil
+	}
 	if errors.Is(err, chaim.ErrNotConfigured) {
 		return "", cli.Usage("which account? There is no default account, as 'chaim account -D' keeps one; usage: " +
 			cmd.UseLine())

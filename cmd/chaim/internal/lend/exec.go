@@ -42,14 +42,15 @@ func execCommand(a *cli.App) *cobra.Command {
 				return err
 			}
 			args, words := cli.SplitAtDash(cmd, args)
-			account, err := l.TakeArgs(cmd, args)
-			switch {
-			case err != nil:
-				return err
-			case words == nil:
-				words = []string{proc.Shell()}
-			case len(words) == 0: // an empty variable of a script is not meant to start a shell
+			if words != nil && len(words) == 0 { // an empty variable of a script is not meant to start a shell
 				return cli.Usage("nothing stands after --; usage: " + cmd.UseLine())
+			}
+			account, err := l.TakeOrPick(cmd, args)
+			if err != nil {
+				return err
+			}
+			if words == nil {
+				words = []string{proc.Shell()}
 			}
 			return l.run(cmd.Context(), account, words)
 		},

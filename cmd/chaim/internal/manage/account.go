@@ -45,7 +45,7 @@ func accountCommand(a *cli.App) *cobra.Command {
 
 // keep gets keys and leaves them in a profile.
 func (k *keeping) keep(cmd *cobra.Command, args []string) error {
-	name, err := k.TakeArgs(cmd, args)
+	name, err := k.TakeOrPick(cmd, args)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func CheckGiven(cmd *cobra.Command) (err error) {
 
 // InMemory returns the options of a client for the arguments. It keeps the keys in memory only, and does not renew them.
 func (r *Request) InMemory(cmd *cobra.Command, args []string) (chaim.Options, error) {
-	name, err := r.TakeArgs(cmd, args)
+	name, err := r.TakeOrPick(cmd, args)
 	if err != nil {
 		return chaim.Options{}, err
 	}

@@ -90,6 +90,13 @@ func readLine(in *os.File) (string, error) {
 	return "", errors.New("chaim: the answer is too long")
 }
 
+// readOnce reads what a terminal has, which is something.
+func readOnce(terminal *os.File) ([]byte, error) {
+	text := make([]byte, 256)
+	n, err := terminal.Read(text)
+	return text[:n], err
+}
+
 // ReadAll reads a text of at most 64 KiB, without the space around it.
 func ReadAll(in io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))

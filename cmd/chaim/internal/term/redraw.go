@@ -8,7 +8,7 @@ import (
 // Escape sequences of ECMA-48 and, with a question mark, of the VT220 and xterm.
 const (
 	EraseLine  = "\x1b[K" // from the cursor on
-	eraseBelow = "\x1b[J"
+	EraseBelow = "\x1b[J" // the same, with all lines below
 	hideCursor = "\x1b[?25l"
 	showCursor = "\x1b[?25h"
 	noWrap     = "\x1b[?7l" // cuts a line that is too long
@@ -26,7 +26,7 @@ func Redraw(lines []string, drawn int) string {
 	for _, line := range lines {
 		b.WriteString(line + EraseLine + "\r\n")
 	}
-	b.WriteString(eraseBelow + wrap + showCursor)
+	b.WriteString(EraseBelow + wrap + showCursor)
 	return b.String()
 }
 
@@ -38,4 +38,26 @@ func Crop(lines []string, height int) []string {
 	}
 	rest := len(lines) - fit + 1
 	return append(lines[:fit-1:fit-1], fmt.Sprintf("... and %d more", rest))
+}
+
+// DrawBelow returns the text that draws lines from the line of the cursor on, over what stands there. The cursor stays in that
+// line, and moves to the column. It leaves the terminal's modes as Redraw does.
+func DrawBelow(lines []string, column int) string {
+	var b strings.Builder
+	b.WriteString(hideCursor + noWrap + "\r")
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString(line + EraseLine)
+	}
+	b.WriteString(EraseBelow + "\r")
+	if below := len(lines) - 1; below > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", below)
+	}
+	if column > 0 {
+		fmt.Fprintf(&b, "\x1b[%dC", column)
+	}
+	b.WriteString(wrap + showCursor)
+	return b.String()
 }

@@ -31,3 +31,11 @@ func HasInput(terminal *os.File, wait time.Duration) bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(terminal.Fd()), Events: unix.POLLIN}}, int(wait/time.Millisecond))
 	return n > 0 && err == nil
 }
+
+// ReadWithin reads what was typed into a terminal, now or within wait. Without that it returns nothing.
+func ReadWithin(terminal *os.File, wait time.Duration) ([]byte, error) {
+	if !HasInput(terminal, wait) {
+		return nil, nil
+	}
+	return readOnce(terminal)
+}

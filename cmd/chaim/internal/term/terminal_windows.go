@@ -33,6 +33,16 @@ func SpeaksUTF8() bool { return true }
 // HasInput is false: a console does not tell lines from other events.
 func HasInput(*os.File, time.Duration) bool { return false }
 
+// ReadWithin reads what was typed into a console, now or within wait. Without that it returns nothing. Other events, such as
+// a new size, make it wait for a key.
+func ReadWithin(console *os.File, wait time.Duration) ([]byte, error) {
+	event, err := windows.WaitForSingleObject(windows.Handle(console.Fd()), uint32(wait/time.Millisecond))
+	if err != nil || event != windows.WAIT_OBJECT_0 {
+		return nil, err
+	}
+	return readOnce(console)
+}
+
 // DropInput discards what was typed into a console and not yet read.
 func DropInput(console *os.File) error {
 	return windows.FlushConsoleInputBuffer(windows.Handle(console.Fd()))

@@ -1,0 +1,122 @@
+package request
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/picker"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// TakeOrPick is TakeArgs, except that a person on a terminal picks the account if none is given. A picked account then is as
+// one that was typed.
+func (r *Request) TakeOrPick(cmd *cobra.Command, args []string) (account string, err error) {
+	if len(args) > 0 || r.Source.Profile != "" || !r.App.CanPick() {
+		return r.TakeArgs(cmd, args)
+	}
+	if err := CheckGiven(cmd); err != nil {
+		return "", err
+	}
+	account, err = r.pickAccount(cmd.Context())
+	if errors.Is(err, chaim.ErrNotConfigured) { // no list, so it must be typed
+		return r.TakeArgs(cmd, args)
+	}
+	return account, err
+}
+
+// pickAccount lets the person pick an account, and then a role if there is a choice.
+func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
+	known, err := r.List(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case len(known) == 0:
+		return "", errors.New("chaim: there is no account to pick")
+	}
+	if !r.Source.IsProfile {
+		slices.SortStableFunc(known, cli.ByName)
+	}
+	var rows [][]term.Cell
+	for _, account := range known {
+		rows = append(rows, term.Row(shown(account.Name), shown(account.ID)))
+	}
+	i, err := r.pick(ctx, "Which account?", term.Drawing{}.Align(rows))
+	if err != nil {
+		return "", err
+	}
+	picked := known[i]
+	if r.Source.IsProfile {
+		r.Source.Profile = picked.Name
+		return picked.Name, nil
+	}
+	name = picked.Name
+	if isTwin := len(cli.Twins(known, known[i:i+1])) > 0; isTwin || name == "" {
+		name = picked.ID
+	}
+	if keys.IsAccountID(picked.ID) && name != picked.ID {
+		r.AccountID = picked.ID
+	}
+	if r.Role == "" {
+		err = r.pickRole(ctx, picked)
+	}
+	return name, err
+}
+
+// pickRole lets the person pick one of the roles in an account, if an Identity Center knows them. The only one needs no
+// choice, and neither does the default.
+func (r *Request) pickRole(ctx context.Context, account chaim.Account) (err error) {
+	var roles []string
+	isListed := false
+	err = r.App.Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
+		var center chaim.IdentityCenter
+		if center, isListed = c.Broker().(chaim.IdentityCenter); isListed {
+			roles, err = center.Roles(ctx, account.ID)
+		}
+		return err
+	})
+	switch {
+	case err != nil, !isListed, len(roles) == 0: // without a role the broker says what is missing
+		return err
+	case slices.Contains(roles, defaultRole()):
+		return nil
+	case len(roles) == 1:
+		r.Role = roles[0]
+		return nil
+	}
+	slices.Sort(roles)
+	var rows []string
+	for _, role := range roles {
+		rows = append(rows, shown(role))
+	}
+	i, err := r.pick(ctx, "Which role in "+shown(account.Name)+"?", rows)
+	if err == nil {
+		r.Role = roles[i]
+	}
+	return err
+}
+
+// pick lets the person pick a row. Without a choice chaim ends as after Ctrl-C.
+func (r *Request) pick(ctx context.Context, question string, rows []string) (int, error) {
+	i, err := picker.Pick(ctx, r.App.In, r.App.Err, question, rows)
+	if errors.Is(err, picker.ErrLeft) {
+		return 0, proc.Exit(proc.Signaled + int(syscall.SIGINT))
+	}
+	return i, err
+}
+
+// shown is a name in a list.
+func shown(name string) string {
+	if term.SpeaksUTF8() {
+		return term.Harmless(name)
+	}
+	return term.Quoted(strings.ToValidUTF8(name, "?"))
+}
