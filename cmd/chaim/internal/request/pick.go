@@ -3,9 +3,11 @@ package request
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -45,11 +47,7 @@ func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
 	if !r.Source.IsProfile {
 		slices.SortStableFunc(known, cli.ByName)
 	}
-	var rows [][]term.Cell
-	for _, account := range known {
-		rows = append(rows, term.Row(shown(account.Name), shown(account.ID)))
-	}
-	i, err := r.pick(ctx, "Which account?", term.Drawing{}.Align(rows))
+	i, err := r.pick(ctx, "Which account?", accountRows(known))
 	if err != nil {
 		return "", err
 	}
@@ -69,6 +67,22 @@ func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
 		err = r.pickRole(ctx, picked)
 	}
 	return name, err
+}
+
+// accountRows returns a row for each account. A very long name does not push away the ids of the others.
+func accountRows(accounts []chaim.Account) (rows []string) {
+	const widest = 40
+	width := 0
+	for _, account := range accounts {
+		if length := utf8.RuneCountInString(shown(account.Name)); length <= widest {
+			width = max(width, length)
+		}
+	}
+	for _, account := range accounts {
+		row := fmt.Sprintf("%-*s  %s", width, shown(account.Name), shown(account.ID))
+		rows = append(rows, strings.TrimRight(row, " "))
+	}
+	return rows
 }
 
 // pickRole lets the person pick one of the roles in an account, if an Identity Center knows them. The only one needs no
