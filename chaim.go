@@ -40,7 +40,6 @@
 package chaim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -352,7 +351,8 @@ func (c *Client) firstName() string {
 	if c.opts.NoProfile {
 		return ""
 	}
-	return cmp.Or(c.opts.TempName, profiles.DefaultName)
+	name, _ := profiles.FirstName(c.opts.TempName)
+	return name
 }
 
 // Profile returns the name of the profile. Before RequestKeys has succeeded it is the name that the client tries first. It

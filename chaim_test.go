@@ -281,6 +281,46 @@ func TestFailedRequestLeavesUserProfile(t *testing.T) {
 	assert.Len(t, srv.Requests(), 2, "a taken name is refused before the gateway is asked")
 }
 
+// TestNameOrAnother gives a name that may be taken by another scope, by the user, or by the AWS config file.
+func TestNameOrAnother(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	opts := optionsFor(t, srv)
+	write(t, credentialsFile(opts), userFile)
+	write(t, filepath.Join(opts.Dir, "config"), "[profile team]\nrole_arn = arn:aws:iam::111111111111:role/x\nsource_profile = prod\n")
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(opts.Dir, "config"))
+	opts.TempName = "dev-rro-*"
+	err := chaim.WithContext(t.Context(), opts, func(ctx context.Context, outer *chaim.Client) error {
+		assert.Equal(t, "dev-rro", outer.Profile())
+		return chaim.WithContext(ctx, opts, func(_ context.Context, inner *chaim.Client) error {
+			assert.Regexp(t, `^dev-rro-[a-z2-7]{12}$`, inner.Profile())
+			assert.Contains(t, read(t, credentialsFile(opts)), "["+inner.Profile()+"]")
+			return nil
+		})
+	})
+	require.NoError(t, err)
+	for _, taken := range []string{"prod", "team"} {
+		opts.TempName = taken + "-*"
+		err = chaim.WithContext(t.Context(), opts, func(_ context.Context, c *chaim.Client) error {
+			assert.Regexp(t, "^"+taken+`-[a-z2-7]{12}$`, c.Profile())
+			return nil
+		})
+		require.NoError(t, err)
+	}
+	assert.Equal(t, userFile, read(t, credentialsFile(opts)))
+	for _, wrong := range []string{"-*", "*", "a*", "a-*b", "a-*-*", "default-*", strings.Repeat("a", 116) + "-*"} {
+		opts.TempName = wrong
+		_, err = chaim.New(opts)
+		var option *chaim.OptionError
+		if assert.ErrorAs(t, err, &option, wrong) {
+			assert.Equal(t, "TempName", option.Field)
+		}
+	}
+	opts.TempName = strings.Repeat("a", 115) + "-*"
+	c, err := chaim.New(opts)
+	require.NoError(t, err)
+	assert.NoError(t, c.Close())
+}
+
 func TestTakenProfile(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	opts := optionsFor(t, srv)

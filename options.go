@@ -40,9 +40,10 @@ type Options struct {
 	// partition; "eu-west-1". A misspelt region, or a zone such as "us-east-1a", is an error. A kept profile gets no region
 	// line if the AWS config file already has this region for its name.
 	Region string
-	// TempName is the name of the profile. Empty means "tempname" or, if that is taken, "tempname-" and 12 random
-	// characters. If a given name is taken the error is [ErrInUse], unless a kept profile has it whose keys have expired. A
-	// name is also taken if the AWS config file gives it a role, SSO login or process, which SDKs prefer to keys.
+	// TempName is the name of the profile. Empty means "tempname-*". A name that ends in "-*" stands for the name before
+	// that or, if that is taken, for the name with "-" and 12 random characters. If any other name is taken the error is
+	// [ErrInUse]. A name is free if a kept profile has it whose keys have expired. It is taken if the AWS config file gives
+	// it a role, SSO login or process, which SDKs prefer to keys.
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool
@@ -165,7 +166,7 @@ func (o *Options) check() (field string, err error) {
 	case isSTS && s == nil:
 		return "Source", errors.New("chaim: Options.Source is a nil *STS")
 	case o.TempName != "":
-		return "TempName", profiles.CheckName(o.TempName)
+		return "TempName", profiles.CheckGivenName(o.TempName)
 	}
 	return "", nil
 }

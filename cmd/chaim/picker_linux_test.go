@@ -206,7 +206,7 @@ func TestPickOnAnotherSize(t *testing.T) {
 	p.resize(4, 30)
 	text = p.draws("Esc l")
 	assert.Regexp(t, `^Which account\?
-> a\x{fffd}\[31m\x{fffd}世{20}
+> a\x{fffd}\[31m\x{fffd}世{21}
   account-0 +4+
   24 of 24; Enter takes, Esc l$`, text)
 	p.types("sredev\r")

@@ -266,7 +266,7 @@ func TestTerminalShell(t *testing.T) {
 	x := onTerminal(t, inHome(chaimtest.NewServer(t), newHome(t), "chaim", "exec", "sredev", "mpu"))
 	x.shows("> ")
 	x.types("test -t 0 && test -t 1 && test -t 2 && echo $AWS_PROFILE $CHAIM_ACCOUNT $CHAIM_ROLE\n")
-	x.shows("tempname sredev mpu\n> ")
+	x.shows("sredev-mpu sredev mpu\n> ")
 	x.types("\x03") // is the shell's own matter
 	x.shows("> ")
 	x.types("exit 5\n")

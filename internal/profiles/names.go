@@ -19,12 +19,32 @@ const DefaultName = "tempname"
 // (# and ;), or make a reader refuse the whole file ([ and ]).
 var profileRule = lazyregexp.New(`^[A-Za-z0-9_./%@:+-]+$`)
 
+// anySuffix ends a name that may be taken: chaim then writes random characters in place of the star. No name has a star.
+const anySuffix = "-*"
+
+// FirstName returns the name that a scope tries first for a name as the caller gives it, and whether it may take another.
+func FirstName(given string) (name string, hasOthers bool) {
+	if given == "" {
+		return DefaultName, true
+	}
+	return strings.CutSuffix(given, anySuffix)
+}
+
 // reservedProfiles are names that mean something else to a reader: all sections inherit DEFAULT (botocore), programs that
 // name no profile use default, and the others are properties of each object (JavaScript).
 var reservedProfiles = map[string]bool{
 	"DEFAULT": true, "default": true, "__proto__": true, "constructor": true, "toString": true, "toLocaleString": true,
 	"valueOf": true, "hasOwnProperty": true, "isPrototypeOf": true, "propertyIsEnumerable": true,
 	"__defineGetter__": true, "__defineSetter__": true, "__lookupGetter__": true, "__lookupSetter__": true,
+}
+
+// CheckGivenName is CheckName for a name as [FirstName] takes it.
+func CheckGivenName(given string) error {
+	name, hasOthers := FirstName(given)
+	if hasOthers && len(name) > 128-len("-")-randomLength {
+		return fmt.Errorf("chaim: profile name %s is too long to get %d random characters where it is taken", keys.QuoteShort(name), randomLength)
+	}
+	return CheckName(name)
 }
 
 // CheckName refuses a name under which chaim writes no profile.

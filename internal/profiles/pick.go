@@ -1,7 +1,6 @@
 package profiles
 
 import (
-	"cmp"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -10,6 +9,9 @@ import (
 	"github.com/chaim-go/chaim/internal/inifile"
 	"github.com/chaim-go/chaim/internal/keys"
 )
+
+// randomLength is how many characters of base32 make a name unlike all others: 60 random bits.
+const randomLength = 12
 
 // pickName returns the section of doc that the scope may write. g are the keys to be written, or nil before they are
 // asked for.
@@ -30,16 +32,15 @@ func (h held) pickName(doc *inifile.Document, g *keys.Grant) (string, error) {
 			return "", fmt.Errorf("%w: [%s] was changed by another program and is not written again", keys.ErrInUse, section)
 		}
 	}
-	name := cmp.Or(h.spec.Name, DefaultName)
+	name, hasOthers := FirstName(h.spec.Name)
 	pairs, exists, err := doc.Managed(name)
 	switch {
 	case err != nil:
 		return "", err
 	case h.state.found.rival == "" && (!exists || h.isFree(doc, name, pairs, g)):
 		return name, nil
-	case h.spec.Name == "":
-		// 12 characters of base32 are 60 random bits.
-		return name + "-" + strings.ToLower(rand.Text()[:12]), nil
+	case hasOthers:
+		return name + "-" + strings.ToLower(rand.Text()[:randomLength]), nil
 	case h.state.found.rival != "":
 		return "", fmt.Errorf("%w: %s: choose another profile name", keys.ErrInUse, h.state.found.rival)
 	case pairs[inifile.MarkerKey] == "":

@@ -15,7 +15,7 @@ import (
 
 // Spec says what a scope may write.
 type Spec struct {
-	Name      string // of the profile; empty means [DefaultName], or that and random letters while it is taken
+	Name      string // of the profile, see [FirstName]
 	Account   Holder // whose keys are asked for
 	Process   bool   // the profile holds a command that prints the keys
 	Terrible  bool   // it has the session token under the token's old name too
@@ -101,7 +101,8 @@ func (s *Scope) Name() string {
 	if name := s.name.Load(); name != nil {
 		return *name
 	}
-	return cmp.Or(s.spec.Name, DefaultName)
+	name, _ := FirstName(s.spec.Name)
+	return name
 }
 
 // IsWritten reports whether keys were stored.
@@ -143,7 +144,8 @@ func (s *Scope) Check() error {
 	if h.state.section == "" {
 		h.state.found.rival, h.state.found.defaultRival = rival, defaultRival
 	}
-	pairs, _, _ := doc.Managed(cmp.Or(h.spec.Name, DefaultName)) // pickName reports the error
+	name, _ := FirstName(h.spec.Name)
+	pairs, _, _ := doc.Managed(name) // pickName reports the error
 	h.state.found.replaces = HolderOf(pairs)
 	if _, err := h.pickName(doc, nil); err != nil {
 		return errtext.Wrap(err, "%s", h.book.file.Path)
@@ -154,7 +156,8 @@ func (s *Scope) Check() error {
 // rivals tells what SDKs would use in place of the profile and of [default], whatever these hold.
 func (s *Scope) rivals() (own, ofDefault string) {
 	config := ReadConfig()
-	own = config.rival(cmp.Or(s.spec.Name, DefaultName))
+	name, _ := FirstName(s.spec.Name)
+	own = config.rival(name)
 	if s.spec.Default {
 		ofDefault = config.rival(inifile.DefaultSection)
 	}

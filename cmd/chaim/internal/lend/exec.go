@@ -12,6 +12,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/container"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 )
 
 // Commands returns the commands.
@@ -28,10 +29,11 @@ type loan struct {
 	asEnv       bool
 	asServer    bool
 	passGateway bool // to a chaim that the program runs
+	shell       shellTalk
 }
 
 func execCommand(a *cli.App) *cobra.Command {
-	l := loan{Request: request.Request{App: a}}
+	l := &loan{Request: request.Request{App: a}}
 	cmd := cli.Describe(&cobra.Command{
 		Use:               "exec ACCOUNT [ROLE] [flags] [-- CMD [ARG...]]",
 		SuggestFor:        []string{"assume", "switch", "run", "shell"},
@@ -50,8 +52,9 @@ func execCommand(a *cli.App) *cobra.Command {
 				return err
 			}
 			if words == nil {
-				words = []string{proc.Shell()}
+				words, l.shell.isOn = []string{proc.Shell()}, term.IsTerminal(a.In) && term.IsTerminal(a.Err)
 			}
+			defer l.shell.wait() // after the keys are gone
 			return l.run(cmd.Context(), account, words)
 		},
 	})
@@ -73,7 +76,7 @@ func execCommand(a *cli.App) *cobra.Command {
 }
 
 // run runs a program with keys for the account of that name.
-func (l loan) run(ctx context.Context, name string, words []string) error {
+func (l *loan) run(ctx context.Context, name string, words []string) error {
 	cmd, err := proc.Command(words)
 	if err != nil {
 		return err
@@ -84,25 +87,29 @@ func (l loan) run(ctx context.Context, name string, words []string) error {
 	}
 	opts := l.Options(account)
 	opts.TempName, opts.Terrible = l.alias, l.terrible && !l.asEnv
+	if hasProfile := !l.asEnv && !l.asServer; l.shell.isOn && hasProfile && l.alias == "" {
+		opts.TempName = shellProfile(account, opts.Role)
+	}
 	if l.asProcess {
 		opts.Form = chaim.Process
 	}
 	opts.NoProfile, opts.NoRenew = l.asEnv || l.asServer, l.asEnv
 
 	l.App.Signals.Expect()
-	run := func(lent []string) error {
+	run := func(c *chaim.Client, lent []string) error {
 		cmd.Env = proc.Environ(append(lent, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+opts.Role), l.passGateway)
+		defer l.shell.begin(l.App, c, lentKeys{account, opts.Role, l.asEnv})()
 		return l.App.Run(ctx, cmd)
 	}
 	if l.asServer {
 		isRoot := os.Geteuid() == 0 // root may start programs of other users, as gosu does
-		return withServer(ctx, l.App, opts, isRoot, func(s *container.Server) error { return run(s.ChildEnviron()) })
+		return withServer(ctx, l.App, opts, isRoot, func(c *chaim.Client, s *container.Server) error { return run(c, s.ChildEnviron()) })
 	}
 	return l.App.Keys(ctx, opts, func(c *chaim.Client, creds chaim.AwsCreds) error {
 		lent := c.ChildEnviron(nil)
 		if l.asEnv && l.terrible {
 			lent = append(lent, "AWS_SECURITY_TOKEN="+creds.SessionToken)
 		}
-		return run(lent)
+		return run(c, lent)
 	})
 }

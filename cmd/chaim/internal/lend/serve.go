@@ -31,7 +31,7 @@ func serveCommand(a *cli.App) *cobra.Command {
 				return err
 			}
 			opts.NoRenew = false
-			return withServer(cmd.Context(), a, opts, false, func(s *container.Server) error {
+			return withServer(cmd.Context(), a, opts, false, func(_ *chaim.Client, s *container.Server) error {
 				text, err := shell.render(s.Environ())
 				if err != nil {
 					return err
@@ -54,7 +54,7 @@ func serveCommand(a *cli.App) *cobra.Command {
 
 // withServer runs fn with a server of keys. The server ends with fn, not with the keys: if they expire, it says so until
 // there are new ones.
-func withServer(ctx context.Context, a *cli.App, opts chaim.Options, anyUser bool, fn func(*container.Server) error) error {
+func withServer(ctx context.Context, a *cli.App, opts chaim.Options, anyUser bool, fn func(*chaim.Client, *container.Server) error) error {
 	return a.Keys(ctx, opts, func(c *chaim.Client, creds chaim.AwsCreds) (err error) {
 		if creds.Expires.IsZero() { // programs refuse such keys from a server
 			return fmt.Errorf("chaim: the keys of %q never expire, but a server of keys must say when they do: lend them without a server", opts.Account)
@@ -64,6 +64,6 @@ func withServer(ctx context.Context, a *cli.App, opts chaim.Options, anyUser boo
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
-		return fn(s)
+		return fn(c, s)
 	})
 }

@@ -81,7 +81,6 @@ func passTerminal(tty *os.File, from, to int) bool {
 	if err != nil || foreground != from {
 		return false
 	}
-	signal.Ignore(syscall.SIGTTOU) // the system sends it to a process that does so from the background
-	defer signal.Reset(syscall.SIGTTOU)
-	return unix.IoctlSetPointerInt(int(tty.Fd()), unix.TIOCSPGRP, to) == nil
+	FromBackground(func() { err = unix.IoctlSetPointerInt(int(tty.Fd()), unix.TIOCSPGRP, to) })
+	return err == nil
 }
