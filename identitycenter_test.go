@@ -149,3 +149,19 @@ func TestManyAccountsOfIdentityCenter(t *testing.T) {
 }
 
 func accountID(i int) string { return fmt.Sprintf("%012d", 400000000000+i) }
+
+func TestRolesOfIdentityCenter(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	signedIn(t, srv)
+	srv.AddAccount("444444444444", "tiny", "CrossAccountReadOnly")
+	for _, account := range []string{"tiny", "444444444444"} {
+		roles, err := chaim.IdentityCenter{}.Roles(t.Context(), account)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"CrossAccountReadOnly"}, roles)
+	}
+	_, err := chaim.IdentityCenter{}.Roles(t.Context(), "tyni")
+	require.ErrorContains(t, err, `is named "tyni"`)
+	srv.EndSignIns()
+	_, err = chaim.IdentityCenter{}.Roles(t.Context(), "tiny")
+	require.ErrorIs(t, err, chaim.ErrSignedOut)
+}
