@@ -207,7 +207,7 @@ func TestPickOnAnotherSize(t *testing.T) {
 	text = p.draws("Esc l")
 	assert.Regexp(t, `^Which account\?
 > a\x{fffd}\[31m\x{fffd}世{21}
-  account-0 +4+
+  account-0 +4+0
   24 of 24; Enter takes, Esc l$`, text)
 	p.types("sredev\r")
 	assert.Zero(t, p.end().ExitStatus())
