@@ -172,6 +172,7 @@ func refuseUnknownTopics(root *cobra.Command) {
 				return nil
 			}
 		case "completion":
+			completeAfterDash(cmd)
 			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {
 				return cli.Usage("which shell? bash, zsh, fish or powershell")
 			}
