@@ -36,7 +36,7 @@ func TestLastMomentWritesAreNotLost(t *testing.T) {
 			before, err := holdSnapshot(path, false)
 			require.NoError(t, err)
 			require.NotNil(t, before.held)
-			tmp, info, err := writeTemp(path, []byte("[user]\n[ours]\n"))
+			tmp, info, err := writeTemp(path, []byte("[user]\n[ours]\n"), true)
 			require.NoError(t, err)
 
 			written := write(t, path, &before)

@@ -33,7 +33,7 @@ func (c *commit) replace(before *snapshot, text []byte) (err error) {
 			err = errtext.Wrap(err, "cannot write %s", c.target)
 		}
 	}()
-	tmp, info, err := writeTemp(c.target, text)
+	tmp, info, err := writeTemp(c.target, text, true)
 	if err != nil {
 		return err
 	}
@@ -138,8 +138,8 @@ func putBack(displaced, target string) (isExchanged bool, err error) {
 	return false, errtext.Wrap(errors.Join(err, os.Rename(displaced, kept)), "what another program wrote at the same time is in %s", kept)
 }
 
-// writeTemp writes a private file beside target durably, and reads it back, as a write may store less than it says.
-func writeTemp(target string, text []byte) (path string, info fs.FileInfo, err error) {
+// writeTemp writes a private file beside target, and reads it back, as a write may store less than it says.
+func writeTemp(target string, text []byte, isDurable bool) (path string, info fs.FileInfo, err error) {
 	f, err := os.CreateTemp(filepath.Dir(target), tempPrefix+filepath.Base(target)+"-*")
 	if err != nil {
 		return "", nil, err
@@ -157,8 +157,10 @@ func writeTemp(target string, text []byte) (path string, info fs.FileInfo, err e
 	if _, err := f.Write(text); err != nil {
 		return "", nil, err
 	}
-	if err := f.Sync(); err != nil {
-		return "", nil, err
+	if isDurable {
+		if err := f.Sync(); err != nil {
+			return "", nil, err
+		}
 	}
 	isWhole, err := hasText(f, text)
 	if err != nil {
@@ -193,14 +195,19 @@ func hasText(f *os.File, text []byte) (bool, error) {
 }
 
 // WriteFile replaces a file that only this package writes, in one step and durably, with mode 0600.
-func WriteFile(path string, text []byte) error {
-	tmp, _, err := writeTemp(path, text)
+func WriteFile(path string, text []byte) error { return writeFile(path, text, true) }
+
+// WriteCache is WriteFile without the wait for the disk. After a power cut the file may be empty.
+func WriteCache(path string, text []byte) error { return writeFile(path, text, false) }
+
+func writeFile(path string, text []byte, isDurable bool) error {
+	tmp, _, err := writeTemp(path, text, isDurable)
 	if err == nil {
 		if err = rename(tmp, path); err != nil {
 			err = errors.Join(err, Remove(tmp))
 		}
 	}
-	if err == nil {
+	if err == nil && isDurable {
 		err = SyncDir(filepath.Dir(path))
 	}
 	if err != nil {

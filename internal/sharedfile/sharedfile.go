@@ -170,6 +170,30 @@ func MakeFolder(dir string) error {
 	return nil
 }
 
+// MakeSideFolder makes a folder of side files with mode 0700, below the one of chaim's own files, which it makes too. It
+// refuses folders that are not private to this user.
+func MakeSideFolder(folder string) error {
+	above := filepath.Dir(folder)
+	if err := CheckFolder(above); err != nil { // before anything is made in it
+		return err
+	}
+	info, err := os.Lstat(folder)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("%w: %s is no folder: remove it", ErrUnsafe, folder)
+	}
+	isOpen := err == nil && info.Mode().Perm() != 0o700
+	// One by one: a umask may leave too few rights in a folder to make another in it.
+	for _, dir := range []string{filepath.Dir(above), above, folder} {
+		if err := MakeFolder(dir); err != nil {
+			return err
+		}
+	}
+	if err := CheckFolder(folder); err != nil || !isOpen {
+		return err
+	}
+	return os.Chmod(folder, 0o700)
+}
+
 // refusal is the error of a write that the system would allow.
 func refusal(path, why string, kind error) error {
 	return errtext.Wrap(&fs.PathError{Op: "write", Path: path, Err: kind}, "%s", why)

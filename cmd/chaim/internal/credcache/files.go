@@ -38,32 +38,10 @@ func (c Cache) prepare() error {
 	if err := sharedfile.CheckOwner(c.path("", dataExtension)); err != nil {
 		return errtext.Because(sharedfile.ErrUnsafe, err)
 	}
-	if err := c.makeFolder(); err != nil {
+	if err := sharedfile.MakeSideFolder(c.folder); err != nil {
 		return errtext.Wrap(err, "cannot use the cache of credentials")
 	}
 	return nil
-}
-
-func (c Cache) makeFolder() error {
-	above := filepath.Dir(c.folder)
-	if err := sharedfile.CheckFolder(above); err != nil { // before anything is made in it
-		return err
-	}
-	info, err := os.Lstat(c.folder)
-	if err == nil && !info.IsDir() {
-		return fmt.Errorf("%w: %s is no folder: remove it", sharedfile.ErrUnsafe, c.folder)
-	}
-	isOpen := err == nil && info.Mode().Perm() != 0o700
-	// One by one: a umask may leave too few rights in a folder to make another in it.
-	for _, folder := range []string{filepath.Dir(above), above, c.folder} {
-		if err := sharedfile.MakeFolder(folder); err != nil {
-			return err
-		}
-	}
-	if err := sharedfile.CheckFolder(c.folder); err != nil || !isOpen {
-		return err
-	}
-	return os.Chmod(c.folder, 0o700)
 }
 
 // read returns what is known of a key. Keys that other users could have read are not used any more. A file that they could
