@@ -31,6 +31,20 @@ const service = "IAM Identity Center"
 // ErrSignedOut means that there is no sign-in, or that it has ended.
 var ErrSignedOut = errors.New("chaim: not signed in")
 
+// NoAccountError is the cause of an error about an account that the user does not have.
+type NoAccountError struct {
+	Accounts []keys.Account // that the user has
+}
+
+func (*NoAccountError) Error() string { return "chaim: no such account" }
+
+// NoRoleError is the cause of an error about a permission set that the user does not have in an account.
+type NoRoleError struct {
+	Roles []string // that the user has there
+}
+
+func (*NoRoleError) Error() string { return "chaim: no such role" }
+
 // SignIn is where the sign-in of a session is kept.
 type SignIn interface {
 	Path() string
@@ -191,7 +205,7 @@ func (c *Center) withRoles(ctx context.Context, refusal error, id string) error 
 	case len(roles) == 0:
 		return errtext.Chain(fmt.Sprintf("%v; you have no role in that account, or were given one after the sign-in: then sign in again", refusal), refusal)
 	}
-	return errtext.Chain(fmt.Sprintf("%v; your roles in that account are %s, and those given to you after the sign-in: then sign in again", refusal, strings.Join(roles, ", ")), refusal)
+	return errtext.Chain(fmt.Sprintf("%v; your roles in that account are %s, and those given to you after the sign-in: then sign in again", refusal, strings.Join(roles, ", ")), refusal, &NoRoleError{roles})
 }
 
 // keysIn returns the keys in a reply, complete or not at all.

@@ -21,7 +21,10 @@ var floors = [][]string{
 	{"internal/gateway", "internal/awssts", "internal/signin"},
 	{"internal/idcenter"},
 	{""},
-	{"chaimtest", "cmd/chaim/internal/loopback", "cmd/chaim/internal/credcache", "cmd/chaim/internal/term", "cmd/chaim/internal/proc", "cmd/chaim/internal/organization"},
+	{
+		"chaimtest", "cmd/chaim/internal/loopback", "cmd/chaim/internal/credcache", "cmd/chaim/internal/term", "cmd/chaim/internal/proc",
+		"cmd/chaim/internal/organization", "cmd/chaim/internal/names",
+	},
 	{"cmd/chaim/internal/container", "cmd/chaim/internal/cli", "cmd/chaim/internal/picker"},
 	{"cmd/chaim/internal/request", "cmd/chaim/internal/browse"},
 	commands, // none of these imports another

@@ -1,0 +1,212 @@
+// Package names remembers the names of accounts and roles that a broker has listed, so that completions and suggestions need
+// no network. Each broker and user has a file of its own in a private folder beside the credentials file. It has no secrets.
+package names
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+const (
+	folderName = "names"
+	extension  = ".json"
+	version    = 1
+	maxSize    = 16 << 20
+
+	maxAge    = 24 * time.Hour // of names that are as good as new ones
+	minAge    = time.Hour      // of names that are written again although the same were listed
+	forgetAge = 30 * 24 * time.Hour
+)
+
+// Known are the names that a broker has listed.
+type Known struct {
+	Listed   time.Time // zero if nothing is known
+	Accounts []Account
+}
+
+// Account is an account, and the roles that the user has there.
+type Account struct {
+	ID, Name string
+	Roles    []string  `json:",omitempty"`
+	Asked    time.Time // when the broker listed Roles; zero if it has not
+}
+
+// Find returns the account of a name or an id, or else the only one whose name differs in case alone.
+func (k Known) Find(name string) (found Account, isKnown bool) {
+	count := 0
+	for _, a := range k.Accounts {
+		switch {
+		case a.ID == name, a.Name == name:
+			return a, true
+		case strings.EqualFold(a.Name, name):
+			found = a
+			count++
+		}
+	}
+	return found, count == 1
+}
+
+// Roles returns the roles that the user has in any account, sorted.
+func (k Known) Roles() (roles []string) {
+	for _, a := range k.Accounts {
+		roles = append(roles, a.Roles...)
+	}
+	slices.Sort(roles)
+	return slices.Compact(roles)
+}
+
+// isFresh reports whether the accounts need not be listed again.
+func (k Known) isFresh(now time.Time) bool { return isWithin(k.Listed, now, maxAge) }
+
+// isWithin reports whether at is not longer ago than age. A time that is to come does not count: the clock was wrong.
+func isWithin(at, now time.Time, age time.Duration) bool { return !at.After(now) && now.Sub(at) < age }
+
+// with returns the names after the accounts were listed again. Accounts with an id keep their roles.
+func (k Known) with(accounts []chaim.Account, now time.Time) Known {
+	before := map[string]Account{}
+	for _, a := range k.Accounts {
+		before[a.ID] = a
+	}
+	next := Known{Listed: now}
+	for _, a := range accounts {
+		one := Account{ID: a.ID, Name: a.Name}
+		if one.ID != "" {
+			one.Roles, one.Asked = before[a.ID].Roles, before[a.ID].Asked
+		}
+		if one.isFit() {
+			next.Accounts = append(next.Accounts, one)
+		}
+	}
+	return next
+}
+
+// isFit reports whether the texts are such as chaim takes for accounts and roles.
+func (a Account) isFit() bool {
+	isText := func(text string) bool { return keys.CheckAccount(text) == nil }
+	return isText(cmp.Or(a.Name, a.ID)) && (a.ID == "" || keys.IsAccountID(a.ID)) && !slices.ContainsFunc(a.Roles, func(r string) bool { return !isText(r) })
+}
+
+// file is what a file holds.
+type file struct {
+	Version int
+	Key     string // for which it was written
+	Known
+}
+
+// parse reads the names in a file. Text that chaim did not write has none.
+func parse(key string, text []byte) Known {
+	var f file
+	if err := json.Unmarshal(text, &f); err != nil || f.Version != version || f.Key != key || f.Listed.IsZero() {
+		return Known{}
+	}
+	if slices.ContainsFunc(f.Accounts, func(a Account) bool { return !a.isFit() }) {
+		return Known{}
+	}
+	return f.Known
+}
+
+// folder returns the folder of the files. The error wraps [sharedfile.ErrNoStore] if the user chose to store nothing.
+func folder() (string, error) {
+	path, err := awsenv.CredentialsPath("")
+	if err == nil {
+		err = sharedfile.File{Path: path}.CanStore()
+	}
+	if err != nil {
+		return "", err
+	}
+	beside, err := profiles.FolderBeside(path)
+	return filepath.Join(beside, folderName), err
+}
+
+// read returns the names in the file at path. A file that is missing, broken or not private has none.
+func read(path string) Known {
+	text, err := sharedfile.ReadSide(path, maxSize)
+	if err != nil {
+		return Known{}
+	}
+	return parse(strings.TrimSuffix(filepath.Base(path), extension), text)
+}
+
+// write writes names into the file at path.
+func write(path string, known Known) error {
+	text, err := json.Marshal(file{version, strings.TrimSuffix(filepath.Base(path), extension), known})
+	if err == nil && len(text) > maxSize {
+		err = errors.New("there are too many")
+	}
+	if err == nil {
+		err = sharedfile.CheckOwner(path)
+	}
+	if err == nil {
+		err = sharedfile.MakeSideFolder(filepath.Dir(path))
+	}
+	if err == nil {
+		err = sharedfile.WriteCache(path, text)
+	}
+	if err != nil {
+		return errtext.Wrap(err, "remembering the names of accounts")
+	}
+	return nil
+}
+
+// tempAge is longer than a write takes.
+const tempAge = time.Hour
+
+// Sweep removes files that are older than 30 days or broken, and what killed processes left. It returns the paths of removed
+// files.
+func Sweep() (gone []string, err error) {
+	dir, err := folder()
+	if errors.Is(err, sharedfile.ErrNoStore) {
+		return nil, nil
+	}
+	if err == nil {
+		err = sharedfile.CheckFolder(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() || !isOld(dir, f, time.Now()) {
+			continue
+		}
+		path := filepath.Join(dir, f.Name())
+		if oneErr := sharedfile.Remove(path); oneErr != nil {
+			err = errors.Join(err, errtext.Wrap(oneErr, "cannot remove names of accounts"))
+			continue
+		}
+		gone = append(gone, path)
+	}
+	return gone, err
+}
+
+// isOld reports whether a file of the folder is chaim's and can go.
+func isOld(dir string, f fs.DirEntry, now time.Time) bool {
+	if base, isTemp := sharedfile.TempFor(f.Name()); isTemp {
+		info, err := f.Info()
+		return err == nil && isName(base) && now.Sub(info.ModTime()) > tempAge
+	}
+	return isName(f.Name()) && !isWithin(read(filepath.Join(dir, f.Name())).Listed, now, forgetAge)
+}
+
+// isName reports whether chaim gives files that name.
+func isName(name string) bool {
+	key, isOurs := strings.CutSuffix(name, extension)
+	return isOurs && len(key) == keySize && strings.Trim(key, "0123456789abcdef") == ""
+}

@@ -1,0 +1,197 @@
+package names
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/idcenter"
+	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// Source is a broker that lists accounts.
+type Source struct {
+	key  string
+	list func(context.Context) ([]chaim.Account, error)
+	// roles lists the roles of the user in the account with that id. It is nil if the broker cannot list them.
+	roles func(ctx context.Context, id string) ([]string, error)
+}
+
+const keySize = 2 * sha256.Size
+
+// keyOf names the broker and its user. It is a hash that does not reveal the parts.
+func keyOf(parts ...string) string {
+	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", parts)))
+}
+
+// Of returns the broker of a client. It touches no network. isLister is false for a broker that lists no accounts, and for
+// profiles of the AWS config file, whose names are in the file.
+func Of(ctx context.Context, c *chaim.Client) (s Source, isLister bool) {
+	switch broker := c.Broker().(type) {
+	case *chaim.Gateway:
+		endpoint, err := c.Endpoint(ctx)
+		user := broker.Settings
+		return Source{key: keyOf("gateway", endpoint, user.Username, user.WorkspaceID, user.SlackID), list: c.RequestList}, err == nil
+	case chaim.IdentityCenter:
+		center, err := idcenter.Find(idcenter.Center{
+			Session: broker.Session, StartURL: broker.StartURL, Region: broker.Region,
+			Files: profiles.AWSFiles{}, Insecure: broker.AllowInsecure, Log: slog.New(slog.DiscardHandler),
+		}, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
+		if err != nil {
+			return s, false
+		}
+		return OfCenter(center), true
+	}
+	return s, false
+}
+
+// OfCenter returns an Identity Center as a source.
+func OfCenter(c *idcenter.Center) Source {
+	reading := *c
+	reading.SignIn = unchanged{c.SignIn}
+	return Source{key: keyOf("identity center", c.StartURL, c.Region, c.Session), list: reading.Accounts, roles: reading.Roles}
+}
+
+// unchanged is a sign-in that is not renewed: the renewal would be lost if the work ended just then.
+type unchanged struct{ idcenter.SignIn }
+
+// Lock returns an error, so that the center does not renew the sign-in.
+func (unchanged) Lock(context.Context) (func(), error) {
+	return nil, errors.New("chaim: the sign-in has to be renewed first")
+}
+
+func (s Source) path() (string, error) {
+	dir, err := folder()
+	return filepath.Join(dir, s.key+extension), err
+}
+
+// Read returns what is known. It touches no network. Errors mean that nothing is known.
+func (s Source) Read() Known {
+	path, err := s.path()
+	if err != nil {
+		return Known{}
+	}
+	return read(path)
+}
+
+// Store remembers accounts that the source has just listed.
+func (s Source) Store(accounts []chaim.Account) error {
+	before, now := s.Read(), time.Now()
+	next := before.with(accounts, now)
+	isSame := slices.EqualFunc(before.Accounts, next.Accounts, func(a, b Account) bool { return a.ID == b.ID && a.Name == b.Name })
+	if isSame && isWithin(before.Listed, now, minAge) {
+		return nil
+	}
+	return s.write(next)
+}
+
+func (s Source) write(known Known) error {
+	path, err := s.path()
+	switch {
+	case errors.Is(err, sharedfile.ErrNoStore): // which the user has chosen
+		return nil
+	case err != nil:
+		return err
+	}
+	return write(path, known)
+}
+
+// Forget removes what is known.
+func (s Source) Forget() error {
+	path, err := s.path()
+	switch {
+	case errors.Is(err, sharedfile.ErrNoStore):
+		return nil
+	case err != nil:
+		return err
+	}
+	return sharedfile.Remove(path)
+}
+
+// Refresh lists what is not known or older than a day: the accounts, and then the roles in each, the oldest first. It opens
+// no browser, asks for no code, and renews no sign-in. It writes what it has learnt each second.
+func (s Source) Refresh(ctx context.Context) error {
+	known := s.Read()
+	if !known.isFresh(time.Now()) {
+		accounts, err := s.list(ctx)
+		if err != nil {
+			return err
+		}
+		known = known.with(accounts, time.Now())
+		if err := s.write(known); err != nil {
+			return err
+		}
+	}
+	if s.roles == nil {
+		return nil
+	}
+	return s.refreshRoles(ctx, known)
+}
+
+// writePause is the time between two writes of the roles that were listed.
+const writePause = time.Second
+
+func (s Source) refreshRoles(ctx context.Context, known Known) (err error) {
+	var due []*Account
+	now := time.Now()
+	for i := range known.Accounts {
+		if a := &known.Accounts[i]; a.ID != "" && !isWithin(a.Asked, now, maxAge) {
+			due = append(due, a)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b *Account) int { return a.Asked.Compare(b.Asked) })
+	written := now
+	for i, a := range due {
+		roles, err := s.roles(ctx, a.ID)
+		var refusal smithy.APIError
+		if err != nil && (!errors.As(err, &refusal) || refusal.ErrorCode() != "ForbiddenException") {
+			return err
+		}
+		a.Roles, a.Asked = roles, time.Now()
+		if !a.isFit() {
+			a.Roles = nil
+		}
+		if i == len(due)-1 || time.Since(written) >= writePause {
+			if err := s.write(known); err != nil {
+				return err
+			}
+			written = time.Now()
+		}
+	}
+	return nil
+}
+
+// pause is how long work must take before names are refreshed beside it.
+const pause = time.Second
+
+// Beside calls refresh in the background of work that has begun, unless that ends soon. The caller must call stop when the
+// work ends. Errors are only logged.
+func Beside(ctx context.Context, log *slog.Logger, refresh func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		if err := refresh(ctx); err != nil && ctx.Err() == nil {
+			cmp.Or(log, slog.New(slog.DiscardHandler)).Debug("chaim: the names of accounts are not refreshed", "error", err)
+		}
+	})
+	return func() {
+		cancel()
+		background.Wait()
+	}
+}
