@@ -13,6 +13,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -110,7 +111,8 @@ func (i IdentityCenter) find(ctx context.Context, center *idcenter.Center, name 
 		found = a
 	}
 	if found.ID == "" {
-		return found, fmt.Errorf("chaim: none of the %d accounts that you have at %s is named %s", len(accounts), center.StartURL, keys.QuoteShort(name))
+		text := fmt.Sprintf("chaim: none of the %d accounts that you have at %s is named %s", len(accounts), center.StartURL, keys.QuoteShort(name))
+		return found, errtext.Chain(text, &idcenter.NoAccountError{Accounts: accounts})
 	}
 	return found, nil
 }

@@ -49,7 +49,7 @@ func (a *App) Client(opts chaim.Options, fn func(*chaim.Client) error) (err erro
 	opts.Logger = a.Log
 	c, err := chaim.New(opts)
 	if err != nil {
-		return asUsage(err)
+		return asUsage(likeProfile(opts.Account, err))
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return fn(c)
@@ -58,7 +58,7 @@ func (a *App) Client(opts chaim.Options, fn func(*chaim.Client) error) (err erro
 // Keys is Client for a client that has keys.
 func (a *App) Keys(ctx context.Context, opts chaim.Options, fn func(*chaim.Client, chaim.AwsCreds) error) error {
 	return a.Client(opts, func(c *chaim.Client) error {
-		creds, err := RequestKeys(ctx, c, opts.Account)
+		creds, err := a.RequestKeys(ctx, c, opts.Account)
 		if err != nil {
 			return err
 		}

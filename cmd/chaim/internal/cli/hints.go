@@ -3,14 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/awsenv"
-	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -96,31 +93,4 @@ func Plainly(line string) string {
 			"the environment and the AWS files have none, and this machine has no EC2 role"
 	}
 	return inFlags.Replace(strings.TrimPrefix(strings.TrimSpace(line), "chaim: "))
-}
-
-// suggestTime bounds the wait for the list of accounts after a refusal.
-const suggestTime = 5 * time.Second
-
-// RequestKeys gets keys for the account of a client. To the refusal of an unknown account it adds similar names.
-func RequestKeys(ctx context.Context, c *chaim.Client, account string) (chaim.AwsCreds, error) {
-	creds, err := c.RequestKeys(ctx)
-	refusal := (*chaim.GatewayError)(nil)
-	if !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "Account not found") {
-		return creds, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, suggestTime)
-	defer cancel()
-	accounts, failed := c.RequestList(ctx)
-	if failed != nil {
-		return creds, err
-	}
-	var names []string
-	for _, a := range accounts {
-		names = append(names, a.Name, a.ID)
-	}
-	also := "'chaim listall' lists the accounts"
-	if alike := DidYouMean(account, names); alike != "" {
-		also = "did you mean " + alike + "?"
-	}
-	return creds, errtext.Chain(fmt.Sprintf("%v; %s", err, also), err)
 }

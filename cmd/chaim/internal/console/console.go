@@ -105,18 +105,16 @@ func (p *page) link(cmd *cobra.Command, args []string) (link, region string, err
 			args = []string{name}
 		}
 	}
-	opts, err := p.InMemory(cmd, args)
-	if err != nil {
-		return "", "", err
-	}
-	err = p.App.Keys(cmd.Context(), opts, func(c *chaim.Client, creds chaim.AwsCreds) error {
-		path := ""
-		if p.service != "" || p.Region != "" {
-			path = "/" + cmp.Or(p.service, "console") + "/home?region=" + url.QueryEscape(creds.Region)
-		}
-		region = creds.Region
-		link, err = c.ConsoleURLTo(cmd.Context(), path)
-		return err
+	err = p.InMemory(cmd, args, func(opts chaim.Options) error {
+		return p.App.Keys(cmd.Context(), opts, func(c *chaim.Client, creds chaim.AwsCreds) error {
+			path := ""
+			if p.service != "" || p.Region != "" {
+				path = "/" + cmp.Or(p.service, "console") + "/home?region=" + url.QueryEscape(creds.Region)
+			}
+			region = creds.Region
+			link, err = c.ConsoleURLTo(cmd.Context(), path)
+			return err
+		})
 	})
 	return link, region, err
 }

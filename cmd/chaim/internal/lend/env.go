@@ -27,20 +27,18 @@ func envCommand(a *cli.App) *cobra.Command {
 			if !slices.Contains(formats, format) {
 				return cli.Usagef("--format is %s, not %q", strings.Join(formats, ", "), format)
 			}
-			opts, err := r.InMemory(cmd, args)
-			if err != nil {
-				return err
-			}
-			return a.Keys(cmd.Context(), opts, func(_ *chaim.Client, creds chaim.AwsCreds) error {
-				text, err := inFormat(format, creds)
-				if err != nil {
+			return r.InMemory(cmd, args, func(opts chaim.Options) error {
+				return a.Keys(cmd.Context(), opts, func(_ *chaim.Client, creds chaim.AwsCreds) error {
+					text, err := inFormat(format, creds)
+					if err != nil {
+						return err
+					}
+					if term.IsTerminal(a.Out) {
+						a.Say("these keys are secret: keep them to yourself")
+					}
+					_, err = io.WriteString(a.Out, text)
 					return err
-				}
-				if term.IsTerminal(a.Out) {
-					a.Say("these keys are secret: keep them to yourself")
-				}
-				_, err = io.WriteString(a.Out, text)
-				return err
+				})
 			})
 		},
 	})

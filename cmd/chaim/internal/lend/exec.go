@@ -10,6 +10,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/container"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
@@ -55,7 +56,7 @@ func execCommand(a *cli.App) *cobra.Command {
 				words, l.shell.isOn = []string{proc.Shell()}, term.IsTerminal(a.In) && term.IsTerminal(a.Err)
 			}
 			defer l.shell.wait() // after the keys are gone
-			return l.run(cmd.Context(), account, words)
+			return l.InAnyCase(account, func(account string) error { return l.run(cmd.Context(), account, words) })
 		},
 	})
 	l.AddFlags(cmd)
@@ -99,6 +100,7 @@ func (l *loan) run(ctx context.Context, name string, words []string) error {
 	run := func(c *chaim.Client, lent []string) error {
 		cmd.Env = proc.Environ(append(lent, "CHAIM_ACCOUNT="+account, "CHAIM_ROLE="+opts.Role), l.passGateway)
 		defer l.shell.begin(l.App, c, lentKeys{account, opts.Role, l.asEnv})()
+		defer l.refreshNames(ctx, c)()
 		return l.App.Run(ctx, cmd)
 	}
 	if l.asServer {
@@ -111,5 +113,15 @@ func (l *loan) run(ctx context.Context, name string, words []string) error {
 			lent = append(lent, "AWS_SECURITY_TOKEN="+creds.SessionToken)
 		}
 		return run(c, lent)
+	})
+}
+
+// refreshNames refreshes the names of the client's broker while a program runs.
+func (l loan) refreshNames(ctx context.Context, c *chaim.Client) (stop func()) {
+	return names.Beside(ctx, l.App.Log, func(ctx context.Context) error {
+		if source, isLister := names.Of(ctx, c); isLister {
+			return source.Refresh(ctx)
+		}
+		return nil
 	})
 }

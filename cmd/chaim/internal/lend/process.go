@@ -74,7 +74,7 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 			s, err := c.Settings(ctx)
 			switch {
 			case p.isUncached:
-				creds, err = cli.RequestKeys(ctx, c, account)
+				creds, err = p.App.RequestKeys(ctx, c, account)
 			case p.Source.IsProfile:
 				creds, err = cachedKeys(ctx, p.App, c, opts, "profile", p.Source.Definition())
 			case isCenter(c):
@@ -133,7 +133,7 @@ func cachedKeys(ctx context.Context, a *cli.App, c *chaim.Client, opts chaim.Opt
 			if _, err := cache.Sweep(sweeping); err != nil {
 				a.Log.Warn("chaim: expired keys may be left in the cache", "error", err)
 			}
-			return cli.RequestKeys(ctx, c, opts.Account)
+			return a.RequestKeys(ctx, c, opts.Account)
 		})
 		if isOfFile := errors.As(err, new(*fs.PathError)); hasAsked || !isOfFile || errors.Is(err, sharedfile.ErrUnsafe) {
 			return creds, err
@@ -142,5 +142,5 @@ func cachedKeys(ctx context.Context, a *cli.App, c *chaim.Client, opts chaim.Opt
 	if !errors.Is(err, sharedfile.ErrNoStore) { // which the user has chosen
 		a.Log.Warn("chaim: keys cannot be cached", "error", err)
 	}
-	return cli.RequestKeys(ctx, c, opts.Account)
+	return a.RequestKeys(ctx, c, opts.Account)
 }

@@ -26,23 +26,21 @@ func serveCommand(a *cli.App) *cobra.Command {
 			if !isKnown {
 				return cli.Usagef("--format is one of 'chaim env' for a shell, not %q", format)
 			}
-			opts, err := r.InMemory(cmd, args)
-			if err != nil {
-				return err
-			}
-			opts.NoRenew = false
-			return withServer(cmd.Context(), a, opts, false, func(_ *chaim.Client, s *container.Server) error {
-				text, err := shell.render(s.Environ())
-				if err != nil {
-					return err
-				}
-				if _, err := io.WriteString(a.Out, text); err != nil {
-					return err
-				}
-				a.Waits.Close() // from now on the log tells of renewals
-				a.Say("serving keys of %s until this process ends", opts.Account)
-				<-cmd.Context().Done()
-				return nil
+			return r.InMemory(cmd, args, func(opts chaim.Options) error {
+				opts.NoRenew = false
+				return withServer(cmd.Context(), a, opts, false, func(_ *chaim.Client, s *container.Server) error {
+					text, err := shell.render(s.Environ())
+					if err != nil {
+						return err
+					}
+					if _, err := io.WriteString(a.Out, text); err != nil {
+						return err
+					}
+					a.Waits.Close() // from now on the log tells of renewals
+					a.Say("serving keys of %s until this process ends", opts.Account)
+					<-cmd.Context().Done()
+					return nil
+				})
 			})
 		},
 	})

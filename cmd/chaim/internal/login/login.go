@@ -12,10 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/browse"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/loopback"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/idcenter"
@@ -120,7 +122,7 @@ func (f *flags) signIn(ctx context.Context, a *cli.App, c *idcenter.Center) erro
 	if err != nil {
 		return err
 	}
-	forget(ctx, a)
+	forget(ctx, a, c)
 	lasts := "the sign-in ends " + humantime.Until(token.Expires, time.Now())
 	if token.Refresh != "" {
 		lasts = "it is renewed while the Identity Center allows that"
@@ -130,11 +132,32 @@ func (f *flags) signIn(ctx context.Context, a *cli.App, c *idcenter.Center) erro
 		return errtext.Wrap(err, "signed in to %s, but", c.StartURL)
 	}
 	a.Say("signed in to %s, where you have %d accounts; %s", keys.Printable(c.StartURL), len(accounts), lasts)
+	remember(ctx, a, c, accounts)
 	return nil
 }
 
-// forget removes the keys that credential-process has cached: they may be those of another person.
-func forget(ctx context.Context, a *cli.App) {
+// rolesTime bounds the wait for the roles after the sign-in. A later command lists those that are still missing.
+const rolesTime = 2 * time.Second
+
+// remember keeps the names of the accounts and of the roles in them, for completions.
+func remember(ctx context.Context, a *cli.App, c *idcenter.Center, accounts []chaim.Account) {
+	source := names.OfCenter(c)
+	err := source.Store(accounts)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, rolesTime)
+		defer cancel()
+		err = source.Refresh(ctx)
+	}
+	if err != nil {
+		a.Log.Debug("chaim: not all roles are known", "error", err)
+	}
+}
+
+// forget removes the keys that credential-process has cached, and the names of c: they may be those of another person.
+func forget(ctx context.Context, a *cli.App, c *idcenter.Center) {
+	if err := names.OfCenter(c).Forget(); err != nil {
+		a.Log.Warn("chaim: the names of accounts are not removed", "error", err)
+	}
 	cache, err := credcache.Open(a.Log)
 	if err == nil {
 		_, err = cache.Clear(ctx)
@@ -174,7 +197,7 @@ func logoutCommand(a *cli.App) *cobra.Command {
 				return err
 			}
 			wasSignedIn, err := c.Logout(cmd.Context())
-			forget(cmd.Context(), a)
+			forget(cmd.Context(), a, c)
 			switch {
 			case err != nil:
 				return err

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,8 +50,12 @@ func (k *keeping) keep(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
 	k.Kept.HasAlias = k.flags.TempName != ""
+	return k.InAnyCase(name, func(name string) error { return k.keepAs(cmd.Context(), name) })
+}
+
+// keepAs keeps keys for the account of that name.
+func (k *keeping) keepAs(ctx context.Context, name string) error {
 	account, held, err := k.Resolve(ctx, name)
 	if err != nil {
 		return err
@@ -68,7 +73,7 @@ func (k *keeping) keep(cmd *cobra.Command, args []string) error {
 	return k.App.Client(opts, func(c *chaim.Client) error {
 		isParked := func() bool { return slices.Contains(request.Names(ctx, c, false, true), c.Profile()) }
 		wasParked := isParked()
-		creds, err := cli.RequestKeys(ctx, c, account)
+		creds, err := k.App.RequestKeys(ctx, c, account)
 		switch {
 		case errors.Is(err, chaim.ErrInUse) && strings.HasSuffix(err.Error(), "choose another profile name"):
 			return fmt.Errorf("%w (--alias NAME)", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -208,10 +209,11 @@ func sweepCommand(a *cli.App) *cobra.Command {
 				gone = append(gone, sweptInfo(s))
 			}
 			cached, cacheErr := sweepCache(cmd.Context(), a, isWholeCache)
-			for _, path := range cached {
+			named, namesErr := names.Sweep()
+			for _, path := range append(cached, named...) {
 				gone = append(gone, sweptInfo{Path: path})
 			}
-			err = errors.Join(err, cacheErr)
+			err = errors.Join(err, cacheErr, namesErr)
 			if len(gone) == 0 && err == nil && !asJSON {
 				a.Say("there is nothing to remove")
 			}

@@ -3,16 +3,20 @@ package request
 import (
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 	"github.com/chaim-go/chaim/internal/partition"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// The completions below look at the profiles that are held or parked. They ask no server.
+// The completions below look at the profiles that are held or parked, at the names that brokers have listed before, and at the
+// AWS config file. They ask no server.
 
 // CompleteArgs completes "ACCOUNT [ROLE]".
 func CompleteArgs(a *cli.App) cobra.CompletionFunc {
@@ -21,8 +25,7 @@ func CompleteArgs(a *cli.App) cobra.CompletionFunc {
 		case slices.Contains(os.Args, "--"): // cobra adds one itself, which makes ArgsLenAtDash useless here
 			return nil, cobra.ShellCompDirectiveDefault
 		case len(args) == 0:
-			found := completions(a, cmd, func(p chaim.Profile) []string { return []string{p.Account, p.Name} })
-			return plain(found), cobra.ShellCompDirectiveNoFileComp
+			return completeAccounts(a, cmd, func(p chaim.Profile) []string { return []string{p.Account, p.Name} })
 		case len(args) == 1:
 			return CompleteRoles(a)(cmd, args, "")
 		}
@@ -33,16 +36,71 @@ func CompleteArgs(a *cli.App) cobra.CompletionFunc {
 // CompleteAccounts completes the names of accounts.
 func CompleteAccounts(a *cli.App) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		found := completions(a, cmd, func(p chaim.Profile) []string { return []string{p.Account} })
-		return plain(found), cobra.ShellCompDirectiveNoFileComp
+		return completeAccounts(a, cmd, func(p chaim.Profile) []string { return []string{p.Account} })
 	}
 }
 
-// CompleteRoles completes a role.
+// completeAccounts completes all known accounts, and fields of the profiles that are held.
+func completeAccounts(a *cli.App, cmd *cobra.Command, fields func(chaim.Profile) []string) (found []string, _ cobra.ShellCompDirective) {
+	var ids []string
+	reading(a, func(c *chaim.Client) {
+		for _, p := range heldBy(cmd.Context(), c) {
+			found = append(found, fields(p)...)
+		}
+		source, isLister := names.Of(cmd.Context(), c)
+		if !isLister {
+			files, _ := profiles.AWSFiles{}.Profiles()
+			found = append(found, files.Leading()...)
+			return
+		}
+		var known []string
+		known, ids = accountWords(source.Read())
+		found = append(found, known...)
+	})
+	return append(plain(found), ids...), cobra.ShellCompDirectiveNoFileComp
+}
+
+// accountWords returns the names of accounts. An account whose name is not a plain word, or not the only one of that name, has
+// its id in their place, and its name as a description.
+func accountWords(known names.Known) (words, ids []string) {
+	count := map[string]int{}
+	for _, account := range known.Accounts {
+		count[account.Name]++
+	}
+	for _, account := range known.Accounts {
+		switch {
+		case plainWord().MatchString(account.Name) && count[account.Name] == 1:
+			words = append(words, account.Name)
+		case account.ID != "":
+			name := cli.ProfileOf(account.Name) // no character of which means something to a shell
+			ids = append(ids, strings.TrimSuffix(account.ID+"\t"+name, "\t"))
+		}
+	}
+	return words, ids
+}
+
+// CompleteRoles completes a role: of the account that is given, or else of any.
 func CompleteRoles(a *cli.App) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		roles := completions(a, cmd, func(p chaim.Profile) []string { return []string{p.Role} })
-		return plain(append(roles, cli.CommonRoles...)), cobra.ShellCompDirectiveNoFileComp
+	return func(cmd *cobra.Command, args []string, _ string) (roles []string, _ cobra.ShellCompDirective) {
+		reading(a, func(c *chaim.Client) {
+			var known names.Known
+			if source, isLister := names.Of(cmd.Context(), c); isLister {
+				known = source.Read()
+			}
+			if roles = known.Roles(); len(args) > 0 {
+				if account, isKnown := known.Find(args[0]); isKnown && !account.Asked.IsZero() {
+					roles = account.Roles
+					return
+				}
+			}
+			if len(roles) == 0 {
+				roles = slices.Clone(cli.CommonRoles)
+			}
+			for _, p := range heldBy(cmd.Context(), c) {
+				roles = append(roles, p.Role)
+			}
+		})
+		return plain(roles), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -60,19 +118,10 @@ func CompleteProfiles(a *cli.App, held, parked bool) cobra.CompletionFunc {
 	}
 }
 
-// completions returns the given fields of each profile that is held.
-func completions(a *cli.App, cmd *cobra.Command, fields func(chaim.Profile) []string) (found []string) {
-	reading(a, func(c *chaim.Client) {
-		for _, p := range heldBy(cmd.Context(), c) {
-			found = append(found, fields(p)...)
-		}
-	})
-	return found
-}
-
-// reading calls fn with a client that changes no file: a signal may end a completion at any time. An error completes nothing.
+// reading calls fn with a client that changes no file, as a signal may end a completion at any time. The client must ask no
+// server. An error completes nothing.
 func reading(a *cli.App, fn func(*chaim.Client)) {
-	_ = a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) error {
+	_ = a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: true}, func(c *chaim.Client) error {
 		fn(c)
 		return nil
 	})

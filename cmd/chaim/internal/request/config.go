@@ -15,6 +15,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/keys"
@@ -65,12 +66,38 @@ func (s *Source) find(ctx context.Context, r *Request, account string) error {
 	return nil
 }
 
+// exactProfile returns the only profile of the AWS config file whose name differs from name in case alone, if no broker lists
+// accounts. Otherwise it returns name.
+func (r *Request) exactProfile(ctx context.Context, name string) string {
+	if r.Source.Profile != "" {
+		return name
+	}
+	files, _ := profiles.AWSFiles{}.Profiles()
+	exact := cli.OtherCase(name, files.Leading())
+	if exact == "" || files.Has(name) {
+		return name
+	}
+	_ = r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
+		if _, isLister := names.Of(ctx, c); isLister {
+			exact = name
+		}
+		return nil
+	})
+	if exact != name {
+		r.tellExact(name, exact)
+	}
+	return exact
+}
+
 // isAccount asks the gateway or the Identity Center whether it has an account of that name or id. isListed is false if there is
 // none, or no sign-in.
 func (r *Request) isAccount(ctx context.Context, name string) (isAccount, isListed bool, err error) {
 	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
 		accounts, err := c.RequestList(ctx)
 		isListed = err == nil
+		if isListed {
+			r.App.Remember(ctx, c, accounts)
+		}
 		for _, known := range accounts {
 			isAccount = isAccount || known.ID == name || known.Name == name
 		}
@@ -98,6 +125,9 @@ func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	opts.NoProfile = true
 	err = r.App.Client(opts, func(c *chaim.Client) error {
 		known, err = c.RequestList(ctx)
+		if err == nil {
+			r.App.Remember(ctx, c, known)
+		}
 		return err
 	})
 	if !errors.Is(err, chaim.ErrNotConfigured) || r.hasGateway(ctx) { // whose settings may be incomplete

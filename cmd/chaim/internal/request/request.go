@@ -3,6 +3,7 @@ package request
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,19 +117,39 @@ func CheckGiven(cmd *cobra.Command) (err error) {
 	return err
 }
 
-// InMemory returns the options of a client for the arguments. It keeps the keys in memory only, and does not renew them.
-func (r *Request) InMemory(cmd *cobra.Command, args []string) (chaim.Options, error) {
+// InMemory calls fn with the options of a client for the arguments. It keeps the keys in memory only, and does not renew them.
+func (r *Request) InMemory(cmd *cobra.Command, args []string, fn func(chaim.Options) error) error {
 	name, err := r.TakeOrPick(cmd, args)
 	if err != nil {
-		return chaim.Options{}, err
+		return err
 	}
-	account, _, err := r.Resolve(cmd.Context(), name)
-	if err != nil {
-		return chaim.Options{}, err
+	return r.InAnyCase(name, func(name string) error {
+		account, _, err := r.Resolve(cmd.Context(), name)
+		if err != nil {
+			return err
+		}
+		opts := r.Options(account)
+		opts.NoProfile, opts.NoRenew = true, true
+		return fn(opts)
+	})
+}
+
+// InAnyCase calls fn with a name. If its error says that only the case of the name is wrong, it calls fn again with the exact
+// name, and says so.
+func (r *Request) InAnyCase(name string, fn func(name string) error) error {
+	before := *r
+	err := fn(name)
+	other := (*cli.OtherCaseError)(nil)
+	if !errors.As(err, &other) || other.Asked != name {
+		return err
 	}
-	opts := r.Options(account)
-	opts.NoProfile, opts.NoRenew = true, true
-	return opts, nil
+	*r = before
+	r.tellExact(name, other.Exact)
+	return fn(other.Exact)
+}
+
+func (r *Request) tellExact(name, exact string) {
+	r.App.Say("there is no account %s; taking %s, which differs in case only", keys.Printable(name), keys.Printable(exact))
 }
 
 // Duration is a flag with the lifetime of keys.

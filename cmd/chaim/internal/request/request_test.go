@@ -5,7 +5,28 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 )
+
+func TestWordsForAccounts(t *testing.T) {
+	words, ids := accountWords(names.Known{Accounts: []names.Account{
+		{ID: "111111111111", Name: "sredev"},
+		{ID: "222222222222", Name: "Connected Homes"},
+		{ID: "333333333333", Name: "$(touch pwned)`x`"},
+		{ID: "444444444444", Name: "twin"},
+		{ID: "555555555555", Name: "twin"},
+		{ID: "666666666666"},
+		{Name: "no id;"},
+		{Name: "noid"},
+		{ID: "777777777777", Name: "--flag"},
+	}})
+	assert.Equal(t, []string{"sredev", "noid"}, words)
+	assert.Equal(t, []string{
+		"222222222222\tConnected-Homes", "333333333333\t-touch-pwned-x-", "444444444444\ttwin", "555555555555\ttwin", "666666666666",
+		"777777777777\t--flag",
+	}, ids)
+}
 
 func TestDurationFlag(t *testing.T) {
 	for text, want := range map[string]time.Duration{

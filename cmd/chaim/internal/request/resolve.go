@@ -34,6 +34,7 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 		account, held, err = r.resolve(ctx, name)
 	}
 	if err == nil {
+		account = r.exactProfile(ctx, account)
 		err = r.Source.find(ctx, r, account)
 	}
 	if err == nil && !r.Source.IsProfile && r.codeProfile() != "" {
@@ -175,6 +176,7 @@ func (r *Request) compare(ctx context.Context, name string, held chaim.Profile) 
 		if err != nil {
 			return err
 		}
+		r.App.Remember(ctx, c, accounts)
 		isAccount, isSame = false, false
 		for _, known := range accounts {
 			if known.ID == name || known.Name == name {
