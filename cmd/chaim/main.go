@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -80,6 +81,9 @@ func (c *call) execute(ctx context.Context) error {
 	root := c.root()
 	if isCompletion(c.app.Args) {
 		plainDescriptions(root)
+		words := bufio.NewWriterSize(c.app.Out, 64<<10) // cobra writes each word alone
+		defer words.Flush()                             // the outlet keeps its error
+		root.SetOut(words)
 	}
 	root.SetArgs(c.app.Args)
 	cmd, err := root.ExecuteContextC(ctx)

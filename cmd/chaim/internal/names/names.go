@@ -4,12 +4,13 @@ package names
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 
 const (
 	folderName = "names"
-	extension  = ".json"
-	version    = 1
+	extension  = ".names"
+	version    = "1"
 	maxSize    = 16 << 20
 
 	maxAge    = 24 * time.Hour // of names that are as good as new ones
@@ -41,7 +42,7 @@ type Known struct {
 // Account is an account, and the roles that the user has there.
 type Account struct {
 	ID, Name string
-	Roles    []string  `json:",omitempty"`
+	Roles    []string
 	Asked    time.Time // when the broker listed Roles; zero if it has not
 }
 
@@ -100,23 +101,61 @@ func (a Account) isFit() bool {
 	return isText(cmp.Or(a.Name, a.ID)) && (a.ID == "" || keys.IsAccountID(a.ID)) && !slices.ContainsFunc(a.Roles, func(r string) bool { return !isText(r) })
 }
 
-// file is what a file holds.
-type file struct {
-	Version int
-	Key     string // for which it was written
-	Known
+// A file is text, because a shell waits while a completion reads it. The first line has the version, the key and the time of
+// the list, the last one is a dot, and each between them an account: id, name, time of the roles, and roles. Tabs separate
+// them, which no name can have.
+const lastLine = "."
+
+// render returns the text of the file for a key.
+func (k Known) render(key string) []byte {
+	b := fmt.Appendf(nil, "%s\t%s\t%s\n", version, key, stamp(k.Listed))
+	for _, a := range k.Accounts {
+		b = append(b, strings.Join(append([]string{a.ID, a.Name, stamp(a.Asked)}, a.Roles...), "\t")...)
+		b = append(b, '\n')
+	}
+	return append(b, lastLine+"\n"...)
 }
 
 // parse reads the names in a file. Text that chaim did not write has none.
-func parse(key string, text []byte) Known {
-	var f file
-	if err := json.Unmarshal(text, &f); err != nil || f.Version != version || f.Key != key || f.Listed.IsZero() {
+func parse(key, text string) (k Known) {
+	lines := strings.Split(text, "\n")
+	first := strings.Split(lines[0], "\t")
+	if len(lines) < 3 || lines[len(lines)-1] != "" || lines[len(lines)-2] != lastLine || len(first) != 3 || first[0] != version || first[1] != key {
 		return Known{}
 	}
-	if slices.ContainsFunc(f.Accounts, func(a Account) bool { return !a.isFit() }) {
+	k.Listed = timeOf(first[2])
+	k.Accounts = make([]Account, 0, len(lines)-3)
+	for _, line := range lines[1 : len(lines)-2] {
+		fields := strings.Split(line, "\t")
+		if len(fields) < 3 {
+			return Known{}
+		}
+		a := Account{ID: fields[0], Name: fields[1], Asked: timeOf(fields[2]), Roles: fields[3:]}
+		if !a.isFit() {
+			return Known{}
+		}
+		k.Accounts = append(k.Accounts, a)
+	}
+	if k.Listed.IsZero() {
 		return Known{}
 	}
-	return f.Known
+	return k
+}
+
+// stamp is a time as text, and timeOf reads it. The zero time is "-", and so is what is no time.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return strconv.FormatInt(t.UnixNano(), 10)
+}
+
+func timeOf(text string) time.Time {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
 }
 
 // folder returns the folder of the files. The error wraps [sharedfile.ErrNoStore] if the user chose to store nothing.
@@ -138,17 +177,15 @@ func read(path string) Known {
 	if err != nil {
 		return Known{}
 	}
-	return parse(strings.TrimSuffix(filepath.Base(path), extension), text)
+	return parse(strings.TrimSuffix(filepath.Base(path), extension), string(text))
 }
 
 // write writes names into the file at path.
 func write(path string, known Known) error {
-	text, err := json.Marshal(file{version, strings.TrimSuffix(filepath.Base(path), extension), known})
-	if err == nil && len(text) > maxSize {
+	text := known.render(strings.TrimSuffix(filepath.Base(path), extension))
+	err := sharedfile.CheckOwner(path)
+	if len(text) > maxSize {
 		err = errors.New("there are too many")
-	}
-	if err == nil {
-		err = sharedfile.CheckOwner(path)
 	}
 	if err == nil {
 		err = sharedfile.MakeSideFolder(filepath.Dir(path))

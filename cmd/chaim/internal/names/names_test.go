@@ -3,7 +3,6 @@ package names
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -100,26 +99,26 @@ func TestFind(t *testing.T) {
 }
 
 func TestTextThatChaimDidNotWriteHasNoNames(t *testing.T) {
-	whole := file{version, keyOf("a"), Known{Listed: time.Now(), Accounts: []Account{{ID: "111111111111", Name: "sredev", Roles: []string{"Reader"}}}}}
-	text := func(change func(*file)) string {
-		f := whole
-		f.Accounts = []Account{whole.Accounts[0]}
-		change(&f)
-		text, err := json.Marshal(f)
-		require.NoError(t, err)
-		return string(text)
+	key := keyOf("a")
+	now := time.Now().Round(0)
+	want := Known{Listed: now, Accounts: []Account{
+		{ID: "111111111111", Name: "Connected Homes", Roles: []string{"Reader", "Writer"}, Asked: now.Add(-1)}, {Name: "sredev", Roles: []string{}},
+	}}
+	text := string(want.render(key))
+	assert.Equal(t, want, parse(key, text))
+	for i := range text {
+		assert.Zero(t, parse(key, text[:i]), text[:i])
 	}
-	require.Len(t, parse(whole.Key, []byte(text(func(*file) {}))).Accounts, 1)
 	for name, bad := range map[string]string{
-		"empty": "", "null": "null", "no JSON": "[user]", "torn": text(func(*file) {})[:40],
-		"other version": text(func(f *file) { f.Version++ }),
-		"other key":     text(func(f *file) { f.Key = keyOf("b") }),
-		"no time":       text(func(f *file) { f.Listed = time.Time{} }),
-		"control":       text(func(f *file) { f.Accounts[0].Name = "a\x1b[2J" }),
-		"id":            text(func(f *file) { f.Accounts[0].ID = "$(id)" }),
-		"role":          text(func(f *file) { f.Accounts[0].Roles = []string{"a\nb"} }),
+		"no text": "[user]\nx = y\n", "other key": string(want.render(keyOf("b"))), "more": text + "x\n",
+		"other version": "2" + text[1:], "no time": string(Known{Accounts: want.Accounts}.render(key)),
+		"control":        strings.Replace(text, "sredev", "a\x1b[2J", 1),
+		"id":             strings.Replace(text, "111111111111", "$(id)", 1),
+		"role":           strings.Replace(text, "Reader", "a\rb", 1),
+		"no name, no id": strings.Replace(text, "sredev", "", 1),
+		"too few fields": strings.Replace(text, "sredev\t", "", 1),
 	} {
-		assert.Zero(t, parse(whole.Key, []byte(bad)), name)
+		assert.Zero(t, parse(key, bad), name)
 	}
 }
 
@@ -208,9 +207,9 @@ func TestSweep(t *testing.T) {
 			require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(-age)))
 			return path
 		}
-		broken := put(keyOf("broken")+".json", "{", 0)
-		dead := put(".chaim-tmp-"+keyOf("dead")+".json-123", "{", tempAge+1)
-		put(".chaim-tmp-"+keyOf("live")+".json-123", "{", 0)
+		broken := put(keyOf("broken")+".names", "{", 0)
+		dead := put(".chaim-tmp-"+keyOf("dead")+".names-123", "{", tempAge+1)
+		put(".chaim-tmp-"+keyOf("live")+".names-123", "{", 0)
 		put("theirs.txt", "mine", 40*24*time.Hour)
 		gone, err = Sweep()
 		require.NoError(t, err)
