@@ -44,11 +44,9 @@ func newHome(t *testing.T) string {
 func isClean(t *testing.T, home string) {
 	t.Helper()
 	assert.Equal(t, foreign, credentials(t, home))
-	left, err := filepath.Glob(filepath.Join(home, "chaim", "*"))
-	require.NoError(t, err)
 	temps, err := filepath.Glob(filepath.Join(home, ".chaim*"))
 	require.NoError(t, err)
-	assert.Empty(t, append(left, temps...))
+	assert.Empty(t, append(leftIn(t, home), temps...))
 }
 
 func credentials(t *testing.T, home string) string {

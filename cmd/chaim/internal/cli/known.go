@@ -32,8 +32,8 @@ func didYouMean(err error, alike string) error {
 	return errtext.Chain(fmt.Sprintf("%v; did you mean %s?", err, alike), err)
 }
 
-// RequestKeys gets keys for the account of a client. To the refusal of an unknown account or role it adds similar names. It is
-// an [OtherCaseError] if only the case of the account's name is wrong.
+// RequestKeys gets keys for the account of a client. To the refusal of an unknown account or role it adds similar names. The
+// error is an [OtherCaseError] if only the case of the account's name is wrong.
 func (a *App) RequestKeys(ctx context.Context, c *chaim.Client, account string) (chaim.AwsCreds, error) {
 	creds, err := c.RequestKeys(ctx)
 	if err == nil {

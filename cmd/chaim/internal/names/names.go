@@ -97,8 +97,11 @@ func (k Known) with(accounts []chaim.Account, now time.Time) Known {
 
 // isFit reports whether the texts are such as chaim takes for accounts and roles.
 func (a Account) isFit() bool {
-	isText := func(text string) bool { return keys.CheckAccount(text) == nil }
-	return isText(cmp.Or(a.Name, a.ID)) && (a.ID == "" || keys.IsAccountID(a.ID)) && !slices.ContainsFunc(a.Roles, func(r string) bool { return !isText(r) })
+	isOdd := func(text string) bool { return keys.CheckAccount(text) != nil }
+	if a.ID != "" && !keys.IsAccountID(a.ID) {
+		return false
+	}
+	return !isOdd(cmp.Or(a.Name, a.ID)) && !slices.ContainsFunc(a.Roles, isOdd)
 }
 
 // A file is text, because a shell waits while a completion reads it. The first line has the version, the key and the time of
@@ -118,14 +121,15 @@ func (k Known) render(key string) []byte {
 
 // parse reads the names in a file. Text that chaim did not write has none.
 func parse(key, text string) (k Known) {
-	lines := strings.Split(text, "\n")
-	first := strings.Split(lines[0], "\t")
-	if len(lines) < 3 || lines[len(lines)-1] != "" || lines[len(lines)-2] != lastLine || len(first) != 3 || first[0] != version || first[1] != key {
+	text, isFirst := strings.CutPrefix(text, version+"\t"+key+"\t")
+	text, isWhole := strings.CutSuffix(text, "\n"+lastLine+"\n")
+	if !isFirst || !isWhole {
 		return Known{}
 	}
-	k.Listed = timeOf(first[2])
-	k.Accounts = make([]Account, 0, len(lines)-3)
-	for _, line := range lines[1 : len(lines)-2] {
+	lines := strings.Split(text, "\n")
+	k.Listed = timeOf(lines[0])
+	k.Accounts = make([]Account, 0, len(lines)-1)
+	for _, line := range lines[1:] {
 		fields := strings.Split(line, "\t")
 		if len(fields) < 3 {
 			return Known{}

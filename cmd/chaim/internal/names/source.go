@@ -42,7 +42,8 @@ func Of(ctx context.Context, c *chaim.Client) (s Source, isLister bool) {
 	case *chaim.Gateway:
 		endpoint, err := c.Endpoint(ctx)
 		user := broker.Settings
-		return Source{key: keyOf("gateway", endpoint, user.Username, user.WorkspaceID, user.SlackID), list: c.RequestList}, err == nil
+		key := keyOf("gateway", endpoint, user.Username, user.WorkspaceID, user.SlackID)
+		return Source{key: key, list: c.RequestList}, err == nil
 	case chaim.IdentityCenter:
 		center, err := idcenter.Find(idcenter.Center{
 			Session: broker.Session, StartURL: broker.StartURL, Region: broker.Region,
@@ -89,8 +90,8 @@ func (s Source) Read() Known {
 func (s Source) Store(accounts []chaim.Account) error {
 	before, now := s.Read(), time.Now()
 	next := before.with(accounts, now)
-	isSame := slices.EqualFunc(before.Accounts, next.Accounts, func(a, b Account) bool { return a.ID == b.ID && a.Name == b.Name })
-	if isSame && isWithin(before.Listed, now, minAge) {
+	isOne := func(a, b Account) bool { return a.ID == b.ID && a.Name == b.Name }
+	if slices.EqualFunc(before.Accounts, next.Accounts, isOne) && isWithin(before.Listed, now, minAge) {
 		return nil
 	}
 	return s.write(next)

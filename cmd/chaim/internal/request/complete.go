@@ -15,8 +15,8 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// The completions below look at the profiles that are held or parked, at the names that brokers have listed before, and at the
-// AWS config file. They ask no server.
+// The completions below look at the profiles that are held or parked, the names that brokers have listed before, and the AWS
+// config file. They ask no server.
 
 // CompleteArgs completes "ACCOUNT [ROLE]".
 func CompleteArgs(a *cli.App) cobra.CompletionFunc {
@@ -40,12 +40,15 @@ func CompleteAccounts(a *cli.App) cobra.CompletionFunc {
 	}
 }
 
+// fields returns what is completed of a profile.
+type fields = func(chaim.Profile) []string
+
 // completeAccounts completes all known accounts, and fields of the profiles that are held.
-func completeAccounts(a *cli.App, cmd *cobra.Command, fields func(chaim.Profile) []string) (found []string, _ cobra.ShellCompDirective) {
-	var ids []string
+func completeAccounts(a *cli.App, cmd *cobra.Command, of fields) ([]string, cobra.ShellCompDirective) {
+	var found, ids []string
 	reading(a, func(c *chaim.Client) {
 		for _, p := range heldBy(cmd.Context(), c) {
-			found = append(found, fields(p)...)
+			found = append(found, of(p)...)
 		}
 		source, isLister := names.Of(cmd.Context(), c)
 		if !isLister {
@@ -60,8 +63,8 @@ func completeAccounts(a *cli.App, cmd *cobra.Command, fields func(chaim.Profile)
 	return append(plain(found), ids...), cobra.ShellCompDirectiveNoFileComp
 }
 
-// accountWords returns the names of accounts. An account whose name is not a plain word, or not the only one of that name, has
-// its id in their place, and its name as a description.
+// accountWords returns the names of accounts. If a name is not a plain word, or that of several accounts, it returns their ids
+// in its place, with the name as a description.
 func accountWords(known names.Known) (words, ids []string) {
 	count := map[string]int{}
 	for _, account := range known.Accounts {
