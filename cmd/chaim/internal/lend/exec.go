@@ -117,7 +117,7 @@ func (l *loan) run(ctx context.Context, name string, words []string) error {
 }
 
 // refreshNames refreshes the names of the client's broker while a program runs.
-func (l loan) refreshNames(ctx context.Context, c *chaim.Client) (stop func()) {
+func (l *loan) refreshNames(ctx context.Context, c *chaim.Client) (stop func()) {
 	return names.Beside(ctx, l.App.Log, func(ctx context.Context) error {
 		if source, isLister := names.Of(ctx, c); isLister {
 			return source.Refresh(ctx)
