@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -33,11 +34,16 @@ func Find(c Center, open func(session, startURL string) (SignIn, error)) (*Cente
 		known := files.Sessions[c.Session]
 		c.StartURL, c.Region = cmp.Or(c.StartURL, known["sso_start_url"]), cmp.Or(c.Region, known["sso_region"])
 	}
+	if u, err := url.Parse(c.StartURL); err == nil && c.Region == "" && IsAWS(u.Hostname()) {
+		c.Region = regionIn(u.Hostname())
+	}
 	switch {
 	case c.StartURL == "":
 		return nil, fmt.Errorf("chaim: [sso-session %s] of the AWS config file has no sso_start_url", c.Session)
+	case checkStartURL(c.StartURL) != nil:
+		return nil, checkStartURL(c.StartURL)
 	case c.Region == "":
-		return nil, errors.New("chaim: the region of the Identity Center is missing: it is sso_region in the AWS config file")
+		return nil, errors.New("chaim: the region of the Identity Center is missing: it is sso_region in the AWS config file, or --region")
 	}
 	if err := partition.CheckRegionOf("the Identity Center", c.Region); err != nil {
 		return nil, err

@@ -52,6 +52,10 @@ type SignIn interface {
 	Read(ctx context.Context) (ssotoken.Token, error)
 	Write(ctx context.Context, token ssotoken.Token) error
 	Remove() error
+	// ReadBeside returns the text of a file in the same folder, which is empty if there is none.
+	ReadBeside(name string) ([]byte, error)
+	// WriteBeside replaces such a file. Without a text it removes it.
+	WriteBeside(name string, text []byte) error
 	// Lock makes other chaims wait until unlock is called. The error wraps [ssotoken.ErrReadOnly] if nothing can be written.
 	Lock(ctx context.Context) (unlock func(), err error)
 }

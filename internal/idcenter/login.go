@@ -30,6 +30,10 @@ type Login struct {
 	Device bool
 	// Scopes are asked for. Without any, the sign-in is for the accounts, and can be refreshed.
 	Scopes []string
+	// PortalURL is the start URL at AWS. Empty means the center's, or the one to which that leads.
+	PortalURL string
+	// IsGiven says that a person gave the center's StartURL for this sign-in. It is then used wherever it leads.
+	IsGiven bool
 	// Show tells the person which page to open. code is to be compared or typed there; it is empty without Device.
 	Show func(page, code string)
 	// IsForeign reports whether a connection to this machine comes from another user. Nil means never.
@@ -72,24 +76,52 @@ func (c *Center) Login(ctx context.Context, l Login) (ssotoken.Token, error) {
 }
 
 func (c *Center) signIn(ctx context.Context, l Login) (out *ssooidc.CreateTokenOutput, token ssotoken.Token, at time.Time, err error) {
-	in := &ssooidc.RegisterClientInput{ClientName: aws.String(clientName), ClientType: aws.String("public"), Scopes: l.Scopes}
-	if !l.Device {
-		in.GrantTypes, in.RedirectUris, in.IssuerUrl = []string{codeGrant, "refresh_token"}, []string{redirectURI("")}, &c.StartURL
-	}
 	token = ssotoken.Token{StartURL: c.StartURL, Region: c.Region}
-	if token.Client, err = c.register(ctx, in); err != nil {
+	if l.PortalURL == "" {
+		if l.PortalURL, err = c.portalURL(ctx, l.IsGiven); err != nil {
+			return nil, token, at, err
+		}
+	}
+	purpose := ssotoken.Purpose{StartURL: l.PortalURL, Region: c.Region, Session: c.Session, Scopes: l.Scopes}
+	begin := c.byDevice
+	if !l.Device {
+		purpose.GrantTypes, begin = []string{codeGrant, "refresh_token"}, c.byBrowser
+	}
+	if token.Client = c.registration(purpose); token.Client.ID != "" {
+		if out, at, err = begin(ctx, token.Client, l); err == nil {
+			return out, token, at, nil
+		}
+		// The reason may be that the center has forgotten the registration, which the browser does not report.
+		_ = c.SignIn.WriteBeside(purpose.FileName(), nil)
+		if !isCode(err, "InvalidClientException") && !isCode(err, "UnauthorizedClientException") {
+			return nil, token, at, err
+		}
+	}
+	if token.Client, err = c.register(ctx, purpose); err != nil {
 		return nil, token, at, err
 	}
-	if l.Device {
-		out, at, err = c.byDevice(ctx, token.Client, l)
-	} else {
-		out, at, err = c.byBrowser(ctx, token.Client, l)
-	}
+	out, at, err = begin(ctx, token.Client, l)
 	return out, token, at, err
 }
 
-// register registers this program.
-func (c *Center) register(ctx context.Context, in *ssooidc.RegisterClientInput) (client ssotoken.Client, err error) {
+// registrationLeft is how long a kept registration must last, as for the AWS CLI.
+const registrationLeft = 15 * time.Minute
+
+// registration returns the registration that chaim or the AWS CLI has kept for a purpose. It is empty if there is none.
+func (c *Center) registration(p ssotoken.Purpose) ssotoken.Client {
+	text, err := c.SignIn.ReadBeside(p.FileName())
+	if err != nil {
+		return ssotoken.Client{}
+	}
+	return p.Registration(text, registrationLeft, time.Now())
+}
+
+// register registers this program for a purpose, and keeps the registration for the next sign-in.
+func (c *Center) register(ctx context.Context, p ssotoken.Purpose) (client ssotoken.Client, err error) {
+	in := &ssooidc.RegisterClientInput{ClientName: aws.String(clientName), ClientType: aws.String("public"), Scopes: p.Scopes}
+	if p.GrantTypes != nil {
+		in.GrantTypes, in.RedirectUris, in.IssuerUrl = p.GrantTypes, []string{redirectURI("")}, &p.StartURL
+	}
 	oidc, err := c.oidc(ctx)
 	if err != nil {
 		return client, err
@@ -97,23 +129,35 @@ func (c *Center) register(ctx context.Context, in *ssooidc.RegisterClientInput) 
 	defer awaiting.For(ctx, service+" in "+c.Region)()
 	out, err := oidc.RegisterClient(ctx, in)
 	if err != nil {
-		return client, c.aboutRegion(c.failure(ctx, err))
+		return client, c.aboutRegion(c.failure(ctx, err), p.StartURL)
 	}
 	client = ssotoken.Client{ID: aws.ToString(out.ClientId), Secret: aws.ToString(out.ClientSecret)}
-	if out.ClientSecretExpiresAt > 0 {
-		client.Expires = time.Unix(out.ClientSecretExpiresAt, 0)
-	}
 	if client.ID == "" || client.Secret == "" {
 		return client, errors.New("reply has no client")
+	}
+	if out.ClientSecretExpiresAt > 0 {
+		client.Expires = time.Unix(out.ClientSecretExpiresAt, 0)
+		c.keepRegistration(p, client)
 	}
 	return client, nil
 }
 
+// keepRegistration keeps a registration. Errors are only logged, as the sign-in goes on without.
+func (c *Center) keepRegistration(p ssotoken.Purpose, client ssotoken.Client) {
+	text, err := p.Render(client)
+	if err == nil {
+		err = c.SignIn.WriteBeside(p.FileName(), text)
+	}
+	if err != nil {
+		c.Log.Warn("chaim: registration at IAM Identity Center is not kept", "error", err)
+	}
+}
+
 // aboutRegion adds to an error what is the usual reason for it.
-func (c *Center) aboutRegion(err error) error {
+func (c *Center) aboutRegion(err error, startURL string) error {
 	for _, code := range []string{"InvalidRequestException", "InvalidClientMetadataException"} {
 		if isCode(err, code) {
-			return errtext.Chain(fmt.Sprintf("%v; is %s the start URL, and %s the region of the Identity Center?", err, c.StartURL, c.Region), err)
+			return errtext.Chain(fmt.Sprintf("%v; is %s the start URL, and %s the region of the Identity Center?", err, startURL, c.Region), err)
 		}
 	}
 	return err
@@ -175,9 +219,9 @@ func (c *Center) byDevice(ctx context.Context, client ssotoken.Client, l Login) 
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	device, err := oidc.StartDeviceAuthorization(ctx, &ssooidc.StartDeviceAuthorizationInput{ClientId: &client.ID, ClientSecret: &client.Secret, StartUrl: &c.StartURL})
+	device, err := oidc.StartDeviceAuthorization(ctx, &ssooidc.StartDeviceAuthorizationInput{ClientId: &client.ID, ClientSecret: &client.Secret, StartUrl: &l.PortalURL})
 	if err != nil {
-		return nil, time.Time{}, c.aboutRegion(c.failure(ctx, err, client.Secret))
+		return nil, time.Time{}, c.aboutRegion(c.failure(ctx, err, client.Secret), l.PortalURL)
 	}
 	if lifetime := time.Duration(device.ExpiresIn) * time.Second; lifetime > 0 {
 		var stop context.CancelFunc

@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,8 +28,16 @@ import (
 
 // memory keeps a sign-in in memory.
 type memory struct {
-	mu    sync.Mutex
-	token *ssotoken.Token
+	mu     sync.Mutex
+	token  *ssotoken.Token
+	beside map[string][]byte
+}
+
+func (m *memory) ReadBeside(name string) ([]byte, error) { return m.beside[name], nil }
+
+func (m *memory) WriteBeside(name string, text []byte) error {
+	m.beside[name] = text
+	return nil
 }
 
 func (m *memory) Path() string { return "memory" }
@@ -58,7 +69,7 @@ func newCenter(t *testing.T, srv *chaimtest.Server) *idcenter.Center {
 	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 	return &idcenter.Center{
-		StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{}, HTTP: srv.HTTPClient(), Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
+		StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{beside: map[string][]byte{}}, HTTP: srv.HTTPClient(), Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -157,7 +168,7 @@ func TestLoginByDevice(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
 			c := &idcenter.Center{
-				StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{}, HTTP: srv.HTTPClient(), Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
+				StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{beside: map[string][]byte{}}, HTTP: srv.HTTPClient(), Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
 			}
 			_, err := c.Login(t.Context(), idcenter.Login{Device: true, Show: func(page, code string) {
 				if button != "" {
@@ -170,5 +181,167 @@ func TestLoginByDevice(t *testing.T) {
 			}
 			require.ErrorContains(t, err, want)
 		})
+	}
+}
+
+// actions returns what the double was asked, in order.
+func actions(srv *chaimtest.Server) (names []string) {
+	for _, r := range srv.Requests() {
+		names = append(names, r.Action)
+	}
+	return names
+}
+
+// allow is a person who allows each sign-in.
+func allow(t *testing.T, srv *chaimtest.Server) idcenter.Login {
+	t.Helper()
+	return idcenter.Login{Show: func(page, code string) {
+		if code != "" {
+			press(t, srv, page+"?user_code="+code, "allow")
+			return
+		}
+		visit(t, press(t, srv, page, "allow"))
+	}}
+}
+
+// TestRegistrationIsKept signs in several times in each of the two ways.
+func TestRegistrationIsKept(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	c := newCenter(t, srv)
+	signIn := func(isDevice bool) (hasRegistered bool) {
+		t.Helper()
+		srv.Reset()
+		l := allow(t, srv)
+		l.Device = isDevice
+		_, err := c.Login(t.Context(), l)
+		require.NoError(t, err)
+		return slices.Contains(actions(srv), "RegisterClient")
+	}
+	assert.True(t, signIn(false))
+	assert.False(t, signIn(false))
+	assert.True(t, signIn(true), "a registration for browsers is not for devices")
+	assert.False(t, signIn(true))
+	srv.Advance(90*24*time.Hour - 10*time.Minute) // the double forgets it in ten minutes
+	assert.False(t, signIn(true))
+	srv.Advance(time.Hour)
+	assert.True(t, signIn(true), "the center has forgotten it")
+	assert.False(t, signIn(true))
+
+	kept := c.SignIn.(*memory).beside
+	require.Len(t, kept, 1)
+	for name, text := range kept {
+		kept[name] = regexp.MustCompile(`20[0-9-]+T`).ReplaceAll(text, []byte("2020-01-01T"))
+	}
+	assert.True(t, signIn(true), "it has ended")
+
+	l := idcenter.Login{Show: func(page, _ string) { visit(t, press(t, srv, page, "deny")) }}
+	assert.True(t, signIn(false))
+	_, err := c.Login(t.Context(), l)
+	require.ErrorIs(t, err, keys.ErrDenied)
+	assert.True(t, signIn(false), "it may be the reason for the failure")
+}
+
+// TestCompanyStartURL has a host of the company that leads to the access portal.
+func TestCompanyStartURL(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	to, status, refused := srv.StartURL()+"/?from=company#top", http.StatusFound, ""
+	var methods []string
+	company := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		methods = append(methods, r.Method)
+		if r.Method == refused {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Location", to)
+		w.WriteHeader(status)
+	}))
+	defer company.Close()
+	c := newCenter(t, srv)
+	c.StartURL = company.URL
+	c.HTTP = &http.Client{Transport: split{company.Listener.Addr().String(), srv.HTTPClient().Transport}}
+	signIn := func(l idcenter.Login) error {
+		token, err := c.Login(t.Context(), l)
+		if err == nil {
+			assert.Equal(t, company.URL, token.StartURL, "as it is configured")
+		}
+		return err
+	}
+	device := allow(t, srv)
+	device.Device = true // the double compares its start URL there
+	require.NoError(t, signIn(device))
+	assert.Equal(t, []string{"HEAD"}, methods)
+	refused, methods = "HEAD", nil
+	require.NoError(t, signIn(device))
+	assert.Equal(t, []string{"HEAD", "GET"}, methods)
+	require.NoError(t, signIn(allow(t, srv)))
+
+	for bad, want := range map[string]string{
+		"https://portal.example.com/start":    "leads to \"https://portal.example.com/start\", which chaim does not know as an address of AWS",
+		"https://awsapps.com.example/start":   "does not know as an address of AWS",
+		"http://corp.awsapps.com/start":       "does not know as an address of AWS",
+		"https://a:CANARYb@corp.awsapps.com/": "does not know as an address of AWS",
+	} {
+		to = bad
+		err := signIn(device)
+		require.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), "CANARY")
+	}
+	given := device
+	given.PortalURL = srv.StartURL()
+	require.NoError(t, signIn(given), "a person knows better")
+	given = allow(t, srv)
+	given.IsGiven = true
+	require.NoError(t, signIn(given))
+	status = http.StatusNotFound
+	require.ErrorContains(t, signIn(device), "it answered 404")
+	to, status = "/start/", http.StatusFound
+	require.ErrorContains(t, signIn(device), "is "+company.URL+" the start URL", "it leads nowhere else")
+}
+
+// split sends requests to one host there, and all others to next.
+type split struct {
+	host string
+	next http.RoundTripper
+}
+
+func (s split) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == s.host {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return s.next.RoundTrip(r)
+}
+
+func TestFindStartURL(t *testing.T) {
+	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+	find := func(startURL, region string) (*idcenter.Center, error) {
+		return idcenter.Find(idcenter.Center{StartURL: startURL, Region: region, Files: profiles.AWSFiles{}, Insecure: true},
+			func(string, string) (idcenter.SignIn, error) { return &memory{}, nil })
+	}
+	for startURL, want := range map[string]string{
+		"http://corp.awsapps.com/start": "plain http", "corp.awsapps.com/start": "no https URL", "https://": "no https URL", "ftp://corp.awsapps.com": "no https URL",
+		"https://user:CANARY@corp.awsapps.com/start": "no https URL", "https://corp.awsapps.com/start": "region of the Identity Center is missing",
+		"https://ssoins-1.portal.eu-west-1.app.aws.example.com": "region of the Identity Center is missing",
+	} {
+		_, err := find(startURL, "")
+		require.ErrorContains(t, err, want, startURL)
+	}
+	for startURL, want := range map[string]string{
+		"https://ssoins-1.portal.eu-west-1.app.aws": "eu-west-1", "https://ssoins-1.cn-north-1.portal.amazonaws.com.cn/": "cn-north-1",
+		"https://ssoins-1.eusc-de-east-1.portal.amazonaws.eu": "eusc-de-east-1",
+	} {
+		c, err := find(startURL, "")
+		require.NoError(t, err)
+		assert.Equal(t, want, c.Region)
+	}
+	c, err := find("http://127.0.0.1:8080/start", "eu-west-2")
+	require.NoError(t, err)
+	assert.Equal(t, "eu-west-2", c.Region)
+	for host, want := range map[string]bool{
+		"corp.awsapps.com": true, "start.home.awsapps.cn": true, "identitycenter.us-gov.amazonaws.com": true, "SSOINS-1.portal.eu-west-1.app.aws.": true,
+		"identitycenter.amazonaws.eu": true, "start.us-gov-west-1.us-gov-home.awsapps.com": true,
+		"notawsapps.com": false, "awsapps.com.example": false, "aws.example.com": false, "": false,
+	} {
+		assert.Equal(t, want, idcenter.IsAWS(host), host)
 	}
 }

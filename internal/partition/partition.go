@@ -37,6 +37,14 @@ func Domains(region string) (services, console string) {
 	return "", "" // not reached
 }
 
+// ServiceDomains returns the domains of the services in all partitions.
+func ServiceDomains() (domains []string) {
+	for _, p := range partitions {
+		domains = append(domains, p.services)
+	}
+	return domains
+}
+
 // Of returns the partition of a region. SDKs also accept names such as "aws-cn-global" or "fips-us-gov-west-1" as regions.
 func Of(region string) string {
 	if name, isGlobal := strings.CutSuffix(region, "-global"); isGlobal && Region(name) != "" {

@@ -65,6 +65,23 @@ func (s SignIn) Write(ctx context.Context, token ssotoken.Token) error {
 // Remove removes the file. A missing file is no error.
 func (s SignIn) Remove() error { return sharedfile.Remove(s.path) }
 
+// ReadBeside returns the text of another file in the same folder, which is empty for a missing file.
+func (s SignIn) ReadBeside(name string) ([]byte, error) {
+	return sharedfile.File{Path: filepath.Join(filepath.Dir(s.path), name)}.Read()
+}
+
+// WriteBeside replaces such a file in one step, with mode 0600. Without a text it removes the file.
+func (s SignIn) WriteBeside(name string, text []byte) error {
+	path := filepath.Join(filepath.Dir(s.path), name)
+	if len(text) == 0 {
+		return sharedfile.Remove(path)
+	}
+	if err := sharedfile.MakeFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return sharedfile.WriteFile(path, text)
+}
+
 // signInLockTime is longer than a refresh may take.
 const signInLockTime = 45 * time.Second
 

@@ -79,3 +79,38 @@ func TestTokensPrintNoSecret(t *testing.T) {
 		assert.NotContains(t, string(text), "CANARY")
 	}
 }
+
+// TestRegistrationFileName compares with what Python's json.dumps and hashlib make of the same purposes.
+func TestRegistrationFileName(t *testing.T) {
+	for want, p := range map[string]Purpose{
+		"fdcad60aaabbae07299d375d185dc582b97f32f1": {StartURL: "https://corp.awsapps.com/start", Region: "eu-central-1", Session: "corp", Scopes: []string{"sso:account:access"}},
+		"d523465694e236d83246e62a7fc592e4abdbda81": {StartURL: "https://corp.awsapps.com/start", Region: "eu-central-1"},
+		"76886e701f728a3bbe3bf7ade67a37d133f18561": {
+			StartURL: "https://corp.awsapps.com/start?a=1&b=<2>", Region: "eu-central-1", Session: "Bü😀\"ro\n", Scopes: []string{"a:b", "c"},
+		},
+	} {
+		assert.Equal(t, want+".json", p.FileName())
+		p.GrantTypes = []string{"authorization_code"}
+		assert.Equal(t, want+".json", p.FileName(), "the two ways to sign in share a file")
+	}
+}
+
+func TestRegistration(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	browser := Purpose{Scopes: []string{"sso:account:access"}, GrantTypes: []string{"authorization_code", "refresh_token"}}
+	device := Purpose{Scopes: browser.Scopes}
+	text, err := browser.Render(Client{ID: "c", Secret: "CANARYs", Expires: now.Add(time.Hour)})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"clientId":"c","clientSecret":"CANARYs","expiresAt":"2026-11-30T13:00:00Z","scopes":["sso:account:access"],"grantTypes":["authorization_code","refresh_token"]}`, string(text))
+	assert.Equal(t, Client{ID: "c", Secret: "CANARYs", Expires: now.Add(time.Hour)}, browser.Registration(text, 15*time.Minute, now))
+	assert.Zero(t, browser.Registration(text, time.Hour, now), "it ends too soon")
+	assert.Zero(t, device.Registration(text, 0, now), "it is for a browser")
+	assert.Zero(t, Purpose{GrantTypes: browser.GrantTypes}.Registration(text, 0, now), "it is for other scopes")
+	text, err = device.Render(Client{ID: "c", Secret: "CANARYs", Expires: now.Add(time.Hour)})
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), "grantTypes")
+	assert.Equal(t, "c", device.Registration(text, 0, now).ID)
+	for _, text := range []string{"", "{", `{"clientId":"c"}`, `{"clientId":"c","clientSecret":"CANARYs","expiresAt":"soon","scopes":["sso:account:access"]}`} {
+		assert.Zero(t, device.Registration([]byte(text), 0, now), text)
+	}
+}
