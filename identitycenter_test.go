@@ -82,7 +82,7 @@ func TestSignInIsRenewed(t *testing.T) {
 	_, err = center.Accounts(t.Context())
 	require.ErrorIs(t, err, chaim.ErrSignedOut)
 	require.ErrorIs(t, err, chaim.ErrDenied)
-	require.ErrorContains(t, err, "run 'chaim login' or 'aws sso login'")
+	require.ErrorContains(t, err, "run 'chaim login corp' or 'aws sso login --sso-session corp'")
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, before, after)

@@ -3,6 +3,7 @@ package chaim
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
@@ -60,7 +62,11 @@ func (p Profiles) askCenter(ctx context.Context, s awsprofile.Session) (aws.Cred
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	return center.Keys(ctx, s.AccountID, s.Role)
+	creds, err := center.Keys(ctx, s.AccountID, s.Role)
+	if s.Name == "" && errors.Is(err, ErrSignedOut) {
+		err = errtext.Chain(fmt.Sprintf("%v or 'aws sso login --profile %s'", err, keys.Printable(s.Profile)), err)
+	}
+	return creds, err
 }
 
 // Keys gets the keys of a profile. The error wraps [ErrNotConfigured] if there is no such profile. If AWS refuses it is one of

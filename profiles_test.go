@@ -156,3 +156,29 @@ func TestManyProfilesOfOneDevice(t *testing.T) {
 	require.NoError(t, chaim.Each(t.Context(), accounts, chaim.EachOptions{Options: chaim.Options{Broker: p}, Parallel: 8}, func(context.Context, chaim.Account, *chaim.Client) error { return nil }))
 	assert.Equal(t, int64(1), asked.Load())
 }
+
+func TestSignInsOfProfilesThatAreOver(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	home := awsFiles(t, srv, `
+[profile console]
+login_session = arn:aws:iam::111111111111:user/lars
+[profile role]
+role_arn = arn:aws:iam::222222222222:role/CrossAccountPowerUser
+source_profile = console
+[profile legacy]
+sso_start_url = https://chaimtest.awsapps.com/start
+sso_region = eu-central-1
+sso_account_id = 111111111111
+sso_role_name = CrossAccountReadOnly
+`)
+	t.Setenv("HOME", home)
+	for name, want := range map[string]string{
+		"console": "run 'aws login --profile console'", "role": "run 'aws login --profile console'",
+		"legacy": "run 'chaim login --start-url https://chaimtest.awsapps.com/start --region eu-central-1' or 'aws sso login --profile legacy'",
+	} {
+		_, err := lent(t, chaim.Profiles{}, chaim.Options{Account: name})
+		require.ErrorIs(t, err, chaim.ErrDenied)
+		require.ErrorContains(t, err, want)
+	}
+	assert.Empty(t, srv.Requests())
+}

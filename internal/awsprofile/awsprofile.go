@@ -57,8 +57,8 @@ type Source struct {
 	MFA     MFA     // for StaticKeys: the session that they begin with
 }
 
-// Session says where IAM Identity Center gives the keys of an account.
-type Session struct{ Name, StartURL, Region, AccountID, Role string }
+// Session says where IAM Identity Center gives the keys of an account. Profile is the profile that says so.
+type Session struct{ Profile, Name, StartURL, Region, AccountID, Role string }
 
 // Role is a role that a chain assumes.
 type Role struct {

@@ -183,7 +183,7 @@ func (r *resolver) complete(s *Source) (err error) {
 		}
 		_, err = ParseRole(s.Pairs["role_arn"])
 	case SSO:
-		s.Session, err = r.session(s.Pairs)
+		s.Session, err = r.session(s.Profile, s.Pairs)
 	case Process:
 		if RunsChaim(s.Pairs["credential_process"]) { // it could be asked for this very profile, without end
 			return errors.New("its credential_process runs chaim: ask for the account that it names")
@@ -193,8 +193,8 @@ func (r *resolver) complete(s *Source) (err error) {
 }
 
 // session reads the SSO settings of a profile.
-func (r *resolver) session(pairs Pairs) (s Session, err error) {
-	s = Session{pairs["sso_session"], pairs["sso_start_url"], pairs["sso_region"], pairs["sso_account_id"], pairs["sso_role_name"]}
+func (r *resolver) session(profile string, pairs Pairs) (s Session, err error) {
+	s = Session{profile, pairs["sso_session"], pairs["sso_start_url"], pairs["sso_region"], pairs["sso_account_id"], pairs["sso_role_name"]}
 	if s.Name != "" {
 		shared, isKnown := r.files.Sessions[s.Name]
 		if !isKnown {

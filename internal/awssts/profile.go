@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -152,6 +153,9 @@ func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request)
 	}
 	return cfg.Credentials, roles, err
 }
+
+// IsLoginOver reports whether the SDK found no sign-in by 'aws login', or one that has ended. It has no type for that.
+func IsLoginOver(err error) bool { return strings.Contains(err.Error(), "please reauthenticate") }
 
 // checkEnvironment refuses an environment without keys, or with keys that chaim has lent.
 func checkEnvironment() error {

@@ -40,8 +40,8 @@ func Find(c Center, open func(session, startURL string) (SignIn, error)) (*Cente
 	switch {
 	case c.StartURL == "":
 		return nil, fmt.Errorf("chaim: [sso-session %s] of the AWS config file has no sso_start_url", c.Session)
-	case checkStartURL(c.StartURL) != nil:
-		return nil, checkStartURL(c.StartURL)
+	case CheckStartURL(c.StartURL) != nil:
+		return nil, CheckStartURL(c.StartURL)
 	case c.Region == "":
 		return nil, errors.New("chaim: the region of the Identity Center is missing: it is sso_region in the AWS config file, or --region")
 	}

@@ -132,7 +132,19 @@ func isCode(err error, code string) bool {
 
 // signedOut says why a person must sign in.
 func (c *Center) signedOut(why error) error {
-	return errtext.Chain(fmt.Sprintf("%v to %s: %s: run 'chaim login' or 'aws sso login'", ErrSignedOut, c.StartURL, errtext.Unprefixed(why)), ErrSignedOut, keys.ErrDenied, why)
+	return errtext.Chain(fmt.Sprintf("%v to %s: %s: run %s", ErrSignedOut, c.StartURL, errtext.Unprefixed(why), c.Command()), ErrSignedOut, keys.ErrDenied, why)
+}
+
+// Command returns the commands that sign in to the center, for people.
+func (c *Center) Command() string {
+	if c.Session == "" {
+		return fmt.Sprintf("'chaim login --start-url %s --region %s'", keys.Printable(c.StartURL), c.Region)
+	}
+	name := keys.Printable(c.Session)
+	if strings.Contains(name, " ") {
+		name = keys.QuoteShort(c.Session)
+	}
+	return fmt.Sprintf("'chaim login %s' or 'aws sso login --sso-session %[1]s'", name)
 }
 
 // Accounts returns the accounts that the user may use, in the order of the center.

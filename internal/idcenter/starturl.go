@@ -16,8 +16,8 @@ import (
 	"github.com/chaim-go/chaim/internal/partition"
 )
 
-// checkStartURL refuses an address at which no person should sign in.
-func checkStartURL(text string) error {
+// CheckStartURL refuses an address at which no person should sign in.
+func CheckStartURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":

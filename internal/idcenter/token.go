@@ -204,6 +204,16 @@ func (c *Center) read(ctx context.Context) (ssotoken.Token, error) {
 	return sharedOf(c).newest(token), nil
 }
 
+// Standing returns the kept sign-in. The error wraps [ErrSignedOut] if a person must sign in, as far as the file tells: it touches
+// no network.
+func (c *Center) Standing(ctx context.Context) (ssotoken.Token, error) {
+	token, err := c.read(ctx)
+	if now := time.Now(); err == nil && !isValid(token, "", now) && !token.CanRefresh(now) {
+		err = c.signedOut(whyNot(token, now))
+	}
+	return token, err
+}
+
 // refresh gets a new token for an old one, and keeps it: in memory if its file cannot be written. It waits if the center
 // throttles.
 func (c *Center) refresh(ctx context.Context, token ssotoken.Token) (ssotoken.Token, error) {

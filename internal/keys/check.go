@@ -77,7 +77,7 @@ func ExpirationHere(expires, server, sent time.Time, asked time.Duration, log *s
 	case left <= 0:
 		return expires, fmt.Errorf("%w: the keys that came had ended at %s, by the server's own clock", ErrExpired, at)
 	case left > max(maxLeft, asked+leftSlack):
-		return expires, fmt.Errorf("chaim: the keys that came are said to end at %s, %s from now, but AWS gives them for %g hours at most; is this machine's clock right?", at, left.Round(time.Second), (max(maxLeft, asked+leftSlack)-leftSlack).Hours())
+		return expires, fmt.Errorf("chaim: the keys that came are said to end at %s, %s from now, but AWS gives them for %g hours at most; is this machine's clock right?", at, left.Round(time.Second), (max(maxLeft, asked+leftSlack) - leftSlack).Hours())
 	}
 	return now.Add(left), nil
 }

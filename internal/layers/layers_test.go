@@ -27,6 +27,7 @@ var floors = [][]string{
 	},
 	{"cmd/chaim/internal/container", "cmd/chaim/internal/cli", "cmd/chaim/internal/picker"},
 	{"cmd/chaim/internal/request", "cmd/chaim/internal/browse"},
+	{"cmd/chaim/internal/center"},
 	commands, // none of these imports another
 	{"cmd/chaim"},
 }

@@ -1,0 +1,178 @@
+// Package center signs a person in to IAM Identity Center.
+package center
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/browse"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/loopback"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/idcenter"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/sharedfile"
+)
+
+// Place says which Identity Center is meant. The zero value is that of CHAIM_SSO_SESSION, or the only one of the AWS config
+// file.
+type Place struct {
+	Session  string // of the AWS config file
+	StartURL string // replaces that of the session
+	Region   string // replaces that of the session
+	Insecure bool   // accept plain http
+}
+
+// Found is an Identity Center.
+type Found struct {
+	*idcenter.Center
+	scopes    []string // that the session wants
+	portalURL string   // given for a session, which has another start URL
+}
+
+// Find finds the Identity Center. It touches no network.
+func (p Place) Find(a *cli.App) (found Found, err error) {
+	c := idcenter.Center{Session: p.Session, StartURL: p.StartURL, Region: p.Region, Files: profiles.AWSFiles{}, Insecure: p.Insecure, Log: a.Log}
+	if c.Session == "" && c.StartURL == "" {
+		c.Session = os.Getenv(idcenter.SessionVariable)
+	}
+	if c.Session != "" { // the file has the start URL by which the sign-in is known
+		files, err := c.Files.Profiles()
+		if err != nil {
+			return found, err
+		}
+		known := files.Sessions[c.Session]
+		if own := known["sso_start_url"]; own != "" && c.StartURL != "" {
+			c.StartURL, found.portalURL = own, p.StartURL
+		}
+		for scope := range strings.SplitSeq(known["sso_registration_scopes"], ",") {
+			if scope = strings.TrimSpace(scope); scope != "" {
+				found.scopes = append(found.scopes, scope)
+			}
+		}
+	}
+	found.Center, err = idcenter.Find(c, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
+	if err == nil && found.portalURL != "" {
+		err = idcenter.CheckStartURL(found.portalURL)
+	}
+	return found, err
+}
+
+// Way says how a person signs in.
+type Way struct {
+	Device    bool // by a code that is typed into any browser
+	NoBrowser bool // print the address, and open no browser
+	Port      int  // of this machine to which the browser returns; zero means any
+}
+
+// SignIn signs in, and says to how many accounts.
+func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
+	c, err := p.Find(a)
+	if err != nil {
+		return err
+	}
+	isChosen := w.Device || w.Port != 0 || w.NoBrowser
+	if why := noBrowser(); !isChosen && why != "" {
+		a.Say("no browser of this machine can be reached (%s), so you get a code to type into one anywhere; --port N is for 'ssh -L'", why)
+		w.Device = true
+	}
+	a.Waits.Close() // a person is waited for
+	opening, stop := context.WithCancel(ctx)
+	var browser sync.WaitGroup
+	defer browser.Wait()
+	defer stop()
+	token, err := c.Login(ctx, idcenter.Login{
+		Port: w.Port, Device: w.Device, Scopes: c.scopes, PortalURL: c.portalURL, IsGiven: p.StartURL != "", IsForeign: loopback.IsForeign,
+		Show: func(page, code string) {
+			if code != "" {
+				fmt.Fprintf(a.Err, "Open this page in a browser:\n\n  %s\n\nand type the code %s there. Go on only if you began this sign-in.\n", page, code)
+				return
+			}
+			fmt.Fprintf(a.Err, "Sign in on this page:\n\n  %s\n\n", page)
+			if w.NoBrowser || w.Port != 0 {
+				return
+			}
+			browser.Go(func() {
+				if err := browse.Open(opening, a, page, "the address is above"); err != nil && opening.Err() == nil {
+					a.Say("%s", errtext.Unprefixed(err))
+				}
+			})
+		},
+	})
+	if err != nil {
+		return err
+	}
+	Forget(ctx, a, c.Center)
+	lasts := "it is renewed while the Identity Center allows that"
+	if token.Refresh == "" {
+		lasts = Tell(token, time.Now())
+	}
+	accounts, err := c.Accounts(ctx)
+	if err != nil {
+		return errtext.Wrap(err, "signed in to %s, but", c.StartURL)
+	}
+	a.Say("signed in to %s, where you have %d accounts; %s", keys.Printable(c.StartURL), len(accounts), lasts)
+	remember(ctx, a, c.Center, accounts)
+	return nil
+}
+
+// rolesTime bounds the wait for the roles after the sign-in. A later command lists those that are still missing.
+const rolesTime = 2 * time.Second
+
+// remember keeps the names of the accounts and of the roles in them, for completions.
+func remember(ctx context.Context, a *cli.App, c *idcenter.Center, accounts []chaim.Account) {
+	source := names.OfCenter(c)
+	err := source.Store(accounts)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, rolesTime)
+		defer cancel()
+		err = source.Refresh(ctx)
+	}
+	if err != nil {
+		a.Log.Debug("chaim: not all roles are known", "error", err)
+	}
+}
+
+// Forget removes the keys that credential-process has cached, and the names of c: they may be those of another person.
+func Forget(ctx context.Context, a *cli.App, c *idcenter.Center) {
+	if err := names.OfCenter(c).Forget(); err != nil {
+		a.Log.Warn("chaim: the names of accounts are not removed", "error", err)
+	}
+	cache, err := credcache.Open(a.Log)
+	if err == nil {
+		_, err = cache.Clear(ctx)
+	}
+	if err != nil && !errors.Is(err, sharedfile.ErrNoStore) {
+		a.Log.Warn("chaim: cached keys are not removed", "error", err)
+	}
+}
+
+// noBrowser says why no browser on this machine can be used. It is empty if one may be there.
+func noBrowser() string {
+	if os.Getenv("BROWSER") != "" {
+		return ""
+	}
+	for _, variable := range []string{"SSH_CONNECTION", "SSH_TTY"} {
+		if os.Getenv(variable) != "" {
+			return variable + " is set"
+		}
+	}
+	if _, err := os.Stat("/.dockerenv"); err == nil {
+		return "this is a container"
+	}
+	isDesktop := os.Getenv("DISPLAY")+os.Getenv("WAYLAND_DISPLAY")+os.Getenv("WSL_DISTRO_NAME") != ""
+	if runtime.GOOS == "linux" && !isDesktop {
+		return "DISPLAY is not set"
+	}
+	return ""
+}
