@@ -17,10 +17,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/setup"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/awssts"
 )
 
 // version is set when a release is linked.
@@ -57,6 +59,7 @@ func run(args []string) int {
 	a.Waits = cli.NewWaits(tell)
 	defer a.Waits.Close()
 
+	awssts.NameSessions(credcache.Users{})
 	c := &call{app: a}
 	err := cmp.Or(c.execute(awaiting.Observe(ctx, a.Waits.Begin)), a.Out.Failure())
 	if c.closeLog != nil {

@@ -3,7 +3,6 @@ package awssts
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,8 +60,7 @@ func (s STS) Lifetime() time.Duration { return cmp.Or(s.Duration, keys.DefaultDu
 func (s *STS) input() sts.AssumeRoleInput {
 	name := s.SessionName
 	if name == "" {
-		// 8 random characters of base32 tell apart sessions that begin in the same second.
-		name = fmt.Sprintf("%s%d-%s", keys.SessionPrefix, time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
+		name = sessionName(keys.SessionPrefix)
 	}
 	optional := func(text string) *string {
 		if text == "" {

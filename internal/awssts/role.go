@@ -95,6 +95,7 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 	if err != nil {
 		return creds, err
 	}
+	a, user := a.named(ctx, client, signer)
 	input, err := a.withCode(ctx)
 	if err != nil {
 		return creds, err
@@ -106,6 +107,9 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 			err = codeSent{err}
 		}
 		return creds, errtext.Wrap(err, "asking STS in %s for role %s", cfg.Region, a.STS.RoleARN)
+	}
+	if user != "" && users.store.Load() != nil { // for a role that is assumed with these keys
+		userOf(creds.AccessKeyID).set(user)
 	}
 	return creds, nil
 }

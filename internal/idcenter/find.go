@@ -35,7 +35,7 @@ func Find(c Center, open func(session, startURL string) (SignIn, error)) (*Cente
 		c.StartURL, c.Region = cmp.Or(c.StartURL, known["sso_start_url"]), cmp.Or(c.Region, known["sso_region"])
 	}
 	if u, err := url.Parse(c.StartURL); err == nil && c.Region == "" && IsAWS(u.Hostname()) {
-		c.Region = regionIn(u.Hostname())
+		c.Region = RegionIn(u.Hostname())
 	}
 	switch {
 	case c.StartURL == "":

@@ -42,8 +42,8 @@ func IsAWS(host string) bool {
 	return slices.ContainsFunc(portalDomains, isBelow) || slices.ContainsFunc(partition.ServiceDomains(), isBelow)
 }
 
-// regionIn returns the region that the host of a portal names, or "". Not all hosts name one.
-func regionIn(host string) string {
+// RegionIn returns the region that the host of a portal names, or "". Not all hosts name one.
+func RegionIn(host string) string {
 	for label := range strings.SplitSeq(strings.ToLower(host), ".") {
 		if slices.Contains(partition.Regions(), label) {
 			return label
@@ -76,7 +76,7 @@ func (c *Center) portalURL(ctx context.Context, isGiven bool) (string, error) {
 	case isElsewhere:
 		return "", fmt.Errorf("chaim: start URL %s leads to %s, which chaim does not know as an address of AWS; if it is one, 'chaim login --start-url' takes it", c.StartURL, keys.QuoteShort(to.Redacted()))
 	}
-	if region := regionIn(to.Hostname()); region != "" && region != c.Region {
+	if region := RegionIn(to.Hostname()); region != "" && region != c.Region {
 		c.Log.Warn("chaim: the start URL leads to another region than that of the Identity Center", "url", c.StartURL, "leads to", region, "configured", c.Region)
 	}
 	to.RawQuery, to.Fragment, to.Path = "", "", strings.TrimRight(to.Path, "/")

@@ -42,12 +42,12 @@ type Found struct {
 
 // Find finds the Identity Center. It touches no network.
 func (p Place) Find(a *cli.App) (found Found, err error) {
-	c := idcenter.Center{Session: p.Session, StartURL: p.StartURL, Region: p.Region, Files: profiles.AWSFiles{}, Insecure: p.Insecure, Log: a.Log}
+	c := idcenter.Center{Session: p.Session, StartURL: p.StartURL, Region: p.Region, Insecure: p.Insecure}
 	if c.Session == "" && c.StartURL == "" {
 		c.Session = os.Getenv(idcenter.SessionVariable)
 	}
 	if c.Session != "" { // the file has the start URL by which the sign-in is known
-		files, err := c.Files.Profiles()
+		files, err := profiles.AWSFiles{}.Profiles()
 		if err != nil {
 			return found, err
 		}
@@ -61,7 +61,7 @@ func (p Place) Find(a *cli.App) (found Found, err error) {
 			}
 		}
 	}
-	found.Center, err = idcenter.Find(c, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
+	found.Center, err = a.FindCenter(c)
 	if err == nil && found.portalURL != "" {
 		err = idcenter.CheckStartURL(found.portalURL)
 	}

@@ -8,16 +8,18 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // What to do, for several errors.
 const (
-	NewToken     = "get a new user token from your gateway, such as by its command in Slack, and give its init string to 'chaim init'"
-	NewKeys      = "run 'chaim init' for a gateway, or log in, or name a profile with keys in AWS_PROFILE"
-	PassGateway  = "the chaim that runs this one did not pass on CHAIM_TOKEN: give 'chaim exec' or 'chaim each' the flag --pass-gateway"
-	setUpGateway = "'chaim init' sets up a gateway"
+	NewToken    = "get a new user token from your gateway, such as by its command in Slack, and give its init string to 'chaim init'"
+	NewKeys     = "run 'chaim init', or log in, or name a profile with keys in AWS_PROFILE"
+	PassGateway = "the chaim that runs this one did not pass on CHAIM_TOKEN: give 'chaim exec' or 'chaim each' the flag --pass-gateway"
+	setUp       = "'chaim init' looks for what this machine has, and sets up the rest"
 )
 
 // GatewayVariables returns the variables that are set of those that name a gateway and its user. One of them makes the
@@ -68,10 +70,12 @@ func Hint(err error, code int) string {
 		return "a role is one of the aliases " + strings.Join(CommonRoles, ", ") + ", another alias of your gateway, or the full name of a role"
 	case errors.Is(err, chaim.ErrNotConfigured) && LacksToken():
 		return PassGateway
+	case SignInAgain(err) != "":
+		return SignInAgain(err)
 	case strings.Contains(text, noRole):
 		return NewKeys
 	case errors.Is(err, chaim.ErrNotConfigured):
-		return setUpGateway
+		return setUp
 	case errors.Is(err, sharedfile.ErrNoStore):
 		return "'chaim exec' with --serve or --env stores nothing"
 	case code == ExitUnreachable:
@@ -80,11 +84,32 @@ func Hint(err error, code int) string {
 	return ""
 }
 
+// SignInAgain says how to sign in again if the AWS SDK found a sign-in that has ended, or none, where its configuration has one.
+// The SDK has no types for that.
+func SignInAgain(err error) string {
+	profile := ""
+	if name := os.Getenv("AWS_PROFILE"); name != "" {
+		profile = " --profile " + keys.Printable(name)
+	}
+	switch text := err.Error(); {
+	case strings.Contains(text, ": run 'aws login"), errors.Is(err, chaim.ErrSignedOut): // the error says it
+		return ""
+	case awssts.IsLoginOver(err):
+		return "run 'aws login" + profile + "'"
+	case strings.Contains(text, "the SSO session has expired or is invalid"), strings.Contains(text, "cached SSO token"):
+		return "run 'chaim login' or 'aws sso login" + profile + "'"
+	}
+	return ""
+}
+
 // noRole begins the AWS SDK's error when it finds no keys at all: it asks EC2 last, and speaks only of that.
 const noRole = "no EC2 IMDS role found, "
 
+// FoundNoKeys reports whether the AWS SDK failed because there are no keys.
+func FoundNoKeys(err error) bool { return strings.Contains(err.Error(), noRole) }
+
 // inFlags puts what the library says of its options into words of the command line.
-var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Broker or Source", "", "Options.Settings", "the settings")
+var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Broker or Source", "", "is an account of chaim.Profiles", "is lent by its name", "Options.Settings", "the settings")
 
 // Plainly is a line of an error in words of the command line.
 func Plainly(line string) string {

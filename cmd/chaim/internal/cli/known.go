@@ -35,6 +35,7 @@ func didYouMean(err error, alike string) error {
 // RequestKeys gets keys for the account of a client. To the refusal of an unknown account or role it adds similar names. The
 // error is an [OtherCaseError] if only the case of the account's name is wrong.
 func (a *App) RequestKeys(ctx context.Context, c *chaim.Client, account string) (chaim.AwsCreds, error) {
+	a.logBroker(ctx, c)
 	creds, err := c.RequestKeys(ctx)
 	if err == nil {
 		return creds, nil

@@ -117,6 +117,7 @@ func (f *flags) run(ctx context.Context, words []string) error {
 	s.bar = term.ShowProgress(a.Err, &s.turn, len(accounts))
 	opts := chaim.EachOptions{Options: f.Options(""), Parallel: f.parallel, Profiles: !f.asEnv, Progress: r.progress}
 	opts.Options.Logger, opts.Options.NoRenew, opts.Options.NoProfile = a.Log, f.asEnv, f.asEnv
+	a.LogBroker(ctx, opts.Options)
 	began := time.Now()
 	err = chaim.Each(all, accounts, opts, r.run)
 	s.bar.End()
@@ -145,7 +146,7 @@ func parallelFor(files uint64) int {
 	return int(max(1, min((max(files, shared)-shared)/each, maxParallel)))
 }
 
-// accounts returns the accounts of the gateway, or without one the profiles of the AWS config file: those that match, each once and in its order. The program must be
+// accounts returns the accounts that there are and that match, each once and in the order of their source. The program must be
 // one that can run for them.
 func (f *flags) accounts(ctx context.Context, words []string) (known []chaim.Account, err error) {
 	if _, err := proc.Find(words[0]); err != nil && !hasPlaceholder(words[0]) {
@@ -158,7 +159,7 @@ func (f *flags) accounts(ctx context.Context, words []string) (known []chaim.Acc
 	case err != nil:
 		return nil, err
 	case len(known) == 0:
-		return nil, errors.New("chaim: the gateway knows no accounts")
+		return nil, errors.New("chaim: there are no accounts")
 	}
 	for i := range known {
 		known[i] = plainAccount(known[i])
@@ -207,7 +208,7 @@ func hasPlaceholder(word string) bool {
 func expand(program []string, account chaim.Account) (words []string, err error) {
 	name, id := nameOf(account), account.ID
 	if id != "" && !keys.IsAccountID(id) { // programs trust it
-		return nil, fmt.Errorf("chaim: the gateway gives it the id %q, which is not 12 digits", id)
+		return nil, fmt.Errorf("chaim: it has the id %q, which is not 12 digits", id)
 	}
 	for _, word := range program {
 		expanded := strings.NewReplacer("{account}", name, "{id}", id).Replace(word)

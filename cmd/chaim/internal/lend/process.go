@@ -80,7 +80,7 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 			case isCenter(c):
 				creds, err = cachedKeys(ctx, p.App, c, opts, "identity center", fmt.Sprint(c.Broker()))
 			case errors.Is(err, chaim.ErrNotConfigured):
-				creds, err = signedKeys(ctx, p.App, opts, c.Region())
+				creds, err = p.signedKeys(ctx, opts, c.Region())
 			case err == nil:
 				creds, err = cachedKeys(ctx, p.App, c, opts, "gateway", s.Endpoint, s.API, s.Stage, s.Region,
 					s.Username, s.UserToken, s.SlackID, s.WorkspaceID)
@@ -98,9 +98,9 @@ func isCenter(c *chaim.Client) bool {
 
 // signedKeys returns keys of AWS STS. It finds the keys that sign the request first: they tell the user, who may be another
 // one at each call.
-func signedKeys(ctx context.Context, a *cli.App, opts chaim.Options, region string) (creds chaim.AwsCreds, err error) {
-	files := profiles.AWSFiles{}
-	cfg, err := awssts.Config(ctx, awssts.Options{Files: files, Region: region, AllowInsecure: opts.AllowInsecure, Log: a.Log})
+func (p process) signedKeys(ctx context.Context, opts chaim.Options, region string) (creds chaim.AwsCreds, err error) {
+	a, files := p.App, profiles.AWSFiles{}
+	cfg, err := awssts.Config(ctx, awssts.Options{Files: files, Region: region, AllowInsecure: p.Insecure, Log: a.Log})
 	if err != nil {
 		return creds, err
 	}
@@ -109,10 +109,10 @@ func signedKeys(ctx context.Context, a *cli.App, opts chaim.Options, region stri
 		return creds, errtext.Wrap(awssts.Foreign(err, files), "no keys to ask AWS STS with")
 	}
 	provider := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return signing, nil })
-	opts.Broker = (&chaim.STS{Keys: provider, Region: region, AllowInsecure: opts.AllowInsecure, Logger: a.Log}).Broker()
+	opts.Broker, opts.AllowInsecure = p.STS(provider, region), false
 	endpoint := aws.ToString(sts.NewFromConfig(cfg).Options().BaseEndpoint) // empty for that of AWS
 	err = a.Client(opts, func(c *chaim.Client) error {
-		creds, err = cachedKeys(ctx, a, c, opts, "sts", endpoint, region, signing.AccessKeyID)
+		creds, err = cachedKeys(ctx, a, c, opts, "sts", endpoint, region, signing.AccessKeyID, p.STSDefinition())
 		return err
 	})
 	return creds, err

@@ -292,11 +292,11 @@ func tellAccounts(a *cli.App, known []chaim.Account, glob string, asJSON bool) e
 		a.Say("%s; %s", cli.TellTwins(twins), cli.AskByID)
 	case len(shown) > 0:
 	case len(known) == 0:
-		a.Say("the gateway knows no accounts")
+		a.Say("there are no accounts")
 	case strings.ContainsAny(glob, `*?[\`):
-		a.Say("the gateway knows no account that matches %q", glob)
+		a.Say("no account matches %q", glob)
 	default:
-		a.Say("the gateway knows no account %q; those with that in their name match %q", glob, "*"+glob+"*")
+		a.Say("there is no account %q; those with that in their name match %q", glob, "*"+glob+"*")
 	}
 	slices.SortFunc(shown, cli.ByName)
 	var infos []accountInfo

@@ -66,7 +66,7 @@ func (r *Request) Options(account string) chaim.Options {
 		Region: cmp.Or(r.Region, defaultRegion(account)), AllowInsecure: r.Insecure,
 	}
 	if r.sts.given() != "" || r.Source.signs {
-		opts.Broker, opts.AllowInsecure = r.sts.broker(r), false
+		opts.Broker, opts.AllowInsecure = r.STS(nil, ""), false
 	}
 	if r.Source.IsProfile {
 		opts.Role, opts.Duration = cmp.Or(r.Role, r.Source.role), time.Duration(r.Duration)

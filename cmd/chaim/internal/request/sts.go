@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"fmt"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type stsFlags struct {
 
 // add adds the flags.
 func (s *stsFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&s.sessionName, "session-name", "", "`NAME` of the session in CloudTrail (STS only)")
+	f.StringVar(&s.sessionName, "session-name", "", "`NAME` of the session in CloudTrail; by default your user name and a unique part (STS only)")
 	f.StringVar(&s.sourceIdentity, "source-identity", "", "`NAME` of the person behind the session (STS only)")
 	f.StringVar(&s.externalID, "external-id", "", "`ID` that the role's trust policy asks for (STS only)")
 	f.StringVar(&s.policyFile, "policy", "", "`FILE` with a session policy in JSON, which narrows the role (STS only)")
@@ -44,8 +45,13 @@ func (s *stsFlags) given() string {
 		name    string
 		isGiven bool
 	}{
-		{"session-name", s.sessionName != ""}, {"source-identity", s.sourceIdentity != ""}, {"external-id", s.externalID != ""},
-		{"policy", s.policyFile != ""}, {"policy-arn", len(s.policyARNs) > 0}, {"tag", len(s.tags) > 0}, {"mfa-serial", s.mfaSerial != ""},
+		{"session-name", s.sessionName != ""},
+		{"source-identity", s.sourceIdentity != ""},
+		{"external-id", s.externalID != ""},
+		{"policy", s.policyFile != ""},
+		{"policy-arn", len(s.policyARNs) > 0},
+		{"tag", len(s.tags) > 0},
+		{"mfa-serial", s.mfaSerial != ""},
 	} {
 		if flag.isGiven {
 			return "--" + flag.name
@@ -107,10 +113,17 @@ func (r *Request) keysOf(name string) aws.CredentialsProvider {
 	})
 }
 
-// broker returns what asks STS with the flags.
-func (s *stsFlags) broker(r *Request) chaim.Broker {
+// HasSTSFlags reports whether flags for STS are given.
+func (r *Request) HasSTSFlags() bool { return r.sts.given() != "" }
+
+// STSDefinition tells apart what STS is asked with from what another request asks it with. It may hold secrets.
+func (r *Request) STSDefinition() string { return fmt.Sprintf("%q", r.sts) }
+
+// STS returns a broker that asks STS with the flags. The requests are signed by the keys of src; nil means those of the SDK.
+func (r *Request) STS(src aws.CredentialsProvider, region string) chaim.Broker {
+	s := &r.sts
 	sts := &chaim.STS{
-		SessionName: s.sessionName, SourceIdentity: s.sourceIdentity, ExternalID: s.externalID, Policy: s.policy, PolicyARNs: s.policyARNs,
+		Keys: src, Region: region, SessionName: s.sessionName, SourceIdentity: s.sourceIdentity, ExternalID: s.externalID, Policy: s.policy, PolicyARNs: s.policyARNs,
 		AllowInsecure: r.Insecure, Logger: r.App.Log,
 	}
 	for _, tag := range s.tags {
@@ -121,7 +134,7 @@ func (s *stsFlags) broker(r *Request) chaim.Broker {
 		sts.Tags[key] = value
 	}
 	if s.mfaSerial == "" {
-		if name := r.codeProfile(); name != "" {
+		if name := r.codeProfile(); src == nil && name != "" {
 			sts.Keys = r.keysOf(name)
 		}
 		return sts.Broker()
@@ -132,6 +145,6 @@ func (s *stsFlags) broker(r *Request) chaim.Broker {
 		sts.TokenCode = func(ctx context.Context) (string, error) { return awssts.AskCode(r.askCode).Code(ctx, device) }
 		return sts.Broker()
 	}
-	sts.Keys = chaim.MFASession{Device: device, TokenCode: r.askCode, Sessions: r.sessions(), AllowInsecure: r.Insecure, Logger: r.App.Log}
+	sts.Keys = chaim.MFASession{Keys: src, Region: region, Device: device, TokenCode: r.askCode, Sessions: r.sessions(), AllowInsecure: r.Insecure, Logger: r.App.Log}
 	return sts.Broker()
 }

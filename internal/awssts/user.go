@@ -1,0 +1,143 @@
+package awssts
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+)
+
+// Users tells the names of the users to whom keys belong. It keeps them longer than the process lives.
+type Users interface {
+	// Load returns the name of the user of an access key, or "".
+	Load(keyID string) (name string)
+	Save(keyID, name string)
+}
+
+// knownUser is what is known of the user of an access key. name is empty if STS does not tell it.
+type knownUser struct {
+	mu      sync.Mutex // is held while STS is asked
+	isKnown bool
+	name    string
+}
+
+// users are the users of access keys, by the id of the key.
+var users = struct {
+	sync.Mutex
+	known map[string]*knownUser
+	store atomic.Pointer[Users]
+}{known: map[string]*knownUser{}}
+
+// NameSessions makes all sessions of this process have the name of the user who begins them, unless a name is given. For that
+// STS is asked once for each access key that store does not know.
+func NameSessions(store Users) { users.store.Store(&store) }
+
+// userTime is how long STS has to tell the user. The session then gets the usual name.
+const userTime = time.Second
+
+// maxUsers bounds the memory of a process that uses new keys for days.
+const maxUsers = 1000
+
+// userOf returns what is known of the user of an access key.
+func userOf(keyID string) *knownUser {
+	users.Lock()
+	defer users.Unlock()
+	if users.known[keyID] == nil {
+		if len(users.known) >= maxUsers {
+			clear(users.known)
+		}
+		users.known[keyID] = &knownUser{}
+	}
+	return users.known[keyID]
+}
+
+// set notes the name.
+func (u *knownUser) set(name string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.name, u.isKnown = name, true
+}
+
+// user returns the name of the user of keys, as the name of a session can hold it. It is empty if it is not known, or if
+// sessions do not have the names of users.
+func (a Asker) user(ctx context.Context, client *sts.Client, keys aws.Credentials) string {
+	store := users.store.Load()
+	if store == nil {
+		return ""
+	}
+	u := userOf(keys.AccessKeyID)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.isKnown {
+		return u.name
+	}
+	if name := UserName((*store).Load(keys.AccessKeyID)); name != "" {
+		u.name, u.isKnown = name, true
+		return name
+	}
+	asking, stop := context.WithTimeout(ctx, userTime)
+	defer stop()
+	out, err := client.GetCallerIdentity(asking, nil, func(o *sts.Options) {
+		o.Credentials, o.Retryer = fixed(keys), aws.NopRetryer{}
+	})
+	if ctx.Err() != nil {
+		return ""
+	}
+	if u.isKnown = true; err == nil {
+		if u.name = UserName(aws.ToString(out.Arn)); u.name != "" {
+			(*store).Save(keys.AccessKeyID, u.name)
+		}
+	}
+	return u.name
+}
+
+// suffixRule matches the part that makes the name of a session unique. See sessionName.
+var suffixRule = lazyregexp.New(`-?[0-9]{10}-[a-z2-7]{8}$`)
+
+// suffixSize is how long that part is with its first dash.
+const suffixSize = len("-1234567890-abcdefgh")
+
+// UserName returns the last part of the ARN of an identity as the name of a session can hold it: the name of a user or, for a
+// role, that of the session without the part that made it unique. A text without slash and colon is returned likewise.
+func UserName(identity string) string {
+	if who, err := arn.Parse(identity); err == nil {
+		identity = who.Resource
+	}
+	name := strings.Map(func(r rune) rune {
+		if r > '~' || !sessionNameRule().MatchString(string(r)) {
+			return -1
+		}
+		return r
+	}, identity[strings.LastIndexByte(identity, '/')+1:])
+	name = suffixRule().ReplaceAllString(name, "")
+	return name[:min(len(name), maxName-suffixSize)]
+}
+
+// sessionName returns a name that no other session has.
+func sessionName(prefix string) string {
+	// 8 random characters of base32 tell apart sessions that begin in the same second.
+	return fmt.Sprintf("%s%d-%s", prefix, time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
+}
+
+// named returns an Asker whose session has the name of the user of signer, unless the name is given. user is that name.
+func (a Asker) named(ctx context.Context, client *sts.Client, signer aws.Credentials) (named Asker, user string) {
+	if a.STS.SessionName != "" {
+		return a, UserName(a.STS.SessionName)
+	}
+	if user = a.user(ctx, client, signer); user == "" {
+		return a, ""
+	}
+	s := *a.STS
+	s.SessionName = sessionName(user + "-")
+	a.STS = &s
+	return a, user
+}
