@@ -55,8 +55,11 @@ func (AWSFiles) Profiles() (files awsprofile.Files, err error) {
 
 // readAWS reads a file. A pipe is left to the program that it is for.
 func readAWS(path string, err error) (*inifile.Document, error) {
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case (AWSFiles{}).IsOnlyOnce(path): // it is for the program that is to read it
+		return inifile.Parse(nil), nil
 	}
 	if (AWSFiles{}).IsOnlyOnce(path) {
 		return inifile.Parse(nil), nil
