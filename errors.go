@@ -10,8 +10,8 @@ import (
 
 // Errors that a program can handle. Test for them with [errors.Is]. The text of an error that wraps one says what failed.
 var (
-	// ErrNotConfigured: there is no gateway, Broker or Source, and AWS STS cannot give keys for this account and role; or
-	// the section [default] lacks the requested setting.
+	// ErrNotConfigured: there is no gateway, Identity Center, Broker or Source, and AWS STS cannot give keys for this account
+	// and role; or there is no such profile; or the section [default] lacks the requested setting.
 	ErrNotConfigured = keys.ErrNotConfigured
 
 	// ErrDenied: the gateway or STS refused the request, because it does not accept the token or the keys, or because the

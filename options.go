@@ -74,9 +74,12 @@ type Options struct {
 	// the cache. Nil means Broker.
 	Source aws.CredentialsProvider
 	// Broker gives the keys of any account. [Each] uses it for all accounts. It excludes Source and Settings. A [*Gateway]
-	// also excludes AllowInsecure and HTTPClient, because it has its own. Nil means the gateway of the Settings. Without a
-	// gateway it is AWS STS, for a 12-digit Account or a role ARN, with the keys of the SDK's default chain, except those
-	// that chaim has put into [default].
+	// also excludes AllowInsecure and HTTPClient, because it has its own.
+	//
+	// Nil means the first of these that there is: the gateway of the Settings; the [IdentityCenter] that CHAIM_SSO_SESSION
+	// names or, if the environment has neither keys nor AWS_PROFILE, the only one of the AWS config file; AWS STS, for a
+	// 12-digit Account or a role ARN, with the keys of the SDK's default chain, except those that chaim has put into
+	// [default]. For a role ARN it is never an IdentityCenter. [Profiles] must be given.
 	Broker Broker
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and CHAIM_REGION;
 	// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the section [default] of the credentials file.
@@ -202,7 +205,7 @@ func (o *Options) findSettings(book *profiles.Book) (s Settings, where string, e
 	stored, _ := gateway.SettingsFromPairs(pairs)
 	s = Settings(stored)
 	if s.Endpoint == "" && s.API == "" {
-		return s, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Broker or Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role", ErrNotConfigured, book.Path())
+		return s, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Broker or Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role; an Identity Center is used if the AWS config file has one [sso-session], or CHAIM_SSO_SESSION names one; a profile of the AWS config file is an account of chaim.Profiles", ErrNotConfigured, book.Path())
 	}
 	return s, "section [default] of " + book.Path(), nil
 }

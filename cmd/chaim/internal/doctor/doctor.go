@@ -83,6 +83,7 @@ func (r *report) add(name string, c check) {
 func diagnose(ctx context.Context, a *cli.App, asJSON bool) error {
 	var r report
 	f := r.checkFiles(a.Log)
+	r.checkConfig(ctx, a)
 	r.add("environment", checkEnvironment(f))
 	r.add("tools", checkTools())
 	err := r.checkNetwork(ctx, a)

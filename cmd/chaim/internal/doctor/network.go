@@ -47,9 +47,14 @@ func (r *report) checkNetwork(ctx context.Context, a *cli.App) error {
 	w := &witness{next: client.Transport}
 	opts := chaim.Options{NoProfile: true, ReadOnly: true, HTTPClient: &http.Client{Transport: w}}
 	return a.Client(opts, func(c *chaim.Client) error {
-		if where := cli.GatewaySource(ctx, c); where != "" {
+		where, found := cli.GatewaySource(ctx, c), a.CenterOf(c)
+		switch {
+		case where != "":
 			r.checkGateway(ctx, c, where)
-		} else {
+		case found != nil:
+			r.add("gateway", ok("none is configured; keys come from %s", cli.TellCenter(found)))
+			r.checkCenter(ctx, c, found)
+		default:
 			r.add("gateway", ok("none is configured, so keys come from AWS STS; 'chaim init' sets one up"))
 			r.add("AWS STS", checkSTS(ctx, w, a.Log))
 		}
@@ -116,7 +121,7 @@ func checkSTS(ctx context.Context, w *witness, log *slog.Logger) check {
 	}
 	creds, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return fail("there are no keys to ask it with: %s", cli.Plainly(awssts.Foreign(err, opts.Files).Error())).advise(cli.NewKeys)
+		return noKeys(err)
 	}
 	if sdk, isSDK := cfg.HTTPClient.(*awshttp.BuildableClient); isSDK {
 		w.name, w.next, cfg.HTTPClient = "AWS STS", sdk.GetTransport(), &http.Client{Transport: w}
@@ -148,6 +153,8 @@ func adviceFor(err error) string {
 		status = reply.HTTPStatusCode()
 	}
 	switch {
+	case errors.Is(err, chaim.ErrSignedOut):
+		return "sign in again with 'chaim login'"
 	case cli.LacksSlackIDs(err):
 		return "run 'chaim init', which asks for your Slack and workspace ids"
 	case refusal != nil && (refusal.Kind != "" || errors.Is(err, chaim.ErrDenied)):
