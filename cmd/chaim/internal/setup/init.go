@@ -65,6 +65,19 @@ func setUp(ctx context.Context, a *cli.App, o initOptions, args []string) error 
 	if o.isAsked {
 		defer func() { _ = term.DropInput(a.In) }() // such as the rest of a message
 	}
+	if o.isAsked && len(args) == 0 && o == (initOptions{isAsked: true}) {
+		switch isDone, err := offer(ctx, a); {
+		case errors.Is(err, term.ErrNoAnswer):
+			return cli.Usage(errtext.Unprefixed(err))
+		case err != nil || isDone:
+			return err
+		}
+	}
+	return setUpGateway(ctx, a, o, args)
+}
+
+// setUpGateway is setUp for a gateway, or for an Identity Center whose start URL a person gives in place of an init string.
+func setUpGateway(ctx context.Context, a *cli.App, o initOptions, args []string) error {
 	stored := storedSettings()
 	known := stored
 	var refused error
@@ -80,7 +93,10 @@ func setUp(ctx context.Context, a *cli.App, o initOptions, args []string) error 
 		if err == nil {
 			settings, err = withRegion(a, settings, cmp.Or(o.region, region), stored.Region)
 		}
+		given := startURLGiven{}
 		switch {
+		case errors.As(err, &given):
+			return addCenter(ctx, a, given.Error())
 		case errors.Is(err, term.ErrNoAnswer):
 			return cmp.Or(refused, cli.Usage(errtext.Unprefixed(err)))
 		case err != nil && ctx.Err() == nil:
@@ -243,6 +259,9 @@ func askInitString(ctx context.Context, a *cli.App, mustBeGiven bool) (settings 
 		isEmpty := strings.TrimSpace(text) == ""
 		if isEmpty && !mustBeGiven {
 			return settings, false, nil
+		}
+		if err := asStartURL(text); err != nil && !mustBeGiven {
+			return settings, false, err
 		}
 		if settings, err = chaim.ParseInit(text); err == nil {
 			return settings, true, nil

@@ -1,0 +1,189 @@
+package setup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/center"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
+	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/idcenter"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
+)
+
+const (
+	worksNow  = "'chaim listall' lists the accounts, and 'chaim exec ACCOUNT ROLE' lends keys of one"
+	otherwise = "'chaim init -' sets up a gateway all the same"
+)
+
+// offer looks at what this machine has, and offers that to a person. isDone says that no init string is needed.
+func offer(ctx context.Context, a *cli.App) (isDone bool, err error) {
+	hasGateway := false
+	err = a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) (err error) {
+		where := cli.GatewaySource(ctx, c)
+		if hasGateway = where != ""; hasGateway {
+			isDone, err = offerGateway(ctx, a, c, where)
+		}
+		return err
+	})
+	if hasGateway || err != nil {
+		return isDone, err
+	}
+	files, err := profiles.AWSFiles{}.Profiles()
+	if err != nil {
+		return false, err
+	}
+	switch n := len(files.Leading()); {
+	case len(files.Sessions) > 0:
+		return offerCenter(ctx, a, slices.Sorted(maps.Keys(files.Sessions)))
+	case n > 0:
+		a.Say("chaim can use the %s of the AWS files as they are: 'chaim listall' lists them, and 'chaim exec NAME' lends keys of one",
+			term.Counted(n, "profile", "profiles"))
+		a.Say(otherwise)
+		return true, nil
+	case hasOwnKeys():
+		a.Say("there are keys in the environment: 'chaim whoami' tells whose, and 'chaim exec 111111111111 ROLE' asks AWS STS for a role in an account")
+		a.Say(otherwise)
+		return true, nil
+	}
+	a.Say("there is no gateway and no AWS profile yet: give the init string of a gateway, or the start URL of an Identity Center; 'aws configure sso' works too")
+	return false, nil
+}
+
+// hasOwnKeys reports whether the environment has keys that chaim has not lent.
+func hasOwnKeys() bool {
+	id := os.Getenv("AWS_ACCESS_KEY_ID")
+	return id != "" && !awsenv.IsMarked(os.Environ(), id)
+}
+
+// offerGateway offers the gateway that is configured, unless the user token has ended.
+func offerGateway(ctx context.Context, a *cli.App, c *chaim.Client, where string) (isDone bool, err error) {
+	s, err := c.Settings(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return false, err
+	case err != nil: // incomplete settings
+		a.Say("%s", errtext.Unprefixed(err))
+		return false, nil
+	case !s.TokenExpires.IsZero() && !s.TokenExpires.After(time.Now()):
+		a.Say("your user token has ended: %s", cli.NewToken)
+		return false, nil
+	}
+	isYes, err := askYes(ctx, a, "You have a "+a.KeysFrom(ctx, c)+", from "+where+". Use it as it is?")
+	if err != nil || !isYes {
+		return false, err
+	}
+	if err := c.CheckToken(ctx); err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		a.Say("%s", errtext.Unprefixed(err))
+		return false, nil
+	}
+	a.Say("the gateway accepts you: " + worksNow)
+	return true, nil
+}
+
+// offerCenter offers to sign in to an Identity Center of the AWS config file.
+func offerCenter(ctx context.Context, a *cli.App, names []string) (isDone bool, err error) {
+	name := cmp.Or(os.Getenv(idcenter.SessionVariable), names[0])
+	if len(names) > 1 && os.Getenv(idcenter.SessionVariable) == "" {
+		q := question{"You have the Identity Centers " + strings.Join(names, ", ") + ". Which one", name, false, &name}
+		if err := ask(ctx, a, q); err != nil {
+			return false, err
+		}
+		a.Say("%s=%s makes chaim use it, as there are others", idcenter.SessionVariable, keys.Printable(name))
+	}
+	c, err := center.Place{Session: name}.Find(a)
+	if err != nil {
+		return false, err
+	}
+	who := fmt.Sprintf("(%s, %s)", keys.Printable(c.Session), keys.Printable(c.StartURL))
+	if _, err := c.Standing(ctx); err == nil {
+		a.Say("you have an Identity Center %s, and are signed in: %s", who, worksNow)
+		a.Say(otherwise)
+		return true, nil
+	}
+	return signInNow(ctx, a, "You have an Identity Center "+who+". Sign in now?", name)
+}
+
+func signInNow(ctx context.Context, a *cli.App, text, name string) (isDone bool, err error) {
+	isYes, err := askYes(ctx, a, text)
+	if err != nil || !isYes {
+		return false, err
+	}
+	if err := (center.Way{}).SignIn(ctx, a, center.Place{Session: name}); err != nil {
+		return false, err
+	}
+	a.Say(worksNow)
+	return true, nil
+}
+
+// askYes asks a question to which an empty answer is yes.
+func askYes(ctx context.Context, a *cli.App, text string) (isYes bool, err error) {
+	for {
+		answer, err := term.Ask(ctx, a.In, a.Err, text+" [Y/n]", false)
+		switch strings.ToLower(answer) {
+		case "", "y", "yes":
+			return err == nil, err
+		case "n", "no":
+			return false, err
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
+
+// startURLGiven is the answer of a person who has no init string but the start URL of an Identity Center.
+type startURLGiven struct{ error }
+
+// asStartURL returns a [startURLGiven] if a text is a start URL.
+func asStartURL(text string) error {
+	text = strings.TrimSpace(text)
+	u, err := url.Parse(text)
+	if err != nil || idcenter.CheckStartURL(text) != nil {
+		return nil
+	}
+	isPortal := idcenter.IsAWS(u.Hostname()) && !strings.Contains(u.Hostname(), ".execute-api.") && !strings.Contains(u.Hostname(), ".lambda-url.")
+	if isPortal || strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/start") {
+		return startURLGiven{errors.New(text)}
+	}
+	return nil
+}
+
+// addCenter adds an Identity Center to the AWS config file, and offers to sign in.
+func addCenter(ctx context.Context, a *cli.App, startURL string) error {
+	u, err := url.Parse(startURL)
+	if err != nil {
+		return err
+	}
+	name, _, _ := strings.Cut(u.Hostname(), ".")
+	region := idcenter.RegionIn(u.Hostname())
+	err = ask(ctx, a, question{"Name of the Identity Center for you", name, false, &name}, question{"Its AWS region, such as eu-central-1", region, false, &region})
+	if err != nil {
+		return err
+	}
+	if _, err := a.FindCenter(idcenter.Center{StartURL: startURL, Region: region}); err != nil {
+		return err
+	}
+	path, err := profiles.AddSession(ctx, name, startURL, region)
+	if err != nil {
+		return err
+	}
+	a.Say("[sso-session %s] is in %s, where the AWS CLI and the SDKs find it too", name, keys.Printable(path))
+	_, err = signInNow(ctx, a, "Sign in now?", name)
+	return err
+}
