@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
-	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/setup"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
@@ -59,7 +59,7 @@ func run(args []string) int {
 	a.Waits = cli.NewWaits(tell)
 	defer a.Waits.Close()
 
-	awssts.NameSessions(credcache.Users{})
+	awssts.NameSessions(names.Users{})
 	c := &call{app: a}
 	err := cmp.Or(c.execute(awaiting.Observe(ctx, a.Waits.Begin)), a.Out.Failure())
 	if c.closeLog != nil {

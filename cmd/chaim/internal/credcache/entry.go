@@ -39,7 +39,6 @@ type entry struct {
 	Keys     *plain    `json:",omitempty"` // nil without any
 	Received time.Time // when Keys came
 	Due      time.Time // when to ask again
-	User     string    `json:",omitempty"` // in place of keys: the name of the user of an access key. See [Users].
 	lastFailure
 }
 

@@ -135,7 +135,7 @@ func (c Cache) removeFile(ctx context.Context, path, key string, isAll, isTemp b
 	defer l.Close()
 	e, err := c.read(key)
 	now := time.Now()
-	switch isUsed := err == nil && (e.isValid(now) || e.hasUser(now) || e.failure(now, now) != nil); {
+	switch isUsed := err == nil && (e.isValid(now) || e.failure(now, now) != nil); {
 	case isUsed && !isAll && !isTemp:
 		return false, nil
 	case path == l.Path():

@@ -3,8 +3,8 @@ package request
 import (
 	"cmp"
 	"context"
-	"os"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
