@@ -53,12 +53,16 @@ type ssoClient struct {
 
 // ssoGrant is a sign-in that a person has begun.
 type ssoGrant struct {
-	client, challenge, redirect string // the last two are of the code flow
-	userCode                    string // of the device flow
-	user                        string // empty until a person allows it
-	isDenied, isUsed            bool
-	ends, asked                 time.Time
+	codeFlow
+	client           string
+	userCode         string // of the device flow
+	user             string // empty until a person allows it
+	isDenied, isUsed bool
+	ends, asked      time.Time
 }
+
+// codeFlow is what a browser brings, apart from the code.
+type codeFlow struct{ challenge, redirect string }
 
 // ssoSession is a sign-in.
 type ssoSession struct {
@@ -467,7 +471,7 @@ func (x *exchange) authorizePage(query url.Values, answer string) {
 		code := newSecret(48)
 		s.set(func(w *world) {
 			w.center.grants[code] = &ssoGrant{
-				client: query.Get("client_id"), challenge: query.Get("code_challenge"), redirect: query.Get("redirect_uri"),
+				codeFlow: codeFlow{challenge: query.Get("code_challenge"), redirect: query.Get("redirect_uri")}, client: query.Get("client_id"),
 				user: defaultUser, ends: w.now().Add(grantLife),
 			}
 		})
