@@ -126,7 +126,7 @@ func TestTokenIsRefreshedAQuarterOfAnHourAhead(t *testing.T) {
 		time.Sleep(8 * time.Hour)
 		_, err = b.ask(t)
 		require.ErrorIs(t, err, idcenter.ErrSignedOut)
-		require.ErrorContains(t, err, "the session has ended: run 'chaim login'")
+		require.ErrorContains(t, err, "the session has ended: run 'chaim login corp'")
 	})
 }
 
