@@ -171,7 +171,7 @@ func newClient(opts Options, shared *origin, onExpired func(error)) (*Client, er
 		return nil, err
 	}
 	if !opts.NoProfile {
-		if c.scope, err = c.book.Lend(opts.spec(noRegion)); err != nil {
+		if c.scope, err = c.book.Lend(opts.spec(noRegion, isProfiles(c.origin.broker))); err != nil {
 			return nil, err
 		}
 	}

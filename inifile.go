@@ -23,7 +23,7 @@ import (
 // Profile is a section of the credentials file with an accountname. Other programs may have written its texts.
 type Profile struct {
 	Name      string        // of the section
-	Account   string        // full name or 12-digit id
+	Account   string        // full name or 12-digit id, or with FromConfig the name of a profile
 	AccountID string        // 12-digit id with which its keys are renewed; empty if the section has none
 	Role      string        // as requested
 	Region    string        // of the section, or else of the AWS config file for the profile
@@ -34,6 +34,8 @@ type Profile struct {
 	Live      bool          // its scope may still run
 	Dead      bool          // the process of its scope died; a kept profile is neither Live nor Dead
 	Static    bool          // it holds long-lived keys, which chaim does not renew
+
+	FromConfig bool // its keys are those of a profile of the AWS config file, see [Profiles]
 }
 
 // Left returns the time until the keys expire. It is zero if they have expired or the expiry is unknown.
@@ -80,6 +82,8 @@ func profileOf(e profiles.Entry) Profile {
 		Live:      e.Live,
 		Dead:      e.Pairs[inifile.ScopeKey] != "" && !e.Live,
 		Static:    keys.IsLongLived(e.Pairs["aws_access_key_id"]),
+
+		FromConfig: profiles.HolderOf(e.Pairs).FromConfig,
 	}
 	p.Expires, _ = humantime.Expiry(e.Pairs["expires"])
 	p.Duration, _ = humantime.Lifetime(e.Pairs["duration"])
@@ -179,6 +183,9 @@ func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, er
 
 // obtain gets keys for a profile by its definition, not by the client's options.
 func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definition) (Grant, error) {
+	if d.FromConfig != isProfiles(c.origin.broker) {
+		return Grant{}, errOtherBroker(d)
+	}
 	opts := Options{Account: d.Account, AccountID: d.AccountID, Role: d.Role, Duration: d.Duration, Region: d.Region}
 	if known, isCompleter := c.origin.broker.(completer); isCompleter {
 		if known.isFixed(d.Account) {
@@ -203,6 +210,15 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 		_, err = renewal.Hold(g, renewal.Now(), 0)
 	}
 	return g, noKeys(r, err)
+}
+
+// errOtherBroker says that the broker of a client is not the one whose keys a profile has.
+func errOtherBroker(d profiles.Definition) error {
+	text := fmt.Sprintf("its keys are those of account %q, which chaim.Profiles does not give", d.Account)
+	if d.FromConfig {
+		text = fmt.Sprintf("its keys are those of profile %q of the AWS config file: a client with chaim.Profiles as Options.Broker gets new ones", d.Account)
+	}
+	return errtext.Because(ErrNotConfigured, errors.New(text))
 }
 
 // DeleteAccount removes a profile from the credentials file, its copy in [default], and the parked definition of the same

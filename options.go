@@ -179,10 +179,10 @@ func (o *Options) request(region string) Request {
 	return Request{Account: o.Account, AccountID: o.AccountID, Role: o.Role, Region: region, Duration: o.Duration}
 }
 
-// spec describes the profile.
-func (o *Options) spec(noRegion bool) profiles.Spec {
+// spec describes the profile. fromConfig says that the account is a profile of the AWS config file.
+func (o *Options) spec(noRegion, fromConfig bool) profiles.Spec {
 	return profiles.Spec{
-		Name: o.TempName, Account: profiles.Holder{Name: o.Account, ID: o.AccountID}, Process: o.Form == Process, Terrible: o.Terrible,
+		Name: o.TempName, Account: profiles.Holder{Name: o.Account, ID: o.AccountID, FromConfig: fromConfig}, Process: o.Form == Process, Terrible: o.Terrible,
 		Keep: o.Keep, NoReplace: o.NoReplace, Default: o.Default, NoRegion: noRegion,
 	}
 }

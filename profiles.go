@@ -104,6 +104,15 @@ func (p Profiles) isFixed(account string) bool {
 // Format prints the type only, whatever the verb: the fields may lead to secrets.
 func (p Profiles) Format(f fmt.State, _ rune) { fmt.Fprint(f, "chaim.Profiles{}") }
 
+// isProfiles reports whether a broker gives the keys of profiles of the AWS config file.
+func isProfiles(broker Broker) bool {
+	switch broker.(type) {
+	case Profiles, *Profiles:
+		return true
+	}
+	return false
+}
+
 // completer is a broker that knows what a request for an account leaves open: the role, the id, the lifetime.
 type completer interface {
 	// complete touches no network. decides is empty if the lifetime can be chosen, or else says what decides about it.

@@ -182,3 +182,43 @@ sso_role_name = CrossAccountReadOnly
 	}
 	assert.Empty(t, srv.Requests())
 }
+
+// TestKeptKeysOfAProfile: a profile of the AWS config file is never taken for an account of its name.
+func TestKeptKeysOfAProfile(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	awsFiles(t, srv, "[profile sredev]\nrole_arn = arn:aws:iam::222222222222:role/CrossAccountReadOnly\nsource_profile = user\n")
+	keep := func(name string, broker chaim.Broker, role string) {
+		opts := chaim.Options{Account: "sredev", Role: role, Broker: broker, TempName: name, Keep: true}
+		require.NoError(t, chaim.WithContext(t.Context(), opts, func(context.Context, *chaim.Client) error { return nil }))
+	}
+	settings := srv.Settings()
+	gateway := &chaim.Gateway{Settings: *settings}
+	keep("theirs", gateway, "rro")
+	keep("mine", chaim.Profiles{}, "")
+
+	for name, broker := range map[string]chaim.Broker{"theirs": chaim.Profiles{}, "mine": gateway} {
+		c, err := chaim.New(chaim.Options{Broker: broker, NoProfile: true})
+		require.NoError(t, err)
+		asked := len(srv.Requests())
+		_, err = c.RenewSection(t.Context(), name)
+		require.ErrorIs(t, err, chaim.ErrNotConfigured)
+		require.NoError(t, c.ParkAccount(t.Context(), name))
+		_, err = c.UnparkAccount(t.Context(), name)
+		require.ErrorIs(t, err, chaim.ErrNotConfigured)
+		assert.Len(t, srv.Requests(), asked)
+		require.NoError(t, c.Close())
+	}
+	for name, broker := range map[string]chaim.Broker{"theirs": gateway, "mine": chaim.Profiles{}} {
+		c, err := chaim.New(chaim.Options{Broker: broker, NoProfile: true})
+		require.NoError(t, err)
+		_, err = c.UnparkAccount(t.Context(), name)
+		require.NoError(t, err)
+		_, err = c.RenewSection(t.Context(), name)
+		require.NoError(t, err)
+		held, err := c.MyAccountList(t.Context())
+		require.NoError(t, err)
+		i := slices.IndexFunc(held, func(p chaim.Profile) bool { return p.Name == name })
+		assert.Equal(t, name == "mine", held[i].FromConfig)
+		require.NoError(t, c.Close())
+	}
+}

@@ -18,10 +18,10 @@ import (
 // ErrNoProfile means that there is no profile of that name.
 var ErrNoProfile = errors.New("chaim: there is no such profile in the AWS files")
 
-// Has reports whether the files have a profile of that name that leads to keys, even if what it says is wrong. A profile
-// that chaim has lent does not count.
+// Has reports whether the files have a profile of that name that leads to keys, even if what it says is wrong. A profile does
+// not count if chaim has lent it, or if its credential_process asks chaim for an account.
 func (f Files) Has(name string) bool {
-	return !f.Lent[name] && slices.ContainsFunc(decisive, func(key string) bool { return f.Profiles[name][key] != "" })
+	return !f.Lent[name] && !RunsChaim(f.Profiles[name]["credential_process"]) && slices.ContainsFunc(decisive, func(key string) bool { return f.Profiles[name][key] != "" })
 }
 
 // decisive are the keys of a profile that lead to keys.

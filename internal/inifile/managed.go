@@ -13,6 +13,7 @@ const (
 	MarkerKey    = "accountname"        // marks a section as managed
 	IDKey        = "accountid"          // the 12-digit id with which keys of the account are asked for
 	AccountIDKey = "aws_account_id"     // the same for SDKs, which combine it with the keys
+	KindKey      = "accountkind"        // KindProfile if the account is a profile of the AWS config file; else missing
 	ScopeKey     = "chaim_scope"        // tells which scope wrote the section
 	ProcessKey   = "credential_process" // managed only if it prints a file of a scope
 )
@@ -25,8 +26,11 @@ var accessKeys = map[string]bool{
 // managedKeys are, with accessKeys, the keys that chaim writes into a section. It changes and removes no others there.
 var managedKeys = map[string]bool{
 	"expires": true, "expstr": true, "duration": true, "gui_url": true, "role": true, "region": true,
-	MarkerKey: true, IDKey: true, AccountIDKey: true, ScopeKey: true,
+	MarkerKey: true, IDKey: true, AccountIDKey: true, KindKey: true, ScopeKey: true,
 }
+
+// KindProfile is the value of [KindKey].
+const KindProfile = "profile"
 
 // processRule matches a command that prints the file of a scope, and none of the user's.
 var processRule = lazyregexp.New(`^(cat '.*/chaim/.*-[A-Z2-7]{26}\.json'` +

@@ -29,7 +29,7 @@ func copied(name string, pairs []inifile.Pair) (lines []inifile.Pair) {
 	for _, p := range pairs {
 		values[p.Key] = p.Value
 		switch p.Key {
-		case "expstr", "duration", "gui_url", "role", inifile.IDKey, "region": // region in [default] is the gateway's
+		case "expstr", "duration", "gui_url", "role", inifile.KindKey, inifile.IDKey, "region": // region in [default] is the gateway's
 		case inifile.MarkerKey:
 			lines = append(lines, inifile.Pair{Key: inifile.SectionKey, Value: p.Value}, inifile.Pair{Key: inifile.AliasKey, Value: name})
 		default:

@@ -9,11 +9,16 @@ import (
 )
 
 // Holder is the account of a profile. Its ID may be unknown.
-type Holder struct{ Name, ID string }
+type Holder struct {
+	Name, ID   string
+	FromConfig bool // the name is that of a profile of the AWS config file
+}
 
 // HolderOf returns the account of a section with those managed keys.
 func HolderOf(pairs map[string]string) Holder {
-	return newHolder(pairs[inifile.MarkerKey], pairs[inifile.IDKey])
+	h := newHolder(pairs[inifile.MarkerKey], pairs[inifile.IDKey])
+	h.FromConfig = pairs[inifile.KindKey] == inifile.KindProfile
+	return h
 }
 
 func newHolder(name, id string) Holder {
@@ -30,7 +35,7 @@ func newHolder(name, id string) Holder {
 // and else by name. Without a name there is no account.
 func (h Holder) isSame(other Holder) bool {
 	switch {
-	case h.Name == "" || other.Name == "":
+	case h.Name == "" || other.Name == "" || h.FromConfig != other.FromConfig:
 		return false
 	case h.ID != "" && other.ID != "":
 		return h.ID == other.ID

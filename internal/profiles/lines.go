@@ -18,6 +18,7 @@ type form struct {
 	noRegion bool   // the AWS config file has a region for the profile, which a line here would hide
 	process  string // the command that prints the keys; empty for the keys themselves
 	mark     string // of the scope; empty for a profile that is kept
+	isConfig bool   // the account is a profile of the AWS config file
 }
 
 // linesOf returns the lines of a managed section, in the order of the originals.
@@ -52,6 +53,9 @@ func linesOf(g keys.Grant, f form) []inifile.Pair {
 	add("gui_url", link)
 	add("role", g.Role)
 	add(inifile.MarkerKey, g.Account)
+	if f.isConfig {
+		add(inifile.KindKey, inifile.KindProfile)
+	}
 	if g.AccountID != "" {
 		add(inifile.IDKey, g.AccountID)
 		if f.process == "" { // a process prints it too
@@ -77,7 +81,7 @@ func probe() keys.Grant {
 // definitionOf returns those managed keys of a section that say how to get new keys.
 func definitionOf(pairs map[string]string) []inifile.Pair {
 	var definition []inifile.Pair
-	for _, key := range []string{"duration", "role", inifile.MarkerKey, inifile.IDKey, "region"} {
+	for _, key := range []string{"duration", "role", inifile.MarkerKey, inifile.KindKey, inifile.IDKey, "region"} {
 		if pairs[key] != "" {
 			definition = append(definition, inifile.Pair{Key: key, Value: pairs[key]})
 		}

@@ -25,6 +25,7 @@ func (s *Scope) Delete(ctx context.Context) (Holder, error) {
 			h := s.hold()
 			defer h.release()
 			account = newHolder(h.state.grant.Account, h.state.grant.AccountID)
+			account.FromConfig = h.spec.Account.FromConfig
 		}
 		return nil
 	})

@@ -195,15 +195,15 @@ func (b *Book) parkedPairs(name string) (map[string]string, error) {
 }
 
 // isParked reports whether there is a definition of that name.
-// AccountOf returns the name of the account of a profile that is held or else parked, or "".
-func (b *Book) AccountOf(name string) string {
+// AccountOf returns the account of a profile that is held or else parked. It is zero without one.
+func (b *Book) AccountOf(name string) Holder {
 	if doc, err := b.Read(); err == nil {
 		if pairs, isHeld, err := doc.Managed(name); err == nil && isHeld {
-			return HolderOf(pairs).Name
+			return HolderOf(pairs)
 		}
 	}
 	pairs, _ := b.parkedPairs(name)
-	return HolderOf(pairs).Name
+	return HolderOf(pairs)
 }
 
 func (b *Book) isParked(name string) bool {

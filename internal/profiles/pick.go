@@ -107,7 +107,7 @@ func (h held) isOther(pairs map[string]string, g *keys.Grant) bool {
 	switch {
 	case id != "" && there.ID != "":
 		return id != there.ID
-	case there.Name == h.spec.Account.Name || there.Name == name:
+	case there.FromConfig == h.spec.Account.FromConfig && (there.Name == h.spec.Account.Name || there.Name == name):
 		return false
 	}
 	return g != nil || id == "" && there.ID == "" // the gateway may know the same account by both

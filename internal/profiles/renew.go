@@ -13,12 +13,13 @@ import (
 
 // Definition says how to get new keys for a profile.
 type Definition struct {
-	keys.Request // a field that the profile does not tell is zero
+	keys.Request      // a field that the profile does not tell is zero
+	FromConfig   bool // the account is a profile of the AWS config file
 	pairs        map[string]string
 }
 
 func define(pairs map[string]string) (Definition, error) {
-	d := Definition{pairs: pairs}
+	d := Definition{FromConfig: HolderOf(pairs).FromConfig, pairs: pairs}
 	d.Account, d.Role, d.Region = pairs[inifile.MarkerKey], pairs["role"], pairs["region"]
 	d.Duration, _ = humantime.Lifetime(pairs["duration"])
 	if id := pairs[inifile.IDKey]; keys.IsAccountID(id) {
@@ -68,6 +69,7 @@ func (d Definition) rewrite(doc *inifile.Document, name string, pairs map[string
 	lines := linesOf(g, form{
 		terrible: d.pairs["aws_security_token"] != "",
 		noRegion: d.pairs["region"] == "" && ReadConfig().Region(name) != "",
+		isConfig: d.FromConfig,
 	})
 	if err := followDefault(doc, name, pairs, lines); err != nil {
 		return err

@@ -249,7 +249,7 @@ func (s *Scope) put(ctx context.Context, change func(held, *inifile.Document) er
 
 // write makes the files that must be there before the profile, and then writes the profile into doc, as the state says.
 func (h held) write(doc *inifile.Document) error {
-	f := form{terrible: h.spec.Terrible, noRegion: h.spec.NoRegion}
+	f := form{terrible: h.spec.Terrible, noRegion: h.spec.NoRegion, isConfig: h.spec.Account.FromConfig}
 	if !h.spec.Keep {
 		if h.state.lease == nil {
 			h.state.lease = newLease(h.state.place.leases)

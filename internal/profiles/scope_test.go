@@ -248,7 +248,7 @@ func TestTurns(t *testing.T) {
 
 		account, err := s.Delete(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, Holder{"sredev", "111111111111"}, account)
+		assert.Equal(t, Holder{Name: "sredev", ID: "111111111111"}, account)
 		assert.ErrorIs(t, s.Write(t.Context(), grant(2)), keys.ErrClosed)
 		_, err = s.Delete(t.Context())
 		assert.ErrorIs(t, err, keys.ErrClosed)

@@ -49,10 +49,14 @@ func commandLine(args []string) string {
 }
 
 // CheckDash refuses a program without --, and a -- before the account. Where a person can pick the account, a program after
-// -- needs none.
-func (a *App) CheckDash(cmd *cobra.Command, args []string, hasRole bool) error {
+// -- needs none, and neither where a flag names a profile.
+func (a *App) CheckDash(cmd *cobra.Command, args []string, hasProfile, hasRole bool) error {
 	before, program := SplitAtDash(cmd, args)
 	switch {
+	case hasProfile && program == nil && len(before) > 0 && isProgram(before[0]):
+		return a.MissingDash(args, 0)
+	case hasProfile:
+		return nil
 	case len(before) == 0 && len(program) > 1 && !(a.CanPick() && isProgram(program[0])):
 		line := slices.Clone(a.Args)
 		dash := slices.Index(line, "--")

@@ -152,6 +152,9 @@ func (f *flags) accounts(ctx context.Context, words []string) (known []chaim.Acc
 	if _, err := proc.Find(words[0]); err != nil && !hasPlaceholder(words[0]) {
 		return nil, err
 	}
+	if err := f.RequireRole(ctx); err != nil {
+		return nil, err
+	}
 	known, err = f.List(ctx)
 	switch {
 	case ctx.Err() != nil:

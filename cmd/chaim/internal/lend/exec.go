@@ -41,7 +41,7 @@ func execCommand(a *cli.App) *cobra.Command {
 		GroupID:           cli.GroupWork,
 		ValidArgsFunction: request.CompleteArgs(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.CheckDash(cmd, args, cmd.Flags().Changed("role")); err != nil {
+			if err := a.CheckDash(cmd, args, l.Source.Profile != "", cmd.Flags().Changed("role")); err != nil {
 				return err
 			}
 			args, words := cli.SplitAtDash(cmd, args)

@@ -64,7 +64,7 @@ func renewCommand(a *cli.App, get renewal, cmd *cobra.Command) *cobra.Command {
 // lent is get with the client that gives keys for the profile.
 func lent(r *request.Request, get renewal) renewal {
 	return func(ctx context.Context, c *chaim.Client, name string) (creds chaim.AwsCreds, err error) {
-		err = r.Lender(ctx, c, name, func(c *chaim.Client) error {
+		err = r.Lender(c, name, func(c *chaim.Client) error {
 			creds, err = get(ctx, c, name)
 			return err
 		})

@@ -61,6 +61,11 @@ func (k Known) Find(name string) (found Account, isKnown bool) {
 	return found, count == 1
 }
 
+// Has reports whether an account has exactly that name or id.
+func (k Known) Has(name string) bool {
+	return slices.ContainsFunc(k.Accounts, func(a Account) bool { return a.ID == name || a.Name == name })
+}
+
 // Roles returns the roles that the user has in any account, sorted.
 func (k Known) Roles() (roles []string) {
 	for _, a := range k.Accounts {

@@ -49,8 +49,8 @@ func (m *Among) isGiven() bool {
 }
 
 // list returns the accounts.
-func (m *Among) list(ctx context.Context, r *Request) (known []chaim.Account, err error) {
-	r.Source.signs = !m.inConfig && r.codeProfile() != ""
+func (m *Among) list(ctx context.Context, r *Request, g giver) (known []chaim.Account, err error) {
+	r.Source.isSTS = m.inOrganization || !m.inConfig && !g.listsAccounts() && r.codeProfile() != ""
 	switch {
 	case m.inConfig:
 		r.Source.IsProfile = true

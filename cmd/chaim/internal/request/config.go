@@ -15,9 +15,9 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
-	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
@@ -30,7 +30,8 @@ type Source struct {
 	IsProfile  bool   // the account is a profile of the AWS config file
 	role       string // that the profile has
 	definition string // what the profile says, as a hash
-	signs      bool   // the keys of AWS_PROFILE ask AWS STS, and need a code
+	isFixed    bool   // the lifetime of its keys cannot be chosen
+	isSTS      bool   // AWS STS gives the keys, with settings that its fallback does not have
 }
 
 // Definition tells apart what a profile says from what it said before.
@@ -45,7 +46,8 @@ func (r *Request) AddProfileFlag(cmd *cobra.Command) {
 	})
 }
 
-// find decides whether an account is a profile of the AWS config file. An account that a gateway or plain STS knows is none.
+// find decides whether an account is a profile of the AWS config file. An account of the gateway or of the Identity Center is
+// none, and if they cannot be asked the user has to decide: a name must not change its meaning without a word.
 func (s *Source) find(ctx context.Context, r *Request, account string) error {
 	files, err := profiles.AWSFiles{}.Profiles()
 	switch {
@@ -53,15 +55,21 @@ func (s *Source) find(ctx context.Context, r *Request, account string) error {
 		s.IsProfile = true
 	case err != nil, keys.IsAccountID(account), !files.Has(account):
 		return nil
-	default:
-		isAccount, isListed, err := r.isAccount(ctx, account)
+	case r.giver(ctx).listsAccounts():
+		isAccount, err := r.isAccount(ctx, account)
 		if err != nil {
 			return fmt.Errorf("%w; %s is also a profile of the AWS config file, which --profile %[2]s takes", err, keys.QuoteShort(account))
 		}
-		s.IsProfile = !isListed || !isAccount
+		s.IsProfile = !isAccount
+	default:
+		if session := r.otherCenter(ctx, account); session != "" {
+			return cli.Usagef("%s is an account of IAM Identity Center and a profile of the AWS config file: %s=%s takes the account, and --profile %[1]s the profile",
+				keys.QuoteShort(account), idcenter.SessionVariable, keys.Printable(session))
+		}
+		s.IsProfile = true
 	}
 	if chain, err := files.Chain(account); err == nil && s.IsProfile {
-		s.role, s.definition = chain.Role(), chain.Hash()
+		s.role, s.definition, s.isFixed = chain.Role(), chain.Hash(), chain.Decides() != ""
 	}
 	return nil
 }
@@ -74,39 +82,11 @@ func (r *Request) exactProfile(ctx context.Context, name string) string {
 	}
 	files, _ := profiles.AWSFiles{}.Profiles()
 	exact := cli.OtherCase(name, files.Leading())
-	if exact == "" || files.Has(name) {
+	if exact == "" || files.Has(name) || r.giver(ctx).listsAccounts() {
 		return name
 	}
-	_ = r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
-		if _, isLister := names.Of(ctx, c); isLister {
-			exact = name
-		}
-		return nil
-	})
-	if exact != name {
-		r.tellExact(name, exact)
-	}
+	r.tellExact(name, exact)
 	return exact
-}
-
-// isAccount asks the gateway or the Identity Center whether it has an account of that name or id. isListed is false if there is
-// none, or no sign-in.
-func (r *Request) isAccount(ctx context.Context, name string) (isAccount, isListed bool, err error) {
-	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
-		accounts, err := c.RequestList(ctx)
-		isListed = err == nil
-		if isListed {
-			r.App.Remember(ctx, c, accounts)
-		}
-		for _, known := range accounts {
-			isAccount = isAccount || known.ID == name || known.Name == name
-		}
-		return err
-	})
-	if errors.Is(err, chaim.ErrNotConfigured) || errors.Is(err, chaim.ErrSignedOut) {
-		err = nil
-	}
-	return isAccount, isListed, err
 }
 
 // List returns the accounts that there are: those of the gateway or, without one, the profiles of the AWS config file. All
@@ -115,22 +95,20 @@ func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	if err := r.sts.check(ctx); err != nil {
 		return nil, err
 	}
-	if r.Among.isGiven() {
-		return r.Among.list(ctx, r)
+	g := r.giver(ctx)
+	if err := r.checkList(g); err != nil {
+		return nil, err
 	}
-	if flag := r.sts.given(); flag != "" {
-		return nil, cli.Usagef("%s is for AWS STS: name the accounts with --organization, --accounts or --account", flag)
+	if r.Among.isGiven() {
+		return r.Among.list(ctx, r, g)
 	}
 	opts := r.Options("any") // an account makes the client check the region, which a list does not need
 	opts.NoProfile = true
 	err = r.App.Client(opts, func(c *chaim.Client) error {
-		known, err = c.RequestList(ctx)
-		if err == nil {
-			r.App.Remember(ctx, c, known)
-		}
+		known, err = r.listBy(ctx, c)
 		return err
 	})
-	if !errors.Is(err, chaim.ErrNotConfigured) || r.hasGateway(ctx) { // whose settings may be incomplete
+	if !errors.Is(err, chaim.ErrNotConfigured) || g.listsAccounts() { // whose settings may be incomplete
 		return known, err
 	}
 	found, listErr := chaim.Profiles{}.Accounts(ctx)
@@ -141,25 +119,30 @@ func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	return found, nil
 }
 
-// hasGateway reports whether a gateway is configured, completely or not.
-func (r *Request) hasGateway(ctx context.Context) (isThere bool) {
-	_ = r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) error {
-		isThere = cli.GatewaySource(ctx, c) != ""
+// checkList refuses flags that mean nothing for the accounts of a list.
+func (r *Request) checkList(g giver) error {
+	flag := r.sts.given()
+	switch m := r.Among; {
+	case m.inConfig && flag != "":
+		return cli.Usagef("%s is for AWS STS, but --profiles takes profiles of the AWS config file: set it there", flag)
+	case m.inConfig:
 		return nil
-	})
-	return isThere
+	case flag != "" && !m.isGiven():
+		return cli.Usagef("%s is for AWS STS: name the accounts with --organization, --accounts or --account", flag)
+	case m.inOrganization && g.isChosen:
+		return cli.Usagef("--organization is for AWS STS, but %s", g.says)
+	case m.inOrganization:
+		return nil
+	case flag != "":
+		return g.refuseFlag(flag)
+	}
+	return g.refuseDuration(r.Duration)
 }
 
 // Lender calls fn with a client that gives keys for a profile of that name, which is held or parked: c, or one for profiles of
 // the AWS config file if the profile has the keys of one.
-func (r *Request) Lender(ctx context.Context, c *chaim.Client, name string, fn func(*chaim.Client) error) error {
-	var s Source
-	if book, err := profiles.OpenIn("", nil); err == nil {
-		if err := s.find(ctx, r, book.AccountOf(name)); err != nil {
-			return err
-		}
-	}
-	if s.IsProfile {
+func (r *Request) Lender(c *chaim.Client, name string, fn func(*chaim.Client) error) error {
+	if book, err := profiles.OpenIn("", nil); err == nil && book.AccountOf(name).FromConfig {
 		return r.App.Client(chaim.Options{NoProfile: true, Broker: r.Profiles()}, fn)
 	}
 	return fn(c)

@@ -39,6 +39,9 @@ func defaultRole() string {
 	return cmp.Or(role, settings()[roleKey], builtInRole)
 }
 
+// hasDefaultRole reports whether the user has chosen a default role.
+func hasDefaultRole() bool { return defaultRole() != builtInRole }
+
 // defaultDuration is the lifetime without a flag. It is zero for that of the library.
 func defaultDuration() (d Duration, err error) {
 	for _, from := range []struct{ where, text string }{

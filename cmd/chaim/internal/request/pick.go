@@ -22,7 +22,7 @@ import (
 // TakeOrPick is TakeArgs, except that a person on a terminal picks the account if none is given. A picked account then is as
 // one that was typed.
 func (r *Request) TakeOrPick(cmd *cobra.Command, args []string) (account string, err error) {
-	if len(args) > 0 || r.Source.Profile != "" || !r.App.CanPick() {
+	if len(args) > 0 || r.Source.Profile != "" || r.sts.given() != "" || !r.App.CanPick() { // no account of STS has a name
 		return r.TakeArgs(cmd, args)
 	}
 	if err := CheckGiven(cmd); err != nil {
@@ -64,7 +64,7 @@ func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
 		r.AccountID = picked.ID
 	}
 	if r.Role == "" {
-		err = r.pickRole(ctx, picked)
+		err = r.pickRole(ctx, picked.ID)
 	}
 	return name, err
 }
@@ -83,39 +83,6 @@ func accountRows(accounts []chaim.Account) (rows []string) {
 		rows = append(rows, strings.TrimRight(row, " "))
 	}
 	return rows
-}
-
-// pickRole lets the person pick one of the roles in an account, if an Identity Center knows them. The only one needs no
-// choice, and neither does the default.
-func (r *Request) pickRole(ctx context.Context, account chaim.Account) (err error) {
-	var roles []string
-	isListed := false
-	err = r.App.Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
-		var center chaim.IdentityCenter
-		if center, isListed = c.Broker().(chaim.IdentityCenter); isListed {
-			roles, err = center.Roles(ctx, account.ID)
-		}
-		return err
-	})
-	switch {
-	case err != nil, !isListed, len(roles) == 0: // without a role the broker says what is missing
-		return err
-	case slices.Contains(roles, defaultRole()):
-		return nil
-	case len(roles) == 1:
-		r.Role = roles[0]
-		return nil
-	}
-	slices.Sort(roles)
-	var rows []string
-	for _, role := range roles {
-		rows = append(rows, shown(role))
-	}
-	i, err := r.pick(ctx, "Which role in "+shown(account.Name)+"?", rows)
-	if err == nil {
-		r.Role = roles[i]
-	}
-	return err
 }
 
 // pick lets the person pick a row. Without a choice chaim ends as after Ctrl-C.

@@ -65,7 +65,7 @@ func (r *Request) Options(account string) chaim.Options {
 		Account: account, AccountID: r.AccountID, Role: cmp.Or(r.Role, defaultRole()), Duration: time.Duration(cmp.Or(r.Duration, duration)),
 		Region: cmp.Or(r.Region, defaultRegion(account)), AllowInsecure: r.Insecure,
 	}
-	if r.sts.given() != "" || r.Source.signs {
+	if r.sts.given() != "" || r.Source.isSTS {
 		opts.Broker, opts.AllowInsecure = r.STS(nil, ""), false
 	}
 	if r.Source.IsProfile {

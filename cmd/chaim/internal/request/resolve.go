@@ -14,7 +14,6 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
-	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -33,54 +32,44 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 	if r.Source.Profile == "" {
 		account, held, err = r.resolve(ctx, name)
 	}
-	if err == nil {
+	if isAccount := held.Account != "" && !held.FromConfig; err == nil && !isAccount {
 		account = r.exactProfile(ctx, account)
 		err = r.Source.find(ctx, r, account)
 	}
-	if err == nil && !r.Source.IsProfile && r.codeProfile() != "" {
-		r.Source.signs = r.isPlainSTS(ctx, account)
-	}
-	if err == nil && hasDuration && !r.Source.IsProfile {
-		err = r.refuseDuration(account)
-	}
-	if flag := r.sts.given(); err == nil && flag != "" {
-		err = r.onlySTS(ctx, flag, account)
-	}
-	return account, held, err
-}
-
-// refuseDuration refuses a lifetime for keys of IAM Identity Center.
-func (r *Request) refuseDuration(account string) error {
-	opts := r.Options(account)
-	opts.NoProfile, opts.ReadOnly = true, true
-	return r.App.Quiet().Client(opts, func(c *chaim.Client) error {
-		if _, isCenter := c.Broker().(chaim.IdentityCenter); isCenter {
-			return cli.Usage("the permission set decides how long keys of IAM Identity Center are valid: leave -d out")
+	switch flag := r.sts.given(); {
+	case err != nil:
+		return account, held, err
+	case r.Source.IsProfile && flag != "":
+		return account, held, cli.Usagef("%s is for AWS STS, but %q is a profile of the AWS config file: set it there", flag, account)
+	case r.Source.IsProfile:
+		if r.Source.isFixed && !hasDuration {
+			r.Duration = 0
 		}
-		return nil
-	})
+		return account, held, nil
+	}
+	return account, held, r.completeFor(ctx, account, hasDuration)
 }
 
-// isPlainSTS reports whether AWS STS gives the keys of an account: no gateway is configured, and the keys that sign come from
-// the environment.
-func (r *Request) isPlainSTS(ctx context.Context, account string) bool {
-	if !keys.IsAccountID(account) && !arn.IsARN(r.Role) {
-		return false
+// completeFor refuses flags that mean nothing to what gives the keys of an account, and completes what it needs.
+func (r *Request) completeFor(ctx context.Context, account string, hasDuration bool) error {
+	g := r.giver(ctx)
+	if flag := r.sts.given(); flag != "" {
+		return g.refuseFlag(flag)
 	}
-	return !r.hasGateway(ctx) && os.Getenv(idcenter.SessionVariable) == ""
-}
-
-// onlySTS refuses a flag for STS if something else gives the keys of the account.
-func (r *Request) onlySTS(ctx context.Context, flag, account string) error {
-	if r.Source.IsProfile {
-		return cli.Usagef("%s is for AWS STS, but %q is a profile of the AWS config file: set it there", flag, account)
+	switch {
+	case g.isCenter && hasDuration:
+		return g.refuseDuration(r.Duration)
+	case g.isCenter:
+		r.Duration = 0
 	}
-	return r.App.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
-		if source := cli.GatewaySource(ctx, c); source != "" {
-			return cli.Usagef("%s is for AWS STS, but %s names a gateway", flag, source)
-		}
+	switch {
+	case g.isCenter && r.Role == "" && !hasDefaultRole():
+		return r.pickRole(ctx, account)
+	case g.listsAccounts():
 		return nil
-	})
+	}
+	r.Source.isSTS = (keys.IsAccountID(account) || arn.IsARN(r.Role)) && r.codeProfile() != ""
+	return nil
 }
 
 // resolve is Resolve without profiles of the AWS config file.
@@ -104,6 +93,9 @@ func (r *Request) resolve(ctx context.Context, name string) (account string, hel
 // complete takes over what the profile tells and the command line does not, and says so.
 func (r *Request) complete(held chaim.Profile) {
 	r.AccountID = held.AccountID
+	if held.FromConfig {
+		r.Source.Profile = held.Account
+	}
 	whose := fmt.Sprintf("%q", held.Account)
 	if held.AccountID != "" && held.AccountID != held.Account {
 		whose += " (" + held.AccountID + ")"
@@ -130,7 +122,7 @@ func (r *Request) profileFor(ctx context.Context, name string) (held chaim.Profi
 	held, err = r.profile(ctx, name)
 	switch {
 	case err != nil:
-	case held.Account == name, held.AccountID == name && held.Account != "":
+	case !held.FromConfig && (held.Account == name || held.AccountID == name && held.Account != ""):
 		return held, true, true, nil // without asking the gateway
 	case held.Account != "":
 		isAccount, isSame, err = r.compare(ctx, name, held)
@@ -172,21 +164,20 @@ func (r *Request) profile(ctx context.Context, name string) (held chaim.Profile,
 func (r *Request) compare(ctx context.Context, name string, held chaim.Profile) (isAccount, isSame bool, err error) {
 	isAccount, isSame = keys.IsAccountID(name), name == held.Account // without a gateway only ids are accounts
 	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
-		accounts, err := c.RequestList(ctx)
+		accounts, err := r.listBy(ctx, c)
 		if err != nil {
 			return err
 		}
-		r.App.Remember(ctx, c, accounts)
 		isAccount, isSame = false, false
 		for _, known := range accounts {
 			if known.ID == name || known.Name == name {
 				isAccount = true
-				isSame = isSame || known.ID == held.AccountID || held.AccountID == "" && known.Name == held.Account
+				isSame = isSame || !held.FromConfig && (known.ID == held.AccountID || held.AccountID == "" && known.Name == held.Account)
 			}
 		}
 		return nil
 	})
-	if errors.Is(err, chaim.ErrNotConfigured) { // or its token was not passed on
+	if errors.Is(err, chaim.ErrNotConfigured) || errors.Is(err, chaim.ErrSignedOut) { // or its token was not passed on
 		err = nil
 	}
 	return isAccount, isSame, err
