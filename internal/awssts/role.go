@@ -65,6 +65,11 @@ func checkInput(in *sts.AssumeRoleInput) (arn.ARN, error) {
 	case in.Policy != nil && json.Unmarshal([]byte(*in.Policy), new(map[string]any)) != nil:
 		return role, errors.New("chaim: session policy is not a JSON object")
 	}
+	for _, policy := range in.PolicyArns {
+		if id, err := arn.Parse(*policy.Arn); err != nil || id.Service != "iam" || !strings.HasPrefix(id.Resource, "policy/") {
+			return role, fmt.Errorf("chaim: policy %s is not an ARN such as arn:aws:iam::aws:policy/ReadOnlyAccess", keys.QuoteShort(*policy.Arn))
+		}
+	}
 	for _, key := range in.TransitiveTagKeys {
 		if !slices.ContainsFunc(in.Tags, func(tag types.Tag) bool { return *tag.Key == key }) {
 			return role, fmt.Errorf("chaim: transitive tag %s is not among the tags", keys.QuoteShort(key))

@@ -40,6 +40,9 @@ func (a *App) RequestKeys(ctx context.Context, c *chaim.Client, account string) 
 	if err == nil {
 		return creds, nil
 	}
+	if errors.Is(err, chaim.ErrSignedOut) && a.CenterOf(c) != nil && keys.IsAccountID(account) && hasOwnKeys() {
+		return creds, errtext.Chain(err.Error()+"; to ask AWS STS with the keys of [default] instead, set AWS_PROFILE=default", err)
+	}
 	if roles, isRole := rolesFor(err); isRole {
 		if alike := DidYouMean(c.Role(), roles); alike != "" {
 			err = didYouMean(err, alike)
@@ -62,6 +65,12 @@ func (a *App) RequestKeys(ctx context.Context, c *chaim.Client, account string) 
 		return creds, didYouMean(err, alike)
 	}
 	return creds, errtext.Chain(err.Error()+"; 'chaim listall' lists the accounts", err)
+}
+
+// hasOwnKeys reports whether [default] has keys of the user.
+func hasOwnKeys() bool {
+	files, err := profiles.AWSFiles{}.Profiles()
+	return err == nil && files.Has("default") && files.Profiles["default"]["aws_access_key_id"] != ""
 }
 
 // rolesFor returns the roles that there are, if err says that a role is not one of them.

@@ -14,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // grace is how long programs have to end after they got a signal.
@@ -123,7 +124,7 @@ func (r *runs) summarize(failed *chaim.EachError, took time.Duration) (hasFailed
 		switch {
 		case r.isNotBegun(f.Err):
 			notBegun++
-		case lacksRole(f.Err) && len(failed.Accounts) < len(r.results):
+		case lacksRole(f.Err):
 			without++
 		default:
 			rows = append(rows, term.Row(nameOf(f.Account), f.Account.ID, cli.Reason(f.Err)))
@@ -144,10 +145,13 @@ func (r *runs) summarize(failed *chaim.EachError, took time.Duration) (hasFailed
 		unit /= 100
 	}
 	r.App.Say("%s, %d failed%s, in %v", term.Counted(len(r.results), "account", "accounts"), count, waiting, took.Round(unit))
+	if without == len(r.results) {
+		r.App.Say("you have the permission set %s in none of them; 'chaim exec ACCOUNT' shows those of an account", keys.Printable(r.Options("").Role))
+	}
 	if also := cli.Hint(failed, cli.ExitFailed); also != "" {
 		r.App.Say("%s", also)
 	}
-	return count+notBegun > 0
+	return count+notBegun > 0 || without == len(r.results)
 }
 
 // lacksRole reports whether IAM Identity Center says that the user does not have the permission set in an account.

@@ -16,6 +16,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
@@ -62,9 +63,15 @@ func (s *stsFlags) given() string {
 
 // check refuses flags that make no sense, and reads the policy.
 func (s *stsFlags) check(ctx context.Context) error {
+	seen := map[string]bool{}
 	for _, tag := range s.tags {
-		if key, _, hasValue := strings.Cut(tag, "="); !hasValue || key == "" {
+		switch key, _, hasValue := strings.Cut(tag, "="); {
+		case !hasValue || key == "":
 			return cli.Usagef("--tag is KEY=VALUE, not %q", tag)
+		case seen[key]:
+			return cli.Usagef("--tag %s is given twice", keys.Printable(key))
+		default:
+			seen[key] = true
 		}
 	}
 	if s.mfaSerial != "" {
@@ -72,15 +79,31 @@ func (s *stsFlags) check(ctx context.Context) error {
 			return cli.Usage(errtext.Unprefixed(err))
 		}
 	}
-	if s.policyFile == "" {
-		return nil
+	if s.policyFile != "" {
+		text, _, err := sharedfile.ReadInput(ctx, s.policyFile)
+		if err != nil {
+			return errtext.Wrap(err, "--policy")
+		}
+		s.policy = string(text)
 	}
-	text, _, err := sharedfile.ReadInput(ctx, s.policyFile)
-	if err != nil {
-		return errtext.Wrap(err, "--policy")
+	asker := awssts.Asker{STS: (*awssts.STS)(s.terms())}
+	if _, err := asker.For(keys.Request{Account: "000000000000", Role: "ANY", Duration: keys.DefaultDuration}); err != nil {
+		return cli.Usage(errtext.Unprefixed(err))
 	}
-	s.policy = string(text)
 	return nil
+}
+
+// terms are what the flags say about a role, without the MFA device.
+func (s *stsFlags) terms() *chaim.STS {
+	sts := &chaim.STS{SessionName: s.sessionName, SourceIdentity: s.sourceIdentity, ExternalID: s.externalID, Policy: s.policy, PolicyARNs: s.policyARNs}
+	for _, tag := range s.tags {
+		if sts.Tags == nil {
+			sts.Tags = map[string]string{}
+		}
+		key, value, _ := strings.Cut(tag, "=")
+		sts.Tags[key] = value
+	}
+	return sts
 }
 
 // codeProfile returns the profile that the environment names for the keys that sign, if it needs a code of an MFA device. The
@@ -122,17 +145,8 @@ func (r *Request) STSDefinition() string { return fmt.Sprintf("%q", r.sts) }
 // STS returns a broker that asks STS with the flags. The requests are signed by the keys of src; nil means those of the SDK.
 func (r *Request) STS(src aws.CredentialsProvider, region string) chaim.Broker {
 	s := &r.sts
-	sts := &chaim.STS{
-		Keys: src, Region: region, SessionName: s.sessionName, SourceIdentity: s.sourceIdentity, ExternalID: s.externalID, Policy: s.policy, PolicyARNs: s.policyARNs,
-		AllowInsecure: r.Insecure, Logger: r.App.Log,
-	}
-	for _, tag := range s.tags {
-		if sts.Tags == nil {
-			sts.Tags = map[string]string{}
-		}
-		key, value, _ := strings.Cut(tag, "=")
-		sts.Tags[key] = value
-	}
+	sts := s.terms()
+	sts.Keys, sts.Region, sts.AllowInsecure, sts.Logger = src, region, r.Insecure, r.App.Log
 	if s.mfaSerial == "" {
 		if name := r.codeProfile(); src == nil && name != "" {
 			sts.Keys = r.keysOf(name)
