@@ -48,7 +48,7 @@ type Kept struct {
 // AddFlags gives cmd the flags of a request.
 func (r *Request) AddFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&r.Role, "role", "r", "", "`ROLE`: a name, an alias such as rro or mpu, or role ARN (default rro)")
+	f.StringVarP(&r.Role, "role", "r", "", "`ROLE`: a name, an alias such as rro or mpu, or role ARN (default rro; none for IAM Identity Center)")
 	f.VarP(&r.Duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
 	f.StringVarP(&r.Region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
 	r.sts.add(f)
