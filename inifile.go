@@ -153,8 +153,8 @@ func (c *Client) canRead(ctx context.Context) error {
 // profiles of the client's own account and role. The copy in [default] of the default account gets the keys too.
 //
 // The error wraps [fs.ErrNotExist] if there is no such section, [ErrUnmanagedAccount] if it is the user's, and [ErrInUse] if
-// it changes meanwhile or belongs to another scope, which renews it itself. Otherwise it is one of [Client.RequestKeys].
-// After an error the section is unchanged.
+// it changes meanwhile or belongs to another scope, which renews it itself. New keys that never end are an error too, as with
+// [Options].Keep. Otherwise it is one of [Client.RequestKeys]. After an error the section is unchanged.
 func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckHeld(section)); err != nil {
 		return AwsCreds{}, err

@@ -1096,24 +1096,27 @@ func TestOwnProfileThatIsParkedToo(t *testing.T) {
 // TestOwnProfileWithLongLivedKeys: the client has written long-lived keys of its source, so it may remove them.
 func TestOwnProfileWithLongLivedKeys(t *testing.T) {
 	for name, parked := range map[string]string{"delete": "", "park": "[dev]\nduration = "} {
-		for _, isKept := range []bool{false, true} {
-			opts := chaim.Options{
-				Account: "sredev", Dir: t.TempDir(), TempName: "dev", Keep: isKept,
-				Source: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "CANARYsecret", ""),
-			}
-			c := clientFor(t, opts)
-			_, err := c.RequestKeys(t.Context())
-			require.NoError(t, err)
-			if name == "delete" {
-				require.NoError(t, c.DeleteAccount(t.Context(), "dev"))
-			} else {
-				require.NoError(t, c.ParkAccount(t.Context(), "dev"))
-			}
-			assertClosed(t, opts, c)
-			texts := bothFiles(t, opts)
-			assert.Empty(t, texts[0])
-			assert.True(t, strings.HasPrefix(texts[1], parked), texts[1])
-			assert.NotContains(t, texts[1], "AKIA")
+		opts := chaim.Options{
+			Account: "sredev", Dir: t.TempDir(), TempName: "dev",
+			Source: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "CANARYsecret", ""),
+		}
+		c := clientFor(t, opts)
+		_, err := c.RequestKeys(t.Context())
+		require.NoError(t, err)
+		if name == "delete" {
+			require.NoError(t, c.DeleteAccount(t.Context(), "dev"))
+		} else {
+			require.NoError(t, c.ParkAccount(t.Context(), "dev"))
+		}
+		assertClosed(t, opts, c)
+		texts := bothFiles(t, opts)
+		assert.Empty(t, texts[0])
+		assert.True(t, strings.HasPrefix(texts[1], parked), texts[1])
+		assert.NotContains(t, texts[1], "AKIA")
+		if name == "park" {
+			_, err = clientFor(t, opts).UnparkAccount(t.Context(), "dev")
+			require.ErrorContains(t, err, endless)
+			assert.Empty(t, read(t, credentialsFile(opts)))
 		}
 	}
 }

@@ -56,7 +56,8 @@ type Options struct {
 	// keys that chaim put there.
 	Default bool
 	// Keep makes Close leave the profile in place. It replaces a kept profile of this name that has temporary keys. If
-	// another program writes the profile for another account during the request, the error is [ErrInUse].
+	// another program writes the profile for another account during the request, the error is [ErrInUse]. Keys that never
+	// end, such as those of an IAM user, are an error before anything is written.
 	Keep bool
 	// NoReplace makes Keep return [ErrInUse] for a profile of another account whose keys may still be valid. Use it for a
 	// name that the user did not choose.

@@ -100,6 +100,9 @@ func (b *Book) bringBack(ctx context.Context, name string, obtain func(Definitio
 		return err
 	}
 	g, err := obtain(d)
+	if err == nil {
+		err = checkKept(g)
+	}
 	if err != nil {
 		return err
 	}
@@ -194,7 +197,6 @@ func (b *Book) parkedPairs(name string) (map[string]string, error) {
 	return pairs, err
 }
 
-// isParked reports whether there is a definition of that name.
 // AccountOf returns the account of a profile that is held or else parked. It is zero without one.
 func (b *Book) AccountOf(name string) Holder {
 	if doc, err := b.Read(); err == nil {
@@ -206,6 +208,7 @@ func (b *Book) AccountOf(name string) Holder {
 	return HolderOf(pairs)
 }
 
+// isParked reports whether there is a definition of that name.
 func (b *Book) isParked(name string) bool {
 	_, err := b.parkedPairs(name)
 	return err == nil

@@ -48,9 +48,31 @@ func (b *Book) Definition(name string) (Definition, error) {
 	return define(pairs)
 }
 
-// Renew writes new keys into the profile of a definition, and into its copy in [default]. It refuses a profile whose
-// definition has changed since.
+// ErrEndless refuses keys that never end for a kept profile. chaim could not tell them from keys that the user has put there,
+// so it would never remove them.
+var ErrEndless error = endless{}
+
+type endless struct{}
+
+func (endless) Error() string { return "chaim: these keys never end, so chaim keeps no copy of them" }
+
+// IsFinal reports that another attempt cannot help.
+func (endless) IsFinal() bool { return true }
+
+// checkKept refuses long-term keys for a profile that is kept. Temporary keys have a session token.
+func checkKept(g keys.Grant) error {
+	if keys.IsLongLived(g.AccessKeyID) || g.SessionToken == "" && !g.CanExpire {
+		return ErrEndless
+	}
+	return nil
+}
+
+// Renew writes new keys into the profile of a definition, and into its copy in [default]. It refuses keys that never end, and
+// a profile whose definition has changed since.
 func (b *Book) Renew(ctx context.Context, name string, d Definition, g keys.Grant) error {
+	if err := checkKept(g); err != nil {
+		return err
+	}
 	return b.edit(ctx, func(l leases, doc *inifile.Document) error {
 		pairs, err := renewable(l, doc, name)
 		switch {

@@ -164,8 +164,14 @@ func (s *Scope) rivals() (own, ofDefault string) {
 	return own, ofDefault
 }
 
-// Write puts keys into the profile. The first call picks its name. It returns [keys.ErrClosed] after Stop.
+// Write puts keys into the profile. The first call picks its name. It returns [keys.ErrClosed] after Stop, and [ErrEndless]
+// for keys that never end if the profile is kept.
 func (s *Scope) Write(ctx context.Context, g keys.Grant) error {
+	if s.spec.Keep {
+		if err := checkKept(g); err != nil {
+			return err
+		}
+	}
 	g.Account = cmp.Or(storable(g.Account), storable(s.spec.Account.Name), g.AccountID)
 	if err := CheckMarker(cmp.Or(g.Account, s.spec.Account.Name)); err != nil {
 		return err

@@ -286,6 +286,9 @@ func (k *Keeper) obtain(ctx context.Context, given *keys.Grant) (*Held, error) {
 	}
 	k.keep(g)
 	if err := k.cfg.Store(ctx, *g); err != nil {
+		if keys.IsFinal(err) { // the next set may be another kind of keys
+			k.keep(nil)
+		}
 		return nil, err
 	}
 	k.keep(nil)

@@ -11,6 +11,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -76,6 +77,8 @@ func Hint(err error, code int) string {
 		return NewKeys
 	case errors.Is(err, chaim.ErrNotConfigured):
 		return setUp
+	case errors.Is(err, profiles.ErrEndless):
+		return "'chaim exec' lends them while a program runs"
 	case errors.Is(err, sharedfile.ErrNoStore):
 		return "'chaim exec' with --serve or --env stores nothing"
 	case code == ExitUnreachable:

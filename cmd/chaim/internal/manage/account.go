@@ -17,6 +17,8 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 // keeping is a request for keys that become a profile which stays.
@@ -77,6 +79,8 @@ func (k *keeping) keepAs(ctx context.Context, name string) error {
 		switch {
 		case errors.Is(err, chaim.ErrInUse) && strings.HasSuffix(err.Error(), "choose another profile name"):
 			return fmt.Errorf("%w (--alias NAME)", err)
+		case errors.Is(err, profiles.ErrEndless) && k.Source.IsProfile:
+			return fmt.Errorf("%w; they are yours already, in profile %s", err, keys.QuoteShort(account))
 		case err != nil:
 			return err
 		}
