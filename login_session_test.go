@@ -3,8 +3,11 @@ package chaim_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,6 +79,79 @@ func TestRenewedAWSLogin(t *testing.T) {
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.NotEqual(t, before, after)
+}
+
+// TestAWSLoginIsRenewedEarly has callers find keys that end in less than 5 minutes.
+func TestAWSLoginIsRenewedEarly(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	srv.SetLifetime(4 * time.Minute)
+	file := loggedIn(t, srv)
+	srv.SetLifetime(0)
+	before := loginOf(t, file)
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			grant, err := chaim.Profiles{}.Keys(t.Context(), chaim.Request{Account: "dev"})
+			assert.NoError(t, err)
+			assert.WithinDuration(t, time.Now().Add(15*time.Minute), grant.Expires, time.Minute)
+			assert.Equal(t, "111111111111", grant.Credentials.AccountID)
+		})
+	}
+	callers.Wait()
+	assert.Equal(t, []string{"CreateOAuth2Token"}, actions(srv), "one renewal for all of them")
+	after := loginOf(t, file)
+	assert.Equal(t, before["idToken"], after["idToken"])
+	assert.Equal(t, before["dpopKey"], after["dpopKey"])
+	assert.NotEqual(t, before["refreshToken"], after["refreshToken"])
+	assert.Len(t, after, len(before))
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*-renewal*"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	srv.SetLifetime(-time.Second) // the SDK can renew what chaim has written
+	srv.Reset()
+	after["accessToken"].(map[string]any)["expiresAt"] = "2020-01-01T00:00:00Z"
+	text, err := json.Marshal(after)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	srv.SetLifetime(0)
+	_, err = chaim.Profiles{}.Keys(t.Context(), chaim.Request{Account: "dev"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"CreateOAuth2Token"}, actions(srv))
+}
+
+func loginOf(t *testing.T, file string) (pairs map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &pairs))
+	return pairs
+}
+
+// TestAWSLoginThatCannotBeRenewedEarly has keys that end soon, and are valid until then.
+func TestAWSLoginThatCannotBeRenewedEarly(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, srv *chaimtest.Server, file string){
+		"ended": func(_ *testing.T, srv *chaimtest.Server, _ string) { srv.EndLogins("TOKEN_EXPIRED") },
+		"no lock": func(t *testing.T, _ *chaimtest.Server, file string) {
+			require.NoError(t, os.Mkdir(file+".chaim-refresh", 0o700))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			srv.SetLifetime(4 * time.Minute)
+			file := loggedIn(t, srv)
+			before := loginOf(t, file)
+			spoil(t, srv, file)
+			var log strings.Builder
+			p := chaim.Profiles{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+			grant, err := p.Keys(t.Context(), chaim.Request{Account: "dev"})
+			require.NoError(t, err)
+			assert.WithinDuration(t, time.Now().Add(4*time.Minute), grant.Expires, time.Minute)
+			assert.Equal(t, before, loginOf(t, file))
+			assert.Contains(t, log.String(), "is not renewed yet")
+			assert.NotContains(t, log.String(), "CANARY")
+		})
+	}
 }
 
 func TestEndedAWSLogin(t *testing.T) {

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/logincreds"
+	"github.com/aws/aws-sdk-go-v2/service/signin"
 
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -18,25 +21,28 @@ import (
 
 // loginKeys gives the keys of a sign-in by 'aws login', or of a role that the same profile assumes with them.
 type loginKeys struct {
-	next   aws.CredentialsProvider // the SDK's
-	signer Signer
+	sdk    aws.Config
+	asker  Asker
 	source awsprofile.Source
 }
 
 // The SDKs and the AWS CLI write the file of the sign-in in place, so a reader may find a part of it.
 const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
 
-// Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. It reads a torn file
-// again.
+// Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. Keys that end soon are
+// renewed before. It reads a torn file again.
 func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	_, done, err := take(ctx, "login", k.source.Pairs["login_session"])
 	if err != nil {
 		return aws.Credentials{}, err
 	}
 	defer done()
-	torn := &tornReader{next: k.next}
+	if err := k.renewEarly(ctx); err != nil {
+		k.asker.Log.Debug("chaim: a sign-in by 'aws login' is not renewed yet", "profile", k.source.Profile, "error", Foreign(err, k.asker.Files))
+	}
+	torn := &tornReader{next: k.sdk.Credentials}
 	for began := time.Now(); ; {
-		creds, err := k.signer.Retrieve(ctx, torn)
+		creds, err := k.asker.Signer.Retrieve(ctx, torn)
 		switch {
 		case err == nil:
 			return creds, nil
@@ -47,6 +53,22 @@ func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 			return creds, err
 		}
 	}
+}
+
+// renewEarly renews keys that end soon. After an error they are still valid. A renewal that has begun goes on after the end of
+// ctx, because AWS may accept its refresh token only once.
+func (k loginKeys) renewEarly(ctx context.Context) error {
+	path, err := logincreds.StandardCachedTokenFilepath(k.source.Pairs["login_session"], os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
+	if err != nil {
+		return err
+	}
+	return k.asker.Files.RenewLogin(ctx, path, func(path string) error {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), STSTimeout)
+		defer stop()
+		client := signin.NewFromConfig(k.sdk, func(o *signin.Options) { o.RetryMaxAttempts = 1 })
+		_, err := logincreds.New(client, path).Retrieve(ctx)
+		return err
+	})
 }
 
 // tornReader notes whether the SDK has read a torn file, which an error without its causes does not tell.

@@ -149,7 +149,7 @@ func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request)
 	}
 	cfg, err := Config(ctx, o)
 	if err == nil && s.Kind == awsprofile.Login {
-		return loginKeys{cfg.Credentials, p.Asker.Signer, s}, roles, nil
+		return loginKeys{cfg, p.Asker, s}, roles, nil
 	}
 	return cfg.Credentials, roles, err
 }
