@@ -74,13 +74,19 @@ func ExampleWith() {
 
 // useDouble points this process at a double until restore is called.
 func useDouble() (restore func()) {
-	srv := chaimtest.NewServer(nil)
+	_, _, restore = useServer()
+	return restore
+}
+
+// useServer is useDouble, and returns the double and the home. variables, each "NAME=value", come after those of the double.
+func useServer(variables ...string) (srv *chaimtest.Server, home string, restore func()) {
+	srv = chaimtest.NewServer(nil)
 	home, err := os.MkdirTemp("", "chaim-example-")
 	if err != nil {
 		panic(err)
 	}
 	undo := []func(){srv.Close, func() { _ = os.RemoveAll(home) }}
-	for _, variable := range srv.Environ(home) {
+	for _, variable := range slices.Concat(srv.Environ(home), []string{"HOME=" + home, "USERPROFILE=" + home}, variables) {
 		name, value, _ := strings.Cut(variable, "=")
 		if old, ok := os.LookupEnv(name); ok {
 			undo = append(undo, func() { _ = os.Setenv(name, old) })
@@ -89,8 +95,8 @@ func useDouble() (restore func()) {
 		}
 		_ = os.Setenv(name, value)
 	}
-	return func() {
-		for _, f := range undo {
+	return srv, home, func() {
+		for _, f := range slices.Backward(undo) { // a variable may have been set twice
 			f()
 		}
 	}
