@@ -17,7 +17,8 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// Broker gives keys for accounts: a [*Gateway], the result of [STS.Broker], or your own. Many goroutines may call it at once.
+// Broker gives keys for accounts: a [*Gateway], an [IdentityCenter], [Profiles], the result of [STS.Broker], or your own.
+// Many goroutines may call it at once.
 //
 // Keys returns a grant, or an error that says why there is none. The broker fills in the keys, their expiry, and all that it
 // knows; chaim completes the rest from the request. If the error has a method IsFinal() bool that returns true, chaim does

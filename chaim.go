@@ -10,7 +10,8 @@
 //
 // [WithContext] does the same with a context and all [Options]. [New] makes a [Client] that you use and close yourself.
 // [Each] runs a function in many accounts. For programs that need no profile, a Client, an [AwsCreds], an [STS] and a
-// [Monitor] are each an [aws.CredentialsProvider]. The keys come from a [Broker]: a chaim gateway, AWS STS, or your own.
+// [Monitor] are each an [aws.CredentialsProvider]. The keys come from a [Broker]: a chaim gateway, an [IdentityCenter],
+// [Profiles] of the AWS config file, AWS STS, or your own.
 //
 // # The credentials file
 //
@@ -325,7 +326,8 @@ func (c *Client) StoreKeys(ctx context.Context, text []byte) (AwsCreds, error) {
 	return credsFrom(g.Credentials, c.opts.Region), nil
 }
 
-// Role returns the role whose keys the client gets: that of Options, or else that of a profile of the AWS config file.
+// Role returns the role whose keys the client gets: that of [Options], or with [Profiles] that of the profile. It never
+// changes, and is empty for a zero Client.
 func (c *Client) Role() string {
 	if c == nil || c.opts == nil {
 		return ""
@@ -333,8 +335,8 @@ func (c *Client) Role() string {
 	return c.opts.Role
 }
 
-// Broker returns what gives the client's keys, such as a [*Gateway] or an [IdentityCenter]. It is nil for a Source and before
-// the settings of a gateway can be used.
+// Broker returns what gives the client's keys, such as a [*Gateway] or an [IdentityCenter]. It is nil with a Source, for a
+// zero Client, and if the settings of the gateway cannot be used.
 func (c *Client) Broker() Broker {
 	if c == nil || c.origin == nil {
 		return nil

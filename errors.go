@@ -37,8 +37,8 @@ var (
 	// accountname.
 	ErrUnmanagedAccount = profiles.ErrUnmanaged
 
-	// ErrSignedOut: there is no sign-in to IAM Identity Center, or it has ended: 'chaim login' or 'aws sso login' begins one.
-	// It is also an ErrDenied.
+	// ErrSignedOut: there is no sign-in to IAM Identity Center, or it has ended. A person can begin one with 'chaim login' or
+	// 'aws sso login'. An error that wraps it wraps ErrDenied too.
 	ErrSignedOut = idcenter.ErrSignedOut
 
 	// ErrNoURL: there is no console link for these credentials.

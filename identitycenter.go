@@ -19,14 +19,17 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// IdentityCenter is an AWS IAM Identity Center as a [Broker]. The account of a request is the name or the 12-digit id of an
-// account of the organisation, and the role the name of a permission set, which also decides how long keys are valid.
+// IdentityCenter is a [Broker] that gives the keys of an AWS IAM Identity Center. The account of a request is the name or
+// the 12-digit id of an account. The role is the name of a permission set, which also decides how long keys are valid. The
+// zero value stands for the only [sso-session] of the AWS config file. Any number of goroutines may use it.
 //
-// A person signs in with 'chaim login' or 'aws sso login'; chaim, the AWS CLI and the SDKs share the sign-in, and chaim renews
-// it while the center allows that. Without one the error wraps [ErrSignedOut].
+// A person signs in with 'chaim login' or 'aws sso login'. chaim, the AWS CLI and the SDKs share the sign-in. chaim renews
+// it 15 minutes before its end, as the AWS CLI does, for as long as the center allows. Only 'chaim login' opens a browser.
 //
-// The zero value stands for the only [sso-session] of the AWS config file. Any number of goroutines may use it. All of a
-// process share the requests per second that the center allows.
+// AWS limits the requests per second. All IdentityCenters of a process with the same start URL slow down together, and
+// repeat requests that were refused for that.
+//
+// https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html
 type IdentityCenter struct {
 	// Session is the name of a section [sso-session NAME] of the AWS config file. Empty means the only one, or StartURL.
 	Session string
@@ -64,7 +67,8 @@ func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
 	return center, false, nil
 }
 
-// pointsToSTS reports whether the environment has keys or a profile of the user's own. Those that chaim has lent do not count.
+// pointsToSTS reports whether the environment has keys or a profile of the user's own. Those that chaim has lent do not
+// count.
 func pointsToSTS() bool {
 	id := cmp.Or(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_ACCESS_KEY"))
 	if id != "" && !awsenv.IsMarked(os.Environ(), id) || os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "" {
@@ -78,8 +82,9 @@ func pointsToSTS() bool {
 	return err != nil || !files.Lent[name]
 }
 
-// Keys gets keys of a permission set in an account. The error wraps [ErrSignedOut] without a valid sign-in, and [ErrDenied] if
-// the user does not have the permission set there.
+// Keys gets keys of a permission set in an account. The error wraps [ErrSignedOut] without a valid sign-in, [ErrDenied] if
+// the user does not have the permission set there, [ErrUnreachable] if the center does not answer, and [ErrNotConfigured]
+// if the AWS config file has no such session. A name that no account or more than one has is an error too.
 func (i IdentityCenter) Keys(ctx context.Context, r Request) (Grant, error) {
 	center, err := i.center()
 	if err != nil {
@@ -117,7 +122,7 @@ func (i IdentityCenter) find(ctx context.Context, center *idcenter.Center, name 
 	return found, nil
 }
 
-// Accounts returns the accounts that the user may use.
+// Accounts returns the accounts that the user may use. Errors are those of [IdentityCenter.Keys].
 func (i IdentityCenter) Accounts(ctx context.Context) ([]Account, error) {
 	center, err := i.center()
 	if err != nil {
@@ -126,7 +131,8 @@ func (i IdentityCenter) Accounts(ctx context.Context) ([]Account, error) {
 	return center.Accounts(ctx)
 }
 
-// Roles returns the permission sets that the user has in an account, which is given by its name or its 12-digit id.
+// Roles returns the names of the permission sets that the user has in an account. account is its name or its 12-digit id.
+// Errors are those of [IdentityCenter.Keys].
 func (i IdentityCenter) Roles(ctx context.Context, account string) ([]string, error) {
 	center, err := i.center()
 	if err != nil {

@@ -152,9 +152,9 @@ func (c *Client) canRead(ctx context.Context) error {
 // profile. It asks the client's broker, for the account, role, duration and region of the section. A Source can only renew
 // profiles of the client's own account and role. The copy in [default] of the default account gets the keys too.
 //
-// The error wraps [fs.ErrNotExist] if there is no such section, [ErrUnmanagedAccount] if it is the user's, and [ErrInUse] if
-// it changes meanwhile or belongs to another scope, which renews it itself. New keys that never end are an error too, as with
-// [Options].Keep. Otherwise it is one of [Client.RequestKeys]. After an error the section is unchanged.
+// The error wraps [fs.ErrNotExist] if there is no such section, [ErrUnmanagedAccount] if it is the user's, and [ErrInUse]
+// if it changes meanwhile or belongs to another scope, which renews it itself. New keys that never end are an error too, as
+// with [Options].Keep. Otherwise it is one of [Client.RequestKeys]. After an error the section is unchanged.
 func (c *Client) RenewSection(ctx context.Context, section string) (AwsCreds, error) {
 	if err := cmp.Or(c.checkOpen(), profiles.CheckHeld(section)); err != nil {
 		return AwsCreds{}, err

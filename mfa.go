@@ -28,14 +28,17 @@ type MFADevice = awssts.Device
 //	Load(ctx context.Context, keyID, serial string) (aws.Credentials, error)
 //	Save(ctx context.Context, keyID, serial string, session aws.Credentials) error
 //
-// Load returns no keys, and no error, if there are none. Many goroutines may call the methods at once.
+// Load returns no keys, and no error, if there are none. After an error of Load chaim begins a new session. An error of
+// Save is only logged. The keys are secrets: a file for them must be private. Many goroutines may call the methods at once.
 type MFASessions = awssts.SessionStore
 
-// MFASession is a provider of the keys of an MFA session, which AWS STS begins for the long-term keys of an IAM user and a code
-// of an MFA device (GetSessionToken). As the Keys of an [STS] it makes one code do for any number of roles. All MFASessions of
-// a process share the session of a user and a device.
+// MFASession provides the keys of an MFA session of an IAM user. AWS STS begins the session (GetSessionToken) for the
+// user's long-term keys and a code of an MFA device. As the Keys of an [STS] an MFASession makes one code do for any number
+// of roles. Device must be given; the zero value of every other field works. Any number of goroutines may use it, and all
+// MFASessions of a process share the session of a user and a device.
 //
-// With keys of a session STS gives keys of a role for an hour at most. They may neither call IAM nor sign in to the console.
+// With keys of a session STS gives keys of a role for an hour at most. Of STS they may call only AssumeRole and
+// GetCallerIdentity, and they do not sign in to the console.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 type MFASession struct {
@@ -43,10 +46,10 @@ type MFASession struct {
 	Keys aws.CredentialsProvider
 	// Device gives the code. Its Serial must be given.
 	Device MFADevice
-	// TokenCode asks a person for the code. Nil means that it comes from Device.Process or from the command in
-	// CHAIM_MFA_COMMAND, which are used first anyway.
+	// TokenCode asks a person for the code, one code of a device at a time. It is not called if the Device has a Process, or
+	// CHAIM_MFA_COMMAND is set: these are commands that print the code. Nil means that only they do.
 	TokenCode func(ctx context.Context, d MFADevice) (string, error)
-	// Duration is how long a new session is valid: 15 minutes to 36 hours. Zero means 12 hours.
+	// Duration is how long a new session is valid: whole seconds, 15 minutes to 36 hours. Zero means 12 hours, as at AWS.
 	Duration time.Duration
 	// Sessions keep the session longer than the process lives. Nil means that it ends with the process.
 	Sessions MFASessions
@@ -60,7 +63,9 @@ type MFASession struct {
 
 var _ aws.CredentialsProvider = MFASession{}
 
-// Retrieve returns the keys of the session, and begins it if there is none. If AWS refuses a code, it asks for up to two more.
+// Retrieve returns the keys of the session, and begins it if there is none or if it ends soon. If AWS refuses a code, it
+// asks for up to two more. Keys that are temporary, and fields that cannot be used, are errors. Otherwise the error is one
+// of [STS.Retrieve], or that of TokenCode.
 func (m MFASession) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	lifetime := cmp.Or(m.Duration, awssts.DefaultSession)
 	if err := awsprofile.CheckSerial(m.Device.Serial); err != nil {

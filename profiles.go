@@ -18,20 +18,24 @@ import (
 )
 
 // Profiles is a [Broker] that gives the keys of the profiles of the AWS config file and the credentials file. The account of
-// a request is the name of a profile. Its role, lifetime and account id are those of the profile, which is read for each
-// request; a request for another role or account is refused. Keys of a role are valid for an hour if neither the request nor
-// duration_seconds says otherwise. The zero value works. Any number of goroutines may use it.
+// a request is the name of a profile. The zero value works. Any number of goroutines may use it.
 //
-// A profile may have keys, a role with a source_profile or credential_source, a web identity, a credential_process, a sign-in
-// by IAM Identity Center or 'aws login', and the endpoints and services that go with these. chaim checks it before it asks
-// AWS. If the profile says two things, chaim logs which one it uses. It never uses keys that chaim has lent.
+// The profile decides about the role and the account: a request for others is refused. Keys of a role are valid for an hour
+// if neither the request nor duration_seconds says otherwise. The owner of all other keys decides how long they are valid.
 //
-// If the profile has an mfa_serial, chaim begins an MFA session of 12 hours, with one code for all roles of that device and
-// that user in this process. A role for more than an hour needs a code of its own, because AWS gives keys of a session for
-// an hour at most.
+// A profile may have keys, a role with a source_profile or credential_source, a web identity, a credential_process, a
+// sign-in by IAM Identity Center or 'aws login', and the endpoints and services that go with these. chaim reads the files
+// for each request, and checks the profile before it asks AWS. If a profile has two kinds of keys, a warning says which one
+// is used. Keys that chaim has lent are never used.
+//
+// If the profile has an mfa_serial, chaim begins an MFA session of 12 hours. Its one code does for all roles of that device
+// and user in this process. A role for more than an hour needs a code of its own, because AWS gives keys of a role for an
+// hour at most if keys of a session ask for them.
+//
+// https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
 type Profiles struct {
-	// TokenCode asks a person for the code of an MFA device. It is called for one code of a device at a time. Nil means that
-	// the code comes from mfa_process in the profile or from the command in CHAIM_MFA_COMMAND, which are used first anyway.
+	// TokenCode asks a person for the code of an MFA device, one code of a device at a time. It is not called if the profile
+	// has an mfa_process, or CHAIM_MFA_COMMAND is set: these are commands that print the code. Nil means that only they do.
 	TokenCode func(ctx context.Context, d MFADevice) (string, error)
 	// Sessions keep MFA sessions longer than the process lives. Nil means that they end with it.
 	Sessions MFASessions
@@ -69,11 +73,12 @@ func (p Profiles) askCenter(ctx context.Context, s awsprofile.Session) (aws.Cred
 	return creds, err
 }
 
-// Keys gets the keys of a profile. The error wraps [ErrNotConfigured] if there is no such profile. If AWS refuses it is one of
-// [STS.Retrieve].
+// Keys gets the keys of a profile. The error wraps [ErrNotConfigured] if there is no such profile, and [ErrSignedOut] or
+// [ErrDenied] if a person must sign in again. Otherwise it is one of [STS.Retrieve], or says what the profile lacks.
 func (p Profiles) Keys(ctx context.Context, r Request) (Grant, error) { return p.asker().Keys(ctx, r) }
 
-// Accounts returns the names of the profiles that lead to keys, in the order of the files.
+// Accounts returns the names of the profiles that lead to keys, in the order of the files. It touches no network. Without
+// files there are none. The error is about reading the files.
 func (p Profiles) Accounts(context.Context) ([]Account, error) {
 	files, err := profiles.AWSFiles{}.Profiles()
 	if err != nil {

@@ -64,10 +64,11 @@ func (s *Server) Setenv(tb TB) (home string) {
 // environment of a child process. They are the gateway's URL with the default user, token and Slack ids (CHAIM_URL,
 // CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID; the last two are empty without [Server.SetOriginal]), the STS
 // endpoint (AWS_ENDPOINT_URL_STS), those of the Identity Center, of AWS Sign-In and of Organizations (AWS_ENDPOINT_URL_SSO,
-// AWS_ENDPOINT_URL_SSO_OIDC, AWS_ENDPOINT_URL_SIGNIN, AWS_ENDPOINT_URL_ORGANIZATIONS), a region (AWS_REGION, AWS_DEFAULT_REGION), and the files "credentials" and "config" in
-// the folder home (AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE). The folder must exist, the files need not. Credentials,
-// profiles, endpoints and proxies in this process's environment get an empty value. botocore takes even an empty AWS_PROFILE
-// for a name, so append that variable too for a child that uses a profile. Environ opens the socket, see [Server.URL].
+// AWS_ENDPOINT_URL_SSO_OIDC, AWS_ENDPOINT_URL_SIGNIN, AWS_ENDPOINT_URL_ORGANIZATIONS), a region (AWS_REGION,
+// AWS_DEFAULT_REGION), and the files "credentials" and "config" in the folder home (AWS_SHARED_CREDENTIALS_FILE,
+// AWS_CONFIG_FILE). The folder must exist, the files need not. Credentials, profiles, endpoints and proxies in this
+// process's environment get an empty value. botocore takes even an empty AWS_PROFILE for a name, so append that variable
+// too for a child that uses a profile. Environ opens the socket, see [Server.URL].
 func (s *Server) Environ(home string) []string {
 	vars := s.variables(home)
 	for _, name := range interfering {

@@ -92,8 +92,8 @@ func newCenter() *center {
 	}
 }
 
-// StartURL returns the start URL of the Identity Center, which is in eu-central-1. Its permission sets are the full names of
-// the roles, and the user may use all accounts unless [Server.Deny] says otherwise.
+// StartURL returns the start URL of the Identity Center, which is in eu-central-1. Its permission sets are named as the
+// roles of the server. The user may use all of them in all accounts unless [Server.Deny] says otherwise.
 func (s *Server) StartURL() string { return "https://chaimtest.awsapps.com/start" }
 
 // OIDCURL returns the address of the service that signs in to the Identity Center, for AWS_ENDPOINT_URL_SSO_OIDC.
@@ -119,15 +119,14 @@ func (s *Server) SetSignIn(token, session time.Duration) {
 // EndSignIns makes the Identity Center forget all sign-ins.
 func (s *Server) EndSignIns() { s.set(func(w *world) { clear(w.center.tokens) }) }
 
-// SetStrictRefresh makes each refresh token work only once. Otherwise an old one works as long as the sign-in lives: AWS does
-// not say which, and programs that renew one sign-in at the same time get along with it. An old access token always stays
-// valid until it expires.
+// SetStrictRefresh makes each refresh token work only once. Otherwise an old one works as long as the sign-in lives. AWS
+// does not say which of the two it does. An old access token always stays valid until it expires.
 func (s *Server) SetStrictRefresh(isStrict bool) {
 	s.set(func(w *world) { w.center.isStrict = isStrict })
 }
 
-// LimitPortal makes the access portal refuse more than so many requests per second, with 429 and TooManyRequestsException.
-// With retryAfter the refusal says when to come again. Zero ends the limit.
+// LimitPortal makes the access portal refuse more than perSecond requests in a second, with status 429 and
+// TooManyRequestsException. With retryAfter the refusal has the header Retry-After. Zero ends the limit.
 func (s *Server) LimitPortal(perSecond int, retryAfter bool) {
 	s.set(func(w *world) {
 		w.center.limit = nil
@@ -137,7 +136,8 @@ func (s *Server) LimitPortal(perSecond int, retryAfter bool) {
 	})
 }
 
-// SignIn signs the default user in, and returns the text of a token file as the AWS CLI writes it.
+// SignIn signs the default user in. It returns the text of the file in ~/.aws/sso/cache as the AWS CLI writes it. The name
+// of that file is the SHA-1 sum, in hex, of the name of the sso-session or else of the start URL, with ".json".
 func (s *Server) SignIn() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,11 +17,11 @@ func isOrganizations(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("X-Amz-Target"), organizationsTarget)
 }
 
-// OrganizationsURL returns the address of AWS Organizations, for AWS_ENDPOINT_URL_ORGANIZATIONS. Its accounts are those of the
-// server, and only users of the account 111111111111, which manages the organisation, may list them.
+// OrganizationsURL returns the address of AWS Organizations, for AWS_ENDPOINT_URL_ORGANIZATIONS. Its accounts are those of
+// the server, and only users of the account 111111111111, which manages the organisation, may list them.
 func (s *Server) OrganizationsURL() string { return s.URL() + organizationsPath }
 
-// Suspend makes AWS Organizations say that the account with this name or id is suspended.
+// Suspend makes AWS Organizations say that the account with this name or id is suspended. An unknown account is ignored.
 func (s *Server) Suspend(account string) {
 	s.set(func(w *world) {
 		if a := w.account(account); a != nil {

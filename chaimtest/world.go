@@ -279,7 +279,7 @@ func (s *Server) RequireMFA(account, serial, code string) {
 }
 
 // AddMFADevice gives an IAM user, whose keys come from [Server.AddKeys], an MFA device with this serial number or ARN. STS
-// then accepts codes of that device from that user only.
+// then accepts codes of that device from that user only. [Server.MFACode] returns them.
 func (s *Server) AddMFADevice(user, serial string) {
 	s.set(func(w *world) { w.devices[serial] = &device{user: user} })
 }

@@ -1,5 +1,5 @@
-// Command center finds buckets by a name pattern in all accounts of an IAM Identity Center, eight accounts at a time. Sign in
-// with "chaim login" or "aws sso login" before:
+// Command center finds buckets by a name pattern in all accounts of an IAM Identity Center, eight accounts at a time. Sign
+// in with "chaim login" or "aws sso login" before:
 //
 //	go run ./examples/center -role ReadOnly -bucket '*-logs'
 package main

@@ -29,8 +29,8 @@ type loginKeys struct {
 // The SDKs and the AWS CLI write the file of the sign-in in place, so a reader may find a part of it.
 const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
 
-// Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. Keys that end soon are
-// renewed before. It reads a torn file again.
+// Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. Keys that end soon
+// are renewed before. It reads a torn file again.
 func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	_, done, err := take(ctx, "login", k.source.Pairs["login_session"])
 	if err != nil {
@@ -55,8 +55,8 @@ func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 }
 
-// renewEarly renews keys that end soon. After an error they are still valid. A renewal that has begun goes on after the end of
-// ctx, because AWS may accept its refresh token only once.
+// renewEarly renews keys that end soon. After an error they are still valid. A renewal that has begun goes on after the end
+// of ctx, because AWS may accept its refresh token only once.
 func (k loginKeys) renewEarly(ctx context.Context) error {
 	path, err := logincreds.StandardCachedTokenFilepath(k.source.Pairs["login_session"], os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {

@@ -12,12 +12,12 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// loginLeft is how long before their end the keys of a sign-in by 'aws login' are renewed. botocore and the SDK for JavaScript
-// do it then too.
+// loginLeft is how long before their end the keys of a sign-in by 'aws login' are renewed. botocore and the SDK for
+// JavaScript do it then too.
 const loginLeft = 5 * time.Minute
 
-// RenewLogin renews the keys in the file of a sign-in by 'aws login' if they end in less than 5 minutes. The SDK for Go would
-// wait for their end, so renew gets the path of a copy in which they have ended. Other chaims wait meanwhile.
+// RenewLogin renews the keys in the file of a sign-in by 'aws login' if they end in less than 5 minutes. The SDK for Go
+// would wait for their end, so renew gets the path of a copy in which they have ended. Other chaims wait meanwhile.
 func (AWSFiles) RenewLogin(ctx context.Context, path string, renew func(path string) error) error {
 	if text, err := os.ReadFile(path); err != nil || !isLoginDue(text) {
 		return nil // the SDK says what is wrong

@@ -48,8 +48,8 @@ func (b *Book) Definition(name string) (Definition, error) {
 	return define(pairs)
 }
 
-// ErrEndless refuses keys that never end for a kept profile. chaim could not tell them from keys that the user has put there,
-// so it would never remove them.
+// ErrEndless refuses keys that never end for a kept profile. chaim could not tell them from keys that the user has put
+// there, so it would never remove them.
 var ErrEndless error = endless{}
 
 type endless struct{}
@@ -67,8 +67,8 @@ func checkKept(g keys.Grant) error {
 	return nil
 }
 
-// Renew writes new keys into the profile of a definition, and into its copy in [default]. It refuses keys that never end, and
-// a profile whose definition has changed since.
+// Renew writes new keys into the profile of a definition, and into its copy in [default]. It refuses keys that never end,
+// and a profile whose definition has changed since.
 func (b *Book) Renew(ctx context.Context, name string, d Definition, g keys.Grant) error {
 	if err := checkKept(g); err != nil {
 		return err
