@@ -94,7 +94,7 @@ func (p *provider) Keys(ctx context.Context, _ Request) (Grant, error) {
 func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
 	creds, err := src.Retrieve(ctx)
 	switch src.(type) {
-	case *STS, *Client, *Monitor, AwsCreds, MFASession:
+	case *STS, *Client, *Monitor, AwsCreds, MFASession, *MFASession:
 		return creds, err
 	}
 	return creds, foreign(ctx, err)
@@ -129,16 +129,9 @@ func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 		return &origin{broker: &provider{src: opts.Source}, region: sourceRegion(opts.Source)}, nil
 	}
 	settings, where, err := opts.findSettings(book)
-	if errors.Is(err, ErrNotConfigured) {
-		if center, isOurs, err := opts.ownCenter(); isOurs || err != nil {
-			return &origin{broker: center}, err
-		}
-	}
 	switch {
-	case errors.Is(err, ErrNotConfigured) && (opts.Account == "" || awssts.CanAsk(opts.request(""))):
-		own := STS{HTTPClient: opts.HTTPClient, AllowInsecure: opts.AllowInsecure, Logger: opts.Logger}
-		f := awssts.NewFallback(own.asker(), err)
-		return &origin{broker: f}, nil
+	case errors.Is(err, ErrNotConfigured):
+		return withoutGateway(opts, err)
 	case err != nil:
 		return nil, err
 	}
@@ -148,6 +141,21 @@ func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 		o.close = g.peer.done
 	}
 	return o, err
+}
+
+// withoutGateway finds the broker that gives the keys if no gateway is configured. why says that none is.
+func withoutGateway(opts *Options, why error) (*origin, error) {
+	center, isOurs, err := opts.ownCenter()
+	switch {
+	case err != nil:
+		return nil, err
+	case isOurs:
+		return &origin{broker: center}, nil
+	case opts.Account != "" && !awssts.CanAsk(opts.request("")):
+		return nil, why
+	}
+	own := STS{HTTPClient: opts.HTTPClient, AllowInsecure: opts.AllowInsecure, Logger: opts.Logger}
+	return &origin{broker: awssts.NewFallback(own.asker(), why)}, nil
 }
 
 // ofGateway makes a gateway an origin. A wrong region in its settings is an error only for clients that would use it.

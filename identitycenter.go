@@ -86,40 +86,38 @@ func pointsToSTS() bool {
 // the user does not have the permission set there, [ErrUnreachable] if the center does not answer, and [ErrNotConfigured]
 // if the AWS config file has no such session. A name that no account or more than one has is an error too.
 func (i IdentityCenter) Keys(ctx context.Context, r Request) (Grant, error) {
-	center, err := i.center()
+	center, id, err := i.find(ctx, r)
 	if err != nil {
 		return Grant{}, err
 	}
-	account := Account{ID: r.ID(), Name: r.Account}
-	if account.ID == "" {
-		if account, err = i.find(ctx, center, r.Account); err != nil {
-			return Grant{}, err
-		}
-	}
-	creds, err := center.Keys(ctx, account.ID, r.Role)
-	return Grant{Credentials: creds, Account: account.Name}, err
+	creds, err := center.Keys(ctx, id, r.Role)
+	return Grant{Credentials: creds, Account: r.Account}, err
 }
 
-// find returns the account of that name.
-func (i IdentityCenter) find(ctx context.Context, center *idcenter.Center, name string) (found Account, err error) {
+// find returns the center, and the id of the account of a request.
+func (i IdentityCenter) find(ctx context.Context, r Request) (center *idcenter.Center, id string, err error) {
+	center, err = i.center()
+	if id = r.ID(); err != nil || id != "" {
+		return center, id, err
+	}
 	accounts, err := center.Accounts(ctx)
 	if err != nil {
-		return found, err
+		return center, "", err
 	}
 	for _, a := range accounts {
-		if a.Name != name {
+		if a.Name != r.Account {
 			continue
 		}
-		if found.ID != "" {
-			return found, fmt.Errorf("chaim: accounts %s and %s are both named %s: give the id", found.ID, a.ID, keys.QuoteShort(name))
+		if id != "" {
+			return center, "", fmt.Errorf("chaim: accounts %s and %s are both named %s: give the id", id, a.ID, keys.QuoteShort(r.Account))
 		}
-		found = a
+		id = a.ID
 	}
-	if found.ID == "" {
-		text := fmt.Sprintf("chaim: none of the %d accounts that you have at %s is named %s", len(accounts), center.StartURL, keys.QuoteShort(name))
-		return found, errtext.Chain(text, &idcenter.NoAccountError{Accounts: accounts})
+	if id == "" {
+		text := fmt.Sprintf("chaim: none of the %d accounts that you have at %s is named %s", len(accounts), center.StartURL, keys.QuoteShort(r.Account))
+		return center, "", errtext.Chain(text, &idcenter.NoAccountError{Accounts: accounts})
 	}
-	return found, nil
+	return center, id, nil
 }
 
 // Accounts returns the accounts that the user may use. Errors are those of [IdentityCenter.Keys].
@@ -134,17 +132,9 @@ func (i IdentityCenter) Accounts(ctx context.Context) ([]Account, error) {
 // Roles returns the names of the permission sets that the user has in an account. account is its name or its 12-digit id.
 // Errors are those of [IdentityCenter.Keys].
 func (i IdentityCenter) Roles(ctx context.Context, account string) ([]string, error) {
-	center, err := i.center()
+	center, id, err := i.find(ctx, Request{Account: account})
 	if err != nil {
 		return nil, err
-	}
-	id := account
-	if !keys.IsAccountID(id) {
-		found, err := i.find(ctx, center, account)
-		if err != nil {
-			return nil, err
-		}
-		id = found.ID
 	}
 	return center.Roles(ctx, id)
 }

@@ -33,7 +33,7 @@ var errZeroMonitor = errors.New("chaim: this Monitor is a zero value: make one w
 // NewMonitor waits for the first set of credentials of src and renews them until Close. The end of ctx ends only that wait.
 // Later calls of src get its values, but not its end. The error is that of src or of ctx.
 func NewMonitor(ctx context.Context, src aws.CredentialsProvider, opts MonitorOptions) (*Monitor, error) {
-	if src == nil {
+	if src == nil || isNil(src) {
 		return nil, errors.New("chaim: no source to monitor")
 	}
 	broker := &provider{src: src}

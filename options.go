@@ -128,6 +128,11 @@ var silent = slog.New(slog.DiscardHandler)
 
 // complete checks o and fills in empty fields, except the region. It touches no network and no file.
 func (o *Options) complete() error {
+	for field, given := range map[string]any{"Broker": o.Broker, "Source": o.Source} {
+		if isNil(given) {
+			return &OptionError{field, fmt.Errorf("chaim: Options.%s is a nil %T", field, given)}
+		}
+	}
 	if field, err := o.completeBy(o.Broker); err != nil {
 		return &OptionError{field, err}
 	}
@@ -140,6 +145,21 @@ func (o *Options) complete() error {
 	return nil
 }
 
+// isNil reports whether a value is a nil pointer whose methods would panic, perhaps in a goroutine of chaim's own.
+func isNil(given any) bool {
+	switch given := given.(type) {
+	case *STS:
+		return given == nil
+	case *MFASession:
+		return given == nil
+	case *Profiles:
+		return given == nil
+	case *IdentityCenter:
+		return given == nil
+	}
+	return false
+}
+
 // check returns the field that makes no sense, and why.
 func (o *Options) check() (field string, err error) {
 	if field, err := keys.CheckRequest(o.request("")); err != nil {
@@ -150,7 +170,6 @@ func (o *Options) check() (field string, err error) {
 			return "Region", err
 		}
 	}
-	s, isSTS := o.Source.(*STS)
 	_, isGateway := o.Broker.(*Gateway)
 	switch {
 	case o.Form != Keys && o.Form != Process:
@@ -167,8 +186,6 @@ func (o *Options) check() (field string, err error) {
 		return "Broker", errors.New("chaim: Options.Broker says where keys come from, and goes with neither Source nor Settings")
 	case isGateway && (o.HTTPClient != nil || o.AllowInsecure):
 		return "Broker", errors.New("chaim: Options.HTTPClient and AllowInsecure do not reach Options.Broker: set those of the Gateway")
-	case isSTS && s == nil:
-		return "Source", errors.New("chaim: Options.Source is a nil *STS")
 	case o.TempName != "":
 		return "TempName", profiles.CheckGivenName(o.TempName)
 	}

@@ -1200,3 +1200,24 @@ func TestBrokenSettingsDoNotHinderTheFile(t *testing.T) {
 	require.NoError(t, c.DeleteAccount(t.Context(), "held"))
 	assert.Empty(t, srv.Requests())
 }
+
+// TestNilPointers would panic in a goroutine that no caller can recover.
+func TestNilPointers(t *testing.T) {
+	for want, opts := range map[string]chaim.Options{
+		"Options.Source is a nil *chaim.STS":            {Source: (*chaim.STS)(nil)},
+		"Options.Source is a nil *chaim.MFASession":     {Source: (*chaim.MFASession)(nil)},
+		"Options.Broker is a nil *chaim.Profiles":       {Broker: (*chaim.Profiles)(nil)},
+		"Options.Broker is a nil *chaim.IdentityCenter": {Broker: (*chaim.IdentityCenter)(nil)},
+	} {
+		opts.Account, opts.Dir = "111111111111", t.TempDir()
+		_, err := chaim.New(opts)
+		require.EqualError(t, err, "chaim: "+want)
+		var wrong *chaim.OptionError
+		require.ErrorAs(t, err, &wrong)
+		assert.Contains(t, want, "."+wrong.Field+" ")
+		if opts.Source != nil {
+			_, err := chaim.NewMonitor(t.Context(), opts.Source, chaim.MonitorOptions{})
+			require.ErrorContains(t, err, "no source to monitor")
+		}
+	}
+}

@@ -54,7 +54,7 @@ var (
 
 // asker returns the part that asks AWS.
 func (p Profiles) asker() awssts.Profiles {
-	s := STS{HTTPClient: p.HTTPClient, AllowInsecure: p.AllowInsecure, Logger: cmp.Or(p.Logger, silent)}
+	s := STS{HTTPClient: p.HTTPClient, AllowInsecure: p.AllowInsecure, Logger: p.Logger}
 	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode, Store: p.Sessions, Center: p.askCenter}
 }
 
