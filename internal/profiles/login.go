@@ -51,15 +51,12 @@ func (AWSFiles) RenewLogin(ctx context.Context, path string, renew func(path str
 	if err != nil {
 		return err
 	}
-	var now struct {
-		AccessToken  map[string]any `json:"accessToken"`
-		RefreshToken string         `json:"refreshToken"`
-	}
-	if err := json.Unmarshal(renewed, &now); err != nil {
+	now := map[string]any{}
+	if json.Unmarshal(renewed, &now) != nil {
 		return errNoLogin
 	}
 	return sharedfile.File{Path: path}.Edit(context.WithoutCancel(ctx), func([]byte) ([]byte, error) {
-		return withPairs(text, map[string]any{"accessToken": now.AccessToken, "refreshToken": now.RefreshToken})
+		return withPairs(text, map[string]any{"accessToken": now["accessToken"], "refreshToken": now["refreshToken"]})
 	})
 }
 
@@ -82,7 +79,7 @@ func isLoginDue(text []byte) bool {
 // withPairs returns a JSON object with other values, and merges those that are objects too.
 func withPairs(text []byte, pairs map[string]any) ([]byte, error) {
 	all := map[string]any{}
-	if err := json.Unmarshal(text, &all); err != nil {
+	if json.Unmarshal(text, &all) != nil {
 		return nil, errNoLogin
 	}
 	for key, value := range pairs {
