@@ -135,7 +135,7 @@ func Each(ctx context.Context, accounts []Account, opts EachOptions, fn func(ctx
 		return err
 	}
 	shared := *first.origin
-	shared.pace = httpx.NewPace()
+	shared.pace = new(httpx.Pace)
 	e := &each{opts: opts, accounts: accounts, fn: fn, shared: &shared}
 	outcomes, panicked := fanout.Run(ctx, len(accounts), fanout.Config{
 		Parallel: cmp.Or(opts.Parallel, defaultParallel), StopOnError: opts.StopOnError, Work: e.work, Done: e.done, Panicked: e.panicked,

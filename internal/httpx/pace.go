@@ -13,6 +13,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/turn"
 )
 
 const (
@@ -33,9 +34,9 @@ var errAskTimeout = fmt.Errorf("no answer within %s", askTimeout)
 
 // Pace limits the requests of all callers of one source together, so that throttling slows all of them instead of failing
 // some. There is no limit until the source throttles. Then callers take turns, first come, first served. Each refusal cuts
-// the rate. Each answer raises it, by more the longer there was no refusal.
+// the rate. Each answer raises it, by more the longer there was no refusal. The zero value has no limit.
 type Pace struct {
-	turn chan struct{} // holds a token while a caller waits as the next one
+	turn turn.Lock // held while a caller waits as the next one
 
 	mu       sync.Mutex
 	rate     float64   // requests per second; zero means no limit
@@ -51,9 +52,6 @@ type throttling struct {
 	latest time.Time // the last refusal
 	resume time.Time // the source allows the next request after this time
 }
-
-// NewPace returns a Pace without a limit.
-func NewPace() *Pace { return &Pace{turn: make(chan struct{}, 1)} }
 
 // Do calls ask when the rate allows it, and again after failures that may pass. It asks for single attempts, as it makes the
 // pauses itself. If ctx asks for a single attempt, it calls ask once. It does not repeat a provider's call if the provider
@@ -89,12 +87,10 @@ func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 
 // wait returns when the source may be asked. isLimited reports whether the caller had to wait for that.
 func (p *Pace) wait(ctx context.Context) (isLimited bool, err error) {
-	select {
-	case p.turn <- struct{}{}:
-	case <-ctx.Done():
+	if p.turn.Take(ctx) != nil {
 		return false, errWaiting(ctx)
 	}
-	defer func() { <-p.turn }()
+	defer p.turn.Give()
 	for {
 		pause, err := p.pause()
 		if err != nil {

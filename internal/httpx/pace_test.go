@@ -92,7 +92,7 @@ func TestPaceFollowsTheSource(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := &limited{rate: c.rate, burst: c.burst, pause: c.pause}
 				start := time.Now()
-				assert.Empty(t, askTimes(t.Context(), NewPace(), c.n, 50, l.ask))
+				assert.Empty(t, askTimes(t.Context(), new(Pace), c.n, 50, l.ask))
 				assert.LessOrEqual(t, time.Since(start), c.within)
 				assert.LessOrEqual(t, float64(len(l.asked)), float64(c.n)*c.most)
 			})
@@ -104,7 +104,7 @@ func TestPaceHasNoBurstsOnceThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rate = 10
 		l := &limited{rate: rate, burst: rate}
-		assert.Empty(t, askTimes(t.Context(), NewPace(), 500, 50, l.ask))
+		assert.Empty(t, askTimes(t.Context(), new(Pace), 500, 50, l.ask))
 		settled := l.asked[0].Add(5 * time.Second)
 		from, _ := slices.BinarySearchFunc(l.asked, settled, time.Time.Compare)
 		most := 0
@@ -121,7 +121,7 @@ func TestPaceRecovers(t *testing.T) {
 		for _, pause := range []time.Duration{0, 10 * time.Second} {
 			synctest.Test(t, func(t *testing.T) {
 				l := &limited{rate: 1e6, burst: 1e6, opens: time.Now().Add(down), pause: pause}
-				assert.Empty(t, askTimes(t.Context(), NewPace(), 1000, 50, l.ask))
+				assert.Empty(t, askTimes(t.Context(), new(Pace), 1000, 50, l.ask))
 				took := l.answered[len(l.answered)-1].Sub(l.opens)
 				assert.LessOrEqual(t, took, 20*time.Second+pause, "down for %s, asks for %s", down, pause)
 				assert.LessOrEqual(t, len(l.asked), 1000+50+40+int(down.Seconds())/2)
@@ -133,7 +133,7 @@ func TestPaceRecovers(t *testing.T) {
 func TestPaceIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &limited{rate: 2, burst: 1, opens: time.Now().Add(time.Minute)}
-		p := NewPace()
+		p := new(Pace)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { assert.NoError(t, p.Do(t.Context(), l.ask)) })
@@ -150,7 +150,7 @@ func TestPaceLosesPatience(t *testing.T) {
 	for _, pause := range []time.Duration{0, 7 * time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &limited{pause: pause}
-			p := NewPace()
+			p := new(Pace)
 			start := time.Now()
 			failed := askTimes(t.Context(), p, 1000, 50, l.ask)
 			assert.Len(t, failed, 1000)
@@ -177,7 +177,7 @@ func TestPaceLosesPatience(t *testing.T) {
 
 func TestPaceForgivesThrottlingAfterALongRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPace()
+		p := new(Pace)
 		<-time.After(time.Hour)
 		l := &limited{rate: 1e6, burst: 1e6, opens: time.Now().Add(time.Minute)}
 		assert.NoError(t, p.Do(t.Context(), l.ask))
@@ -201,7 +201,7 @@ func TestPaceAsksAgain(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			asked := 0
-			err := NewPace().Do(t.Context(), func(ctx context.Context) error {
+			err := new(Pace).Do(t.Context(), func(ctx context.Context) error {
 				assert.True(t, keys.IsSingleAttempt(ctx))
 				asked++
 				return c.err
@@ -216,7 +216,7 @@ func TestPaceOfASingleAttempt(t *testing.T) {
 	for _, want := range []error{errors.New("connection refused"), &Refusal{StatusCode: http.StatusTooManyRequests}} {
 		synctest.Test(t, func(t *testing.T) {
 			asked := 0
-			err := NewPace().Do(keys.WithSingleAttempt(t.Context(), true), func(context.Context) error { asked++; return want })
+			err := new(Pace).Do(keys.WithSingleAttempt(t.Context(), true), func(context.Context) error { asked++; return want })
 			assert.Equal(t, want, err)
 			assert.Equal(t, 1, asked)
 		})
@@ -232,7 +232,7 @@ func TestPaceEndsWithItsContext(t *testing.T) {
 				l := &limited{pause: pause}
 				time.AfterFunc(10*time.Second+latency/2, func() { cancel(cause) })
 				start := time.Now()
-				failed := askTimes(ctx, NewPace(), 60, 50, l.ask)
+				failed := askTimes(ctx, new(Pace), 60, 50, l.ask)
 				assert.Len(t, failed, 60, "each has an error")
 				for _, err := range failed {
 					assert.ErrorIs(t, err, cause)
@@ -246,7 +246,7 @@ func TestPaceEndsWithItsContext(t *testing.T) {
 func TestPaceBoundsASourceThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		err := NewPace().Do(t.Context(), func(ctx context.Context) error {
+		err := new(Pace).Do(t.Context(), func(ctx context.Context) error {
 			<-ctx.Done()
 			return Foreign(context.Cause(ctx), nil)
 		})
@@ -260,7 +260,7 @@ func TestPaceDoesNotWaitForHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		away := &Refusal{StatusCode: 503, Pause: 12 * time.Hour}
-		assert.ErrorIs(t, NewPace().Do(t.Context(), func(context.Context) error { return away }), away)
+		assert.ErrorIs(t, new(Pace).Do(t.Context(), func(context.Context) error { return away }), away)
 		assert.Zero(t, time.Since(began))
 	})
 }

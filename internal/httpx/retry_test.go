@@ -66,7 +66,7 @@ func TestLongPauseIsTheCallers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			asked := 0
 			pause := PauseIn(http.Header{"Retry-After": {value}})
-			_ = NewPace().Do(keys.WithSingleAttempt(t.Context(), false), func(context.Context) error {
+			_ = new(Pace).Do(keys.WithSingleAttempt(t.Context(), false), func(context.Context) error {
 				asked++
 				return &Refusal{StatusCode: http.StatusServiceUnavailable, Pause: pause}
 			})

@@ -45,7 +45,7 @@ type shared struct {
 var allShared sync.Map // of *shared, by start URL and region
 
 func sharedOf(c *Center) *shared {
-	s, _ := allShared.LoadOrStore([2]string{c.StartURL, c.Region}, &shared{pace: httpx.NewPace(), unsaved: map[string]ssotoken.Token{}})
+	s, _ := allShared.LoadOrStore([2]string{c.StartURL, c.Region}, &shared{pace: new(httpx.Pace), unsaved: map[string]ssotoken.Token{}})
 	return s.(*shared)
 }
 
