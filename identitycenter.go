@@ -157,7 +157,7 @@ func (i IdentityCenter) isFixed(string) bool { return true }
 func (i IdentityCenter) center() (*idcenter.Center, error) {
 	return idcenter.Find(idcenter.Center{
 		Session: i.Session, StartURL: i.StartURL, Region: i.Region,
-		HTTP: i.HTTPClient, Files: profiles.AWSFiles{}, Insecure: i.AllowInsecure, Log: cmp.Or(i.Logger, silent),
+		Route: idcenter.Route{HTTP: i.HTTPClient, Insecure: i.AllowInsecure}, Files: profiles.AWSFiles{}, Log: cmp.Or(i.Logger, silent),
 	}, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
 }
 

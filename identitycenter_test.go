@@ -108,6 +108,28 @@ func actions(srv *chaimtest.Server) (names []string) {
 	return names
 }
 
+// TestEndpointOfTheProfile has a profile whose own services are elsewhere than those of the profile in AWS_PROFILE.
+func TestEndpointOfTheProfile(t *testing.T) {
+	srv, foreign := chaimtest.NewServer(t), chaimtest.NewServer(t)
+	file := signedIn(t, srv)
+	config := filepath.Join(filepath.Dir(os.Getenv("AWS_CONFIG_FILE")), "config")
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	elsewhere := "endpoint_url = " + foreign.URL() + "\n"
+	text = fmt.Appendf(text, "[default]\n%s[profile other]\n%[1]s[profile dev]\n%[1]sservices = own\nsso_session = corp\nsso_account_id = 111111111111\n"+
+		"sso_role_name = CrossAccountReadOnly\n[services own]\nsso =\n  endpoint_url = %s\nsso_oidc =\n  endpoint_url = %s\n", elsewhere, srv.PortalURL(), srv.OIDCURL())
+	require.NoError(t, os.WriteFile(config, text, 0o600))
+	srv.SetSignIn(10*time.Minute, 0) // due at once
+	require.NoError(t, os.WriteFile(file, srv.SignIn(), 0o600))
+	require.NoError(t, os.Unsetenv("AWS_ENDPOINT_URL_SSO"))
+	require.NoError(t, os.Unsetenv("AWS_ENDPOINT_URL_SSO_OIDC"))
+	t.Setenv("AWS_PROFILE", "other")
+	_, err = lent(t, chaim.Profiles{}, chaim.Options{Account: "dev"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"CreateToken", "GetRoleCredentials"}, actions(srv))
+	assert.Empty(t, foreign.Requests())
+}
+
 func TestManyAccountsOfIdentityCenter(t *testing.T) {
 	for _, hasRetryAfter := range []bool{false, true} {
 		srv := chaimtest.NewServer(t)

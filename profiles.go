@@ -66,6 +66,7 @@ func (p Profiles) askCenter(ctx context.Context, s awsprofile.Session) (aws.Cred
 	if err != nil {
 		return aws.Credentials{}, err
 	}
+	center.Profile = s.Profile
 	creds, err := center.Keys(ctx, s.AccountID, s.Role)
 	if s.Name == "" && errors.Is(err, ErrSignedOut) {
 		err = errtext.Chain(fmt.Sprintf("%v or 'aws sso login --profile %s'", err, keys.Printable(s.Profile)), err)

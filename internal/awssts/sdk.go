@@ -45,10 +45,7 @@ type Options struct {
 // keys or tokens in clear text to get others.
 func Config(ctx context.Context, o Options) (aws.Config, error) {
 	dialer := httpx.NewDialer()
-	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		dialer.Install(t)
-		t.DisableKeepAlives = true // each call makes a client, whose connections would stay open
-	}).WithTimeout(STSTimeout)
+	client := newClient(dialer)
 	options := []func(*config.LoadOptions) error{
 		config.WithDefaultsMode(aws.DefaultsModeLegacy), // the mode "auto" asks EC2
 		config.WithLogger(logging.Nop{}),                // otherwise the SDK writes to the program's stderr
@@ -100,6 +97,14 @@ func Config(ctx context.Context, o Options) (aws.Config, error) {
 	return cfg, err
 }
 
+// newClient makes an HTTP client for the SDK.
+func newClient(dialer *httpx.Dialer) *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		dialer.Install(t)
+		t.DisableKeepAlives = true // each call makes a client, whose connections would stay open
+	}).WithTimeout(STSTimeout)
+}
+
 // awaited announces the wait while the SDK gets keys: that may need a person or another program.
 type awaited struct{ next aws.CredentialsProvider }
 
@@ -118,35 +123,18 @@ func (a awaited) ProviderSources() []aws.CredentialSource {
 	return sourcesOf(aws.Config{Credentials: a.next})
 }
 
-// inputs returns options that keep the SDK from waiting for a pipe's writer when it reads its files. The SDK reads them more
-// than once, so a pipe is an error. If no keys are needed, it counts as an empty file.
+// inputs returns options that keep the SDK from waiting for a pipe's writer when it reads its files.
 func inputs(ctx context.Context, o Options) (options []func(*config.LoadOptions) error, err error) {
-	read := func(variable, usual string) (files []string, err error) {
-		path := cmp.Or(os.Getenv(variable), usual)
-		switch {
-		case !o.Files.IsOnlyOnce(path):
-			return []string{path}, nil
-		case o.HasKeys:
-			return []string{}, nil
-		}
-		return nil, fmt.Errorf("chaim: %s is %s, a pipe or a device, but the AWS SDK needs to read it more than once: name a regular file", variable, path)
-	}
-	configs, err := read("AWS_CONFIG_FILE", config.DefaultSharedConfigFilename())
+	files, err := sharedFiles(o.Files, o.HasKeys)
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := read("AWS_SHARED_CREDENTIALS_FILE", config.DefaultSharedCredentialsFilename())
-	if err != nil {
-		return nil, err
-	}
-	options = append(options, config.WithSharedConfigFiles(configs), config.WithSharedCredentialsFiles(credentials))
+	options = append(options, config.WithSharedConfigFiles(files.ConfigFiles), config.WithSharedCredentialsFiles(files.CredentialsFiles))
 
 	bundle, setting := os.Getenv("AWS_CA_BUNDLE"), "AWS_CA_BUNDLE"
 	if bundle == "" {
 		name := cmp.Or(o.Profile, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), config.DefaultSharedConfigProfile)
-		profile, err := config.LoadSharedConfigProfile(ctx, name, func(lo *config.LoadSharedConfigOptions) {
-			lo.ConfigFiles, lo.CredentialsFiles = configs, credentials
-		})
+		profile, err := config.LoadSharedConfigProfile(ctx, name, func(lo *config.LoadSharedConfigOptions) { *lo = files })
 		if bundle, setting = profile.CustomCABundle, "ca_bundle of profile "+name; err != nil {
 			return options, nil // the SDK will return this error
 		}
@@ -159,6 +147,26 @@ func inputs(ctx context.Context, o Options) (options []func(*config.LoadOptions)
 		lo.CustomCABundle = bytes.NewReader(pem)
 		return nil
 	}), err
+}
+
+// sharedFiles names the AWS files. The SDK reads them more than once, so a pipe is an error. If no keys are needed, it counts
+// as an empty file.
+func sharedFiles(files Files, hasKeys bool) (named config.LoadSharedConfigOptions, err error) {
+	read := func(variable, usual string) (paths []string, err error) {
+		path := cmp.Or(os.Getenv(variable), usual)
+		switch {
+		case !files.IsOnlyOnce(path):
+			return []string{path}, nil
+		case hasKeys:
+			return []string{}, nil
+		}
+		return nil, fmt.Errorf("chaim: %s is %s, a pipe or a device, but the AWS SDK needs to read it more than once: name a regular file", variable, path)
+	}
+	if named.ConfigFiles, err = read("AWS_CONFIG_FILE", config.DefaultSharedConfigFilename()); err != nil {
+		return named, err
+	}
+	named.CredentialsFiles, err = read("AWS_SHARED_CREDENTIALS_FILE", config.DefaultSharedCredentialsFilename())
+	return named, err
 }
 
 // ReadBundle reads certificates from the file that a setting names.

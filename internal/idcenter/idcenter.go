@@ -66,19 +66,24 @@ type Center struct {
 	StartURL string // of the portal
 	Region   string // of the center
 	SignIn   SignIn
+	Route
+	Files awssts.Files
+	Log   *slog.Logger
+}
+
+// Route says how requests reach a center.
+type Route struct {
 	HTTP     *http.Client // nil means chaim's own
-	Files    awssts.Files
-	Insecure bool // accept plain http
-	Log      *slog.Logger
+	Profile  string       // of the AWS config file, which may name endpoints and certificates; may be empty
+	Insecure bool         // accept plain http
 }
 
 // config reads the SDK's configuration for the services of the center. It touches no network.
 func (c *Center) config(ctx context.Context) (aws.Config, *http.Client, error) {
-	cfg, err := awssts.Config(ctx, awssts.Options{Region: c.Region, HasKeys: true, AllowInsecure: c.Insecure, Log: c.Log, Files: c.Files})
+	cfg, err := awssts.TokenConfig(ctx, c.Files, c.Profile, c.Region)
 	if err != nil {
 		return cfg, nil, err
 	}
-	cfg.Region, cfg.Retryer = c.Region, func() aws.Retryer { return aws.NopRetryer{} } // chaim makes the pauses
 	return cfg, awssts.ServiceClient(c.HTTP, cfg), nil
 }
 

@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,7 +72,7 @@ func newCenter(t *testing.T, srv *chaimtest.Server) *idcenter.Center {
 	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 	return &idcenter.Center{
-		StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{beside: map[string][]byte{}}, HTTP: srv.HTTPClient(), Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
+		StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{beside: map[string][]byte{}}, Route: idcenter.Route{HTTP: srv.HTTPClient()}, Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -168,7 +171,7 @@ func TestLoginByDevice(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
 			c := &idcenter.Center{
-				StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{beside: map[string][]byte{}}, HTTP: srv.HTTPClient(), Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
+				StartURL: srv.StartURL(), Region: "eu-central-1", SignIn: &memory{beside: map[string][]byte{}}, Route: idcenter.Route{HTTP: srv.HTTPClient()}, Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
 			}
 			_, err := c.Login(t.Context(), idcenter.Login{Device: true, Show: func(page, code string) {
 				if button != "" {
@@ -311,11 +314,82 @@ func (s split) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(r)
 }
 
+// counting is a server that counts its requests, and answers none.
+func counting(t *testing.T) (srv *httptest.Server, n *atomic.Int32) {
+	t.Helper()
+	n = new(atomic.Int32)
+	srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n.Add(1)
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	t.Cleanup(srv.Close)
+	return srv, n
+}
+
+// TestEndpointsOfOthers has profiles and an environment that send all requests of other services elsewhere.
+func TestEndpointsOfOthers(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	foreign, asked := counting(t)
+	own, ownAsked := counting(t)
+	c := newCenter(t, srv)
+	c.HTTP = &http.Client{Transport: split{foreign.Listener.Addr().String(), split{own.Listener.Addr().String(), srv.HTTPClient().Transport}}}
+	elsewhere := "endpoint_url = " + foreign.URL + "\nservices = all\nca_bundle = /nowhere/ca.pem\n"
+	config := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(config, []byte("[default]\n"+elsewhere+"[profile other]\n"+elsewhere+
+		"[services all]\nsso =\n  endpoint_url = "+foreign.URL+"\nsso_oidc =\n  endpoint_url = "+foreign.URL+"\n"+
+		"[profile own]\nendpoint_url = "+foreign.URL+"\nservices = own\n"+
+		"[services own]\nsso =\n  endpoint_url = "+own.URL+"\nsso_oidc =\n  endpoint_url = "+own.URL+"\n"+
+		"[profile trusting]\nca_bundle = /nowhere/own.pem\n"), 0o600))
+	t.Setenv("AWS_CONFIG_FILE", config)
+	t.Setenv("AWS_PROFILE", "other")
+	t.Setenv("AWS_CA_BUNDLE", "")
+	for range 2 {
+		for _, isDevice := range []bool{true, false} {
+			l := allow(t, srv)
+			l.Device = isDevice
+			_, err := c.Login(t.Context(), l)
+			require.NoError(t, err)
+		}
+		c.SignIn.(*memory).token.Expires = time.Now()
+		_, err := c.Accounts(t.Context())
+		require.NoError(t, err)
+		_, err = c.Keys(t.Context(), "111111111111", "rro")
+		require.ErrorContains(t, err, "your roles in that account are")
+		_, err = c.Logout(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, asked.Load())
+		t.Setenv("AWS_ENDPOINT_URL", foreign.URL)
+	}
+	require.NoError(t, os.Unsetenv("AWS_ENDPOINT_URL"))
+
+	_, err := c.Login(t.Context(), allow(t, srv))
+	require.NoError(t, err)
+	c.Profile = "own"
+	_, err = c.Accounts(t.Context())
+	require.Error(t, err)
+	assert.EqualValues(t, 1, ownAsked.Load())
+	c.SignIn.(*memory).token.Expires = time.Now()
+	_, err = c.Accounts(t.Context())
+	require.ErrorContains(t, err, "renewing the sign-in")
+	assert.Greater(t, ownAsked.Load(), int32(1))
+	assert.Zero(t, asked.Load())
+	c.Profile = "trusting"
+	_, err = c.Accounts(t.Context())
+	require.ErrorContains(t, err, "ca_bundle of profile trusting")
+	t.Setenv("AWS_ENDPOINT_URL_SSO", own.URL)
+	t.Setenv("AWS_ENDPOINT_URL_SSO_OIDC", own.URL)
+	c.Profile, c.SignIn.(*memory).token.Expires = "", time.Now().Add(time.Hour)
+	before := ownAsked.Load()
+	_, err = c.Accounts(t.Context())
+	require.Error(t, err)
+	assert.Equal(t, before+1, ownAsked.Load())
+}
+
 func TestFindStartURL(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 	find := func(startURL, region string) (*idcenter.Center, error) {
-		return idcenter.Find(idcenter.Center{StartURL: startURL, Region: region, Files: profiles.AWSFiles{}, Insecure: true},
+		return idcenter.Find(idcenter.Center{StartURL: startURL, Region: region, Files: profiles.AWSFiles{}, Route: idcenter.Route{Insecure: true}},
 			func(string, string) (idcenter.SignIn, error) { return &memory{}, nil })
 	}
 	for startURL, want := range map[string]string{

@@ -59,7 +59,7 @@ func (b bench) another(t *testing.T, session string) *idcenter.Center {
 	file, err := profiles.OpenSignIn(session, b.srv.StartURL())
 	require.NoError(t, err)
 	return &idcenter.Center{
-		Session: session, StartURL: b.srv.StartURL(), Region: "eu-central-1", SignIn: file, HTTP: b.srv.HTTPClient(), Files: profiles.AWSFiles{},
+		Session: session, StartURL: b.srv.StartURL(), Region: "eu-central-1", SignIn: file, Route: idcenter.Route{HTTP: b.srv.HTTPClient()}, Files: profiles.AWSFiles{},
 		Log: slog.New(slog.NewTextHandler(b.log, nil)),
 	}
 }

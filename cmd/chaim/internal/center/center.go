@@ -42,7 +42,7 @@ type Found struct {
 
 // Find finds the Identity Center. It touches no network.
 func (p Place) Find(a *cli.App) (found Found, err error) {
-	c := idcenter.Center{Session: p.Session, StartURL: p.StartURL, Region: p.Region, Insecure: p.Insecure}
+	c := idcenter.Center{Session: p.Session, StartURL: p.StartURL, Region: p.Region, Route: idcenter.Route{Insecure: p.Insecure}}
 	if c.Session == "" && c.StartURL == "" {
 		c.Session = os.Getenv(idcenter.SessionVariable)
 	}

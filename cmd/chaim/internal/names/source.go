@@ -47,7 +47,7 @@ func Of(ctx context.Context, c *chaim.Client) (s Source, isLister bool) {
 	case chaim.IdentityCenter:
 		center, err := idcenter.Find(idcenter.Center{
 			Session: broker.Session, StartURL: broker.StartURL, Region: broker.Region,
-			Files: profiles.AWSFiles{}, Insecure: broker.AllowInsecure, Log: slog.New(slog.DiscardHandler),
+			Route: idcenter.Route{Insecure: broker.AllowInsecure}, Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
 		}, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
 		if err != nil {
 			return s, false
