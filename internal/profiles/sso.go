@@ -38,7 +38,7 @@ func (s SignIn) Read(ctx context.Context) (ssotoken.Token, error) {
 		if _, err := os.Stat(s.path); err != nil {
 			return ssotoken.Token{}, err
 		}
-		text, err := sharedfile.File{Path: s.path}.Read()
+		text, err := s.file().Read()
 		if err != nil {
 			return ssotoken.Token{}, err
 		}
@@ -59,8 +59,16 @@ func (s SignIn) Read(ctx context.Context) (ssotoken.Token, error) {
 
 // Write puts a token into the file, with mode 0600 if the file is new, and keeps what the file has besides.
 func (s SignIn) Write(ctx context.Context, token ssotoken.Token) error {
-	return sharedfile.File{Path: s.path}.Edit(ctx, token.Render)
+	return s.file().Edit(ctx, token.Render)
 }
+
+// CheckWrite returns the error that Write would return now. It makes the folder, and writes nothing.
+func (s SignIn) CheckWrite(ctx context.Context) error {
+	return s.file().Edit(ctx, func(text []byte) ([]byte, error) { return text, nil })
+}
+
+// file is the file of the sign-in. If another user could have put it there, its keys would be those of that user.
+func (s SignIn) file() sharedfile.File { return sharedfile.File{Path: s.path, IsOwn: true} }
 
 // Remove removes the file. A missing file is no error.
 func (s SignIn) Remove() error { return sharedfile.Remove(s.path) }
@@ -92,7 +100,7 @@ func (s SignIn) Lock(ctx context.Context) (unlock func(), err error) {
 		return nil, asReadOnly(err)
 	}
 	path := s.path + ".chaim-refresh"
-	ctx, stop := context.WithTimeoutCause(ctx, signInLockTime, fmt.Errorf("%w: another process has held %s for %s", sharedfile.ErrLocked, path, signInLockTime))
+	ctx, stop := context.WithTimeoutCause(ctx, signInLockTime, fmt.Errorf("another process has held it for %s: if that is stopped, resume or end it", signInLockTime))
 	defer stop()
 	defer awaiting.For(ctx, "the process that holds "+path)()
 	for {
@@ -106,7 +114,7 @@ func (s SignIn) Lock(ctx context.Context) (unlock func(), err error) {
 		select {
 		case <-time.After(tornPoll):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, errtext.Wrap(context.Cause(ctx), "waiting for the lock %s", path)
 		}
 	}
 }

@@ -35,7 +35,7 @@ var ErrLocked = errors.New("chaim: credentials file is locked")
 // Errors wrap those of the system. Where only chaim refuses a write, the error wraps an [*fs.PathError] too.
 type File struct {
 	Path string
-	// IsOwn says that only chaim writes the file. A file that another user could have made or changed is then [ErrUnsafe].
+	// IsOwn says that only this user writes the file. A file that another user could have made or changed is then [ErrUnsafe].
 	IsOwn bool
 	// IsApart keeps an edit out of the batches of other edits, so that none of them takes the space that this one frees.
 	IsApart bool

@@ -44,6 +44,9 @@ func FileName(session, startURL string) string {
 // ErrTorn means that a text is no JSON object. Other programs write their files in place, so the next look may find all of it.
 var ErrTorn = errors.New("the file is not JSON; if it stays so, sign in again")
 
+// ErrNoToken means that a file has no access token.
+var ErrNoToken = errors.New("the file has no access token")
+
 // ErrReadOnly means that the file of a sign-in cannot be written.
 var ErrReadOnly = errors.New("the file of the sign-in cannot be written")
 
@@ -70,7 +73,7 @@ func Parse(text []byte) (Token, error) {
 		Client: Client{ID: k.ClientID, Secret: k.ClientSecret},
 	}
 	if k.Access == "" {
-		return t, errors.New("the file has no access token")
+		return t, ErrNoToken
 	}
 	err := json.Unmarshal(text, &t.unknown)
 	if err != nil {
