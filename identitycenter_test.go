@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -128,6 +129,30 @@ func TestEndpointOfTheProfile(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"CreateToken", "GetRoleCredentials"}, actions(srv))
 	assert.Empty(t, foreign.Requests())
+}
+
+// TestIdentityCenterInSeveralBubbles has the tests of a program, each with a server of its own and fake time.
+func TestIdentityCenterInSeveralBubbles(t *testing.T) {
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			home := t.TempDir()
+			t.Setenv("HOME", home)
+			file := filepath.Join(home, ".aws", "sso", "cache", ssotoken.FileName("", srv.StartURL()))
+			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+			require.NoError(t, os.WriteFile(file, srv.SignIn(), 0o600))
+			center := chaim.IdentityCenter{StartURL: srv.StartURL(), Region: "eu-central-1", HTTPClient: srv.HTTPClient()}
+			srv.LimitPortal(2, false)
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					_, err := center.Accounts(t.Context())
+					assert.NoError(t, err)
+				})
+			}
+			all.Wait()
+		})
+	}
 }
 
 func TestManyAccountsOfIdentityCenter(t *testing.T) {

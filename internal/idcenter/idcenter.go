@@ -2,7 +2,6 @@
 package idcenter
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +50,8 @@ type SignIn interface {
 	// Read returns the token. The error wraps [fs.ErrNotExist] if there is none.
 	Read(ctx context.Context) (ssotoken.Token, error)
 	Write(ctx context.Context, token ssotoken.Token) error
+	// CheckWrite returns the error that Write would return now, as far as that is known without writing.
+	CheckWrite(ctx context.Context) error
 	Remove() error
 	// ReadBeside returns the text of a file in the same folder, which is empty if there is none.
 	ReadBeside(name string) ([]byte, error)
@@ -67,8 +68,9 @@ type Center struct {
 	Region   string // of the center
 	SignIn   SignIn
 	Route
-	Files awssts.Files
-	Log   *slog.Logger
+	Files     awssts.Files
+	Log       *slog.Logger
+	IsPassive bool // use the sign-in as it is, and never renew it
 }
 
 // Route says how requests reach a center.
@@ -244,34 +246,91 @@ func keysIn(reply *types.RoleCredentials) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// Logout ends the session at the center, and removes the sign-in. Keys that were given live until they expire. It reports
-// whether there was a sign-in.
+// Logout ends the session at the center, and then removes the sign-in. Keys that were given live until they expire. It
+// reports whether there was a sign-in. If the session may live on, the error says so, and the sign-in stays.
 func (c *Center) Logout(ctx context.Context) (wasSignedIn bool, err error) {
-	unlock, err := c.SignIn.Lock(ctx)
-	if err != nil {
-		return false, err
+	s := sharedOf(c)
+	if err := s.renewing.Take(ctx); err != nil {
+		return false, c.notEnded(err)
 	}
-	defer unlock()
+	defer s.renewing.Give()
+	switch unlock, err := c.SignIn.Lock(ctx); {
+	case err == nil:
+		defer unlock()
+	case !errors.Is(err, ssotoken.ErrReadOnly): // the session can be ended without writing
+		return false, c.notEnded(err)
+	}
 	token, err := c.SignIn.Read(ctx)
+	token = s.newest(token)
+	canEnd := token.Access != "" || token.CanRefresh(time.Now())
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), token.StartURL != "" && token.StartURL != c.StartURL: // the latter of another session of that name
 		return false, nil
-	case err != nil: // the broken file is no sign-in
+	case errors.Is(err, ssotoken.ErrNoToken) && !canEnd:
 		return false, c.SignIn.Remove()
-	case token.StartURL != c.StartURL: // another session of that name
-		return false, nil
+	case !canEnd:
+		return false, c.notEnded(err)
+	case token.StartURL != c.StartURL || token.Region != c.Region:
+		return false, c.notEnded(c.otherSignIn(token))
 	}
-	portal, err := c.portal(ctx)
-	if err == nil {
-		if _, err = portal.Logout(ctx, &sso.LogoutInput{AccessToken: &token.Access}); err != nil {
-			err = awssts.Failure(ctx, service, c.Files, err, token.Access)
+	if err := c.end(ctx, token); err != nil {
+		return true, c.notEnded(err)
+	}
+	if err := c.SignIn.Remove(); err != nil {
+		return true, errtext.Wrap(err, "the session at %s has ended, but the sign-in is not removed", c.StartURL)
+	}
+	return true, nil
+}
+
+func (c *Center) notEnded(err error) error {
+	return errtext.Wrap(err, "the session at %s has not been ended, and the sign-in in %s stays", c.StartURL, c.SignIn.Path())
+}
+
+// end ends the session of a token. It needs a token that is valid, and else gets one.
+func (c *Center) end(ctx context.Context, token ssotoken.Token) error {
+	defer awaiting.For(ctx, service+" in "+c.Region)()
+	now := time.Now()
+	isRenewable := token.CanRefresh(now)
+	if isValid(token, "", now) || !isRenewable {
+		err := c.logout(ctx, token)
+		switch {
+		case !isCode(err, "UnauthorizedException"):
+			return err
+		case !isRenewable: // it has ended
+			return nil
 		}
 	}
-	if isCode(err, "UnauthorizedException") { // the session has ended already
-		err = nil
-	}
+	next, err := c.exchange(ctx, token)
 	if err != nil {
-		err = errtext.Wrap(err, "ending the session at %s, so that only the sign-in on this machine is removed", c.StartURL)
+		another, isThere := c.another(ctx, token, token.Access)
+		switch {
+		case isThere:
+			return c.logout(ctx, another)
+		case token.Access != "" && c.logout(ctx, token) == nil: // it was valid, whatever our clock says
+			return nil
+		case hasEnded(err):
+			return nil
+		}
+		return err
 	}
-	return true, cmp.Or(c.SignIn.Remove(), err)
+	if err = c.logout(ctx, next); err != nil {
+		if keepErr := c.SignIn.Write(context.WithoutCancel(ctx), next); keepErr != nil { // the old one may be used up
+			sharedOf(c).hold(token, next)
+		}
+	}
+	return err
+}
+
+// logout ends the session of a valid token.
+func (c *Center) logout(ctx context.Context, token ssotoken.Token) error {
+	portal, err := c.portal(ctx)
+	if err != nil {
+		return err
+	}
+	return sharedOf(c).pace.Do(ctx, func(ctx context.Context) error {
+		if _, err := portal.Logout(ctx, &sso.LogoutInput{AccessToken: &token.Access}); err != nil {
+			return awssts.Failure(ctx, service, c.Files, err, token.Access)
+		}
+		return nil
+	})
 }

@@ -52,34 +52,52 @@ const (
 	codeGrant   = "authorization_code"
 )
 
-// Login signs in and keeps the sign-in.
+// Login signs in and keeps the sign-in. If it cannot be kept, its session is ended again.
 func (c *Center) Login(ctx context.Context, l Login) (ssotoken.Token, error) {
 	if len(l.Scopes) == 0 {
 		l.Scopes = []string{defaultScope}
 	}
-	unlock, err := c.SignIn.Lock(ctx)
-	if err != nil { // before a person does anything
-		return ssotoken.Token{}, err
+	// Before a person does anything.
+	if err := c.locked(ctx, c.SignIn.CheckWrite); err != nil {
+		return ssotoken.Token{}, c.notKept(err)
 	}
-	unlock()
 	ctx, stop := context.WithTimeoutCause(ctx, loginTime, fmt.Errorf("no sign-in within %s", loginTime))
 	defer stop()
-	out, token, at, err := c.signIn(ctx, l)
+	token, err := c.signIn(ctx, l)
 	if err != nil {
 		return token, errtext.Wrap(err, "signing in to %s", c.StartURL)
 	}
-	if unlock, err = c.SignIn.Lock(ctx); err != nil {
-		return token, err
+	ctx = context.WithoutCancel(ctx) // the session has begun
+	err = c.locked(ctx, func(ctx context.Context) error { return c.SignIn.Write(ctx, token) })
+	if err != nil {
+		err = c.notKept(err)
+		if endErr := c.logout(keys.WithSingleAttempt(ctx, true), token); endErr != nil {
+			return token, errtext.Chain(fmt.Sprintf("%v; the new session lives on, because ending it failed: %s", err, errtext.Unprefixed(endErr)), err, endErr)
+		}
+		return token, errtext.Chain(fmt.Sprintf("%v; so the new session was ended again", err), err)
 	}
-	defer unlock()
-	return c.keep(ctx, token, out, at)
+	return token, nil
 }
 
-func (c *Center) signIn(ctx context.Context, l Login) (out *ssooidc.CreateTokenOutput, token ssotoken.Token, at time.Time, err error) {
+// locked calls do while no other process renews the sign-in.
+func (c *Center) locked(ctx context.Context, do func(context.Context) error) error {
+	unlock, err := c.SignIn.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return do(ctx)
+}
+
+func (c *Center) notKept(err error) error {
+	return errtext.Wrap(err, "the sign-in to %s cannot be kept", c.StartURL)
+}
+
+func (c *Center) signIn(ctx context.Context, l Login) (token ssotoken.Token, err error) {
 	token = ssotoken.Token{StartURL: c.StartURL, Region: c.Region}
 	if l.PortalURL == "" {
 		if l.PortalURL, err = c.portalURL(ctx, l.IsGiven); err != nil {
-			return nil, token, at, err
+			return token, err
 		}
 	}
 	purpose := ssotoken.Purpose{StartURL: l.PortalURL, Region: c.Region, Session: c.Session, Scopes: l.Scopes}
@@ -88,20 +106,16 @@ func (c *Center) signIn(ctx context.Context, l Login) (out *ssooidc.CreateTokenO
 		purpose.GrantTypes, begin = []string{codeGrant, "refresh_token"}, c.byBrowser
 	}
 	if token.Client = c.registration(purpose); token.Client.ID != "" {
-		if out, at, err = begin(ctx, token.Client, l); err == nil {
-			return out, token, at, nil
-		}
-		// The reason may be that the center has forgotten the registration, which the browser does not report.
-		_ = c.SignIn.WriteBeside(purpose.FileName(), nil)
+		token, err = begin(ctx, token, l)
 		if !isCode(err, "InvalidClientException") && !isCode(err, "UnauthorizedClientException") {
-			return nil, token, at, err
+			return token, err
 		}
+		_ = c.SignIn.WriteBeside(purpose.FileName(), nil) // the center has forgotten it
 	}
 	if token.Client, err = c.register(ctx, purpose); err != nil {
-		return nil, token, at, err
+		return token, err
 	}
-	out, at, err = begin(ctx, token.Client, l)
-	return out, token, at, err
+	return begin(ctx, token, l)
 }
 
 // registrationLeft is how long a kept registration must last, as for the AWS CLI.
@@ -166,33 +180,33 @@ func (c *Center) aboutRegion(err error, startURL string) error {
 // byBrowser lets a browser on this machine bring an authorization code, which PKCE binds to this program.
 //
 // https://www.rfc-editor.org/rfc/rfc7636
-func (c *Center) byBrowser(ctx context.Context, client ssotoken.Client, l Login) (*ssooidc.CreateTokenOutput, time.Time, error) {
+func (c *Center) byBrowser(ctx context.Context, token ssotoken.Token, l Login) (ssotoken.Token, error) {
 	oidc, err := c.oidc(ctx)
 	if err != nil {
-		return nil, time.Time{}, err
+		return token, err
 	}
 	endpoint, err := endpointOf(ctx, oidc)
 	if err != nil {
-		return nil, time.Time{}, err
+		return token, err
 	}
 	back, err := listen(l.Port, l.IsForeign)
 	if err != nil {
-		return nil, time.Time{}, err
+		return token, err
 	}
 	defer back.close()
 	verifier := rand.Text() + rand.Text() // 52 characters; the rule is 43 to 128
 	challenge := sha256.Sum256([]byte(verifier))
 	page := strings.TrimSuffix(endpoint, "/") + "/authorize?" + url.Values{
-		"response_type": {"code"}, "client_id": {client.ID}, "redirect_uri": {back.uri}, "state": {back.state},
+		"response_type": {"code"}, "client_id": {token.Client.ID}, "redirect_uri": {back.uri}, "state": {back.state},
 		"code_challenge_method": {"S256"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])},
 		"scopes": {strings.Join(l.Scopes, " ")}, // not "scope", as elsewhere
 	}.Encode()
 	l.Show(page, "")
 	code, err := back.wait(ctx)
 	if err != nil {
-		return nil, time.Time{}, err
+		return token, err
 	}
-	return c.createToken(ctx, oidc, client, &ssooidc.CreateTokenInput{
+	return c.createToken(ctx, oidc, token, &ssooidc.CreateTokenInput{
 		GrantType: aws.String(codeGrant), Code: &code, CodeVerifier: &verifier, RedirectUri: &back.uri,
 	})
 }
@@ -214,14 +228,14 @@ func endpointOf(ctx context.Context, oidc *ssooidc.Client) (string, error) {
 const slowDown = 5 * time.Second
 
 // byDevice lets a person type a code into a browser anywhere.
-func (c *Center) byDevice(ctx context.Context, client ssotoken.Client, l Login) (*ssooidc.CreateTokenOutput, time.Time, error) {
+func (c *Center) byDevice(ctx context.Context, token ssotoken.Token, l Login) (ssotoken.Token, error) {
 	oidc, err := c.oidc(ctx)
 	if err != nil {
-		return nil, time.Time{}, err
+		return token, err
 	}
-	device, err := oidc.StartDeviceAuthorization(ctx, &ssooidc.StartDeviceAuthorizationInput{ClientId: &client.ID, ClientSecret: &client.Secret, StartUrl: &l.PortalURL})
+	device, err := oidc.StartDeviceAuthorization(ctx, &ssooidc.StartDeviceAuthorizationInput{ClientId: &token.Client.ID, ClientSecret: &token.Client.Secret, StartUrl: &l.PortalURL})
 	if err != nil {
-		return nil, time.Time{}, c.aboutRegion(c.failure(ctx, err, client.Secret), l.PortalURL)
+		return token, c.aboutRegion(c.failure(ctx, err, token.Client.Secret), l.PortalURL)
 	}
 	if lifetime := time.Duration(device.ExpiresIn) * time.Second; lifetime > 0 {
 		var stop context.CancelFunc
@@ -231,22 +245,22 @@ func (c *Center) byDevice(ctx context.Context, client ssotoken.Client, l Login) 
 	l.Show(keys.Printable(aws.ToString(device.VerificationUri)), keys.Printable(aws.ToString(device.UserCode)))
 	interval := max(time.Duration(device.Interval)*time.Second, time.Second)
 	for {
-		out, at, err := c.createToken(ctx, oidc, client, &ssooidc.CreateTokenInput{GrantType: aws.String(deviceGrant), DeviceCode: device.DeviceCode})
+		next, err := c.createToken(ctx, oidc, token, &ssooidc.CreateTokenInput{GrantType: aws.String(deviceGrant), DeviceCode: device.DeviceCode})
 		switch {
 		case isCode(err, (&types.AuthorizationPendingException{}).ErrorCode()):
 		case isCode(err, (&types.SlowDownException{}).ErrorCode()):
 			interval += slowDown
 		case isCode(err, (&types.ExpiredTokenException{}).ErrorCode()):
-			return nil, at, errors.New("the code has ended")
+			return token, errors.New("the code has ended")
 		case isCode(err, (&types.AccessDeniedException{}).ErrorCode()):
-			return nil, at, errtext.Because(keys.ErrDenied, errors.New("the sign-in was refused in the browser"))
+			return token, errtext.Because(keys.ErrDenied, errors.New("the sign-in was refused in the browser"))
 		default:
-			return out, at, err
+			return next, err
 		}
 		select {
 		case <-time.After(interval):
 		case <-ctx.Done():
-			return nil, at, context.Cause(ctx)
+			return token, context.Cause(ctx)
 		}
 	}
 }

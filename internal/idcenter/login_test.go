@@ -2,6 +2,7 @@ package idcenter_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -56,6 +58,8 @@ func (m *memory) Write(_ context.Context, token ssotoken.Token) error {
 	m.token = &token
 	return nil
 }
+
+func (m *memory) CheckWrite(context.Context) error { return nil }
 
 func (m *memory) Remove() error {
 	m.token = nil
@@ -241,7 +245,62 @@ func TestRegistrationIsKept(t *testing.T) {
 	assert.True(t, signIn(false))
 	_, err := c.Login(t.Context(), l)
 	require.ErrorIs(t, err, keys.ErrDenied)
-	assert.True(t, signIn(false), "it may be the reason for the failure")
+	assert.False(t, signIn(false), "it may be that of another program")
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = c.Login(ctx, idcenter.Login{Show: func(string, string) { cancel() }})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.False(t, signIn(false))
+}
+
+// TestSignInThatCannotBeKept has files that another user could have made or can read.
+func TestSignInThatCannotBeKept(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("ACLs decide there")
+	}
+	public := t.TempDir()
+	require.NoError(t, os.Chmod(public, 0o777))
+	for want, spoil := range map[string]func(path string) error{
+		"all users may write to":             func(path string) error { return os.Chmod(filepath.Dir(path), 0o777) },
+		"can be written to by other users":   func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666)) },
+		"has a second name":                  func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Link(path, path+".2")) },
+		"all users may write to " + public:   func(path string) error { return os.Symlink(filepath.Join(public, "token"), path) },
+		"which is a folder and not a regula": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(want, func(t *testing.T) {
+			srv := chaimtest.NewServer(t)
+			c := newCenter(t, srv)
+			t.Setenv("HOME", t.TempDir())
+			file, err := profiles.OpenSignIn("corp", "")
+			require.NoError(t, err)
+			require.NoError(t, os.MkdirAll(filepath.Dir(file.Path()), 0o700))
+			require.NoError(t, spoil(file.Path()))
+			c.SignIn = file
+			_, err = c.Login(t.Context(), idcenter.Login{Show: func(string, string) { t.Error("a person was asked") }})
+			require.ErrorContains(t, err, "the sign-in to https://chaimtest.awsapps.com/start cannot be kept: ")
+			require.ErrorContains(t, err, want)
+			assert.Empty(t, srv.Requests())
+		})
+	}
+}
+
+// TestLostSignIn has a file that can no longer be written when the person has signed in.
+func TestLostSignIn(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	c := newCenter(t, srv)
+	c.SignIn = stubborn{c.SignIn, nil}
+	_, err := c.Login(t.Context(), allow(t, srv))
+	require.ErrorIs(t, err, fs.ErrPermission)
+	require.ErrorContains(t, err, "cannot be kept: permission denied; so the new session was ended again")
+	assert.Equal(t, "Logout", actions(srv)[len(srv.Requests())-1])
+	l := allow(t, srv)
+	show := l.Show
+	l.Show = func(page, code string) {
+		srv.Inject(2, nil) // the page and the token
+		srv.Inject(1, chaimtest.Status(500))
+		show(page, code)
+	}
+	_, err = c.Login(t.Context(), l)
+	require.ErrorContains(t, err, "; the new session lives on, because ending it failed: ")
 }
 
 // TestCompanyStartURL has a host of the company that leads to the access portal.

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"runtime"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
@@ -16,6 +19,7 @@ import (
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/ssotoken"
+	"github.com/chaim-go/chaim/internal/turn"
 )
 
 const (
@@ -25,84 +29,153 @@ const (
 	refreshPause = time.Minute
 	// refreshTime is how long a refresh may take while other processes wait for the lock.
 	refreshTime = 30 * time.Second
+	// lockPatience is how long a caller with a valid token waits until it may refresh it.
+	lockPatience = time.Second
+	// answerTime is how long the answer to a refresh is awaited after the caller has given up.
+	answerTime = 3 * time.Second
 	// anotherPatience is how long another program may take to write the token that it has got.
 	anotherPatience = time.Second
 )
 
-var errRefreshTime = fmt.Errorf("no new token within %s", refreshTime)
+var (
+	errRefreshTime = fmt.Errorf("no new token within %s", refreshTime)
+	errHeld        = fmt.Errorf("another process has held it for %s", lockPatience)
+)
 
-// shared is what all Centers of a process with the same start URL have in common: AWS limits their requests together.
+// shared is what all Centers of a process with the same start URL and HTTP client have in common: AWS limits their requests
+// together.
 type shared struct {
-	pace *httpx.Pace
+	pace     httpx.Pace
+	renewing turn.Lock // held while a goroutine renews a sign-in
 
 	mu     sync.Mutex // guards what follows
-	failed time.Time  // when a refresh failed for the last time
-	token  string     // that was not refreshed then
-
-	unsaved map[string]ssotoken.Token // by the access token that stays in a file that cannot be written
+	failed failure
+	held   map[string]ssotoken.Token // by the access token in the file, which cannot be written
 }
 
-var allShared sync.Map // of *shared, by start URL and region
+// failure is the last renewal that failed.
+type failure struct {
+	n     int // how many have failed
+	at    time.Time
+	token string // the access token that was not renewed
+	err   error
+}
+
+// sharedKey names what Centers share. It does not keep the HTTP client from being collected.
+type sharedKey struct {
+	startURL, region string
+	client           weak.Pointer[http.Client]
+}
+
+var allShared sync.Map // of *shared, by sharedKey
 
 func sharedOf(c *Center) *shared {
-	s, _ := allShared.LoadOrStore([2]string{c.StartURL, c.Region}, &shared{pace: new(httpx.Pace), unsaved: map[string]ssotoken.Token{}})
+	key := sharedKey{c.StartURL, c.Region, weak.Make(c.HTTP)}
+	s, isKnown := allShared.Load(key)
+	if !isKnown {
+		if s, isKnown = allShared.LoadOrStore(key, &shared{held: map[string]ssotoken.Token{}}); !isKnown && c.HTTP != nil {
+			runtime.AddCleanup(c.HTTP, func(key sharedKey) { allShared.Delete(key) }, key)
+		}
+	}
 	return s.(*shared)
 }
 
-// mayTry reports whether a refresh of a valid token may be tried again.
-func (s *shared) mayTry(token ssotoken.Token, now time.Time) bool {
+// mayTry reports whether a refresh of a valid token may be tried again, and how many have failed so far.
+func (s *shared) mayTry(token ssotoken.Token, now time.Time) (mayTry bool, failures int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return token.Access != s.token || now.Sub(s.failed) >= refreshPause || now.Before(s.failed)
+	return token.Access != s.failed.token || now.Sub(s.failed.at) >= refreshPause || now.Before(s.failed.at), s.failed.n
 }
 
-func (s *shared) hasFailed(token ssotoken.Token, now time.Time) {
+// fails notes that a token was not refreshed.
+func (s *shared) fails(token ssotoken.Token, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed, s.token = now, token.Access
+	s.failed = failure{s.failed.n + 1, time.Now(), token.Access, err}
+}
+
+// failedSince returns why a token was not refreshed, if that has failed since so many failures.
+func (s *shared) failedSince(failures int, token ssotoken.Token) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed.n == failures || s.failed.token != token.Access {
+		return nil
+	}
+	return s.failed.err
 }
 
 // hold keeps a token in memory, in place of one whose file cannot be written.
 func (s *shared) hold(old, token ssotoken.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unsaved[old.Access] = token
+	isHeld := false
+	for inFile, held := range s.held {
+		if held.Access == old.Access {
+			s.held[inFile], isHeld = token, true
+		}
+	}
+	if !isHeld {
+		s.held[old.Access] = token
+	}
 }
 
 // newest returns the token that is held in place of one in a file, or the latter.
 func (s *shared) newest(token ssotoken.Token) ssotoken.Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for next, isHeld := s.unsaved[token.Access]; isHeld; next, isHeld = s.unsaved[token.Access] {
-		token = next
+	if held, isHeld := s.held[token.Access]; isHeld {
+		return held
 	}
 	return token
 }
 
-// token returns a valid access token, and not the one that the center has refused.
+// token returns a valid access token, and not the one that the center has refused. One goroutine renews it for all.
 func (c *Center) token(ctx context.Context, refused string) (ssotoken.Token, error) {
+	s := sharedOf(c)
 	token, err := c.read(ctx)
 	if err != nil {
 		return token, err
 	}
-	if now := time.Now(); !isDue(token, refused, now) || isValid(token, refused, now) && (!token.CanRefresh(now) || !sharedOf(c).mayTry(token, now)) {
+	now := time.Now()
+	isUsable := isValid(token, refused, now)
+	mayTry, failures := s.mayTry(token, now)
+	switch {
+	case !isDue(token, refused, now), isUsable && (c.IsPassive || !mayTry || !token.CanRefresh(now)):
 		return token, nil
+	case c.IsPassive:
+		return token, errors.New("chaim: the sign-in has to be renewed first")
 	}
-	unlock, err := c.SignIn.Lock(ctx)
+	wait := ctx
+	if isUsable {
+		var stop context.CancelFunc
+		wait, stop = context.WithTimeoutCause(ctx, lockPatience, errHeld)
+		defer stop()
+	}
+	if err := s.renewing.Take(wait); err != nil {
+		if isUsable && ctx.Err() == nil {
+			return token, nil
+		}
+		return token, errtext.Wrap(err, "waiting for the renewal of the sign-in to %s", c.StartURL)
+	}
+	defer s.renewing.Give()
+	if err := s.failedSince(failures, token); err != nil {
+		if isValid(token, refused, time.Now()) {
+			return token, nil
+		}
+		return token, err
+	}
+	unlock, err := c.SignIn.Lock(wait)
 	switch {
 	case errors.Is(err, ssotoken.ErrReadOnly): // then the new token stays in memory
-	case err != nil && isValid(token, refused, time.Now()) && ctx.Err() == nil:
-		c.notRenewed(token, err)
-		return token, nil
 	case err != nil:
-		return token, err
+		return c.notRenewed(ctx, token, refused, err)
 	default:
 		defer unlock()
 	}
 	return c.renewed(ctx, refused)
 }
 
-// renewed is token for a caller that holds the lock. Another process may have refreshed the token before.
+// renewed is token for a caller that holds the locks. Another process may have refreshed the token before.
 func (c *Center) renewed(ctx context.Context, refused string) (ssotoken.Token, error) {
 	token, err := c.read(ctx)
 	if err != nil {
@@ -126,18 +199,7 @@ func (c *Center) renewed(ctx context.Context, refused string) (ssotoken.Token, e
 			return another, nil
 		}
 	}
-	switch {
-	case ctx.Err() != nil:
-		return token, err
-	case isValid(token, refused, time.Now()):
-		c.notRenewed(token, err)
-		return token, nil
-	case isCode(err, "InvalidGrantException"), isCode(err, "ExpiredTokenException"):
-		return token, c.signedOut(errors.New("the session has ended"))
-	case isCode(err, "InvalidClientException"), isCode(err, "UnauthorizedClientException"):
-		return token, c.signedOut(errors.New("the registration of this program has ended"))
-	}
-	return token, errtext.Wrap(err, "renewing the sign-in to %s", c.StartURL)
+	return c.notRenewed(ctx, token, refused, err)
 }
 
 // another returns a valid token that another program has got with the refresh token of an old one. That program may not have
@@ -159,10 +221,30 @@ func (c *Center) another(ctx context.Context, old ssotoken.Token, refused string
 	}
 }
 
-// notRenewed warns that a token is used to its end.
-func (c *Center) notRenewed(token ssotoken.Token, err error) {
-	sharedOf(c).hasFailed(token, time.Now())
+// notRenewed returns a token that was not renewed, with a warning. If the token is no longer valid, it returns the error.
+func (c *Center) notRenewed(ctx context.Context, token ssotoken.Token, refused string, err error) (ssotoken.Token, error) {
+	if ctx.Err() != nil { // which says nothing about the sign-in
+		return token, err
+	}
+	switch {
+	case hasEnded(err):
+		err = c.signedOut(errors.New("the session has ended"))
+	case isCode(err, "InvalidClientException"), isCode(err, "UnauthorizedClientException"):
+		err = c.signedOut(errors.New("the registration of this program has ended"))
+	default:
+		err = errtext.Wrap(err, "renewing the sign-in to %s", c.StartURL)
+	}
+	sharedOf(c).fails(token, err)
+	if !isValid(token, refused, time.Now()) {
+		return token, err
+	}
 	c.Log.Warn("chaim: the sign-in to IAM Identity Center is not renewed", "url", c.StartURL, "ends", token.Expires.UTC(), "error", err)
+	return token, nil
+}
+
+// hasEnded reports whether a refresh failed because the session has ended.
+func hasEnded(err error) bool {
+	return isCode(err, "InvalidGrantException") || isCode(err, "ExpiredTokenException")
 }
 
 func isValid(token ssotoken.Token, refused string, now time.Time) bool {
@@ -199,9 +281,13 @@ func (c *Center) read(ctx context.Context) (ssotoken.Token, error) {
 	case err != nil:
 		return token, err
 	case token.StartURL != c.StartURL || token.Region != c.Region: // two sessions of one name share the file
-		return token, c.signedOut(fmt.Errorf("%s is a sign-in to %s in %s", c.SignIn.Path(), token.StartURL, token.Region))
+		return token, c.signedOut(c.otherSignIn(token))
 	}
 	return sharedOf(c).newest(token), nil
+}
+
+func (c *Center) otherSignIn(token ssotoken.Token) error {
+	return fmt.Errorf("%s is a sign-in to %s in %s", c.SignIn.Path(), token.StartURL, token.Region)
 }
 
 // Standing returns the kept sign-in. The error wraps [ErrSignedOut] if a person must sign in, as far as the file tells: it touches
@@ -214,54 +300,67 @@ func (c *Center) Standing(ctx context.Context) (ssotoken.Token, error) {
 	return token, err
 }
 
-// refresh gets a new token for an old one, and keeps it: in memory if its file cannot be written. It waits if the center
-// throttles.
+// refresh gets a new token for an old one, and keeps it: in memory if its file cannot be written.
 func (c *Center) refresh(ctx context.Context, token ssotoken.Token) (ssotoken.Token, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, refreshTime, errRefreshTime)
-	defer stop()
-	var out *ssooidc.CreateTokenOutput
-	var at time.Time
-	oidc, err := c.oidc(ctx)
+	next, err := c.exchange(ctx, token)
 	if err != nil {
 		return token, err
 	}
-	err = sharedOf(c).pace.Do(ctx, func(ctx context.Context) (err error) {
-		out, at, err = c.createToken(ctx, oidc, token.Client, &ssooidc.CreateTokenInput{GrantType: aws.String("refresh_token"), RefreshToken: &token.Refresh})
-		return err
-	})
-	if err != nil {
-		return token, err
-	}
-	next, err := c.keep(ctx, token, out, at)
-	if err != nil {
+	if err := c.SignIn.Write(context.WithoutCancel(ctx), next); err != nil { // the old one may be used up
 		c.Log.Warn("chaim: the renewed sign-in stays in this process only, so that others may have to sign in again", "url", c.StartURL, "error", err)
 		sharedOf(c).hold(token, next)
 	}
 	return next, nil
 }
 
-// createToken asks for a token, and tells when the request was sent.
-func (c *Center) createToken(ctx context.Context, oidc *ssooidc.Client, client ssotoken.Client, in *ssooidc.CreateTokenInput) (*ssooidc.CreateTokenOutput, time.Time, error) {
-	in.ClientId, in.ClientSecret = &client.ID, &client.Secret
+// exchange asks for a new token with an old one. It waits if the center throttles. The old one may be used up then, so
+// exchange awaits the answer even if ctx ends.
+func (c *Center) exchange(ctx context.Context, token ssotoken.Token) (next ssotoken.Token, err error) {
+	ctx, stop := context.WithTimeoutCause(ctx, refreshTime, errRefreshTime)
+	defer stop()
+	oidc, err := c.oidc(ctx)
+	if err != nil {
+		return token, err
+	}
+	err = sharedOf(c).pace.Do(ctx, func(ctx context.Context) (err error) {
+		ctx, stop := outlasting(ctx, answerTime)
+		defer stop()
+		next, err = c.createToken(ctx, oidc, token, &ssooidc.CreateTokenInput{GrantType: aws.String("refresh_token"), RefreshToken: &token.Refresh})
+		return err
+	})
+	return next, err
+}
+
+// outlasting returns a context that ends so much later than ctx. stop must be called.
+func outlasting(ctx context.Context, extra time.Duration) (longer context.Context, stop func()) {
+	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(extra):
+			end(context.Cause(ctx))
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		forget()
+		end(nil)
+	}
+}
+
+// createToken asks for a token for the client of another one, and returns it in place of that.
+func (c *Center) createToken(ctx context.Context, oidc *ssooidc.Client, token ssotoken.Token, in *ssooidc.CreateTokenInput) (ssotoken.Token, error) {
+	in.ClientId, in.ClientSecret = &token.Client.ID, &token.Client.Secret
 	at := time.Now()
 	out, err := oidc.CreateToken(ctx, in)
 	if err != nil {
-		secrets := []string{client.Secret, aws.ToString(in.RefreshToken), aws.ToString(in.Code), aws.ToString(in.CodeVerifier), aws.ToString(in.DeviceCode)}
-		return nil, at, c.failure(ctx, err, secrets...)
+		secrets := []string{token.Client.Secret, aws.ToString(in.RefreshToken), aws.ToString(in.Code), aws.ToString(in.CodeVerifier), aws.ToString(in.DeviceCode)}
+		return token, c.failure(ctx, err, secrets...)
 	}
 	if aws.ToString(out.AccessToken) == "" || out.ExpiresIn <= 0 {
-		return nil, at, errors.New("reply has no access token or no lifetime")
+		return token, errors.New("reply has no access token or no lifetime")
 	}
-	return out, at, nil
-}
-
-// keep writes a new token in place of an old one.
-func (c *Center) keep(ctx context.Context, token ssotoken.Token, out *ssooidc.CreateTokenOutput, at time.Time) (ssotoken.Token, error) {
 	token.Access, token.Refresh = aws.ToString(out.AccessToken), aws.ToString(out.RefreshToken)
 	token.Expires = at.Add(time.Duration(out.ExpiresIn) * time.Second)
-	if err := c.SignIn.Write(context.WithoutCancel(ctx), token); err != nil { // the old one may be used up
-		return token, errtext.Wrap(err, "keeping the sign-in to %s", c.StartURL)
-	}
 	return token, nil
 }
 

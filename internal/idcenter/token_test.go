@@ -23,6 +23,7 @@ import (
 	"github.com/chaim-go/chaim/chaimtest"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/sharedfile"
 	"github.com/chaim-go/chaim/internal/ssotoken"
 )
 
@@ -39,8 +40,6 @@ func inBubble(t *testing.T, store func(idcenter.SignIn) idcenter.SignIn, test fu
 	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 	t.Setenv("HOME", t.TempDir())
-	idcenter.ForgetShared()
-	defer idcenter.ForgetShared()
 	synctest.Test(t, func(t *testing.T) {
 		srv := chaimtest.NewServer(t)
 		b := bench{srv: srv, log: &bytes.Buffer{}}
@@ -301,14 +300,110 @@ func TestLogoutOfAnEndedSession(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, wasSignedIn)
 		assert.NoFileExists(t, b.SignIn.Path())
+	})
+}
 
-		b.put(t, b.srv.SignIn())
-		b.srv.Inject(-1, chaimtest.Status(500))
-		wasSignedIn, err = b.Logout(t.Context())
-		require.ErrorContains(t, err, "only the sign-in on this machine is removed")
-		assert.True(t, wasSignedIn)
+// isAlive reports whether a copy of a file with a sign-in still gives access.
+func (b bench) isAlive(t *testing.T, text []byte) bool {
+	t.Helper()
+	other := b.another(t, "copy")
+	require.NoError(t, os.WriteFile(other.SignIn.Path(), text, 0o600))
+	_, err := other.Accounts(t.Context())
+	if err != nil {
+		require.ErrorIs(t, err, idcenter.ErrSignedOut)
+	}
+	return err == nil
+}
+
+// TestLogoutEndsTheSession has sign-ins that are not fresh.
+func TestLogoutEndsTheSession(t *testing.T) {
+	for name, change := range map[string]func(b bench, pairs map[string]string){
+		"an expired access token": func(bench, map[string]string) { time.Sleep(2 * time.Hour) },
+		"an unreadable expiry":    func(_ bench, pairs map[string]string) { pairs["expiresAt"] = "soon" },
+		"no access token":         func(_ bench, pairs map[string]string) { delete(pairs, "accessToken") },
+		"a wrong clock": func(b bench, pairs map[string]string) {
+			b.srv.SetStrictRefresh(true)
+			pairs["expiresAt"], pairs["refreshToken"] = "2000-01-01T00:00:00Z", "CANARYused"
+		},
+		"no refresh token": func(_ bench, pairs map[string]string) {
+			delete(pairs, "refreshToken")
+			pairs["expiresAt"] = "soon"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, b bench) {
+				text, err := os.ReadFile(b.SignIn.Path())
+				require.NoError(t, err)
+				b.change(t, func(pairs map[string]string) { change(b, pairs) })
+				wasSignedIn, err := b.Logout(t.Context())
+				require.NoError(t, err)
+				assert.True(t, wasSignedIn)
+				assert.NoFileExists(t, b.SignIn.Path())
+				assert.False(t, b.isAlive(t, text))
+			})
+		})
+	}
+}
+
+// TestLogoutThatFails keeps the sign-in, so that the next one can end the session.
+func TestLogoutThatFails(t *testing.T) {
+	const want = "the session at https://chaimtest.awsapps.com/start has not been ended, and the sign-in in "
+	inBubble(t, nil, func(t *testing.T, b bench) {
+		b.srv.SetStrictRefresh(true)
+		time.Sleep(2 * time.Hour)
+		b.srv.Inject(-1, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/logout") {
+				chaimtest.Status(500)(w, r)
+				return
+			}
+			chaimtest.Rewrite(func(body string) string { return body })(w, r)
+		})
+		_, err := b.Logout(t.Context())
+		require.ErrorContains(t, err, want+b.SignIn.Path()+" stays: ")
+		b.srv.Clear()
+		_, err = b.ask(t)
+		require.NoError(t, err, "the refresh token that was used up is replaced")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = b.Logout(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, want)
+		b.change(t, func(pairs map[string]string) { pairs["region"] = "eu-west-1" })
+		_, err = b.Logout(t.Context())
+		require.ErrorContains(t, err, "is a sign-in to https://chaimtest.awsapps.com/start in eu-west-1")
+		b.change(t, func(pairs map[string]string) { pairs["region"] = "eu-central-1" })
+		text, err := os.ReadFile(b.SignIn.Path())
+		require.NoError(t, err)
+		b.put(t, text[:len(text)/2])
+		_, err = b.Logout(t.Context())
+		require.ErrorContains(t, err, want)
+		ctx, stop := context.WithTimeout(t.Context(), time.Second/2)
+		defer stop()
+		_, err = b.Logout(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		b.put(t, text)
+		file := b.SignIn
+		b.SignIn = unreadable{file}
+		_, err = b.Logout(t.Context())
+		require.ErrorIs(t, err, fs.ErrPermission)
+		require.ErrorContains(t, err, want)
+		b.SignIn = file
+		assert.True(t, b.isAlive(t, text))
+		_, err = b.Logout(t.Context())
+		require.NoError(t, err)
+		b.put(t, []byte("{}"))
+		wasSignedIn, err := b.Logout(t.Context())
+		require.NoError(t, err)
+		assert.False(t, wasSignedIn)
 		assert.NoFileExists(t, b.SignIn.Path())
 	})
+}
+
+// unreadable is a sign-in that the system does not let us read.
+type unreadable struct{ idcenter.SignIn }
+
+func (unreadable) Read(context.Context) (ssotoken.Token, error) {
+	return ssotoken.Token{}, fs.ErrPermission
 }
 
 // throttled answers as AWS does to too many requests.
@@ -380,5 +475,171 @@ func TestFileThatCannotBeWritten(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		_, err = b.ask(t)
 		require.ErrorContains(t, err, "held")
+	})
+}
+
+// refreshes returns how many tokens were asked for.
+func (b bench) refreshes() (n int) {
+	for _, r := range b.srv.Requests() {
+		if r.Action == "CreateToken" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestOneRefreshForAllGoroutines has a folder that cannot be written, and so no lock between processes.
+func TestOneRefreshForAllGoroutines(t *testing.T) {
+	inBubble(t, func(s idcenter.SignIn) idcenter.SignIn { return stubborn{s, ssotoken.ErrReadOnly} }, func(t *testing.T, b bench) {
+		b.srv.SetStrictRefresh(true)
+		b.srv.SetLatency(3 * time.Second)
+		ask := func() (failed []error) {
+			b.srv.Reset()
+			var mu sync.Mutex
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() {
+					if _, err := b.Accounts(t.Context()); err != nil {
+						mu.Lock()
+						defer mu.Unlock()
+						failed = append(failed, err)
+					}
+				})
+			}
+			all.Wait()
+			return failed
+		}
+		for range 3 {
+			time.Sleep(2 * time.Hour)
+			assert.Empty(t, ask())
+			assert.Equal(t, 1, b.refreshes())
+		}
+		time.Sleep(50 * time.Minute) // still valid
+		began := time.Now()
+		assert.Empty(t, ask())
+		assert.Equal(t, 1, b.refreshes())
+		assert.LessOrEqual(t, time.Since(began), 6*time.Second)
+		time.Sleep(2 * time.Hour)
+		b.srv.EndSignIns()
+		failed := ask()
+		assert.Len(t, failed, 16)
+		for _, err := range failed {
+			require.ErrorIs(t, err, idcenter.ErrSignedOut)
+		}
+		assert.Equal(t, 1, b.refreshes(), "those that waited get the error of the one that asked")
+	})
+}
+
+// TestSameTokenAgain has a center whose renewal returns the access token that there was, and a file that cannot be written.
+func TestSameTokenAgain(t *testing.T) {
+	inBubble(t, func(s idcenter.SignIn) idcenter.SignIn { return stubborn{s, nil} }, func(t *testing.T, b bench) {
+		before, err := b.SignIn.Read(t.Context())
+		require.NoError(t, err)
+		b.srv.Inject(-1, failing(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"accessToken":%q,"expiresIn":3600,"refreshToken":%q}`, before.Access, before.Refresh)
+		}))
+		for range 2 {
+			time.Sleep(50 * time.Minute)
+			_, _ = b.ask(t) // the double no longer takes it at the end
+			requests, _ := b.ask(t)
+			assert.False(t, strings.HasPrefix(requests, "CreateToken"), "the new expiry counts")
+		}
+	})
+}
+
+// TestCallerLeavesDuringRefresh has a refresh token that works once.
+func TestCallerLeavesDuringRefresh(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b bench) {
+		b.srv.SetStrictRefresh(true)
+		b.srv.SetLatency(time.Second)
+		time.Sleep(2 * time.Hour)
+		leave := func(c *idcenter.Center) {
+			ctx, stop := context.WithTimeout(t.Context(), time.Second/2)
+			defer stop()
+			_, err := c.Accounts(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		leave(b.Center)
+		requests, err := b.ask(t)
+		require.NoError(t, err)
+		assert.Equal(t, "ListAccounts", requests, "the answer was kept")
+
+		time.Sleep(2 * time.Hour)
+		b.srv.Inject(1, chaimtest.Hang())
+		began := time.Now()
+		leave(b.Center)
+		assert.Equal(t, 3500*time.Millisecond, time.Since(began), "the wait has an end")
+	})
+}
+
+// TestStoppedProcessWithTheLock has a process that holds the lock and does nothing.
+func TestStoppedProcessWithTheLock(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b bench) {
+		unlock, err := b.another(t, "corp").SignIn.Lock(t.Context())
+		require.NoError(t, err)
+		defer unlock()
+		time.Sleep(50 * time.Minute)
+		for _, want := range []float64{1, 0} {
+			began := time.Now()
+			requests, err := b.ask(t)
+			require.NoError(t, err)
+			assert.Equal(t, "ListAccounts", requests)
+			assert.InDelta(t, want, time.Since(began).Seconds(), 0.1)
+		}
+		time.Sleep(time.Hour)
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				_, err := b.Accounts(t.Context())
+				assert.ErrorContains(t, err, "another process has held it for 45s: if that is stopped, resume or end it")
+				assert.NotErrorIs(t, err, sharedfile.ErrLocked)
+			})
+		}
+		all.Wait()
+		assert.InDelta(t, 45, time.Since(began).Seconds(), 1)
+	})
+}
+
+// TestBubblesShareNothing has several tests with fake time and one HTTP client, which reaches another server in each.
+func TestBubblesShareNothing(t *testing.T) {
+	var now http.RoundTripper
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return now.RoundTrip(r) })}
+	for range 2 {
+		inBubble(t, nil, func(t *testing.T, b bench) {
+			b.HTTP, now = client, b.srv.HTTPClient().Transport
+			b.srv.LimitPortal(1, true)
+			time.Sleep(50 * time.Minute)
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					_, err := b.Accounts(t.Context())
+					assert.NoError(t, err)
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestServersHaveTheirOwnPace has two servers with one start URL, as the tests of a program have.
+func TestServersHaveTheirOwnPace(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b bench) {
+		b.srv.Inject(10, throttled)
+		_, err := b.ask(t)
+		require.NoError(t, err)
+		srv := chaimtest.NewServer(t)
+		b.put(t, srv.SignIn())
+		b.HTTP = srv.HTTPClient()
+		began := time.Now()
+		for range 10 {
+			_, err = b.Accounts(t.Context())
+			require.NoError(t, err)
+		}
+		assert.Zero(t, time.Since(began))
 	})
 }

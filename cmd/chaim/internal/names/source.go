@@ -60,16 +60,8 @@ func Of(ctx context.Context, c *chaim.Client) (s Source, isLister bool) {
 // OfCenter returns an Identity Center as a source.
 func OfCenter(c *idcenter.Center) Source {
 	reading := *c
-	reading.SignIn = unchanged{c.SignIn}
+	reading.IsPassive = true // a renewal would be lost if the work ended just then
 	return Source{key: keyOf("identity center", c.StartURL, c.Region, c.Session), list: reading.Accounts, roles: reading.Roles}
-}
-
-// unchanged is a sign-in that is not renewed: the renewal would be lost if the work ended just then.
-type unchanged struct{ idcenter.SignIn }
-
-// Lock returns an error, so that the center does not renew the sign-in.
-func (unchanged) Lock(context.Context) (func(), error) {
-	return nil, errors.New("chaim: the sign-in has to be renewed first")
 }
 
 func (s Source) path() (string, error) {
