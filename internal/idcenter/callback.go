@@ -16,11 +16,15 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/gate"
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // callbackPath is the only path that IAM Identity Center takes.
 const callbackPath = "/oauth/callback"
+
+// requestTime is how long the browser may take for its request.
+const requestTime = 5 * time.Second
 
 // redirectURI returns the address to which the browser returns. It is registered without a port.
 func redirectURI(port string) string {
@@ -34,6 +38,7 @@ func redirectURI(port string) string {
 type callback struct {
 	uri, state string
 	server     *http.Server
+	gate       *gate.Gate
 	serving    sync.WaitGroup
 	results    chan result
 	isForeign  func(peer, here netip.AddrPort) bool
@@ -51,11 +56,15 @@ func listen(port int, isForeign func(peer, here netip.AddrPort) bool) (*callback
 		return nil, errtext.Wrap(err, "waiting for the browser")
 	}
 	_, own, _ := net.SplitHostPort(l.Addr().String())
-	b := &callback{uri: redirectURI(own), state: rand.Text(), results: make(chan result, 1), isForeign: isForeign}
+	b := &callback{uri: redirectURI(own), state: rand.Text(), gate: &gate.Gate{Listener: l}, results: make(chan result, 1), isForeign: isForeign}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+callbackPath, b.answer)
-	b.server = &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10}
-	b.serving.Go(func() { _ = b.server.Serve(l) })
+	b.server = &http.Server{
+		Handler: mux, ErrorLog: log.New(io.Discard, "", 0), ReadTimeout: requestTime, WriteTimeout: requestTime, MaxHeaderBytes: 64 << 10,
+		ConnState: b.gate.Note,
+	}
+	b.server.SetKeepAlivesEnabled(false)
+	b.serving.Go(func() { _ = b.server.Serve(b.gate) })
 	return b, nil
 }
 
@@ -85,13 +94,13 @@ func (b *callback) answer(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Cache-Control", "no-store")
-	if b.isOfOther(r) {
-		writePage(w, http.StatusForbidden, "This is another user's sign-in.")
-		return
-	}
 	query := r.URL.Query()
 	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(b.state)) != 1 {
 		writePage(w, http.StatusBadRequest, "This is not the sign-in that chaim waits for.")
+		return
+	}
+	if b.isOfOther(r) { // last, as the system takes long to tell if it has many connections
+		writePage(w, http.StatusForbidden, "This is another user's sign-in.")
 		return
 	}
 	var found result

@@ -6,8 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/gate"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -152,6 +155,41 @@ func TestLoginByBrowser(t *testing.T) {
 	wasSignedIn, err = c.Logout(t.Context())
 	require.NoError(t, err)
 	assert.False(t, wasSignedIn)
+}
+
+// TestLoginBesideSilentClients has another user of the machine hold more connections than there is room for.
+func TestLoginBesideSilentClients(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	c := newCenter(t, srv)
+	isForeign := false
+	_, err := c.Login(t.Context(), idcenter.Login{
+		IsForeign: func(netip.AddrPort, netip.AddrPort) bool { return isForeign },
+		Show: func(page, _ string) {
+			back := press(t, srv, page, "allow")
+			u, err := url.Parse(back)
+			require.NoError(t, err)
+			var silent []net.Conn
+			for range gate.MaxConns + 10 {
+				conn, err := net.Dial("tcp", u.Host)
+				require.NoError(t, err)
+				defer conn.Close()
+				silent = append(silent, conn)
+			}
+			isForeign = true
+			status, text := visit(t, back)
+			assert.Equal(t, 403, status)
+			assert.Contains(t, text, "another user's sign-in")
+			_, err = silent[0].Read(make([]byte, 1))
+			require.Error(t, err, "the oldest made room")
+			isForeign = false
+			resp, err := http.Get(back)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			assert.Equal(t, 200, resp.StatusCode)
+			assert.True(t, resp.Close, "no connection stays open")
+		},
+	})
+	require.NoError(t, err)
 }
 
 func TestRefusedLogin(t *testing.T) {

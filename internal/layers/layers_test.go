@@ -14,7 +14,7 @@ const module = "github.com/chaim-go/chaim"
 
 // floors lists the packages from the bottom up. A package imports only packages of lower floors.
 var floors = [][]string{
-	{"internal/errtext", "internal/lazyregexp", "internal/awaiting", "internal/humantime", "internal/spelling", "internal/turn", "cmd/chaim/internal/term/termtest"},
+	{"internal/errtext", "internal/lazyregexp", "internal/awaiting", "internal/humantime", "internal/spelling", "internal/turn", "internal/gate", "cmd/chaim/internal/term/termtest"},
 	{"internal/pyrepr", "internal/keys", "internal/awsenv", "internal/partition", "internal/inifile", "internal/sharedfile"},
 	{"internal/awsprofile", "internal/ssotoken"},
 	{"internal/httpx", "internal/renewal", "internal/profiles", "internal/fanout"},

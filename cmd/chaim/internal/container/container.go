@@ -19,6 +19,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/gate"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
@@ -50,7 +51,7 @@ type Config struct {
 type Server struct {
 	http    http.Server
 	handler *handler
-	gate    *gate
+	gate    *gate.Gate
 	serving sync.WaitGroup // the goroutine that accepts connections
 }
 
@@ -68,14 +69,14 @@ func listenOn(address string, cfg Config) (*Server, error) {
 func serve(listener net.Listener, cfg Config) *Server {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	timeout := cmp.Or(cfg.timeout, requestTimeout)
-	s := &Server{handler: newHandler(cfg, listener.Addr().(*net.TCPAddr).Port), gate: &gate{Listener: listener}}
+	s := &Server{handler: newHandler(cfg, listener.Addr().(*net.TCPAddr).Port), gate: &gate.Gate{Listener: listener}}
 	s.http = http.Server{
 		Handler:                      s.handler,
 		ReadTimeout:                  timeout,
 		WriteTimeout:                 timeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
-		ConnState:                    s.gate.note,
+		ConnState:                    s.gate.Note,
 		ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
 		DisableGeneralOptionsHandler: true, // it answers "OPTIONS *" whatever the Host
 	}
@@ -119,7 +120,7 @@ func (s *Server) ChildEnviron() []string {
 func (s *Server) Close() error {
 	err := s.http.Close()
 	s.serving.Wait()
-	s.gate.open.Wait()
+	s.gate.Wait()
 	if n := s.handler.unlogged.Swap(0); n > 0 {
 		s.handler.Log.Warn("chaim: requests for keys", "account", s.handler.Name, "unlogged", n)
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/time/rate"
+
+	"github.com/chaim-go/chaim/internal/gate"
 )
 
 // TestSlowClients holds 400 connections that never finish their request.
@@ -32,11 +34,9 @@ func TestSlowClients(t *testing.T) {
 		resp, _ := ask(t, s, s.request())
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 	}
-	s.gate.mu.Lock()
-	assert.LessOrEqual(t, len(s.gate.conns), maxConns)
-	s.gate.mu.Unlock()
-	assert.LessOrEqual(t, runtime.NumGoroutine()-before, maxConns+16)
-	for _, conn := range slow[:400-maxConns] {
+	assert.LessOrEqual(t, s.gate.Len(), gate.MaxConns)
+	assert.LessOrEqual(t, runtime.NumGoroutine()-before, gate.MaxConns+16)
+	for _, conn := range slow[:400-gate.MaxConns] {
 		n, err := conn.Read(make([]byte, 1))
 		require.Error(t, err)
 		require.Zero(t, n)
@@ -49,7 +49,7 @@ func TestSilentClientsKeepNobodyOut(t *testing.T) {
 		s, m := serveInMemory(t, hourKeys)
 		started := time.Now()
 		for range 3 {
-			for i := range 2 * maxConns {
+			for i := range 2 * gate.MaxConns {
 				conn := m.dial()
 				defer conn.Close()
 				if i%2 == 0 {
@@ -71,7 +71,7 @@ func TestSlowStarts(t *testing.T) {
 		s, m := serveInMemory(t, hourKeys)
 		s.handler.requests.SetLimit(rate.Inf)
 		var slow []net.Conn
-		for range maxConns {
+		for range gate.MaxConns {
 			conn := m.dial()
 			defer conn.Close()
 			slow = append(slow, conn)
@@ -113,7 +113,7 @@ func TestOtherUsersKeepNobodyOut(t *testing.T) {
 			return false
 		}
 		started := time.Now()
-		for range 2 * maxConns {
+		for range 2 * gate.MaxConns {
 			conn := m.dial()
 			defer conn.Close()
 			resp, _ := exchange(t, m.dial(), s.requestOf("GET /", "Host: "+s.address()))
@@ -130,19 +130,19 @@ func TestRoomIsTakenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, m := serveInMemory(t, hourKeys)
 		started := time.Now()
-		for range 2 * maxConns {
+		for range 2 * gate.MaxConns {
 			conn := m.dial()
 			resp, _ := exchange(t, conn, s.requestOf("GET /", "Host: "+s.address()))
 			require.Equal(t, http.StatusForbidden, resp.StatusCode)
 			require.NoError(t, conn.Close())
 		}
 		var silent []net.Conn
-		for range maxConns {
+		for range gate.MaxConns {
 			conn := m.dial()
 			defer conn.Close()
 			silent = append(silent, conn)
 		}
-		go func() { _ = silent[maxConns/2].Close() }()
+		go func() { _ = silent[gate.MaxConns/2].Close() }()
 		conn := m.dial()
 		defer conn.Close()
 		resp, _ := exchange(t, conn, s.request())
@@ -159,7 +159,7 @@ func TestTheMostSilentOneGoes(t *testing.T) {
 		defer inUse.Close()
 		exchange(t, inUse, s.request())
 		<-time.After(time.Second)
-		for range maxConns - 1 {
+		for range gate.MaxConns - 1 {
 			conn := m.dial()
 			defer conn.Close()
 		}
@@ -240,7 +240,7 @@ func TestFlood(t *testing.T) {
 	assert.GreaterOrEqual(t, codes[200], burst)
 	assert.LessOrEqual(t, codes[200], burst+1+int(perSecond*time.Since(started).Seconds()))
 	// A client here has up to two goroutines, and so has a connection while its request is being answered.
-	assert.LessOrEqual(t, mostSeen-before-2*clients, 2*maxConns)
+	assert.LessOrEqual(t, mostSeen-before-2*clients, 2*gate.MaxConns)
 	require.NoError(t, s.Close())
 	assert.Equal(t, clients*each, log.requests(t))
 }

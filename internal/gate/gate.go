@@ -1,4 +1,5 @@
-package container
+// Package gate limits the connections of a server on this machine, to which any user may connect.
+package gate
 
 import (
 	"net"
@@ -7,12 +8,12 @@ import (
 	"sync"
 )
 
-// maxConns is more than the programs that a build starts at once, and far less than the files that a process may open.
-const maxConns = 256
+// MaxConns is more than the programs that a build starts at once, and far less than the files that a process may open.
+const MaxConns = 256
 
-// gate is a listener that keeps at most maxConns connections. Each further one takes the place of the one that has been
+// Gate is a listener that keeps at most MaxConns connections. Each further one takes the place of the one that has been
 // silent for longest. A listener that only counts would let silent clients keep others out: any user may connect.
-type gate struct {
+type Gate struct {
 	net.Listener
 	open sync.WaitGroup // goroutines of connections
 
@@ -21,14 +22,14 @@ type gate struct {
 }
 
 // Accept returns the next connection, after it has made room for it. It does nothing else, as others wait meanwhile.
-func (g *gate) Accept() (net.Conn, error) {
+func (g *Gate) Accept() (net.Conn, error) {
 	conn, err := g.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.conns) == maxConns {
+	if len(g.conns) == MaxConns {
 		_ = g.conns[0].Close()
 		g.conns = slices.Delete(g.conns, 0, 1)
 	}
@@ -36,8 +37,18 @@ func (g *gate) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// note is the ConnState hook of the HTTP server.
-func (g *gate) note(conn net.Conn, state http.ConnState) {
+// Wait waits for the goroutines of connections that have come.
+func (g *Gate) Wait() { g.open.Wait() }
+
+// Len returns how many connections are open.
+func (g *Gate) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.conns)
+}
+
+// Note is the ConnState hook of the HTTP server.
+func (g *Gate) Note(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		g.open.Add(1)
