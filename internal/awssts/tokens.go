@@ -45,7 +45,8 @@ func TokenConfig(ctx context.Context, files Files, profile, region string) (cfg 
 			return cfg, err
 		}
 		dialer.TLS = &tls.Config{RootCAs: roots}
-		client = client.WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig = dialer.TLS }) // used behind a SOCKS proxy
+		// The transport itself uses them behind a SOCKS proxy.
+		client = client.WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig = dialer.TLS })
 	}
 	cfg.HTTPClient = client
 	return cfg, nil

@@ -302,7 +302,7 @@ func TestSignInThatCannotBeKept(t *testing.T) {
 		"can be written to by other users":   func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666)) },
 		"has a second name":                  func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Link(path, path+".2")) },
 		"all users may write to " + public:   func(path string) error { return os.Symlink(filepath.Join(public, "token"), path) },
-		"which is a folder and not a regula": func(path string) error { return os.Mkdir(path, 0o700) },
+		"is a folder and not a regular file": func(path string) error { return os.Mkdir(path, 0o700) },
 	} {
 		t.Run(want, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
