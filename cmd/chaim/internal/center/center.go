@@ -112,7 +112,7 @@ func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 	if err != nil {
 		return err
 	}
-	Forget(ctx, a, c.Center)
+	ForgetNames(a, c.Center)
 	lasts := "it is renewed while the Identity Center allows that"
 	if token.Refresh == "" {
 		lasts = Tell(token, time.Now())
@@ -143,11 +143,15 @@ func remember(ctx context.Context, a *cli.App, c *idcenter.Center, accounts []ch
 	}
 }
 
-// Forget removes the keys that credential-process has cached, and the names of c: they may be those of another person.
-func Forget(ctx context.Context, a *cli.App, c *idcenter.Center) {
+// ForgetNames removes the names of c: they may be those of another person.
+func ForgetNames(a *cli.App, c *idcenter.Center) {
 	if err := names.OfCenter(c).Forget(); err != nil {
 		a.Log.Warn("chaim: the names of accounts are not removed", "error", err)
 	}
+}
+
+// ForgetKeys removes the keys in the private cache.
+func ForgetKeys(ctx context.Context, a *cli.App) {
 	cache, err := credcache.Open(a.Log)
 	if err == nil {
 		_, err = cache.Clear(ctx)

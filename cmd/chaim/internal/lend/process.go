@@ -3,7 +3,6 @@ package lend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"time"
@@ -72,28 +71,27 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 		opts.NoProfile, opts.NoRenew = true, true
 		return p.App.Client(opts, func(c *chaim.Client) error {
 			s, err := c.Settings(ctx)
+			center := p.App.CenterOf(c)
+			var source []string
 			switch {
 			case p.isUncached:
-				creds, err = p.App.RequestKeys(ctx, c, account)
 			case p.Source.IsProfile:
-				creds, err = cachedKeys(ctx, p.App, c, opts, "profile", p.Source.Definition())
-			case isCenter(c):
-				creds, err = cachedKeys(ctx, p.App, c, opts, "identity center", fmt.Sprint(c.Broker()))
+				source = p.ofProfile(ctx, account)
+			case center != nil:
+				source = p.ofCenter(ctx, center)
 			case errors.Is(err, chaim.ErrNotConfigured):
 				creds, err = p.signedKeys(ctx, opts, c.Region())
-			case err == nil:
-				creds, err = cachedKeys(ctx, p.App, c, opts, "gateway", s.Endpoint, s.API, s.Stage, s.Region,
-					s.Username, s.UserToken, s.SlackID, s.WorkspaceID)
+				return err
+			case err != nil:
+				return err
+			default:
+				source = []string{"gateway", s.Endpoint, s.API, s.Stage, s.Region, s.Username, s.UserToken, s.SlackID, s.WorkspaceID}
 			}
+			creds, err = cachedKeys(ctx, p.App, c, opts, source...)
 			return err
 		})
 	})
 	return creds, err
-}
-
-func isCenter(c *chaim.Client) bool {
-	_, isCenter := c.Broker().(chaim.IdentityCenter)
-	return isCenter
 }
 
 // signedKeys returns keys of AWS STS. It finds the keys that sign the request first: they tell the user, who may be another
@@ -118,9 +116,12 @@ func (p process) signedKeys(ctx context.Context, opts chaim.Options, region stri
 	return creds, err
 }
 
-// cachedKeys returns the cached keys for opts and source, which is all that tells apart the keys of one source from those of
-// another, or else new keys of the client.
+// cachedKeys returns the cached keys for opts and source, or else new keys of the client. The source tells apart what gives
+// the keys, and who asks for them. Without one nothing is cached.
 func cachedKeys(ctx context.Context, a *cli.App, c *chaim.Client, opts chaim.Options, source ...string) (chaim.AwsCreds, error) {
+	if len(source) == 0 {
+		return a.RequestKeys(ctx, c, opts.Account)
+	}
 	hasAsked := false
 	cache, err := credcache.Open(a.Log)
 	if err == nil {

@@ -64,7 +64,8 @@ func logoutCommand(a *cli.App) *cobra.Command {
 			return err
 		}
 		wasSignedIn, err := c.Logout(cmd.Context())
-		center.Forget(cmd.Context(), a, c.Center)
+		center.ForgetNames(a, c.Center)
+		center.ForgetKeys(cmd.Context(), a)
 		switch {
 		case err != nil:
 			return err
