@@ -136,7 +136,7 @@ func remember(ctx context.Context, a *cli.App, c *idcenter.Center, accounts []ch
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, rolesTime)
 		defer cancel()
-		err = source.Refresh(ctx)
+		err = source.Refresh(ctx, 0)
 	}
 	if err != nil {
 		a.Log.Debug("chaim: not all roles are known", "error", err)

@@ -120,7 +120,7 @@ func (l *loan) run(ctx context.Context, name string, words []string) error {
 func (l *loan) refreshNames(ctx context.Context, c *chaim.Client) (stop func()) {
 	return names.Beside(ctx, l.App.Log, func(ctx context.Context) error {
 		if source, isLister := names.Of(ctx, c); isLister {
-			return source.Refresh(ctx)
+			return source.Refresh(ctx, names.BackgroundPause)
 		}
 		return nil
 	})

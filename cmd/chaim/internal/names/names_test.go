@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,9 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/idcenter"
+	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/ssotoken"
 )
 
 var accounts = []chaim.Account{{ID: "111111111111", Name: "sredev"}, {ID: "222222222222", Name: "Connected Homes"}}
@@ -63,7 +68,7 @@ func TestStoredNamesAreKnown(t *testing.T) {
 		assert.True(t, known.isFresh(time.Now()))
 
 		// Roles stay with their account, even if that has another name now.
-		require.NoError(t, a.Refresh(t.Context()))
+		require.NoError(t, a.Refresh(t.Context(), 0))
 		require.NoError(t, a.Store([]chaim.Account{{ID: "222222222222", Name: "homes"}}))
 		known = a.Read()
 		require.Len(t, known.Accounts, 1)
@@ -129,15 +134,15 @@ func TestTextThatChaimDidNotWriteHasNoNames(t *testing.T) {
 func TestRefreshAsksForWhatIsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAsked(t)
-		require.NoError(t, a.Refresh(t.Context()))
+		require.NoError(t, a.Refresh(t.Context(), 0))
 		assert.Equal(t, 1, a.lists)
 		assert.Equal(t, []string{"111111111111", "222222222222"}, a.roles)
 		time.Sleep(maxAge - 1)
-		require.NoError(t, a.Refresh(t.Context()))
+		require.NoError(t, a.Refresh(t.Context(), 0))
 		assert.Equal(t, 1, a.lists)
 		assert.Len(t, a.roles, 2)
 		time.Sleep(time.Nanosecond)
-		require.NoError(t, a.Refresh(t.Context()))
+		require.NoError(t, a.Refresh(t.Context(), 0))
 		assert.Equal(t, 2, a.lists)
 		assert.Len(t, a.roles, 4)
 
@@ -153,19 +158,70 @@ func TestRefreshAsksForWhatIsOld(t *testing.T) {
 			}
 			return roles, errors.New("the end")
 		}
-		require.EqualError(t, a.Refresh(t.Context()), "the end")
+		require.EqualError(t, a.Refresh(t.Context(), 0), "the end")
 		known := a.Read()
 		assert.Empty(t, known.Accounts[0].Roles)
 		assert.NotEmpty(t, known.Accounts[1].Roles)
 		a.Source.roles, a.roles = list, nil
-		require.NoError(t, a.Refresh(t.Context()))
+		require.NoError(t, a.Refresh(t.Context(), 0))
 		assert.Equal(t, []string{"222222222222"}, a.roles)
 
 		// A clock that was wrong does not keep names for ever.
 		known.Listed = time.Now().Add(time.Hour)
 		require.NoError(t, a.write(known))
-		require.NoError(t, a.Refresh(t.Context()))
+		require.NoError(t, a.Refresh(t.Context(), 0))
 		assert.Equal(t, 4, a.lists)
+	})
+}
+
+func TestOneProcessRefreshesSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAsked(t)
+		for i := range 30 {
+			accounts = append(accounts, chaim.Account{ID: fmt.Sprintf("4444444444%02d", i)})
+		}
+		t.Cleanup(func() { accounts = accounts[:2] })
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() { assert.NoError(t, a.Refresh(t.Context(), BackgroundPause)) })
+		}
+		all.Wait()
+		assert.Equal(t, 1, a.lists)
+		assert.Len(t, a.roles, 32, "each once")
+		assert.Equal(t, 31*time.Second, time.Since(began))
+		assert.NotEmpty(t, a.Read().Accounts[31].Roles)
+	})
+}
+
+// signIn is a sign-in with a token that is due.
+type signIn struct {
+	idcenter.SignIn
+	token ssotoken.Token
+}
+
+func (s signIn) Read(context.Context) (ssotoken.Token, error) { return s.token, nil }
+
+// TestRefreshLeavesTheSignInAlone checks that the work beside it can still renew the sign-in.
+func TestRefreshLeavesTheSignInAlone(t *testing.T) {
+	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "credentials"))
+	synctest.Test(t, func(t *testing.T) {
+		srv := chaimtest.NewServer(t)
+		kept, err := ssotoken.Parse(srv.SignIn())
+		require.NoError(t, err)
+		time.Sleep(50 * time.Minute)
+		var log bytes.Buffer
+		c := &idcenter.Center{
+			StartURL: kept.StartURL, Region: kept.Region, SignIn: signIn{token: kept}, Files: profiles.AWSFiles{},
+			Route: idcenter.Route{HTTP: srv.HTTPClient()}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		require.NoError(t, OfCenter(c).Refresh(t.Context(), 0))
+		assert.Empty(t, log.String())
+		time.Sleep(10 * time.Minute)
+		require.NoError(t, OfCenter(c).Forget())
+		require.ErrorContains(t, OfCenter(c).Refresh(t.Context(), 0), "has to be renewed first")
+		assert.Empty(t, log.String())
 	})
 }
 

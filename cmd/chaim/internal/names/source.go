@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -112,9 +113,18 @@ func (s Source) Forget() error {
 	return sharedfile.Remove(path)
 }
 
-// Refresh lists what is not known or older than a day: the accounts, and then the roles in each, the oldest first. It opens
-// no browser, asks for no code, and renews no sign-in. It writes what it has learnt each second.
-func (s Source) Refresh(ctx context.Context) error {
+// BackgroundPause is the pause between two requests beside other work, which needs the rate that the broker allows.
+const BackgroundPause = time.Second
+
+// Refresh lists what is not known or older than a day: the accounts, and then with pauses the roles in each, the oldest first.
+// It opens no browser, asks for no code, and renews no sign-in. It writes what it has learnt each second. If another process
+// refreshes names, it does nothing.
+func (s Source) Refresh(ctx context.Context, pause time.Duration) error {
+	claim, err := claimRefresh()
+	if claim == nil {
+		return err
+	}
+	defer claim.Close()
 	known := s.Read()
 	if !known.isFresh(time.Now()) {
 		accounts, err := s.list(ctx)
@@ -129,13 +139,28 @@ func (s Source) Refresh(ctx context.Context) error {
 	if s.roles == nil {
 		return nil
 	}
-	return s.refreshRoles(ctx, known)
+	return s.refreshRoles(ctx, known, pause)
+}
+
+// claimRefresh keeps other processes from refreshing names. It is nil if one does, or if nothing can be stored.
+func claimRefresh() (claim *sharedfile.Side, err error) {
+	dir, err := folder()
+	if err == nil {
+		err = sharedfile.MakeSideFolder(dir)
+	}
+	if err == nil {
+		claim, err = sharedfile.LockSide(filepath.Join(dir, "refresh.lock"), os.O_CREATE|os.O_RDWR, false)
+	}
+	if errors.Is(err, sharedfile.ErrNoStore) {
+		return nil, nil
+	}
+	return claim, err
 }
 
 // writePause is the time between two writes of the roles that were listed.
 const writePause = time.Second
 
-func (s Source) refreshRoles(ctx context.Context, known Known) (err error) {
+func (s Source) refreshRoles(ctx context.Context, known Known, pause time.Duration) error {
 	var due []*Account
 	now := time.Now()
 	for i := range known.Accounts {
@@ -146,6 +171,13 @@ func (s Source) refreshRoles(ctx context.Context, known Known) (err error) {
 	slices.SortStableFunc(due, func(a, b *Account) int { return a.Asked.Compare(b.Asked) })
 	written := now
 	for i, a := range due {
+		if i > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
 		roles, err := s.roles(ctx, a.ID)
 		var refusal smithy.APIError
 		if err != nil && (!errors.As(err, &refusal) || refusal.ErrorCode() != "ForbiddenException") {
