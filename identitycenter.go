@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
-	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/idcenter"
@@ -55,7 +54,7 @@ var (
 func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
 	center = IdentityCenter{Session: os.Getenv(idcenter.SessionVariable), AllowInsecure: o.AllowInsecure, HTTPClient: o.HTTPClient, Logger: o.Logger}
 	isChosen := center.Session != ""
-	if o.Settings != nil || arn.IsARN(o.Role) || !isChosen && pointsToSTS() {
+	if o.Settings != nil || arn.IsARN(o.Role) || !isChosen && (profiles.AWSFiles{}).OwnSource() != "" {
 		return center, false, nil
 	}
 	switch _, err = center.center(); {
@@ -65,21 +64,6 @@ func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
 		return center, false, err
 	}
 	return center, false, nil
-}
-
-// pointsToSTS reports whether the environment has keys or a profile of the user's own. Those that chaim has lent do not
-// count.
-func pointsToSTS() bool {
-	id := cmp.Or(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_ACCESS_KEY"))
-	if id != "" && !awsenv.IsMarked(os.Environ(), id) || os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "" {
-		return true
-	}
-	name := os.Getenv("AWS_PROFILE")
-	if name == "" {
-		return false
-	}
-	files, err := profiles.AWSFiles{}.Profiles()
-	return err != nil || !files.Lent[name]
 }
 
 // Keys gets keys of a permission set in an account. The error wraps [ErrSignedOut] without a valid sign-in, [ErrDenied] if

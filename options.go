@@ -223,7 +223,8 @@ func (o *Options) findSettings(book *profiles.Book) (s Settings, where string, e
 	stored, _ := gateway.SettingsFromPairs(pairs)
 	s = Settings(stored)
 	if s.Endpoint == "" && s.API == "" {
-		return s, "", fmt.Errorf("%w: there is no gateway in the environment (CHAIM_URL, CHAIM_USER, CHAIM_TOKEN) nor in section [default] of %s (endpoint, username, usertoken), and no Options.Broker or Source; to ask AWS STS with the keys of the AWS SDK, give a 12-digit account id or the ARN of a role; an Identity Center is used if the AWS config file has one [sso-session], or CHAIM_SSO_SESSION names one; a profile of the AWS config file is an account of chaim.Profiles", ErrNotConfigured, book.Path())
+		return s, "", fmt.Errorf("%w: there is no gateway and no Identity Center to ask, and no Options.Broker or Source; "+
+			"AWS STS takes 12-digit account ids and ARNs of roles", ErrNotConfigured)
 	}
 	return s, "section [default] of " + book.Path(), nil
 }

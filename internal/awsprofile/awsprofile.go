@@ -87,6 +87,14 @@ func (c Chain) Role() string {
 	return string(c.Source.Kind)
 }
 
+// RoleName returns the name of the role whose keys the chain gives, or "" if the files name none.
+func (c Chain) RoleName() string {
+	if role := c.Role(); role != string(c.Source.Kind) {
+		return RoleName(role)
+	}
+	return ""
+}
+
 // AccountID returns the id of the account whose keys the chain gives, or "" if the files do not tell it.
 func (c Chain) AccountID() string {
 	if role, err := arn.Parse(c.Role()); err == nil && keys.IsAccountID(role.AccountID) {

@@ -72,10 +72,7 @@ func (r *resolver) visit(name string) error {
 		if slices.Contains(r.path, source) {
 			return fmt.Errorf("the source profiles are a loop: %s", strings.Join(append(r.path, source), ", "))
 		}
-		err = r.visit(source)
-		if err != nil && len(r.path) > 1 {
-			err = errtext.Wrap(err, "source_profile %s", keys.QuoteShort(source))
-		}
+		err = r.visitSource(source)
 	default:
 		err = r.begin(name, pairs)
 	}
@@ -85,6 +82,20 @@ func (r *resolver) visit(name string) error {
 	role, err := readRole(name, pairs)
 	r.chain.Roles = append(r.chain.Roles, role)
 	return err
+}
+
+// visitSource is visit for a source_profile. A missing one is a fault of the profile that names it.
+func (r *resolver) visitSource(name string) error {
+	err := r.visit(name)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, ErrNoProfile):
+		return errtext.Wrap(err, "source_profile %s", keys.QuoteShort(name))
+	case r.files.Bare[name]:
+		return fmt.Errorf("its source_profile %s is no profile: write [profile %s] in place of [%s]", keys.QuoteShort(name), name, name)
+	}
+	return fmt.Errorf("its source_profile %s is not in the AWS files", keys.QuoteShort(name))
 }
 
 // profile returns the keys of a profile that is not lent.

@@ -61,7 +61,7 @@ func (c *Center) choose(known []string) (string, error) {
 	case c.Session == "" && len(known) == 0:
 		return "", errtext.Because(keys.ErrNotConfigured, errors.New("the AWS config file has no [sso-session NAME]; 'aws configure sso' makes one"))
 	case c.Session == "":
-		return "", fmt.Errorf("%w: %s; %s names one", ErrSeveral, strings.Join(known, ", "), SessionVariable)
+		return "", fmt.Errorf("%w: %s: set %s=%s", ErrSeveral, strings.Join(known, ", "), SessionVariable, known[0])
 	case !slices.Contains(known, c.Session) && (c.StartURL == "" || c.Region == ""):
 		return "", errtext.Because(keys.ErrNotConfigured, fmt.Errorf("the AWS config file has no [sso-session %s]; it has: %s", c.Session, cmp.Or(strings.Join(known, ", "), "none")))
 	}

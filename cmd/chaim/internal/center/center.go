@@ -2,6 +2,7 @@
 package center
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/credcache"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/loopback"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
@@ -46,11 +48,14 @@ func (p Place) Find(a *cli.App) (found Found, err error) {
 	if c.Session == "" && c.StartURL == "" {
 		c.Session = os.Getenv(idcenter.SessionVariable)
 	}
+	files, err := profiles.AWSFiles{}.Profiles()
+	if err != nil {
+		return found, err
+	}
+	if err := ofProfile(&c, files); err != nil {
+		return found, err
+	}
 	if c.Session != "" { // the file has the start URL by which the sign-in is known
-		files, err := profiles.AWSFiles{}.Profiles()
-		if err != nil {
-			return found, err
-		}
 		known := files.Sessions[c.Session]
 		if own := known["sso_start_url"]; own != "" && c.StartURL != "" {
 			c.StartURL, found.portalURL = own, p.StartURL
@@ -66,6 +71,40 @@ func (p Place) Find(a *cli.App) (found Found, err error) {
 		err = idcenter.CheckStartURL(found.portalURL)
 	}
 	return found, err
+}
+
+// ofProfile replaces the name of a profile by the session or the start URL of that profile. If nothing is named and the file has
+// no session, it takes the only start URL of the profiles.
+func ofProfile(c *idcenter.Center, files awsprofile.Files) error {
+	if c.Session != "" {
+		chain, err := files.Chain(c.Session)
+		if s := chain.Source.Session; files.Sessions[c.Session] == nil && err == nil && s.StartURL != "" {
+			c.Session, c.StartURL, c.Region = s.Name, cmp.Or(c.StartURL, s.StartURL), cmp.Or(c.Region, s.Region)
+		}
+		return nil
+	}
+	legacy := Legacy(files)
+	if c.StartURL != "" || len(files.Sessions) > 0 || len(legacy) == 0 {
+		return nil
+	}
+	first := legacy[0]
+	for _, s := range legacy {
+		if s.StartURL != first.StartURL || s.Region != first.Region {
+			return cli.Usagef("the profiles of the AWS config file have several start URLs: give the name of a profile, such as %s", keys.QuoteShort(first.Profile))
+		}
+	}
+	c.StartURL, c.Region = first.StartURL, cmp.Or(c.Region, first.Region)
+	return nil
+}
+
+// Legacy returns the start URLs of profiles that name no [sso-session].
+func Legacy(files awsprofile.Files) (found []awsprofile.Session) {
+	for _, name := range files.Leading() {
+		if chain, err := files.Chain(name); err == nil && chain.Source.Session.StartURL != "" && chain.Source.Session.Name == "" {
+			found = append(found, chain.Source.Session)
+		}
+	}
+	return found
 }
 
 // Way says how a person signs in.
@@ -122,8 +161,19 @@ func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 		return errtext.Wrap(err, "signed in to %s, but", c.StartURL)
 	}
 	a.Say("signed in to %s, where you have %d accounts; %s", keys.Printable(c.StartURL), len(accounts), lasts)
+	TellNotAsked(ctx, a, c.Center)
 	remember(ctx, a, c.Center, accounts)
 	return nil
+}
+
+// TellNotAsked says what keeps chaim from asking an Identity Center to which the person is signed in.
+func TellNotAsked(ctx context.Context, a *cli.App, c *idcenter.Center) {
+	if c.Session == "" { // its profiles are asked for
+		return
+	}
+	if text := a.NotAsked(ctx, c.Session); text != "" {
+		a.Say("%s", text)
+	}
 }
 
 // rolesTime bounds the wait for the roles after the sign-in. A later command lists those that are still missing.

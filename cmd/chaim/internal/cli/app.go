@@ -15,6 +15,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/idcenter"
 )
 
 // App is one run of the command.
@@ -66,8 +67,12 @@ func (a *App) Keys(ctx context.Context, opts chaim.Options, fn func(*chaim.Clien
 	})
 }
 
-// asUsage turns the error about an option into one about the command line.
+// asUsage turns the error about an option, or about a choice that is missing, into one about the command line.
 func asUsage(err error) error {
+	if errors.Is(err, idcenter.ErrSeveral) {
+		text := errtext.Unprefixed(err) + ", or take profiles with --profile or --profiles"
+		return errtext.Chain("chaim: "+text, Usage(text), err)
+	}
 	wrong := (*chaim.OptionError)(nil)
 	if !errors.As(err, &wrong) {
 		return err

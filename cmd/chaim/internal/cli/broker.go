@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/internal/idcenter"
@@ -28,6 +33,38 @@ func (a *App) CenterOf(c *chaim.Client) *idcenter.Center {
 		return nil
 	}
 	return found
+}
+
+// NotAsked says why chaim asks no Identity Center of the AWS config file, or not that of session, and which variable changes
+// that. It is empty if there is none, or if a gateway comes first.
+func (a *App) NotAsked(ctx context.Context, session string) (text string) {
+	_ = a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) error {
+		center := a.CenterOf(c)
+		if GatewaySource(ctx, c) == "" && (center == nil || session != "" && center.Session != session) {
+			text = whyNotAsked(session)
+		}
+		return nil
+	})
+	return text
+}
+
+func whyNotAsked(session string) string {
+	files, err := profiles.AWSFiles{}.Profiles()
+	known := slices.Sorted(maps.Keys(files.Sessions))
+	if err != nil || len(known) == 0 {
+		return ""
+	}
+	set := idcenter.SessionVariable + "=" + keys.Printable(cmp.Or(session, known[0]))
+	who := "Identity Center " + keys.Printable(cmp.Or(session, strings.Join(known, ", ")))
+	switch chosen, variable := os.Getenv(idcenter.SessionVariable), (profiles.AWSFiles{}).OwnSource(); {
+	case chosen != "":
+		return fmt.Sprintf("%s is %s; %s makes chaim ask that one", idcenter.SessionVariable, keys.QuoteShort(chosen), set)
+	case variable != "":
+		return fmt.Sprintf("%s is set, so chaim does not ask %s; %s makes it do so", variable, who, set)
+	case len(known) > 1:
+		return fmt.Sprintf("there are several Identity Centers: %s; %s makes chaim ask that one", keys.Printable(strings.Join(known, ", ")), set)
+	}
+	return ""
 }
 
 // KeysFrom says in a few words what gives the keys of a client. It touches no network.

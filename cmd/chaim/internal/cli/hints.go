@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -74,7 +75,7 @@ func Hint(err error, code int) string {
 	case SignInAgain(err) != "":
 		return SignInAgain(err)
 	case strings.Contains(text, noRole):
-		return NewKeys
+		return cmp.Or(whyNotAsked(""), NewKeys)
 	case errors.Is(err, chaim.ErrNotConfigured):
 		return setUp
 	case errors.Is(err, profiles.ErrEndless):
@@ -112,7 +113,7 @@ const noRole = "no EC2 IMDS role found, "
 func FoundNoKeys(err error) bool { return strings.Contains(err.Error(), noRole) }
 
 // inFlags puts what the library says of its options into words of the command line.
-var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Broker or Source", "", "is an account of chaim.Profiles", "is lent by its name", "Options.Settings", "the settings")
+var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Broker or Source", "", "Options.Settings", "the settings")
 
 // Plainly is a line of an error in words of the command line.
 func Plainly(line string) string {

@@ -53,6 +53,9 @@ func (a *App) RequestKeys(ctx context.Context, c *chaim.Client, account string) 
 	if !isUnknown {
 		return creds, err
 	}
+	if text := noProfile(account); text != "" {
+		return creds, errtext.Chain(err.Error()+"; "+text, err)
+	}
 	files, _ := profiles.AWSFiles{}.Profiles()
 	if exact := otherCase(account, known, files.Leading()); exact != "" {
 		return creds, &OtherCaseError{account, exact, err}
@@ -151,15 +154,33 @@ func (a *App) Remember(ctx context.Context, c *chaim.Client, accounts []chaim.Ac
 	}
 }
 
-// likeProfile replaces the error of a client that has no broker for a name, if the name is like that of a profile of the AWS
-// config file.
+// likeProfile replaces the error of a client that has no broker for a name, if the AWS config file has such a name or one like
+// it.
 func likeProfile(account string, err error) error {
 	if !errors.Is(err, chaim.ErrNotConfigured) || LacksToken() || account == "" || keys.IsAccountID(account) {
 		return err
 	}
-	files, _ := profiles.AWSFiles{}.Profiles()
-	if alike := DidYouMean(account, files.Leading()); alike != "" && !files.Has(account) {
-		return Usagef("the AWS config file has no profile %s; did you mean %s?", keys.QuoteShort(account), alike)
+	if text := noProfile(account); text != "" {
+		return Usage(text)
 	}
-	return err
+	files, _ := profiles.AWSFiles{}.Profiles()
+	also := whyNotAsked("")
+	if also != "" {
+		also = "; " + also
+	}
+	if alike := DidYouMean(account, files.Leading()); alike != "" && !files.Has(account) {
+		return Usagef("the AWS config file has no profile %s; did you mean %s?%s", keys.QuoteShort(account), alike, strings.TrimPrefix(also, ";"))
+	}
+	return errtext.Chain(err.Error()+also, err)
+}
+
+// noProfile says why a section of the AWS files is no profile to get keys of. It is empty if there is no such section.
+func noProfile(name string) string {
+	files, err := profiles.AWSFiles{}.Profiles()
+	isThere := files.Bare[name] || len(files.Profiles[name]) > 0
+	if err != nil || !isThere || files.Has(name) || files.Lent[name] {
+		return ""
+	}
+	_, err = files.Chain(name)
+	return errtext.Unprefixed(err)
 }

@@ -56,6 +56,9 @@ func (r *report) checkNetwork(ctx context.Context, a *cli.App) error {
 			r.checkCenter(ctx, c, found)
 		default:
 			r.add("gateway", ok("none is configured, so keys come from AWS STS; 'chaim init' sets one up"))
+			if text := a.NotAsked(ctx, ""); text != "" {
+				r.add("Identity Center", ok("%s", text))
+			}
 			r.add("AWS STS", checkSTS(ctx, w, a.Log))
 		}
 		r.add("clock", w.checkClock())

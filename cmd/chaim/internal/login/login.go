@@ -2,10 +2,16 @@
 package login
 
 import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim/cmd/chaim/internal/center"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
@@ -22,14 +28,15 @@ func describe(cmd *cobra.Command, place *center.Place, run func(cmd *cobra.Comma
 		if len(args) > 0 {
 			place.Session = args[0]
 		}
-		return run(cmd)
-	}
-	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
-		files, _ := profiles.AWSFiles{}.Profiles()
-		for name := range files.Sessions {
-			names = append(names, name)
+		err := run(cmd)
+		if errors.Is(err, idcenter.ErrSeveral) {
+			names := sessions()
+			return cli.Usagef("the AWS config file has several sessions: %s: give one, as in 'chaim %s %s'", strings.Join(names, ", "), cmd.Name(), names[0])
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return err
+	}
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return sessions(), cobra.ShellCompDirectiveNoFileComp
 	}
 	cmd = cli.Describe(cmd)
 	set := cmd.Flags()
@@ -37,6 +44,16 @@ func describe(cmd *cobra.Command, place *center.Place, run func(cmd *cobra.Comma
 	set.StringVarP(&place.Region, "region", "R", "", "AWS `REGION` of that Identity Center")
 	set.BoolVar(&place.Insecure, "insecure", false, "accept an Identity Center that is plain http and not on this machine")
 	return cmd
+}
+
+// sessions returns the names of the sessions of the AWS config file, and of the profiles that have a start URL of their own.
+func sessions() []string {
+	files, _ := profiles.AWSFiles{}.Profiles()
+	names := slices.Sorted(maps.Keys(files.Sessions))
+	for _, s := range center.Legacy(files) {
+		names = append(names, s.Profile)
+	}
+	return names
 }
 
 func loginCommand(a *cli.App) *cobra.Command {

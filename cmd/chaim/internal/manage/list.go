@@ -17,7 +17,6 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
-	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/keys"
@@ -255,10 +254,7 @@ func tellProfiles(a *cli.App, known []chaim.Account, glob string, asJSON bool) e
 		info := configInfo{accountInfo: accountInfo(account), Kind: "unusable"}
 		chain, err := files.Chain(account.Name)
 		if err == nil {
-			info.ID, info.Kind = chain.AccountID(), string(chain.Source.Kind)
-			if chain.Role() != info.Kind {
-				info.Role = awsprofile.RoleName(chain.Role())
-			}
+			info.ID, info.Role, info.Kind = chain.AccountID(), chain.RoleName(), string(chain.Source.Kind)
 			if chain.NeedsCode() {
 				info.Kind += " + MFA"
 			}

@@ -50,15 +50,13 @@ func completeAccounts(a *cli.App, cmd *cobra.Command, of fields) ([]string, cobr
 		for _, p := range heldBy(cmd.Context(), c) {
 			found = append(found, of(p)...)
 		}
-		source, isLister := names.Of(cmd.Context(), c)
-		if !isLister {
-			files, _ := profiles.AWSFiles{}.Profiles()
-			found = append(found, files.Leading()...)
-			return
+		files, _ := profiles.AWSFiles{}.Profiles()
+		found = append(found, files.Leading()...)
+		if source, isLister := names.Of(cmd.Context(), c); isLister {
+			var known []string
+			known, ids = accountWords(source.Read())
+			found = append(found, known...)
 		}
-		var known []string
-		known, ids = accountWords(source.Read())
-		found = append(found, known...)
 	})
 	return append(plain(found), ids...), cobra.ShellCompDirectiveNoFileComp
 }
@@ -82,7 +80,7 @@ func accountWords(known names.Known) (words, ids []string) {
 	return words, ids
 }
 
-// CompleteRoles completes a role: of the account that is given, or else of any.
+// CompleteRoles completes a role: of the account or the profile that is given, or else of any account.
 func CompleteRoles(a *cli.App) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) (roles []string, _ cobra.ShellCompDirective) {
 		reading(a, func(c *chaim.Client) {
@@ -91,8 +89,13 @@ func CompleteRoles(a *cli.App) cobra.CompletionFunc {
 				known = source.Read()
 			}
 			if roles = known.Roles(); len(args) > 0 {
-				if account, isKnown := known.Find(args[0]); isKnown && !account.Asked.IsZero() {
+				account, isKnown := known.Find(args[0])
+				if isKnown && !account.Asked.IsZero() {
 					roles = account.Roles
+					return
+				}
+				if role, isProfile := profileRole(args[0]); isProfile && !isKnown {
+					roles = []string{role}
 					return
 				}
 			}
@@ -105,6 +108,16 @@ func CompleteRoles(a *cli.App) cobra.CompletionFunc {
 		})
 		return plain(roles), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// profileRole returns the name of the role that a profile of the AWS config file has, which may be none.
+func profileRole(name string) (role string, isProfile bool) {
+	files, err := profiles.AWSFiles{}.Profiles()
+	if err != nil || !files.Has(name) {
+		return "", false
+	}
+	chain, err := files.Chain(name)
+	return chain.RoleName(), err == nil
 }
 
 // CompleteRegions completes the known regions of AWS.

@@ -17,6 +17,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/profiles"
 )
 
 // TakeOrPick is TakeArgs, except that a person on a terminal picks the account if none is given. A picked account then is as
@@ -47,7 +48,11 @@ func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
 	if !r.Source.IsProfile {
 		slices.SortStableFunc(known, cli.ByName)
 	}
-	i, err := r.pick(ctx, "Which account?", accountRows(known))
+	about := func(a chaim.Account) string { return a.ID }
+	if r.Source.IsProfile {
+		about = aboutProfile()
+	}
+	i, err := r.pick(ctx, "Which account?", accountRows(known, about))
 	if err != nil {
 		return "", err
 	}
@@ -69,8 +74,20 @@ func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
 	return name, err
 }
 
-// accountRows returns a row for each account. A very long name does not push away the ids of the others.
-func accountRows(accounts []chaim.Account) (rows []string) {
+// aboutProfile returns a function that says which account and role a profile of the AWS config file is for, if the file says so.
+func aboutProfile() func(chaim.Account) string {
+	files, _ := profiles.AWSFiles{}.Profiles()
+	return func(a chaim.Account) string {
+		chain, err := files.Chain(a.Name)
+		if err != nil {
+			return "unusable"
+		}
+		return fmt.Sprintf("%-12s  %s", chain.AccountID(), chain.RoleName())
+	}
+}
+
+// accountRows returns a row for each account. A very long name does not push away what is about the others.
+func accountRows(accounts []chaim.Account, about func(chaim.Account) string) (rows []string) {
 	const widest = 40
 	width := 0
 	for _, account := range accounts {
@@ -79,7 +96,7 @@ func accountRows(accounts []chaim.Account) (rows []string) {
 		}
 	}
 	for _, account := range accounts {
-		row := fmt.Sprintf("%-*s  %s", width, shown(account.Name), shown(account.ID))
+		row := fmt.Sprintf("%-*s  %s", width, shown(account.Name), shown(about(account)))
 		rows = append(rows, strings.TrimRight(row, " "))
 	}
 	return rows

@@ -52,7 +52,7 @@ func (r *Request) AddFlags(cmd *cobra.Command) {
 	f.VarP(&r.Duration, "duration", "d", "how long each set of keys is valid: 1h30m, 1 to 12 hours, or 900 to 43200 seconds (default 1h)")
 	f.StringVarP(&r.Region, "region", "R", "", "AWS `REGION` (default AWS_REGION, then that of a kept profile or of the AWS config file, then the gateway's)")
 	r.sts.add(f)
-	f.BoolVar(&r.MFA.Keeps, "keep-mfa", false, "keep an MFA session in the private cache, so that the next chaim asks for no code")
+	f.BoolVar(&r.MFA.Keeps, "keep-mfa", false, "keep the session that a code of an MFA device begins in the private cache, so that the next chaim asks for no code (STS and profiles only)")
 	cli.AddInsecureFlag(cmd, &r.Insecure)
 	_ = cmd.RegisterFlagCompletionFunc("role", CompleteRoles(r.App))
 	_ = cmd.RegisterFlagCompletionFunc("region", CompleteRegions)

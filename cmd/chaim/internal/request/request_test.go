@@ -1,11 +1,16 @@
 package request
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/chaimtest"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 )
 
@@ -46,4 +51,18 @@ func TestDurationFlag(t *testing.T) {
 		assert.ErrorContains(t, d.Set(text), "not between 15 minutes and 12 hours", text)
 		assert.Zero(t, d, text)
 	}
+}
+
+func TestRowsOfProfilesSayWhatTheyAreFor(t *testing.T) {
+	home := chaimtest.NewServer(t).Setenv(t)
+	require.NoError(t, os.WriteFile(filepath.Join(home, "config"), []byte(`[profile dev]
+role_arn = arn:aws:iam::111111111111:role/team/Dev
+credential_source = Environment
+[profile plain]
+credential_process = true
+[profile broken]
+role_arn = arn:aws:iam::111111111111:role/Dev
+`), 0o600))
+	known := []chaim.Account{{Name: "dev"}, {Name: "plain"}, {Name: "broken"}}
+	assert.Equal(t, []string{"dev     111111111111  Dev", "plain", "broken  unusable"}, accountRows(known, aboutProfile()))
 }

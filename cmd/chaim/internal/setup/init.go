@@ -156,7 +156,7 @@ func (o initOptions) read(ctx context.Context, a *cli.App, args []string) (setti
 		return settings, err
 	case len(args) == 0:
 		return settings, cli.Usage("there is no terminal to ask you on: give - and the init string on the standard input, " +
-			"or --endpoint, --user and --token-file")
+			"or --endpoint, --user and --token-file" + tellFound())
 	case args[0] != "-":
 		a.Say("the init string holds your token; as an argument it is in the shell's history, and all users of this machine could see it")
 		a.Say("'chaim init -' reads it from the standard input")

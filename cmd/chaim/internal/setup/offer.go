@@ -17,6 +17,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
@@ -52,7 +53,7 @@ func offer(ctx context.Context, a *cli.App) (isDone bool, err error) {
 		a.Say("chaim can use the %s of the AWS files as they are: 'chaim listall' lists them, and 'chaim exec NAME' lends keys of one",
 			term.Counted(n, "profile", "profiles"))
 		a.Say(otherwise)
-		return true, nil
+		return true, offerLegacy(ctx, a, center.Legacy(files))
 	case hasOwnKeys():
 		a.Say("there are keys in the environment: 'chaim whoami' tells whose, and 'chaim exec 111111111111 ROLE' asks AWS STS for a role in an account")
 		a.Say(otherwise)
@@ -104,7 +105,6 @@ func offerCenter(ctx context.Context, a *cli.App, names []string) (isDone bool, 
 		if err := ask(ctx, a, q); err != nil {
 			return false, err
 		}
-		a.Say("%s=%s makes chaim use it, as there are others", idcenter.SessionVariable, keys.Printable(name))
 	}
 	c, err := center.Place{Session: name}.Find(a)
 	if err != nil {
@@ -113,10 +113,45 @@ func offerCenter(ctx context.Context, a *cli.App, names []string) (isDone bool, 
 	who := fmt.Sprintf("(%s, %s)", keys.Printable(c.Session), keys.Printable(c.StartURL))
 	if _, err := c.Standing(ctx); err == nil {
 		a.Say("you have an Identity Center %s, and are signed in: %s", who, worksNow)
+		center.TellNotAsked(ctx, a, c.Center)
 		a.Say(otherwise)
 		return true, nil
 	}
 	return signInNow(ctx, a, "You have an Identity Center "+who+". Sign in now?", name)
+}
+
+// offerLegacy offers to sign in to the Identity Center of profiles that name no [sso-session].
+func offerLegacy(ctx context.Context, a *cli.App, legacy []awsprofile.Session) error {
+	if len(legacy) == 0 {
+		return nil
+	}
+	c, err := center.Place{}.Find(a)
+	if err != nil {
+		a.Say("'chaim login %s' signs in for that profile, and others with its start URL", keys.Printable(legacy[0].Profile))
+		return nil
+	}
+	if _, err := c.Standing(ctx); err == nil {
+		return nil
+	}
+	_, err = signInNow(ctx, a, "Profiles use the Identity Center "+keys.Printable(c.StartURL)+". Sign in now?", "")
+	return err
+}
+
+// tellFound says in a clause what works without a gateway. It is empty if nothing was found.
+func tellFound() string {
+	files, _ := profiles.AWSFiles{}.Profiles()
+	sessions, legacy := slices.Sorted(maps.Keys(files.Sessions)), center.Legacy(files)
+	switch n := len(files.Leading()); {
+	case len(sessions) > 0:
+		return "; 'chaim login " + keys.Printable(sessions[0]) + "' signs in to an Identity Center of the AWS config file"
+	case len(legacy) > 0:
+		return "; 'chaim login " + keys.Printable(legacy[0].Profile) + "' signs in for profiles of the AWS config file"
+	case n > 0:
+		return "; without a gateway chaim can use the " + term.Counted(n, "profile", "profiles") + " of the AWS files"
+	case hasOwnKeys():
+		return "; without a gateway chaim can use the keys in the environment"
+	}
+	return ""
 }
 
 func signInNow(ctx context.Context, a *cli.App, text, name string) (isDone bool, err error) {

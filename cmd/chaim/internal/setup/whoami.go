@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,6 +61,7 @@ type asking struct {
 	DefaultAccount string      `json:"defaultAccount,omitempty"`
 	Center         *centerInfo `json:"identityCenter,omitempty"`
 	Profiles       []string    `json:"profiles,omitempty"` // of the AWS config file
+	NotAsked       string      `json:"notAsked,omitempty"` // why no Identity Center of that file is
 }
 
 // centerInfo is an Identity Center, and whether the user is signed in there.
@@ -101,6 +103,9 @@ func (i identity) lines() []string {
 // fields are names and values for people.
 func (w *asking) fields() (fields []string) {
 	count := term.Counted(len(w.Profiles), "profile", "profiles") + " of the AWS config file, which 'chaim listall' lists"
+	if w.Center != nil || w.NotAsked != "" {
+		count = strings.Replace(count, "listall", "listall --profiles", 1)
+	}
 	switch w.KeysFrom {
 	case fromGateway:
 		ends := humantime.Until(w.TokenExpires, time.Now())
@@ -108,12 +113,15 @@ func (w *asking) fields() (fields []string) {
 	case fromCenter:
 		fields = []string{"keys from", w.Center.name, "sign-in", w.Center.standing}
 	case fromProfiles:
-		return []string{"keys from", count}
+		fields = []string{"keys from", count}
 	default:
 		fields = []string{"keys from", "AWS STS, asked with the keys of this identity"}
 	}
-	if len(w.Profiles) > 0 {
+	if len(w.Profiles) > 0 && w.KeysFrom != fromProfiles {
 		fields = append(fields, "and from", count)
+	}
+	if w.NotAsked != "" {
+		fields = append(fields, "note", w.NotAsked)
 	}
 	return fields
 }
@@ -182,6 +190,7 @@ func asker(ctx context.Context, r *request.Request) (who identity, err error) {
 		w.KeysFrom = fromCenter
 		return identity{asking: w}, nil
 	}
+	w.NotAsked = r.App.NotAsked(ctx, "")
 	return callerOf(ctx, r, w)
 }
 
