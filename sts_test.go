@@ -454,8 +454,8 @@ func TestWithAsksSTSWithoutAGateway(t *testing.T) {
 
 	err = chaim.With("sredev", "mpu", 1, func(string) error { t.Error("fn was called"); return nil })
 	require.ErrorIs(t, err, chaim.ErrNotConfigured)
-	assert.ErrorContains(t, err, "CHAIM_URL")
-	assert.ErrorContains(t, err, "12-digit account id")
+	assert.ErrorContains(t, err, "there is no gateway")
+	assert.ErrorContains(t, err, "12-digit account ids")
 	err = chaim.With("111111111111", "arn:aws:iam::222222222222:role/CrossAccountPowerUser", 1, func(string) error { t.Error("fn was called"); return nil })
 	assert.ErrorContains(t, err, "not one of account 111111111111")
 	for _, region := range []string{"us-gov-west-1", "cn-north-1"} {
