@@ -92,6 +92,9 @@ func (p *provider) Keys(ctx context.Context, _ Request) (Grant, error) {
 
 // retrieve calls a provider. It redacts errors of providers that are not chaim's: they may quote keys.
 func retrieve(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
+	if session, isPointer := src.(*MFASession); isPointer && session == nil {
+		return aws.Credentials{}, errors.New("chaim: the source of keys is a nil *MFASession")
+	}
 	creds, err := src.Retrieve(ctx)
 	switch src.(type) {
 	case *STS, *Client, *Monitor, AwsCreds, MFASession, *MFASession:
@@ -120,6 +123,8 @@ func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 	case nil:
 	case *Gateway:
 		return ofGateway(broker, whereGiven)
+	case *Profiles:
+		return &origin{broker: *broker}, nil
 	case awssts.Asker:
 		return &origin{broker: broker, region: sourceRegion((*STS)(broker.STS))}, nil
 	default:
@@ -189,9 +194,15 @@ func (o *origin) resolve(opts *Options, profile string) (from *origin, noRegion 
 	return from, noRegion, err
 }
 
-// forRequest returns the origin for one account. If STS gives the keys, it reads the SDK's configuration for the keys that
-// sign and, if r has no region, for the region.
+// forRequest returns the origin for one account, which does not change with the AWS config file. If STS gives the keys, it
+// reads the SDK's configuration for the keys that sign and, if r has no region, for the region.
 func (o *origin) forRequest(r Request) (*origin, error) {
+	if p, isProfiles := o.broker.(Profiles); isProfiles {
+		bound, err := p.bound(r.Account)
+		own := *o
+		own.broker = bound
+		return &own, err
+	}
 	f, isFallback := o.broker.(*awssts.Fallback)
 	if !isFallback || !awssts.CanAsk(r) {
 		return o, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,15 +22,18 @@ import (
 //	Process   string // a command that prints the code, such as mfa_process of a profile; empty means that a person is asked
 //	Profile   string // the profile of the AWS config file that names the device; may be empty
 //	IsRefused bool   // AWS refused the code before; it accepts each code once
+//
+// It prints without Process, which may hold the secret that makes the codes.
 type MFADevice = awssts.Device
 
-// MFASessions keep the keys of MFA sessions, each by the access key id of its user and the serial number of the device:
+// MFASessions keep the keys of MFA sessions, each by its user and the serial number of the device:
 //
-//	Load(ctx context.Context, keyID, serial string) (aws.Credentials, error)
-//	Save(ctx context.Context, keyID, serial string, session aws.Credentials) error
+//	Load(ctx context.Context, user, serial string) (aws.Credentials, error)
+//	Save(ctx context.Context, user, serial string, session aws.Credentials) error
 //
-// Load returns no keys, and no error, if there are none. After an error of Load chaim begins a new session. An error of
-// Save is only logged. The keys are secrets: a file for them must be private. Many goroutines may call the methods at once.
+// user is a hash of the user's keys and of the STS that they are for. Load returns no keys, and no error, if there are none.
+// After an error of Load chaim begins a new session. An error of Save is only logged. The keys are secrets: a file for them
+// must be private. Many goroutines may call the methods at once.
 type MFASessions = awssts.SessionStore
 
 // MFASession provides the keys of an MFA session of an IAM user. AWS STS begins the session (GetSessionToken) for the
@@ -46,8 +50,9 @@ type MFASession struct {
 	Keys aws.CredentialsProvider
 	// Device gives the code. Its Serial must be given.
 	Device MFADevice
-	// TokenCode asks a person for the code, one code of a device at a time. It is not called if the Device has a Process, or
-	// CHAIM_MFA_COMMAND is set: these are commands that print the code. Nil means that only they do.
+	// TokenCode asks a person for the code, once for all callers that wait for the device. If it fails, all of them fail. It is
+	// not called if the Device has a Process, or CHAIM_MFA_COMMAND is set: these are commands that print the code. Nil means
+	// that only they do.
 	TokenCode func(ctx context.Context, d MFADevice) (string, error)
 	// Duration is how long a new session is valid: whole seconds, 15 minutes to 36 hours. Zero means 12 hours, as at AWS.
 	Duration time.Duration
@@ -57,6 +62,8 @@ type MFASession struct {
 	Region string
 	// AllowInsecure accepts plain http to an STS that is not on a loopback address. The network can then read keys.
 	AllowInsecure bool
+	// HTTPClient sends the request, as [STS].HTTPClient does. Nil means chaim's own client.
+	HTTPClient *http.Client
 	// Logger gets warnings, without secrets. Nil means silence.
 	Logger *slog.Logger
 }
@@ -74,7 +81,7 @@ func (m MFASession) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if lifetime < 15*time.Minute || lifetime > awssts.MaxSession || lifetime%time.Second != 0 {
 		return aws.Credentials{}, errors.New("chaim: MFASession.Duration is not whole seconds between 15 minutes and 36 hours")
 	}
-	s := STS{Region: m.Region, AllowInsecure: m.AllowInsecure, Logger: m.Logger}
+	s := STS{Region: m.Region, AllowInsecure: m.AllowInsecure, HTTPClient: m.HTTPClient, Logger: m.Logger}
 	return awssts.MFASession{
 		Keys: m.Keys, Device: m.Device, Ask: m.TokenCode, Duration: lifetime, Store: m.Sessions, Asker: s.asker(),
 	}.Retrieve(ctx)

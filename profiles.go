@@ -45,6 +45,8 @@ type Profiles struct {
 	HTTPClient *http.Client
 	// Logger gets warnings, without secrets. Nil means silence.
 	Logger *slog.Logger
+
+	gives string // what the profile of a client gave at first
 }
 
 var (
@@ -55,7 +57,7 @@ var (
 // asker returns the part that asks AWS.
 func (p Profiles) asker() awssts.Profiles {
 	s := STS{HTTPClient: p.HTTPClient, AllowInsecure: p.AllowInsecure, Logger: p.Logger}
-	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode, Store: p.Sessions, Center: p.askCenter}
+	return awssts.Profiles{Asker: s.asker(), Ask: p.TokenCode, Store: p.Sessions, Center: p.askCenter, Gives: p.gives}
 }
 
 // askCenter gets keys of IAM Identity Center, with the sign-in that the SDKs use too.
@@ -90,6 +92,13 @@ func (p Profiles) Accounts(context.Context) ([]Account, error) {
 		accounts = append(accounts, Account{Name: name})
 	}
 	return accounts, nil
+}
+
+// bound returns Profiles for a client: keys of another kind, account or role than the profile gives now are refused.
+func (p Profiles) bound(account string) (Profiles, error) {
+	c, err := p.asker().Chain(account)
+	p.gives = c.Gives()
+	return p, err
 }
 
 // complete says what a profile knows, and logs what is ambiguous about it.

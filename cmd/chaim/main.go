@@ -59,9 +59,9 @@ func run(args []string) int {
 	a.Waits = cli.NewWaits(tell)
 	defer a.Waits.Close()
 
-	awssts.NameSessions(names.Users{})
 	c := &call{app: a}
-	err := cmp.Or(c.execute(awaiting.Observe(ctx, a.Waits.Begin)), a.Out.Failure())
+	ctx = awssts.NameSessions(awaiting.Observe(ctx, a.Waits.Begin), names.Users{})
+	err := cmp.Or(c.execute(ctx), a.Out.Failure())
 	if c.closeLog != nil {
 		err = errors.Join(err, c.closeLog())
 	}

@@ -87,12 +87,42 @@ func (c Chain) Role() string {
 	return string(c.Source.Kind)
 }
 
+// HasRole reports whether the files name a role whose keys the chain gives.
+func (c Chain) HasRole() bool { return c.Role() != string(c.Source.Kind) }
+
 // RoleName returns the name of the role whose keys the chain gives, or "" if the files name none.
 func (c Chain) RoleName() string {
-	if role := c.Role(); role != string(c.Source.Kind) {
-		return RoleName(role)
+	if c.HasRole() {
+		return RoleName(c.Role())
 	}
 	return ""
+}
+
+// Gives says which keys the chain gives, without secrets. It changes with their kind, account or role.
+func (c Chain) Gives() string {
+	text := string(c.Source.Kind)
+	switch pairs := c.Source.Pairs; c.Source.Kind {
+	case StaticKeys:
+		switch {
+		case c.Source.MFA.Serial != "":
+			text = "keys of an MFA session"
+		case pairs["aws_session_token"] != "":
+			text = "its own temporary keys"
+		default:
+			text = "its own keys"
+		}
+	case SSO:
+		s := c.Source.Session
+		text = fmt.Sprintf("keys of SSO role %s in account %s at %s", s.Role, s.AccountID, s.StartURL)
+	case WebIdentity:
+		text = "keys by web identity of role " + pairs["role_arn"]
+	default:
+		text = "keys by " + text
+	}
+	for _, role := range c.Roles {
+		text += ", then of role " + role.ARN
+	}
+	return text
 }
 
 // AccountID returns the id of the account whose keys the chain gives, or "" if the files do not tell it.

@@ -38,6 +38,16 @@ func profileOf(cfg aws.Config) *config.SharedConfig {
 	return nil
 }
 
+// processProfile returns the name of the profile whose credential_process gives the first keys, or "".
+func processProfile(cfg aws.Config) string {
+	for p := profileOf(cfg); p != nil; p = p.Source {
+		if p.CredentialProcess != "" {
+			return p.Profile
+		}
+	}
+	return ""
+}
+
 // services are the services to which a chain sends keys or tokens to get other keys.
 var services = []struct {
 	name     string

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/awsenv"
-	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // commandTimeout is how long a command has to print a code: a person may have to touch a key.
@@ -18,7 +17,7 @@ const commandTimeout = time.Minute
 const maxOutput = 4 << 10
 
 // output runs a command with the shell and returns what it prints. Its stderr is that of this process: it may ask a person to
-// touch a key.
+// touch a key. Errors do not quote the command, which may hold a secret.
 func output(ctx context.Context, command string, variables ...string) (string, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, commandTimeout, fmt.Errorf("the command ran longer than %s", commandTimeout))
 	defer stop()
@@ -32,7 +31,7 @@ func output(ctx context.Context, command string, variables ...string) (string, e
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case err != nil:
-		return "", fmt.Errorf("command %s: %w", keys.QuoteShort(command), err)
+		return "", err
 	}
 	return string(text.held), text.err
 }

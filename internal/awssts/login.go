@@ -32,11 +32,11 @@ const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
 // Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. Keys that end soon
 // are renewed before. It reads a torn file again.
 func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	_, done, err := take(ctx, "login", k.source.Pairs["login_session"])
+	_, pass, err := take(ctx, "login "+k.source.Pairs["login_session"])
 	if err != nil {
-		return aws.Credentials{}, err
+		return aws.Credentials{}, errtext.Wrap(err, "waiting for the sign-in of profile %s", keys.QuoteShort(k.source.Profile))
 	}
-	defer done()
+	defer pass()
 	if err := k.renewEarly(ctx); err != nil {
 		k.asker.Log.Debug("chaim: a sign-in by 'aws login' is not renewed yet", "profile", k.source.Profile, "error", Foreign(err, k.asker.Files))
 	}

@@ -5,25 +5,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
-	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// Profiles gives the keys of profiles of the AWS files. Ask and Store may be nil.
+// Profiles gives the keys of profiles of the AWS files. Ask and Store may be nil, and Gives empty.
 type Profiles struct {
 	Asker  Asker // its STS has the HTTP client and AllowInsecure
 	Ask    AskCode
 	Store  SessionStore
 	Center func(ctx context.Context, s awsprofile.Session) (aws.Credentials, error) // asks IAM Identity Center
+	Gives  string                                                                   // what the only profile must give, see [awsprofile.Chain.Gives]
 }
 
 // centerKeys are keys of IAM Identity Center.
@@ -58,8 +57,13 @@ func (p Profiles) Complete(r keys.Request) (keys.Request, awsprofile.Chain, erro
 		return r, c, err
 	}
 	role, id := c.Role(), c.AccountID()
+	isOther := r.Role != "" && r.Role != role && r.Role != awsprofile.RoleName(role)
 	switch {
-	case r.Role != "" && r.Role != role && r.Role != awsprofile.RoleName(role):
+	case p.Gives != "" && p.Gives != c.Gives():
+		err = fmt.Errorf("it has changed: it gave %s, and now gives %s; start again to use it", p.Gives, c.Gives())
+	case isOther && !c.HasRole():
+		err = fmt.Errorf("role %s was asked for, but it gives %s, which are those of no role", keys.QuoteShort(r.Role), c.Gives())
+	case isOther:
 		err = fmt.Errorf("role %s was asked for, but it gives keys of role %s", keys.QuoteShort(r.Role), keys.QuoteShort(role))
 	case r.AccountID != "" && id != "" && r.AccountID != id:
 		err = fmt.Errorf("it gives keys of account %s, not of %s", id, r.AccountID)
@@ -80,11 +84,10 @@ func ofProfile(err error, name string) error {
 
 // Keys gets keys of the profile r.Account.
 func (p Profiles) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
-	c, err := p.Chain(r.Account)
+	r, c, err := p.Complete(r) // the files may have changed since the last request
 	if err != nil {
 		return keys.Grant{}, err
 	}
-	// Role and lifetime are complete already.
 	src, err := p.source(ctx, c, r)
 	if err != nil {
 		return keys.Grant{}, ofProfile(err, r.Account)
@@ -125,10 +128,15 @@ func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request)
 		if s.MFA.Serial == "" {
 			return own, roles, nil
 		}
-		return p.session(c.Profile, s.MFA, own, cmp.Or(r.Duration, DefaultSession)), roles, nil
+		session := p.session(c.Profile, s.MFA, own)
+		session.MinLeft = min(r.Duration, DefaultSession/2) // these are the keys that are lent, so they must last
+		return session, roles, nil
 	}
-	if s.Kind == awsprofile.SSO {
+	switch s.Kind {
+	case awsprofile.SSO:
 		return centerKeys{p.Center, s.Session}, roles, nil
+	case awsprofile.Process:
+		return processKeys{p.Asker.Signer, s}, roles, nil
 	}
 	if s.Kind == awsprofile.Environment {
 		if err := checkEnvironment(); err != nil {
@@ -148,6 +156,10 @@ func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request)
 		}
 	}
 	cfg, err := Config(ctx, o)
+	if where, _ := lentKeys(cfg, p.Asker.Files); err == nil && where != "" {
+		where, _, _ = strings.Cut(where, ":")
+		err = fmt.Errorf("profile %s gives keys that chaim has %s, and lent keys get no others", keys.QuoteShort(s.Profile), where)
+	}
 	if err == nil && s.Kind == awsprofile.Login {
 		return loginKeys{cfg, p.Asker, s}, roles, nil
 	}
@@ -157,7 +169,7 @@ func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request)
 // IsLoginOver reports whether the SDK found no sign-in by 'aws login', or one that has ended. It has no type for that.
 func IsLoginOver(err error) bool { return strings.Contains(err.Error(), "please reauthenticate") }
 
-// checkEnvironment refuses an environment without keys, or with keys that chaim has lent.
+// checkEnvironment refuses an environment without keys.
 func checkEnvironment() error {
 	env, err := config.NewEnvConfig()
 	switch {
@@ -165,8 +177,6 @@ func checkEnvironment() error {
 		return err
 	case !env.Credentials.HasKeys():
 		return errors.New("its credential_source is Environment, but AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set")
-	case awsenv.IsMarked(os.Environ(), env.Credentials.AccessKeyID):
-		return errors.New("its credential_source is Environment, but chaim has lent the keys there")
 	}
 	return nil
 }
@@ -181,7 +191,7 @@ func (p Profiles) assume(c awsprofile.Chain, role awsprofile.Role, src aws.Crede
 	switch {
 	case role.MFA.Serial == "":
 	case hasUserKeys && lifetime <= maxChained:
-		s.Keys = p.session(role.Profile, role.MFA, src, DefaultSession)
+		s.Keys = p.session(role.Profile, role.MFA, src)
 	default:
 		return codeAsker{a, p.Ask, Device{role.MFA.Serial, role.MFA.Process, role.Profile, false}}
 	}
@@ -189,37 +199,8 @@ func (p Profiles) assume(c awsprofile.Chain, role awsprofile.Role, src aws.Crede
 }
 
 // session returns a provider of the keys of an MFA session.
-func (p Profiles) session(profile string, device awsprofile.MFA, src aws.CredentialsProvider, lifetime time.Duration) MFASession {
+func (p Profiles) session(profile string, device awsprofile.MFA, src aws.CredentialsProvider) MFASession {
 	a := p.Asker
 	a.Profile = profile
-	return MFASession{Keys: src, Device: Device{device.Serial, device.Process, profile, false}, Ask: p.Ask, Duration: lifetime, Store: p.Store, Asker: a}
-}
-
-// codeAsker sends the code of an MFA device with the request for a role.
-type codeAsker struct {
-	Asker
-	ask    AskCode
-	device Device
-}
-
-// Retrieve asks STS, and for another code if STS refuses one.
-func (a codeAsker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) {
-	own, err := a.keysOf(ctx, a.STS.Keys)
-	if err != nil {
-		return creds, err
-	}
-	_, done, err := take(ctx, own.AccessKeyID, a.device.Serial)
-	if err != nil {
-		return creds, err
-	}
-	defer done()
-	err = withCode(ctx, a.ask, a.device, func(code string) error {
-		s := *a.STS
-		s.Keys, s.MFASerial, s.TokenCode = fixed(own), a.device.Serial, func(context.Context) (string, error) { return code, nil }
-		asker := a.Asker
-		asker.STS = &s
-		creds, err = asker.Retrieve(ctx)
-		return err
-	})
-	return creds, err
+	return MFASession{Keys: src, Device: Device{device.Serial, device.Process, profile, false}, Ask: p.Ask, Duration: DefaultSession, Store: p.Store, Asker: a}
 }

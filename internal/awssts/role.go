@@ -107,15 +107,18 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 	}
 	defer awaiting.For(ctx, "AWS STS in "+cfg.Region)()
 	creds, err = a.send(ctx, client, signer, input, role)
+	if isUnusable(err) && forget(signer.AccessKeyID) { // the keys of an MFA session: it begins anew
+		if signer, err = a.signer(ctx, cfg); err == nil {
+			creds, err = a.send(ctx, client, signer, input, role)
+		}
+	}
 	if err != nil {
 		if input.TokenCode != nil {
 			err = codeSent{err}
 		}
 		return creds, errtext.Wrap(err, "asking STS in %s for role %s", cfg.Region, a.STS.RoleARN)
 	}
-	if user != "" && users.store.Load() != nil { // for a role that is assumed with these keys
-		userOf(creds.AccessKeyID).set(user)
-	}
+	usersOf(ctx).note(creds.AccessKeyID, user) // for a role that is assumed with these keys
 	return creds, nil
 }
 
@@ -155,7 +158,7 @@ func (a Asker) signer(ctx context.Context, cfg aws.Config) (aws.Credentials, err
 // keysOf calls a provider. Its errors hold no secrets.
 func (a Asker) keysOf(ctx context.Context, src aws.CredentialsProvider) (aws.Credentials, error) {
 	switch src.(type) {
-	case Asker, codeAsker, MFASession, centerKeys, loginKeys:
+	case Asker, codeAsker, MFASession, centerKeys, loginKeys, processKeys:
 		return src.Retrieve(ctx)
 	}
 	return a.Signer.Retrieve(ctx, src)
@@ -191,11 +194,11 @@ func (a Asker) withCode(ctx context.Context) (*sts.AssumeRoleInput, error) {
 		return &in, nil
 	}
 	code, err := a.STS.TokenCode(ctx)
-	if err == nil && !tokenCodeRule().MatchString(code) {
-		err = errors.New("it is not six digits")
+	if err == nil {
+		code, err = CleanCode(code)
 	}
 	if err != nil {
-		return nil, errtext.Wrap(Foreign(err, a.Files), "no code of MFA device %s", a.STS.MFASerial)
+		return nil, noCode{errtext.Wrap(Foreign(err, a.Files), "no code of MFA device %s", a.STS.MFASerial)}
 	}
 	in.TokenCode = &code
 	return &in, nil

@@ -93,7 +93,7 @@ func Config(ctx context.Context, o Options) (aws.Config, error) {
 		return cfg, nil
 	}
 	err = checkChain(cfg, o)
-	cfg.Credentials = awaited{cfg.Credentials}
+	cfg.Credentials = awaited{cfg.Credentials, o.Profile, processProfile(cfg)}
 	return cfg, err
 }
 
@@ -106,14 +106,22 @@ func newClient(dialer *httpx.Dialer) *awshttp.BuildableClient {
 }
 
 // awaited announces the wait while the SDK gets keys: that may need a person or another program.
-type awaited struct{ next aws.CredentialsProvider }
+type awaited struct {
+	next    aws.CredentialsProvider
+	profile string // that has the keys; empty means the SDK's default chain
+	process string // the profile with the credential_process, if there is one
+}
 
 // Retrieve calls the SDK. If ctx has ended, it returns the cause, which the SDK does not.
 func (a awaited) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	defer awaiting.For(ctx, "keys of the AWS SDK, such as by a sign-in or a credential_process")()
 	creds, err := a.next.Retrieve(ctx)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	default:
+		err = a.inPlainWords(err)
 	}
 	return creds, err
 }

@@ -6,21 +6,29 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
-// Users tells the names of the users to whom keys belong. It keeps them longer than the process lives.
+// Users remembers the names of IAM users longer than the process lives.
 type Users interface {
 	// Load returns the name of the user of an access key, or "".
 	Load(keyID string) (name string)
 	Save(keyID, name string)
+}
+
+// users are the users of access keys, by the id of the key.
+type users struct {
+	store Users
+
+	mu    sync.Mutex
+	known map[string]*knownUser
 }
 
 // knownUser is what is known of the user of an access key. name is empty if STS does not tell it.
@@ -30,16 +38,20 @@ type knownUser struct {
 	name    string
 }
 
-// users are the users of access keys, by the id of the key.
-var users = struct {
-	sync.Mutex
-	known map[string]*knownUser
-	store atomic.Pointer[Users]
-}{known: map[string]*knownUser{}}
+type usersKey struct{}
 
-// NameSessions makes all sessions of this process have the name of the user who begins them, unless a name is given. For that
-// STS is asked once for each access key that store does not know.
-func NameSessions(store Users) { users.store.Store(&store) }
+// NameSessions returns a context in which sessions have the name of the user who begins them, unless a name is given. STS is
+// asked once for each IAM user whom store does not know. Other keys are often new, so they only have the name of the user
+// whose keys they were made with.
+func NameSessions(ctx context.Context, store Users) context.Context {
+	return context.WithValue(ctx, usersKey{}, &users{store: store, known: map[string]*knownUser{}})
+}
+
+// usersOf returns the users of a context, or nil if its sessions do not have the names of users.
+func usersOf(ctx context.Context) *users {
+	u, _ := ctx.Value(usersKey{}).(*users)
+	return u
+}
 
 // userTime is how long STS has to tell the user. The session then gets the usual name.
 const userTime = time.Second
@@ -47,57 +59,68 @@ const userTime = time.Second
 // maxUsers bounds the memory of a process that uses new keys for days.
 const maxUsers = 1000
 
-// userOf returns what is known of the user of an access key.
-func userOf(keyID string) *knownUser {
-	users.Lock()
-	defer users.Unlock()
-	if users.known[keyID] == nil {
-		if len(users.known) >= maxUsers {
-			clear(users.known)
-		}
-		users.known[keyID] = &knownUser{}
-	}
-	return users.known[keyID]
-}
-
-// set notes the name.
-func (u *knownUser) set(name string) {
+// of returns what is known of the user of an access key.
+func (u *users) of(keyID string) *knownUser {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.name, u.isKnown = name, true
+	if u.known[keyID] == nil {
+		if len(u.known) >= maxUsers {
+			clear(u.known)
+		}
+		u.known[keyID] = &knownUser{}
+	}
+	return u.known[keyID]
+}
+
+// note notes the name of the user of an access key, if there is one.
+func (u *users) note(keyID, name string) {
+	if u == nil || name == "" {
+		return
+	}
+	known := u.of(keyID)
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	known.name, known.isKnown = name, true
 }
 
 // user returns the name of the user of keys, as the name of a session can hold it. It is empty if it is not known, or if
 // sessions do not have the names of users.
-func (a Asker) user(ctx context.Context, client *sts.Client, keys aws.Credentials) string {
-	store := users.store.Load()
-	if store == nil {
+func (a Asker) user(ctx context.Context, client *sts.Client, signer aws.Credentials) string {
+	all := usersOf(ctx)
+	if all == nil {
 		return ""
 	}
-	u := userOf(keys.AccessKeyID)
+	u := all.of(signer.AccessKeyID)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.isKnown {
+	if u.isKnown || !keys.IsLongLived(signer.AccessKeyID) {
 		return u.name
 	}
-	if name := UserName((*store).Load(keys.AccessKeyID)); name != "" {
+	if name := UserName(all.store.Load(signer.AccessKeyID)); name != "" {
 		u.name, u.isKnown = name, true
 		return name
 	}
 	asking, stop := context.WithTimeout(ctx, userTime)
 	defer stop()
 	out, err := client.GetCallerIdentity(asking, nil, func(o *sts.Options) {
-		o.Credentials, o.Retryer = fixed(keys), aws.NopRetryer{}
+		o.Credentials, o.Retryer = fixed(signer), aws.NopRetryer{}
 	})
 	if ctx.Err() != nil {
 		return ""
 	}
 	if u.isKnown = true; err == nil {
 		if u.name = UserName(aws.ToString(out.Arn)); u.name != "" {
-			(*store).Save(keys.AccessKeyID, u.name)
+			all.store.Save(signer.AccessKeyID, u.name)
 		}
 	}
 	return u.name
+}
+
+// nameSession gives the keys of an MFA session the name of the user who began it.
+func (a Asker) nameSession(ctx context.Context, client *sts.Client, own, session aws.Credentials) {
+	if all := usersOf(ctx); all != nil {
+		all.note(session.AccessKeyID, a.user(ctx, client, own))
+	}
 }
 
 // suffixRule matches the part that makes the name of a session unique. See sessionName.

@@ -62,26 +62,26 @@ func (plainSigner) Retrieve(ctx context.Context, src aws.CredentialsProvider) (a
 	return src.Retrieve(ctx)
 }
 
-// TestSessionsOfUsers is the only test that gives sessions the names of users: that is for the whole process.
 func TestSessionsOfUsers(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 	srv := chaimtest.NewServer(t)
 	kept := &noted{names: map[string]string{}}
+	ctx := t.Context()
 	asker := func(role string, src aws.CredentialsProvider) awssts.Asker {
 		s := &awssts.STS{RoleARN: role, Keys: src, Region: "eu-west-1", HTTPClient: srv.HTTPClient()}
 		return awssts.Asker{STS: s, Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler), Signer: plainSigner{}}
 	}
 	user := func(name string) aws.CredentialsProvider {
 		creds := srv.AddKeys("111111111111", name)
-		return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
+		return fixedKeys(creds)
 	}
 	const readOnly, power = "arn:aws:iam::111111111111:role/CrossAccountReadOnly", "arn:aws:iam::222222222222:role/CrossAccountPowerUser"
 	// ask returns the names of the sessions that were begun, and how often STS was asked who asks.
 	ask := func(a awssts.Asker) (sessions []string, asked int) {
 		t.Helper()
 		srv.Reset()
-		_, err := a.Retrieve(t.Context())
+		_, err := a.Retrieve(ctx)
 		require.NoError(t, err)
 		for _, r := range srv.Requests() {
 			switch r.Action {
@@ -98,7 +98,7 @@ func TestSessionsOfUsers(t *testing.T) {
 	assert.Regexp(t, `^asia-(dev|release)-[0-9]{10}-[a-z2-7]{8}$`, sessions[0], "as the library does")
 	assert.Zero(t, asked)
 
-	awssts.NameSessions(kept)
+	ctx = awssts.NameSessions(ctx, kept)
 	sessions, asked = ask(asker(readOnly, lars))
 	assert.Regexp(t, `^lars-[0-9]{10}-[a-z2-7]{8}$`, sessions[0])
 	assert.Equal(t, 1, asked)
@@ -115,6 +115,19 @@ func TestSessionsOfUsers(t *testing.T) {
 	given.STS.SessionName = "ci"
 	sessions, _ = ask(given)
 	assert.Equal(t, []string{"ci"}, sessions)
+	assert.Len(t, kept.names, 1)
+
+	temporary, err := asker(readOnly, lars).Retrieve(ctx)
+	require.NoError(t, err)
+	sessions, asked = ask(asker(power, fixedKeys(temporary)))
+	assert.Regexp(t, `^lars-`, sessions[0], "they were made with the keys of lars")
+	assert.Zero(t, asked)
+	elsewhere := awssts.NameSessions(t.Context(), kept)
+	srv.Reset()
+	_, err = asker(power, fixedKeys(temporary)).Retrieve(elsewhere)
+	require.NoError(t, err)
+	require.Len(t, srv.Requests(), 1, "keys that may be new at each run are not asked about")
+	assert.Regexp(t, `^asia-`, srv.Requests()[0].Parameters["RoleSessionName"])
 	assert.Len(t, kept.names, 1)
 
 	maria := user("maria")
@@ -144,7 +157,7 @@ func TestSessionsOfUsers(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			_, err := asker(readOnly, many).Retrieve(t.Context())
+			_, err := asker(readOnly, many).Retrieve(ctx)
 			assert.NoError(t, err)
 		})
 	}
@@ -156,6 +169,10 @@ func TestSessionsOfUsers(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, asked)
+}
+
+func fixedKeys(creds aws.Credentials) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
 }
 
 // slowIdentity never answers who asks.

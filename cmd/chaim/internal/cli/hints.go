@@ -106,20 +106,16 @@ func SignInAgain(err error) string {
 	return ""
 }
 
-// noRole begins the AWS SDK's error when it finds no keys at all: it asks EC2 last, and speaks only of that.
-const noRole = "no EC2 IMDS role found, "
+// noRole ends the error when the AWS SDK finds no keys at all.
+const noRole = "this machine has no EC2 role"
 
 // FoundNoKeys reports whether the AWS SDK failed because there are no keys.
-func FoundNoKeys(err error) bool { return strings.Contains(err.Error(), noRole) }
+func FoundNoKeys(err error) bool { return errors.Is(err, awssts.ErrNoKeys) }
 
 // inFlags puts what the library says of its options into words of the command line.
 var inFlags = strings.NewReplacer(" or AllowInsecure", " or --insecure", ", and no Options.Broker or Source", "", "Options.Settings", "the settings")
 
 // Plainly is a line of an error in words of the command line.
 func Plainly(line string) string {
-	if before, _, isLast := strings.Cut(line, noRole); isLast {
-		line = strings.TrimSuffix(before, "failed to refresh cached credentials, ") +
-			"the environment and the AWS files have none, and this machine has no EC2 role"
-	}
 	return inFlags.Replace(strings.TrimPrefix(strings.TrimSpace(line), "chaim: "))
 }

@@ -7,14 +7,10 @@ import (
 	"time"
 
 	"github.com/chaim-go/chaim/internal/awssts"
-	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// How long the name of the user of an access key is kept: a user may be renamed, and temporary keys end.
-const (
-	userAge      = forgetAge
-	shortUserAge = awssts.MaxSession
-)
+// userAge is how long the name of the user of an access key is kept: a user may be renamed.
+const userAge = forgetAge
 
 // Users remembers the names of the users of access keys. Where nothing can be stored it knows none.
 type Users struct{}
@@ -32,12 +28,8 @@ func (Users) Load(keyID string) (name string) {
 	if err != nil {
 		return ""
 	}
-	age := userAge
-	if !keys.IsLongLived(keyID) {
-		age = shortUserAge
-	}
 	known := read(path)
-	if len(known.Accounts) != 1 || !isWithin(known.Listed, time.Now(), age) {
+	if len(known.Accounts) != 1 || !isWithin(known.Listed, time.Now(), userAge) {
 		return ""
 	}
 	return known.Accounts[0].Name

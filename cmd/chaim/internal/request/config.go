@@ -164,15 +164,15 @@ func (r *Request) sessions() chaim.MFASessions {
 // sessions keep MFA sessions in the private cache beside the credentials file.
 type sessions struct{ app *cli.App }
 
-func (s sessions) key(keyID, serial string) string { return credcache.Key("mfa", keyID, serial) }
+func (s sessions) key(user, serial string) string { return credcache.Key("mfa", user, serial) }
 
 // Load returns the session, if there is one that lasts.
-func (s sessions) Load(_ context.Context, keyID, serial string) (aws.Credentials, error) {
+func (s sessions) Load(_ context.Context, user, serial string) (aws.Credentials, error) {
 	cache, err := credcache.Open(s.app.Log)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	held, err := cache.Held(s.key(keyID, serial), time.Minute)
+	held, err := cache.Held(s.key(user, serial), time.Minute)
 	if err != nil || held.AccessKeyID == "" {
 		return aws.Credentials{}, err
 	}
@@ -180,12 +180,12 @@ func (s sessions) Load(_ context.Context, keyID, serial string) (aws.Credentials
 }
 
 // Save keeps a session.
-func (s sessions) Save(_ context.Context, keyID, serial string, session aws.Credentials) error {
+func (s sessions) Save(_ context.Context, user, serial string, session aws.Credentials) error {
 	cache, err := credcache.Open(s.app.Log)
 	if err != nil {
 		return err
 	}
-	return cache.Keep(s.key(keyID, serial), chaim.AwsCreds{
+	return cache.Keep(s.key(user, serial), chaim.AwsCreds{
 		AccessKeyID: session.AccessKeyID, SecretAccessKey: session.SecretAccessKey, SessionToken: session.SessionToken, Expires: session.Expires,
 	})
 }
@@ -220,5 +220,14 @@ func (r *Request) askCode(ctx context.Context, d chaim.MFADevice) (string, error
 	if d.Profile != "" {
 		question += " for profile " + keys.Printable(d.Profile)
 	}
-	return term.Ask(ctx, tty.In, tty.Out, question, true)
+	for {
+		text, err := term.Ask(ctx, tty.In, tty.Out, question, true)
+		if err != nil {
+			return "", err
+		}
+		if code, err := awssts.CleanCode(text); err == nil {
+			return code, nil
+		}
+		fmt.Fprintln(tty.Out, "chaim: a code has six digits")
+	}
 }

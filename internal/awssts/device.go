@@ -1,0 +1,306 @@
+package awssts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// Device is an MFA device that gives a code.
+type Device struct {
+	Serial    string // its serial number or ARN
+	Process   string // a command that prints the code; empty means that a person is asked
+	Profile   string // of the AWS config file; empty if the device was given otherwise
+	IsRefused bool   // AWS has refused the code before this one
+}
+
+// String describes the device without its command, which may hold the secret that makes the codes.
+func (d Device) String() string {
+	return fmt.Sprintf("chaim.MFADevice{Serial:%q Profile:%q IsRefused:%t}", d.Serial, d.Profile, d.IsRefused)
+}
+
+// Format prints what String returns, whatever the verb.
+func (d Device) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.String()) }
+
+// LogValue keeps the command out of structured logs.
+func (d Device) LogValue() slog.Value { return slog.StringValue(d.String()) }
+
+// MarshalText returns what String returns, so that JSON and other encoders show no command.
+func (d Device) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// name describes the device in errors.
+func (d Device) name() string {
+	if d.Profile == "" {
+		return d.Serial
+	}
+	return fmt.Sprintf("%s of profile %s", d.Serial, keys.QuoteShort(d.Profile))
+}
+
+// command returns the command that prints the code, and where it is set. Only the latter may be shown.
+func (d Device) command() (text, place string) {
+	if d.Process != "" {
+		return d.Process, "mfa_process"
+	}
+	return os.Getenv(MFACommand), MFACommand
+}
+
+// AskCode asks a person for the code of a device.
+type AskCode func(ctx context.Context, d Device) (code string, err error)
+
+// codeStep is how long a code is valid. AWS accepts it once, whoever sends it.
+//
+// https://www.rfc-editor.org/rfc/rfc6238#section-5.2
+const codeStep = 30 * time.Second
+
+// maxCodes is how many codes are sent before a refusal is final.
+const maxCodes = 3
+
+// MFACommand is the variable with a command that prints the code of an MFA device.
+const MFACommand = "CHAIM_MFA_COMMAND"
+
+// Code returns the code of a device: from its command, from that of [MFACommand], or from a person.
+func (ask AskCode) Code(ctx context.Context, d Device) (code string, err error) {
+	command, place := d.command()
+	switch {
+	case command != "":
+		if d.IsRefused { // the command would print the same code again
+			if err := pause(ctx, codeStep-time.Duration(time.Now().UnixNano())%codeStep); err != nil {
+				return "", err
+			}
+		}
+		if code, err = output(ctx, command, "CHAIM_MFA_SERIAL="+d.Serial); err != nil {
+			err = fmt.Errorf("%s: %w", place, err)
+		}
+	case ask != nil:
+		code, err = patiently(ctx, func() (string, error) { return ask(ctx, d) })
+	default:
+		err = fmt.Errorf("there is no terminal to ask for it on: set mfa_process in the profile or %s to a command that prints the code", MFACommand)
+	}
+	if err == nil {
+		code, err = CleanCode(code)
+	}
+	if err != nil {
+		return "", noCode{errtext.Wrap(err, "no code of MFA device %s", d.name())}
+	}
+	return code, nil
+}
+
+// CleanCode returns a code without blanks, which some devices show in it.
+func CleanCode(text string) (code string, err error) {
+	code = strings.Join(strings.Fields(text), "")
+	if !tokenCodeRule().MatchString(code) {
+		return "", errors.New("it is not six digits")
+	}
+	return code, nil
+}
+
+// askGrace is how long a question may take to end after its context has: it may have to restore a terminal.
+const askGrace = time.Second
+
+// patiently returns the answer of ask. If ctx ends and ask does not, it returns without an answer, so that others can ask.
+func patiently(ctx context.Context, ask func() (string, error)) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		text, err := ask()
+		answers <- answer{text, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.text, got.err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(askGrace)
+	defer grace.Stop()
+	select {
+	case <-answers:
+	case <-grace.C:
+	}
+	return "", context.Cause(ctx)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// noCode means that a device gave no code, or none that STS accepts.
+type noCode struct{ error }
+
+func (e noCode) Unwrap() error { return e.error }
+
+// IsFinal reports that another attempt cannot help: a person or a command would be asked again.
+func (noCode) IsFinal() bool { return true }
+
+// turns is what callers take turns for: to send codes of one MFA device for one user, or to renew a sign-in. The mutex of
+// devices guards the fields.
+type turns struct {
+	isTaken bool
+	waiting []chan struct{} // each closed when the turn of its caller comes
+
+	session aws.Credentials // that the last code began
+	refused string          // access key id of a session that AWS no longer accepts
+	failure failure
+}
+
+// failure is why the last caller got no session.
+type failure struct {
+	err     error
+	at      time.Time
+	command string // that was to print the code
+}
+
+// devices are the turns of this process, by the user and the MFA device. All scopes of a process share them, so that a person
+// is asked once. Channels are only made for callers that wait, because a test with synctest must not use those of another.
+var devices = struct {
+	sync.Mutex
+	known map[string]*turns
+}{known: map[string]*turns{}}
+
+// take waits for the turn at a device. pass gives it to the next caller.
+func take(ctx context.Context, key string) (d *turns, pass func(), err error) {
+	devices.Lock()
+	d = devices.known[key]
+	if d == nil {
+		d = &turns{}
+		devices.known[key] = d
+	}
+	if !d.isTaken {
+		d.isTaken = true
+		devices.Unlock()
+		return d, d.pass, nil
+	}
+	turn := make(chan struct{})
+	d.waiting = append(d.waiting, turn)
+	devices.Unlock()
+	select {
+	case <-turn:
+		return d, d.pass, nil
+	case <-ctx.Done():
+	}
+	devices.Lock()
+	i := slices.Index(d.waiting, turn)
+	if i >= 0 {
+		d.waiting = slices.Delete(d.waiting, i, i+1)
+	}
+	devices.Unlock()
+	if i < 0 { // the turn came at the same moment
+		d.pass()
+	}
+	return nil, nil, context.Cause(ctx)
+}
+
+// pass gives the turn to the next caller.
+func (d *turns) pass() {
+	devices.Lock()
+	defer devices.Unlock()
+	if len(d.waiting) == 0 {
+		d.isTaken = false
+		return
+	}
+	close(d.waiting[0])
+	d.waiting = d.waiting[1:]
+}
+
+// held returns the session, which may have ended.
+func (d *turns) held() aws.Credentials {
+	devices.Lock()
+	defer devices.Unlock()
+	return d.session
+}
+
+// hold keeps a session, unless AWS no longer accepts it. isHeld reports whether it is kept.
+func (d *turns) hold(session aws.Credentials) (isHeld bool) {
+	devices.Lock()
+	defer devices.Unlock()
+	if session.AccessKeyID == d.refused {
+		return false
+	}
+	d.session, d.failure = session, failure{}
+	return true
+}
+
+// fail remembers why there is no code, so that a person is not asked once for each of many roles. The end of ctx says nothing
+// about the device, and so does a caller that cannot ask.
+func (d *turns) fail(ctx context.Context, device Device, ask AskCode, err error) {
+	command, _ := device.command()
+	if ctx.Err() != nil || command == "" && ask == nil {
+		return
+	}
+	devices.Lock()
+	defer devices.Unlock()
+	d.failure = failure{err, time.Now(), command}
+}
+
+// failed returns the failure of a moment ago, unless the code comes from another command now. Nil means none.
+func (d *turns) failed(device Device) error {
+	command, _ := device.command()
+	devices.Lock()
+	defer devices.Unlock()
+	if f := d.failure; f.err != nil && f.command == command && time.Since(f.at).Abs() < codeStep {
+		return f.err
+	}
+	return nil
+}
+
+// forget drops the session with this access key id, which AWS no longer accepts. It reports whether there was one.
+func forget(keyID string) (isKnown bool) {
+	devices.Lock()
+	defer devices.Unlock()
+	for _, d := range devices.known {
+		if d.session.AccessKeyID == keyID {
+			d.session, d.refused = aws.Credentials{}, keyID
+		}
+		isKnown = isKnown || d.refused == keyID
+	}
+	return isKnown
+}
+
+// withCode calls send with a code of a device, and with the next codes while AWS refuses them. Only one goroutine may send
+// codes of a device at a time.
+func withCode(ctx context.Context, ask AskCode, d Device, send func(code string) error) error {
+	for sent := 1; ; sent++ {
+		code, err := ask.Code(ctx, d)
+		if err != nil {
+			return err
+		}
+		switch err = send(code); {
+		case err == nil:
+			return nil
+		case !isWrongCode(err):
+			return codeSent{err}
+		case sent == maxCodes:
+			return noCode{err}
+		}
+		d.IsRefused = true
+	}
+}
+
+// isWrongCode reports whether STS refused the code of an MFA device. It says the same of a code that was used before.
+func isWrongCode(err error) bool {
+	var refusal smithy.APIError
+	return errors.As(err, &refusal) && strings.HasPrefix(refusal.ErrorCode(), "AccessDenied") &&
+		strings.Contains(refusal.ErrorMessage(), "MultiFactorAuthentication failed with invalid MFA one time pass code")
+}
