@@ -55,6 +55,39 @@ func TestCodeOnTerminal(t *testing.T) {
 	isClean(t, x.home)
 }
 
+// TestTypingErrorsInTheCode are asked about again, and cost no code of the three that AWS may refuse.
+func TestTypingErrorsInTheCode(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	x := onTerminal(t, guarded(t, srv, 1, "exec", "p1", "--", "sh", "-c", "echo lent"))
+	for _, typed := range []string{"123", "", "1234567", "abcdef"} {
+		x.shows(codePrompt)
+		x.types(typed + "\n")
+		x.shows("chaim: a code has six digits\n")
+	}
+	x.shows(codePrompt)
+	code := srv.MFACode(mfaSerial)
+	x.types(code[:2] + " " + code[2:4] + " " + code[4:] + " \n")
+	x.shows("lent\n")
+	assert.Equal(t, 0, x.end().ExitStatus())
+	isClean(t, x.home)
+}
+
+// TestWrongCodesForManyProfiles asks three times for all profiles together.
+func TestWrongCodesForManyProfiles(t *testing.T) {
+	unignore(t)
+	srv := chaimtest.NewServer(t)
+	x := onTerminal(t, guarded(t, srv, 40, "each", "--match", "p*", "--", "true"))
+	for range 3 {
+		x.shows("MFA code of " + mfaSerial)
+		x.shows(": ")
+		x.types("000000\n")
+	}
+	assert.NotContains(t, x.shows("40 accounts, 40 failed"), "MFA code of "+mfaSerial+" for")
+	assert.NotEqual(t, 0, x.end().ExitStatus())
+	isClean(t, x.home)
+}
+
 func TestWrongCodes(t *testing.T) {
 	unignore(t)
 	srv := chaimtest.NewServer(t)
@@ -95,8 +128,11 @@ func TestOneCodeForManyProfiles(t *testing.T) {
 	isClean(t, x.home)
 	sessions := 0
 	for _, r := range srv.Requests() {
-		if r.Action == "GetSessionToken" {
+		switch r.Action {
+		case "GetSessionToken":
 			sessions++
+		case "AssumeRole":
+			assert.Regexp(t, "^lars-", r.Parameters["RoleSessionName"], "the session has the name of its user")
 		}
 	}
 	assert.Equal(t, 1, sessions)
@@ -113,6 +149,19 @@ func TestCodeWithoutTerminal(t *testing.T) {
 	assert.Contains(t, string(out), "there is no terminal to ask for it on: set mfa_process in the profile, or CHAIM_MFA_COMMAND, to a command that prints the code")
 	assert.Equal(t, cli.ExitFailed, cmd.ProcessState.ExitCode())
 	isClean(t, cmd.Dir)
+}
+
+// TestEachWithoutTerminal fails for each profile at once.
+func TestEachWithoutTerminal(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	cmd := guarded(t, srv, 40, "each", "--match", "p*", "--", "true")
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Less(t, time.Since(began), 5*time.Second, "nothing is waited for")
+	assert.Contains(t, string(out), "there is no terminal to ask for it on")
+	assert.Contains(t, string(out), "40 accounts, 40 failed")
+	assert.Empty(t, srv.Requests())
 }
 
 // TestCodeOfTheKeysThatSign has the profile in AWS_PROFILE need a code.

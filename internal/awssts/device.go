@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/turn"
 )
 
 // Device is an MFA device that gives a code.
@@ -154,12 +154,11 @@ func (e noCode) Unwrap() error { return e.error }
 // IsFinal reports that another attempt cannot help: a person or a command would be asked again.
 func (noCode) IsFinal() bool { return true }
 
-// turns is what callers take turns for: to send codes of one MFA device for one user, or to renew a sign-in. The mutex of
-// devices guards the fields.
-type turns struct {
-	isTaken bool
-	waiting []chan struct{} // each closed when the turn of its caller comes
+// mfaDevice has the turn of those who send codes of one device for one user, and what came of the last code.
+type mfaDevice struct {
+	turn turn.Lock
 
+	mu      sync.Mutex      // guards what follows
 	session aws.Credentials // that the last code began
 	refused string          // access key id of a session that AWS no longer accepts
 	failure failure
@@ -172,109 +171,81 @@ type failure struct {
 	command string // that was to print the code
 }
 
-// devices are the turns of this process, by the user and the MFA device. All scopes of a process share them, so that a person
-// is asked once. Channels are only made for callers that wait, because a test with synctest must not use those of another.
-var devices = struct {
-	sync.Mutex
-	known map[string]*turns
-}{known: map[string]*turns{}}
+// devices are the MFA devices of this process, by the user and the serial number. All scopes of a process share them, so that a
+// person is asked once.
+var devices sync.Map
 
-// take waits for the turn at a device. pass gives it to the next caller.
-func take(ctx context.Context, key string) (d *turns, pass func(), err error) {
-	devices.Lock()
-	d = devices.known[key]
-	if d == nil {
-		d = &turns{}
-		devices.known[key] = d
-	}
-	if !d.isTaken {
-		d.isTaken = true
-		devices.Unlock()
-		return d, d.pass, nil
-	}
-	turn := make(chan struct{})
-	d.waiting = append(d.waiting, turn)
-	devices.Unlock()
-	select {
-	case <-turn:
-		return d, d.pass, nil
-	case <-ctx.Done():
-	}
-	devices.Lock()
-	i := slices.Index(d.waiting, turn)
-	if i >= 0 {
-		d.waiting = slices.Delete(d.waiting, i, i+1)
-	}
-	devices.Unlock()
-	if i < 0 { // the turn came at the same moment
-		d.pass()
-	}
-	return nil, nil, context.Cause(ctx)
+// of returns the device of a user.
+func (d Device) of(user string) *mfaDevice {
+	known, _ := devices.LoadOrStore(user+" "+d.Serial, &mfaDevice{})
+	return known.(*mfaDevice)
 }
 
-// pass gives the turn to the next caller.
-func (d *turns) pass() {
-	devices.Lock()
-	defer devices.Unlock()
-	if len(d.waiting) == 0 {
-		d.isTaken = false
-		return
+// take waits for the turn to send codes.
+func (m *mfaDevice) take(ctx context.Context, d Device) error {
+	if err := m.turn.Take(ctx); err != nil {
+		return errtext.Wrap(err, "waiting for the code of MFA device %s", d.name())
 	}
-	close(d.waiting[0])
-	d.waiting = d.waiting[1:]
+	return nil
 }
 
 // held returns the session, which may have ended.
-func (d *turns) held() aws.Credentials {
-	devices.Lock()
-	defer devices.Unlock()
-	return d.session
+func (m *mfaDevice) held() aws.Credentials {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.session
 }
 
 // hold keeps a session, unless AWS no longer accepts it. isHeld reports whether it is kept.
-func (d *turns) hold(session aws.Credentials) (isHeld bool) {
-	devices.Lock()
-	defer devices.Unlock()
-	if session.AccessKeyID == d.refused {
+func (m *mfaDevice) hold(session aws.Credentials) (isHeld bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if session.AccessKeyID == m.refused {
 		return false
 	}
-	d.session, d.failure = session, failure{}
+	m.session, m.failure = session, failure{}
 	return true
 }
 
 // fail remembers why there is no code, so that a person is not asked once for each of many roles. The end of ctx says nothing
 // about the device, and so does a caller that cannot ask.
-func (d *turns) fail(ctx context.Context, device Device, ask AskCode, err error) {
-	command, _ := device.command()
+func (m *mfaDevice) fail(ctx context.Context, d Device, ask AskCode, err error) {
+	command, _ := d.command()
 	if ctx.Err() != nil || command == "" && ask == nil {
 		return
 	}
-	devices.Lock()
-	defer devices.Unlock()
-	d.failure = failure{err, time.Now(), command}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failure = failure{err, time.Now(), command}
 }
 
 // failed returns the failure of a moment ago, unless the code comes from another command now. Nil means none.
-func (d *turns) failed(device Device) error {
-	command, _ := device.command()
-	devices.Lock()
-	defer devices.Unlock()
-	if f := d.failure; f.err != nil && f.command == command && time.Since(f.at).Abs() < codeStep {
+func (m *mfaDevice) failed(d Device) error {
+	command, _ := d.command()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.failure; f.err != nil && f.command == command && time.Since(f.at).Abs() < codeStep {
 		return f.err
 	}
 	return nil
 }
 
+// drop drops the session with this access key id. It reports whether there was one.
+func (m *mfaDevice) drop(keyID string) (isKnown bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session.AccessKeyID == keyID {
+		m.session, m.refused = aws.Credentials{}, keyID
+	}
+	return m.refused == keyID
+}
+
 // forget drops the session with this access key id, which AWS no longer accepts. It reports whether there was one.
 func forget(keyID string) (isKnown bool) {
-	devices.Lock()
-	defer devices.Unlock()
-	for _, d := range devices.known {
-		if d.session.AccessKeyID == keyID {
-			d.session, d.refused = aws.Credentials{}, keyID
-		}
-		isKnown = isKnown || d.refused == keyID
-	}
+	devices.Range(func(_, d any) bool {
+		isKnown = d.(*mfaDevice).drop(keyID) || isKnown
+		return true
+	})
 	return isKnown
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/turn"
 )
 
 // loginKeys gives the keys of a sign-in by 'aws login', or of a role that the same profile assumes with them.
@@ -26,17 +28,20 @@ type loginKeys struct {
 	source awsprofile.Source
 }
 
+// logins has the turns of those who use a sign-in, by its name.
+var logins sync.Map
+
 // The SDKs and the AWS CLI write the file of the sign-in in place, so a reader may find a part of it.
 const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
 
 // Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. Keys that end soon
 // are renewed before. It reads a torn file again.
 func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	_, pass, err := take(ctx, "login "+k.source.Pairs["login_session"])
-	if err != nil {
+	lock, _ := logins.LoadOrStore(k.source.Pairs["login_session"], &turn.Lock{})
+	if err := lock.(*turn.Lock).Take(ctx); err != nil {
 		return aws.Credentials{}, errtext.Wrap(err, "waiting for the sign-in of profile %s", keys.QuoteShort(k.source.Profile))
 	}
-	defer pass()
+	defer lock.(*turn.Lock).Give()
 	if err := k.renewEarly(ctx); err != nil {
 		k.asker.Log.Debug("chaim: a sign-in by 'aws login' is not renewed yet", "profile", k.source.Profile, "error", Foreign(err, k.asker.Files))
 	}

@@ -67,11 +67,11 @@ func (m MFASession) Retrieve(ctx context.Context) (session aws.Credentials, err 
 		return session, fmt.Errorf("chaim: an MFA session begins with the long-term keys of an IAM user, but %s are temporary", keys.LastFour(own.AccessKeyID))
 	}
 	user := userID(own, client)
-	d, pass, err := m.Device.take(ctx, user)
-	if err != nil {
+	d := m.Device.of(user)
+	if err := d.take(ctx, m.Device); err != nil {
 		return session, err
 	}
-	defer pass()
+	defer d.turn.Give()
 	if session, err = m.held(ctx, d, user); err == nil && session.AccessKeyID == "" {
 		session, err = m.begin(ctx, client, own, d, user)
 	}
@@ -88,17 +88,9 @@ func userID(own aws.Credentials, client *sts.Client) string {
 	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", []string{own.AccessKeyID, own.SecretAccessKey, endpoint})))
 }
 
-// take waits for the turn to send codes of the device for a user.
-func (d Device) take(ctx context.Context, user string) (t *turns, pass func(), err error) {
-	if t, pass, err = take(ctx, "mfa "+user+" "+d.Serial); err != nil {
-		err = errtext.Wrap(err, "waiting for the code of MFA device %s", d.name())
-	}
-	return t, pass, err
-}
-
 // held returns the session of this process or of the store. It has no keys if there is none, and err says if the device gave
 // no code a moment ago.
-func (m MFASession) held(ctx context.Context, d *turns, user string) (session aws.Credentials, err error) {
+func (m MFASession) held(ctx context.Context, d *mfaDevice, user string) (session aws.Credentials, err error) {
 	if session = d.held(); m.lasts(session) {
 		return session, nil
 	}
@@ -115,7 +107,7 @@ func (m MFASession) lasts(session aws.Credentials) bool {
 }
 
 // begin begins a session, and keeps it.
-func (m MFASession) begin(ctx context.Context, client *sts.Client, own aws.Credentials, d *turns, user string) (session aws.Credentials, err error) {
+func (m MFASession) begin(ctx context.Context, client *sts.Client, own aws.Credentials, d *mfaDevice, user string) (session aws.Credentials, err error) {
 	err = withCode(ctx, m.Ask, m.Device, func(code string) error {
 		defer awaiting.For(ctx, "AWS STS in "+client.Options().Region)()
 		sent := time.Now()
@@ -123,13 +115,13 @@ func (m MFASession) begin(ctx context.Context, client *sts.Client, own aws.Crede
 			DurationSeconds: aws.Int32(int32(m.Duration / time.Second)), SerialNumber: &m.Device.Serial, TokenCode: &code,
 		}, func(o *sts.Options) { o.Credentials = fixed(own) })
 		if err != nil {
-			return Failure(ctx, "STS", m.Asker.Files, err, own.SecretAccessKey, code)
+			err = Failure(ctx, "STS", m.Asker.Files, err, own.SecretAccessKey, code)
+			return errtext.Wrap(err, "beginning a session with MFA device %s", m.Device.name())
 		}
 		session, err = m.Asker.keysIn(out.Credentials, out.ResultMetadata, sent, m.Duration)
 		return err
 	})
 	if err != nil {
-		err = errtext.Wrap(err, "beginning a session with MFA device %s", m.Device.name())
 		d.fail(ctx, m.Device, m.Ask, err)
 		return aws.Credentials{}, err
 	}
@@ -176,11 +168,11 @@ func (a codeAsker) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 	if err != nil {
 		return creds, err
 	}
-	d, pass, err := a.device.take(ctx, userID(own, client))
-	if err != nil {
+	d := a.device.of(userID(own, client))
+	if err := d.take(ctx, a.device); err != nil {
 		return creds, err
 	}
-	defer pass()
+	defer d.turn.Give()
 	if err := d.failed(a.device); err != nil {
 		return creds, err
 	}
