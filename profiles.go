@@ -20,13 +20,14 @@ import (
 // Profiles is a [Broker] that gives the keys of the profiles of the AWS config file and the credentials file. The account of
 // a request is the name of a profile. The zero value works. Any number of goroutines may use it.
 //
-// The profile decides about the role and the account: a request for others is refused. Keys of a role are valid for an hour
-// if neither the request nor duration_seconds says otherwise. The owner of all other keys decides how long they are valid.
+// The profile decides about the role and the account: a request for others is refused, and so is a profile that gives other
+// keys than when its client began. Keys of a role are valid for an hour if neither the request nor duration_seconds says
+// otherwise. The owner of all other keys decides how long they are valid.
 //
 // A profile may have keys, a role with a source_profile or credential_source, a web identity, a credential_process, a
 // sign-in by IAM Identity Center or 'aws login', and the endpoints and services that go with these. chaim reads the files
 // for each request, and checks the profile before it asks AWS. If a profile has two kinds of keys, a warning says which one
-// is used. Keys that chaim has lent are never used.
+// is used. Keys that chaim has lent are never used, and a credential_process gets no user token of a gateway.
 //
 // If the profile has an mfa_serial, chaim begins an MFA session of 12 hours. Its one code does for all roles of that device
 // and user in this process. A role for more than an hour needs a code of its own, because AWS gives keys of a role for an
@@ -34,8 +35,9 @@ import (
 //
 // https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
 type Profiles struct {
-	// TokenCode asks a person for the code of an MFA device, one code of a device at a time. It is not called if the profile
-	// has an mfa_process, or CHAIM_MFA_COMMAND is set: these are commands that print the code. Nil means that only they do.
+	// TokenCode asks a person for the code of an MFA device, one code of a device at a time. If it fails, or AWS refuses three
+	// codes, other requests for the device fail too for 30 seconds. It is not called if the profile has an mfa_process, or
+	// CHAIM_MFA_COMMAND is set: these are commands that print the code. Nil means that only they do.
 	TokenCode func(ctx context.Context, d MFADevice) (string, error)
 	// Sessions keep MFA sessions longer than the process lives. Nil means that they end with it.
 	Sessions MFASessions

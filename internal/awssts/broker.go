@@ -138,13 +138,6 @@ func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
 	return cfg, partition.CheckRegionOf("the configuration of the AWS SDK", cfg.Region)
 }
 
-// regional is config for a request without keys. The configuration has a region.
-func (a Asker) regional(ctx context.Context) (aws.Config, error) {
-	cfg, err := a.config(ctx, true)
-	cfg.Region = cmp.Or(cfg.Region, partition.DefaultRegion)
-	return cfg, err
-}
-
 // Keys asks for keys of the requested role.
 func (a Asker) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) {
 	return grant(ctx, r, a.For)
