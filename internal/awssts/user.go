@@ -41,8 +41,7 @@ type knownUser struct {
 type usersKey struct{}
 
 // NameSessions returns a context in which sessions have the name of the user who begins them, unless a name is given. STS is
-// asked once for each IAM user whom store does not know. Other keys are often new, so they only have the name of the user
-// whose keys they were made with.
+// asked once for keys whose user is not known. The store only remembers long-term keys: others are new each time.
 func NameSessions(ctx context.Context, store Users) context.Context {
 	return context.WithValue(ctx, usersKey{}, &users{store: store, known: map[string]*knownUser{}})
 }
@@ -93,12 +92,15 @@ func (a Asker) user(ctx context.Context, client *sts.Client, signer aws.Credenti
 	u := all.of(signer.AccessKeyID)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.isKnown || !keys.IsLongLived(signer.AccessKeyID) {
+	if u.isKnown {
 		return u.name
 	}
-	if name := UserName(all.store.Load(signer.AccessKeyID)); name != "" {
-		u.name, u.isKnown = name, true
-		return name
+	isStored := keys.IsLongLived(signer.AccessKeyID)
+	if isStored {
+		if name := UserName(all.store.Load(signer.AccessKeyID)); name != "" {
+			u.name, u.isKnown = name, true
+			return name
+		}
 	}
 	asking, stop := context.WithTimeout(ctx, userTime)
 	defer stop()
@@ -109,7 +111,7 @@ func (a Asker) user(ctx context.Context, client *sts.Client, signer aws.Credenti
 		return ""
 	}
 	if u.isKnown = true; err == nil {
-		if u.name = UserName(aws.ToString(out.Arn)); u.name != "" {
+		if u.name = UserName(aws.ToString(out.Arn)); u.name != "" && isStored {
 			all.store.Save(signer.AccessKeyID, u.name)
 		}
 	}
