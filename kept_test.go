@@ -498,7 +498,7 @@ func TestEndpoint(t *testing.T) {
 	opts := chaim.Options{Dir: t.TempDir()}
 	_, err := assertReads(t, opts, (*chaim.Client).Endpoint)
 	require.ErrorIs(t, err, chaim.ErrNotConfigured)
-	assert.ErrorContains(t, err, "CHAIM_URL")
+	assert.ErrorContains(t, err, "there is no gateway")
 	for text, want := range map[string]string{
 		gatewayLines: "https://gateway.example/prod/",
 		"[default]\napi = abcdefghij\nstage = prod\nregion = eu-west-2\nusername = u\nusertoken = t\n": "https://abcdefghij.execute-api.eu-west-2.amazonaws.com/prod/",

@@ -1,6 +1,7 @@
 package lend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -97,12 +98,12 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 // signedKeys returns keys of AWS STS. It finds the keys that sign the request first: they tell the user, who may be another
 // one at each call.
 func (p process) signedKeys(ctx context.Context, opts chaim.Options, region string) (creds chaim.AwsCreds, err error) {
-	a, files := p.App, profiles.AWSFiles{}
-	cfg, err := awssts.Config(ctx, awssts.Options{Files: files, Region: region, AllowInsecure: p.Insecure, Log: a.Log})
+	a, files, signer := p.App, profiles.AWSFiles{}, p.Signer()
+	cfg, err := awssts.Config(ctx, awssts.Options{Files: files, Region: region, HasKeys: signer != nil, AllowInsecure: p.Insecure, Log: a.Log})
 	if err != nil {
 		return creds, err
 	}
-	signing, err := cfg.Credentials.Retrieve(ctx)
+	signing, err := cmp.Or(signer, cfg.Credentials).Retrieve(ctx)
 	if err != nil {
 		return creds, errtext.Wrap(awssts.Foreign(err, files), "no keys to ask AWS STS with")
 	}

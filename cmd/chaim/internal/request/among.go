@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim"
@@ -84,12 +83,8 @@ func (m *Among) list(ctx context.Context, r *Request, g giver) (known []chaim.Ac
 
 // organization asks AWS Organizations.
 func (m *Among) organization(ctx context.Context, r *Request) (known []chaim.Account, err error) {
-	var signer aws.CredentialsProvider
-	if name := r.codeProfile(); name != "" {
-		signer = r.keysOf(name)
-	}
 	o := awssts.Options{Region: r.Region, AllowInsecure: r.Insecure, Log: r.App.Log, Files: profiles.AWSFiles{}}
-	members, err := organization.Members(ctx, o, signer)
+	members, err := organization.Members(ctx, o, r.Signer())
 	if err != nil {
 		return nil, err
 	}

@@ -26,16 +26,12 @@ import (
 
 // Source says where the keys come from if neither a gateway nor plain STS gives them.
 type Source struct {
-	Profile    string // given as --profile
-	IsProfile  bool   // the account is a profile of the AWS config file
-	role       string // that the profile has
-	definition string // what the profile says, as a hash
-	isFixed    bool   // the lifetime of its keys cannot be chosen
-	isSTS      bool   // AWS STS gives the keys, with settings that its fallback does not have
+	Profile   string // given as --profile
+	IsProfile bool   // the account is a profile of the AWS config file
+	role      string // that the profile has
+	isFixed   bool   // the lifetime of its keys cannot be chosen
+	isSTS     bool   // AWS STS gives the keys, with settings that its fallback does not have
 }
-
-// Definition tells apart what a profile says from what it said before.
-func (s Source) Definition() string { return s.definition }
 
 // AddProfileFlag gives cmd the flag --profile.
 func (r *Request) AddProfileFlag(cmd *cobra.Command) {
@@ -69,7 +65,7 @@ func (s *Source) find(ctx context.Context, r *Request, account string) error {
 		s.IsProfile = true
 	}
 	if chain, err := files.Chain(account); err == nil && s.IsProfile {
-		s.role, s.definition, s.isFixed = chain.Role(), chain.Hash(), chain.Decides() != ""
+		s.role, s.isFixed = chain.Role(), chain.Decides() != ""
 	}
 	return nil
 }

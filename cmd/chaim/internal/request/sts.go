@@ -123,8 +123,12 @@ func (r *Request) codeProfile() string {
 	return name
 }
 
-// keysOf returns a provider of the keys of a profile.
-func (r *Request) keysOf(name string) aws.CredentialsProvider {
+// Signer returns what gives the keys that sign requests to AWS, or nil for those that the AWS SDK finds.
+func (r *Request) Signer() aws.CredentialsProvider {
+	name := r.codeProfile()
+	if name == "" {
+		return nil
+	}
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		opts := chaim.Options{Account: name, Broker: r.Profiles(), NoProfile: true, NoRenew: true}
 		var creds aws.Credentials
@@ -136,9 +140,6 @@ func (r *Request) keysOf(name string) aws.CredentialsProvider {
 	})
 }
 
-// HasSTSFlags reports whether flags for STS are given.
-func (r *Request) HasSTSFlags() bool { return r.sts.given() != "" }
-
 // STSDefinition tells apart what STS is asked with from what another request asks it with. It may hold secrets.
 func (r *Request) STSDefinition() string { return fmt.Sprintf("%q", r.sts) }
 
@@ -148,8 +149,8 @@ func (r *Request) STS(src aws.CredentialsProvider, region string) chaim.Broker {
 	sts := s.terms()
 	sts.Keys, sts.Region, sts.AllowInsecure, sts.Logger = src, region, r.Insecure, r.App.Log
 	if s.mfaSerial == "" {
-		if name := r.codeProfile(); src == nil && name != "" {
-			sts.Keys = r.keysOf(name)
+		if src == nil {
+			sts.Keys = r.Signer()
 		}
 		return sts.Broker()
 	}
