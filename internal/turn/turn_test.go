@@ -34,7 +34,7 @@ func TestTurnsComeInOrder(t *testing.T) {
 			l.Give()
 			synctest.Wait()
 			assert.Equal(t, []int{0, 2}, order)
-			assert.False(t, l.isTaken)
+			assert.False(t, l.queue.isTaken)
 		})
 	}
 }
@@ -46,7 +46,7 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
 		require.ErrorIs(t, l.Take(ctx), context.DeadlineExceeded)
-		assert.Empty(t, l.waiting)
+		assert.Empty(t, l.queue.waiting)
 		l.Give()
 		require.NoError(t, l.Take(t.Context()))
 	})
