@@ -1,6 +1,7 @@
 package request
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"slices"
@@ -116,13 +117,13 @@ func (r *Request) otherCenter(ctx context.Context, name string) string {
 
 // pickRole completes the role for an account of an Identity Center. The default counts if the user has it there; the only role
 // is taken, and among several the person picks one.
-func (r *Request) pickRole(ctx context.Context, account string) (err error) {
+func (r *Request) pickRole(ctx context.Context, account chaim.Account) (err error) {
 	var roles []string
 	isCenter := false
 	err = r.App.Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
 		var center chaim.IdentityCenter
 		if center, isCenter = c.Broker().(chaim.IdentityCenter); isCenter {
-			roles, err = center.Roles(ctx, account)
+			roles, err = center.Roles(ctx, cmp.Or(account.ID, account.Name))
 		}
 		return err
 	})
@@ -140,10 +141,11 @@ func (r *Request) pickRole(ctx context.Context, account string) (err error) {
 	for _, role := range roles {
 		rows = append(rows, shown(role))
 	}
+	name := cmp.Or(account.Name, account.ID)
 	if !r.App.CanPick() {
-		return cli.Usagef("which role in %s? You have: %s", keys.QuoteShort(account), strings.Join(rows, ", "))
+		return cli.Usagef("which role in %s? You have: %s", keys.QuoteShort(name), strings.Join(rows, ", "))
 	}
-	i, err := r.pick(ctx, "Which role in "+shown(account)+"?", rows)
+	i, err := r.pick(ctx, "Which role in "+shown(name)+"?", rows)
 	if err == nil {
 		r.Role = roles[i]
 	}

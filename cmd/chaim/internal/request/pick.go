@@ -69,7 +69,7 @@ func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
 		r.AccountID = picked.ID
 	}
 	if r.Role == "" {
-		err = r.pickRole(ctx, picked.ID)
+		err = r.pickRole(ctx, picked)
 	}
 	return name, err
 }

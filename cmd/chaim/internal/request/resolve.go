@@ -64,7 +64,7 @@ func (r *Request) completeFor(ctx context.Context, account string, hasDuration b
 	}
 	switch {
 	case g.isCenter && r.Role == "" && !hasDefaultRole():
-		return r.pickRole(ctx, account)
+		return r.pickRole(ctx, chaim.Account{ID: r.AccountID, Name: account})
 	case g.listsAccounts():
 		return nil
 	}
