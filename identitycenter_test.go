@@ -197,6 +197,20 @@ func TestManyAccountsOfIdentityCenter(t *testing.T) {
 
 func accountID(i int) string { return fmt.Sprintf("%012d", 400000000000+i) }
 
+// TestMissingRoleInManyAccounts: the roles that there are would double the requests.
+func TestMissingRoleInManyAccounts(t *testing.T) {
+	srv := chaimtest.NewServer(t)
+	signedIn(t, srv)
+	center := chaim.IdentityCenter{}
+	accounts, err := center.Accounts(t.Context())
+	require.NoError(t, err)
+	srv.Reset()
+	opts := chaim.EachOptions{Options: chaim.Options{Role: "Nope", Broker: center}}
+	err = chaim.Each(t.Context(), accounts, opts, func(context.Context, chaim.Account, *chaim.Client) error { return nil })
+	require.ErrorIs(t, err, chaim.ErrDenied)
+	assert.Equal(t, []string{"GetRoleCredentials", "GetRoleCredentials", "GetRoleCredentials"}, actions(srv))
+}
+
 func TestRolesOfIdentityCenter(t *testing.T) {
 	srv := chaimtest.NewServer(t)
 	signedIn(t, srv)

@@ -219,8 +219,12 @@ func (c *Center) Keys(ctx context.Context, id, role string) (creds aws.Credentia
 	return creds, err
 }
 
-// withRoles adds to a refusal which permission sets the user has in the account.
+// withRoles adds to a refusal which permission sets the user has in the account. Work in many accounts does without that: it
+// would double the requests, of which AWS allows few.
 func (c *Center) withRoles(ctx context.Context, refusal error, id string) error {
+	if keys.IsSingleAttempt(ctx) {
+		return refusal
+	}
 	roles, err := c.Roles(ctx, id)
 	switch {
 	case err != nil:
