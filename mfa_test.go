@@ -325,6 +325,31 @@ func TestMFAInTwoBubbles(t *testing.T) {
 	}
 }
 
+// TestMFAInParallelBubbles has tests with the same keys beside each other, each with a server of its own.
+func TestMFAInParallelBubbles(t *testing.T) {
+	noSDKConfig(t)
+	for i := range 2 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := chaimtest.NewServer(t)
+				slow := func(context.Context, chaim.MFADevice) (string, error) {
+					for range 1000 {
+						<-time.After(time.Second)
+					}
+					return "", errors.New("no phone")
+				}
+				session := chaim.MFASession{
+					Keys: userKeys("AKIAIOSFODNN7EXAMPLE", "abcdefghijklmnopqrstuvwxyz0123456789abcd"), Device: chaim.MFADevice{Serial: serial}, Region: "eu-west-1",
+					HTTPClient: srv.HTTPClient(), TokenCode: slow,
+				}
+				_, err := session.Retrieve(t.Context())
+				assert.ErrorContains(t, err, "no phone")
+			})
+		})
+	}
+}
+
 // TestTokenCodeThatBlocks lets others use the device after the context of its caller.
 func TestTokenCodeThatBlocks(t *testing.T) {
 	inBubble(t, ownWithMFA, func(t *testing.T, srv *chaimtest.Server) {

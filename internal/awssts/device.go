@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
@@ -171,13 +173,18 @@ type failure struct {
 	command string // that was to print the code
 }
 
-// devices are the MFA devices of this process, by the user and the serial number. All scopes of a process share them, so that a
-// person is asked once.
+// devices are the MFA devices of this process. All scopes of a process share them, so that a person is asked once.
 var devices sync.Map
 
-// of returns the device of a user.
-func (d Device) of(user string) *mfaDevice {
-	known, _ := devices.LoadOrStore(user+" "+d.Serial, &mfaDevice{})
+// deviceKey tells devices apart. With an HTTP client of its own a test shares none with tests that run beside it.
+type deviceKey struct {
+	user, serial string
+	client       weak.Pointer[http.Client]
+}
+
+// of returns the device of a user. client asks STS, and may be nil.
+func (d Device) of(user string, client *http.Client) *mfaDevice {
+	known, _ := devices.LoadOrStore(deviceKey{user, d.Serial, weak.Make(client)}, &mfaDevice{})
 	return known.(*mfaDevice)
 }
 

@@ -28,8 +28,17 @@ type loginKeys struct {
 	source awsprofile.Source
 }
 
-// logins has the turns of those who use a sign-in, by its name.
+// logins has each sign-in by the path of its file.
 var logins sync.Map
+
+// login is a sign-in of this process. Its keys are used by one goroutine at a time.
+type login struct {
+	turn   turn.Lock
+	failed time.Time // when an early renewal failed
+}
+
+// renewalPause is the time after a failed renewal, in which no caller waits for another one: the keys are still valid.
+const renewalPause = 30 * time.Second
 
 // The SDKs and the AWS CLI write the file of the sign-in in place, so a reader may find a part of it.
 const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
@@ -37,13 +46,21 @@ const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
 // Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. Keys that end soon
 // are renewed before. It reads a torn file again.
 func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	lock, _ := logins.LoadOrStore(k.source.Pairs["login_session"], &turn.Lock{})
-	if err := lock.(*turn.Lock).Take(ctx); err != nil {
+	path, err := logincreds.StandardCachedTokenFilepath(k.source.Pairs["login_session"], os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	known, _ := logins.LoadOrStore(path, &login{})
+	l := known.(*login)
+	if err := l.turn.Take(ctx); err != nil {
 		return aws.Credentials{}, errtext.Wrap(err, "waiting for the sign-in of profile %s", keys.QuoteShort(k.source.Profile))
 	}
-	defer lock.(*turn.Lock).Give()
-	if err := k.renewEarly(ctx); err != nil {
-		k.asker.Log.Debug("chaim: a sign-in by 'aws login' is not renewed yet", "profile", k.source.Profile, "error", Foreign(err, k.asker.Files))
+	defer l.turn.Give()
+	if time.Since(l.failed).Abs() > renewalPause {
+		if err := k.renewEarly(ctx, path); err != nil {
+			l.failed = time.Now()
+			k.asker.Log.Debug("chaim: a sign-in by 'aws login' is not renewed yet", "profile", k.source.Profile, "error", Foreign(err, k.asker.Files))
+		}
 	}
 	torn := &tornReader{next: k.sdk.Credentials}
 	for began := time.Now(); ; {
@@ -62,11 +79,7 @@ func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // renewEarly renews keys that end soon. After an error they are still valid. A renewal that has begun goes on after the end
 // of ctx, because AWS may accept its refresh token only once.
-func (k loginKeys) renewEarly(ctx context.Context) error {
-	path, err := logincreds.StandardCachedTokenFilepath(k.source.Pairs["login_session"], os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
-	if err != nil {
-		return err
-	}
+func (k loginKeys) renewEarly(ctx context.Context, path string) error {
 	return k.asker.Files.RenewLogin(ctx, path, func(path string) error {
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), STSTimeout)
 		defer stop()

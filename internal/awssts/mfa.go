@@ -67,7 +67,7 @@ func (m MFASession) Retrieve(ctx context.Context) (session aws.Credentials, err 
 		return session, fmt.Errorf("chaim: an MFA session begins with the long-term keys of an IAM user, but %s are temporary", keys.LastFour(own.AccessKeyID))
 	}
 	user := userID(own, client)
-	d := m.Device.of(user)
+	d := m.Device.of(user, m.Asker.STS.HTTPClient)
 	if err := d.take(ctx, m.Device); err != nil {
 		return session, err
 	}
@@ -168,7 +168,7 @@ func (a codeAsker) Retrieve(ctx context.Context) (creds aws.Credentials, err err
 	if err != nil {
 		return creds, err
 	}
-	d := a.device.of(userID(own, client))
+	d := a.device.of(userID(own, client), a.STS.HTTPClient)
 	if err := d.take(ctx, a.device); err != nil {
 		return creds, err
 	}
