@@ -76,7 +76,8 @@ func (p *Pace) Do(ctx context.Context, ask func(context.Context) error) error {
 		if IsThrottled(err) {
 			continue
 		}
-		if failures++; keys.PauseAskedFor(err) > maxRetryAfter || hasTriedAgain(err) || failures == attempts {
+		failures++
+		if errors.Is(err, keys.ErrDenied) || keys.PauseAskedFor(err) > maxRetryAfter || hasTriedAgain(err) || failures == attempts {
 			return err
 		}
 		if err := sleep(ctx, retryPause(failures-1, err)); err != nil {

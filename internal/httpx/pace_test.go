@@ -3,6 +3,7 @@ package httpx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -262,5 +263,19 @@ func TestPaceDoesNotWaitForHours(t *testing.T) {
 		away := &Refusal{StatusCode: 503, Pause: 12 * time.Hour}
 		assert.ErrorIs(t, new(Pace).Do(t.Context(), func(context.Context) error { return away }), away)
 		assert.Zero(t, time.Since(began))
+	})
+}
+
+// TestPaceAndDenials does not repeat what was denied.
+func TestPaceAndDenials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p Pace
+		calls := 0
+		err := p.Do(t.Context(), func(context.Context) error {
+			calls++
+			return fmt.Errorf("no sign-in: %w", keys.ErrDenied)
+		})
+		assert.ErrorIs(t, err, keys.ErrDenied)
+		assert.Equal(t, 1, calls)
 	})
 }
