@@ -14,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
 )
 
 // Profiles gives the keys of profiles of the AWS files. Ask and Store may be nil, and Gives empty.
@@ -57,7 +58,7 @@ func (p Profiles) Complete(r keys.Request) (keys.Request, awsprofile.Chain, erro
 		return r, c, err
 	}
 	role, id := c.Role(), c.AccountID()
-	isOther := r.Role != "" && r.Role != role && r.Role != awsprofile.RoleName(role)
+	isOther := r.Role != "" && r.Role != role && partition.RoleName(r.Role) != awsprofile.RoleName(role)
 	switch {
 	case p.Gives != "" && p.Gives != c.Gives():
 		err = fmt.Errorf("it has changed: it gave %s, and now gives %s; start again to use it", p.Gives, c.Gives())

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
@@ -54,6 +56,10 @@ func (r *report) checkNetwork(ctx context.Context, a *cli.App) error {
 		case found != nil:
 			r.add("gateway", ok("none is configured; keys come from %s", cli.TellCenter(found)))
 			r.checkCenter(ctx, c, found)
+		case os.Getenv(idcenter.SessionVariable) != "":
+			_, err := a.FindCenter(idcenter.Center{Session: os.Getenv(idcenter.SessionVariable)})
+			r.add("gateway", ok("none is configured"))
+			r.add("Identity Center", failed(err).advise("put "+idcenter.SessionVariable+" right, or unset it"))
 		default:
 			r.add("gateway", ok("none is configured, so keys come from AWS STS; 'chaim init' sets one up"))
 			if text := a.NotAsked(ctx, ""); text != "" {

@@ -86,7 +86,7 @@ func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, e
 	}
 	switch profile := r.Source.Profile; {
 	case profile != "" && len(args) > 0:
-		return "", cli.Usagef("which keys: those of account %q, or of --profile %s?", args[0], profile)
+		return "", cli.Usagef("which keys: those of account %q, or of --profile %s? A profile needs neither ACCOUNT nor ROLE", args[0], profile)
 	case profile != "":
 		return profile, CheckGiven(cmd)
 	case len(args) == 0:

@@ -106,18 +106,18 @@ func (s *stsFlags) terms() *chaim.STS {
 	return sts
 }
 
-// codeProfile returns the profile that the environment names for the keys that sign, if it needs a code of an MFA device. The
-// AWS SDK cannot ask for that.
+// codeProfile returns the profile that the SDK would take for the keys that sign, if it assumes a role with the code of an MFA
+// device. The AWS SDK cannot ask for that.
 func (r *Request) codeProfile() string {
-	name := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"))
-	if name == "" || os.Getenv("AWS_ACCESS_KEY_ID") != "" {
+	name := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), "default")
+	if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
 		return ""
 	}
 	files, err := profiles.AWSFiles{}.Profiles()
 	if err != nil {
 		return ""
 	}
-	if chain, err := files.Chain(name); err != nil || !chain.NeedsCode() {
+	if chain, err := files.Chain(name); err != nil || len(chain.Roles) == 0 || !chain.NeedsCode() {
 		return ""
 	}
 	return name

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
@@ -189,6 +191,10 @@ func asker(ctx context.Context, r *request.Request) (who identity, err error) {
 	if w.Center != nil {
 		w.KeysFrom = fromCenter
 		return identity{asking: w}, nil
+	}
+	if chosen := os.Getenv(idcenter.SessionVariable); chosen != "" {
+		_, err := r.App.FindCenter(idcenter.Center{Session: chosen})
+		return identity{asking: w}, err
 	}
 	w.NotAsked = r.App.NotAsked(ctx, "")
 	return callerOf(ctx, r, w)
