@@ -26,10 +26,10 @@ const rounds = 50
 
 // TestProgramsUseTheSignInOfChaim has chaim sign in, and the others get keys with that.
 func TestProgramsUseTheSignInOfChaim(t *testing.T) {
-	w := newWorld(t)
-	command := filepath.Join(t.TempDir(), "chaim")
+	command := filepath.Join(t.TempDir(), "chaim") // built before the home of the Go command changes
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, "github.com/chaim-go/chaim/cmd/chaim").CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	w := newWorld(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	login := exec.CommandContext(t.Context(), command, "login")
