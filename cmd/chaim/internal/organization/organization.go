@@ -7,12 +7,9 @@ import (
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/organizations"
-	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/chaim-go/chaim"
-	"github.com/chaim-go/chaim/internal/awaiting"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/httpx"
@@ -26,7 +23,7 @@ type Member struct {
 }
 
 // IsActive reports whether the account can be used.
-func (m Member) IsActive() bool { return m.State == string(types.AccountStateActive) }
+func (m Member) IsActive() bool { return m.State == "ACTIVE" }
 
 // Members returns all accounts, in the order of AWS. signer gives the keys; nil means those of the AWS SDK.
 func Members(ctx context.Context, o awssts.Options, signer aws.CredentialsProvider) (members []Member, err error) {
@@ -43,27 +40,39 @@ func Members(ctx context.Context, o awssts.Options, signer aws.CredentialsProvid
 	if err != nil {
 		return nil, errtext.Wrap(awssts.Foreign(err, o.Files), "no keys to ask AWS Organizations with")
 	}
-	client := organizations.NewFromConfig(cfg, func(opts *organizations.Options) { opts.HTTPClient = awssts.ServiceClient(nil, cfg) })
-	if err := httpx.CheckEndpoint("AWS Organizations", client.Options().BaseEndpoint, o.AllowInsecure, o.Log); err != nil {
-		return nil, err
+	c := client{http: awssts.ServiceClient(nil, cfg), keys: keys}
+	var isGiven bool
+	if c.endpoint, c.region, isGiven = endpointOf(ctx, cfg); isGiven {
+		if err := httpx.CheckEndpoint("AWS Organizations", &c.endpoint, o.AllowInsecure, o.Log); err != nil {
+			return nil, err
+		}
 	}
-	defer awaiting.For(ctx, "AWS Organizations")()
-	for pages := organizations.NewListAccountsPaginator(client, nil); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
+	for token, isFirst := "", true; isFirst || token != ""; isFirst = false {
+		var p page
+		err := httpx.Persist(ctx, o.Log, "AWS Organizations", func(ctx context.Context) (err error) {
+			if p, err = c.list(ctx, token); err != nil {
+				err = awssts.Failure(ctx, "AWS Organizations", o.Files, err, keys.SecretAccessKey, keys.SessionToken)
+			}
+			return err
+		})
 		if err != nil {
-			return nil, failure(ctx, o, err, keys)
+			return nil, explain(err)
 		}
-		for _, a := range page.Accounts {
-			state := cmp.Or(string(a.State), string(a.Status)) // AWS gives up Status
-			members = append(members, Member{chaim.Account{ID: aws.ToString(a.Id), Name: aws.ToString(a.Name)}, state})
+		for _, a := range p.Accounts {
+			state := cmp.Or(a.State, a.Status) // AWS gives up Status
+			members = append(members, Member{chaim.Account{ID: a.ID, Name: a.Name}, state})
 		}
+		if p.Next == token && token != "" {
+			return nil, errors.New("chaim: listing the accounts of the organisation: AWS Organizations gave the same page twice")
+		}
+		token = p.Next
 	}
 	return members, nil
 }
 
-// failure redacts an error, and says who may list accounts.
-func failure(ctx context.Context, o awssts.Options, err error, keys aws.Credentials) error {
-	err = errtext.Wrap(awssts.Failure(ctx, "AWS Organizations", o.Files, err, keys.SecretAccessKey, keys.SessionToken), "listing the accounts of the organisation")
+// explain says who may list accounts.
+func explain(err error) error {
+	err = errtext.Wrap(err, "listing the accounts of the organisation")
 	var refusal smithy.APIError
 	if errors.As(err, &refusal) && refusal.ErrorCode() == "AccessDeniedException" {
 		return errtext.Chain(err.Error()+"; only the management account and delegated administrators may; 'chaim each --accounts FILE' takes a list of your own", err)
