@@ -64,8 +64,8 @@ func clock(t, now time.Time) string {
 
 // shellTalk tells the person at a shell about its keys. The zero value tells nothing.
 type shellTalk struct {
-	isOn     bool
-	watching sync.WaitGroup
+	isOn   bool
+	beside sync.WaitGroup // what runs beside the program
 }
 
 // begin greets the person, and then watches the keys until end is called. end does not wait for the watch, because the keys
@@ -85,12 +85,12 @@ func (s *shellTalk) begin(a *cli.App, c *chaim.Client, lent lentKeys) (end func(
 		isAtPrompt: func() bool { return a.Signals.IsAtPrompt(a.Err.Fd()) },
 		tell:       func(line string) { proc.FromBackground(func() { a.Err.Interject("chaim: " + line) }) },
 	}
-	s.watching.Go(func() { w.run(over) })
+	s.beside.Go(func() { w.run(over) })
 	return func() { close(over) }
 }
 
-// wait returns once the watch has ended.
-func (s *shellTalk) wait() { s.watching.Wait() }
+// wait returns once all has ended that ran beside the program.
+func (s *shellTalk) wait() { s.beside.Wait() }
 
 // endWatch tells the person at a shell once that keys end, if they are not renewed.
 type endWatch struct {

@@ -235,21 +235,26 @@ func TestBesideNeitherDelaysWorkNorOutlivesIt(t *testing.T) {
 		}
 		var log bytes.Buffer
 		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		Beside(t.Context(), logger, hanging)()
+		var background sync.WaitGroup
+		Beside(t.Context(), &background, logger, hanging)()
+		background.Wait()
 		assert.False(t, isEnded, "short work begins no refresh")
-		stop := Beside(t.Context(), logger, hanging)
+		end := Beside(t.Context(), &background, logger, hanging)
 		time.Sleep(pause + 1)
-		stop()
+		end()
+		background.Wait()
 		assert.True(t, isEnded)
 		assert.Equal(t, pause+1, time.Since(began))
 		assert.Empty(t, log.String())
 
-		stop = Beside(t.Context(), logger, func(context.Context) error { return errors.New("no network") })
+		end = Beside(t.Context(), &background, logger, func(context.Context) error { return errors.New("no network") })
 		time.Sleep(pause + 1)
-		stop()
+		end()
+		background.Wait()
 		assert.Contains(t, log.String(), "level=DEBUG")
 		assert.Contains(t, log.String(), "no network")
-		Beside(t.Context(), nil, func(context.Context) error { return errors.New("no network") })()
+		Beside(t.Context(), &background, nil, func(context.Context) error { return errors.New("no network") })()
+		background.Wait()
 	})
 }
 

@@ -200,11 +200,10 @@ func (s Source) refreshRoles(ctx context.Context, known Known, pause time.Durati
 // pause is how long work must take before names are refreshed beside it.
 const pause = time.Second
 
-// Beside calls refresh in the background of work that has begun, unless that ends soon. The caller must call stop when the
-// work ends. Errors are only logged.
-func Beside(ctx context.Context, log *slog.Logger, refresh func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var background sync.WaitGroup
+// Beside calls refresh in the background of work that has begun, unless that ends soon. The caller must call end when the work
+// ends, and wait for the background once nothing else is left to do. Errors are only logged.
+func Beside(ctx context.Context, background *sync.WaitGroup, log *slog.Logger, refresh func(context.Context) error) (end func()) {
+	ctx, end = context.WithCancel(ctx)
 	background.Go(func() {
 		select {
 		case <-time.After(pause):
@@ -215,8 +214,5 @@ func Beside(ctx context.Context, log *slog.Logger, refresh func(context.Context)
 			cmp.Or(log, slog.New(slog.DiscardHandler)).Debug("chaim: the names of accounts are not refreshed", "error", err)
 		}
 	})
-	return func() {
-		cancel()
-		background.Wait()
-	}
+	return end
 }
