@@ -3,6 +3,7 @@ package request
 import (
 	"cmp"
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func (r *Request) otherCenter(ctx context.Context, name string) string {
 	if err != nil {
 		return ""
 	}
-	for session := range files.Sessions {
+	for _, session := range slices.Sorted(maps.Keys(files.Sessions)) {
 		has := false
 		opts := chaim.Options{NoProfile: true, ReadOnly: true, Broker: chaim.IdentityCenter{Session: session, AllowInsecure: true}}
 		_ = r.App.Quiet().Client(opts, func(c *chaim.Client) error {
