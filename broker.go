@@ -148,7 +148,7 @@ func findOrigin(opts *Options, book *profiles.Book) (*origin, error) {
 	return o, err
 }
 
-// withoutGateway finds the broker that gives the keys if no gateway is configured. why says that none is.
+// withoutGateway finds the broker if no gateway is configured. why is the error that says so.
 func withoutGateway(opts *Options, why error) (*origin, error) {
 	center, isOurs, err := opts.ownCenter()
 	switch {
@@ -194,8 +194,9 @@ func (o *origin) resolve(opts *Options, profile string) (from *origin, noRegion 
 	return from, noRegion, err
 }
 
-// forRequest returns the origin for one account, which does not change with the AWS config file. If STS gives the keys, it
-// reads the SDK's configuration for the keys that sign and, if r has no region, for the region.
+// forRequest returns the origin for one account. If the account is a profile, the origin refuses other keys than the profile
+// gives now. If STS gives the keys, forRequest reads the SDK's configuration for the keys that sign and, if r has no region,
+// for the region.
 func (o *origin) forRequest(r Request) (*origin, error) {
 	if p, isProfiles := o.broker.(Profiles); isProfiles {
 		bound, err := p.bound(r.Account)

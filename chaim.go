@@ -335,8 +335,8 @@ func (c *Client) Role() string {
 	return c.opts.Role
 }
 
-// Broker returns what gives the client's keys, such as a [*Gateway] or an [IdentityCenter]. It is nil with a Source, for a
-// zero Client, and if the settings of the gateway cannot be used.
+// Broker returns the broker that gives the client's keys, such as a [*Gateway] or an [IdentityCenter]. It is nil with a
+// Source, for a zero Client, and if the settings of the gateway cannot be used.
 func (c *Client) Broker() Broker {
 	if c == nil || c.origin == nil {
 		return nil

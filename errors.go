@@ -14,11 +14,12 @@ var (
 	// and role; or there is no such profile; or the section [default] lacks the requested setting.
 	ErrNotConfigured = keys.ErrNotConfigured
 
-	// ErrDenied: the gateway or STS refused the request, because it does not accept the token or the keys, or because the
-	// user has no right to the account and role.
+	// ErrDenied: the gateway, STS or the Identity Center refused the request. It does not accept the token, the sign-in or the
+	// keys, or the user has no right to the account and role.
 	ErrDenied = keys.ErrDenied
 
-	// ErrUnreachable: the gateway, STS or the sign-in page did not answer, or a proxy answered instead (502, 503, 504).
+	// ErrUnreachable: the gateway, STS, the Identity Center or the sign-in page did not answer, or a proxy answered instead
+	// (502, 503, 504).
 	ErrUnreachable = keys.ErrUnreachable
 
 	// ErrExpired: the credentials have expired and could not be renewed.
@@ -37,8 +38,8 @@ var (
 	// accountname.
 	ErrUnmanagedAccount = profiles.ErrUnmanaged
 
-	// ErrSignedOut: there is no sign-in to IAM Identity Center, or it has ended. A person can begin one with 'chaim login' or
-	// 'aws sso login'. An error that wraps it wraps ErrDenied too.
+	// ErrSignedOut: there is no sign-in to IAM Identity Center, or it has ended. A person signs in with 'chaim login' or 'aws
+	// sso login'. An error that wraps it wraps ErrDenied too.
 	ErrSignedOut = idcenter.ErrSignedOut
 
 	// ErrNoURL: there is no console link for these credentials.

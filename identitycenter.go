@@ -23,10 +23,10 @@ import (
 // zero value stands for the only [sso-session] of the AWS config file. Any number of goroutines may use it.
 //
 // A person signs in with 'chaim login' or 'aws sso login'. chaim, the AWS CLI and the SDKs share the sign-in. chaim renews
-// it 15 minutes before its end, as the AWS CLI does, for as long as the center allows. Only 'chaim login' opens a browser.
+// it 15 minutes before its end, as the AWS CLI does, for as long as the center allows. The library opens no browser.
 //
-// AWS limits the requests per second. All IdentityCenters of a process with the same start URL slow down together, and
-// repeat requests that were refused for that.
+// AWS limits the requests per second. All IdentityCenters of a process with the same start URL, Region and HTTPClient slow
+// down together, and repeat requests that were refused for that.
 //
 // https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html
 type IdentityCenter struct {
@@ -49,10 +49,12 @@ var (
 	_ completer = IdentityCenter{}
 )
 
-// ownCenter returns the Identity Center that gives the keys of a client for which nothing else is configured. It leaves to
-// STS what the user has pointed there: the ARN of a role, and keys or a profile in the environment.
+// ownCenter returns the Identity Center of a client without a gateway. isOurs is false if STS gives the keys: for the ARN of
+// a role and, unless CHAIM_SSO_SESSION names a session, if the environment has keys or a profile of the user's own.
 func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
-	center = IdentityCenter{Session: os.Getenv(idcenter.SessionVariable), AllowInsecure: o.AllowInsecure, HTTPClient: o.HTTPClient, Logger: o.Logger}
+	center = IdentityCenter{
+		Session: os.Getenv(idcenter.SessionVariable), AllowInsecure: o.AllowInsecure, HTTPClient: o.HTTPClient, Logger: o.Logger,
+	}
 	isChosen := center.Session != ""
 	if o.Settings != nil || arn.IsARN(o.Role) || !isChosen && (profiles.AWSFiles{}).OwnSource() != "" {
 		return center, false, nil
@@ -67,8 +69,8 @@ func (o *Options) ownCenter() (center IdentityCenter, isOurs bool, err error) {
 }
 
 // Keys gets keys of a permission set in an account. The error wraps [ErrSignedOut] without a valid sign-in, [ErrDenied] if
-// the user does not have the permission set there, [ErrUnreachable] if the center does not answer, and [ErrNotConfigured]
-// if the AWS config file has no such session. A name that no account or more than one has is an error too.
+// the user does not have the permission set there, [ErrUnreachable] if the center does not answer, and [ErrNotConfigured] if
+// the AWS config file has no such session. A name is an error too if no account has it, or more than one.
 func (i IdentityCenter) Keys(ctx context.Context, r Request) (Grant, error) {
 	center, id, err := i.find(ctx, r)
 	if err != nil {

@@ -212,7 +212,7 @@ func (c *Client) obtain(ctx context.Context, profile string, d profiles.Definiti
 	return g, noKeys(r, err)
 }
 
-// errOtherBroker says that the broker of a client is not the one whose keys a profile has.
+// errOtherBroker says that the broker of a client cannot give new keys for a profile.
 func errOtherBroker(d profiles.Definition) error {
 	text := fmt.Sprintf("its keys are those of account %q, which chaim.Profiles does not give", d.Account)
 	if d.FromConfig {

@@ -36,10 +36,10 @@ type MFADevice = awssts.Device
 // must be private. Many goroutines may call the methods at once.
 type MFASessions = awssts.SessionStore
 
-// MFASession provides the keys of an MFA session of an IAM user. AWS STS begins the session (GetSessionToken) for the
-// user's long-term keys and a code of an MFA device. As the Keys of an [STS] an MFASession makes one code do for any number
-// of roles. Device must be given; the zero value of every other field works. Any number of goroutines may use it, and all
-// MFASessions of a process share the session of a user and a device.
+// MFASession provides the keys of an MFA session of an IAM user. AWS STS begins the session (GetSessionToken) for the user's
+// long-term keys and a code of an MFA device. As the Keys of an [STS], an MFASession needs one code for any number of roles.
+// Device must be given; the zero value of every other field works. Any number of goroutines may use it, and all MFASessions
+// of a process share the session of a user and a device.
 //
 // With keys of a session STS gives keys of a role for an hour at most. Of STS they may call only AssumeRole and
 // GetCallerIdentity, and they do not sign in to the console.

@@ -40,10 +40,10 @@ type Options struct {
 	// partition; "eu-west-1". A misspelt region, or a zone such as "us-east-1a", is an error. A kept profile gets no region
 	// line if the AWS config file already has this region for its name.
 	Region string
-	// TempName is the name of the profile. Empty means "tempname-*". If the name ends in "-*", as in "backup-*", the profile
-	// is named "backup" or, if that is taken, "backup-" with 12 random characters: [Client.Profile] tells. If any other name
-	// is taken the error is [ErrInUse]. A name is free if a kept profile has it whose keys have expired. It is taken if the
-	// AWS config file gives it a role, SSO login or process, which SDKs prefer to keys.
+	// TempName is the name of the profile. Empty means "tempname-*". If the name ends in "-*", as in "backup-*", the profile is
+	// named "backup" or, if that is taken, "backup-" with 12 random characters: [Client.Profile] tells. If any other name is
+	// taken the error is [ErrInUse]. A name counts as free if its kept profile has expired keys. It counts as taken if the AWS
+	// config file gives it a role, an SSO login or a process, which SDKs prefer to keys.
 	TempName string
 	// Terrible also writes the session token as aws_security_token, for old versions of Ansible and Terraform.
 	Terrible bool
@@ -78,9 +78,10 @@ type Options struct {
 	// also excludes AllowInsecure and HTTPClient, because it has its own.
 	//
 	// Nil means the first of these that there is: the gateway of the Settings; the [IdentityCenter] that CHAIM_SSO_SESSION
-	// names or, if the environment has neither keys nor AWS_PROFILE, the only one of the AWS config file; AWS STS, for a
-	// 12-digit Account or a role ARN, with the keys of the SDK's default chain, except those that chaim has put into
-	// [default]. For a role ARN it is never an IdentityCenter. chaim asks [Profiles] only if they are given here.
+	// names or, if the environment has no keys, no AWS_PROFILE and no AWS_WEB_IDENTITY_TOKEN_FILE, the only one of the AWS
+	// config file; AWS STS, for a 12-digit Account or a role ARN, with the keys of the SDK's default chain, except those that
+	// chaim has put into [default]. For a role ARN it is never an IdentityCenter. chaim asks [Profiles] only if they are given
+	// here.
 	Broker Broker
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and CHAIM_REGION;
 	// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the section [default] of the credentials file.

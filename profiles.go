@@ -29,9 +29,9 @@ import (
 // for each request, and checks the profile before it asks AWS. If a profile has two kinds of keys, a warning says which one
 // is used. Keys that chaim has lent are never used, and a credential_process gets no user token of a gateway.
 //
-// If the profile has an mfa_serial, chaim begins an MFA session of 12 hours. Its one code does for all roles of that device
-// and user in this process. A role for more than an hour needs a code of its own, because AWS gives keys of a role for an
-// hour at most if keys of a session ask for them.
+// If the profile has an mfa_serial, chaim begins an MFA session of 12 hours. One code is then enough for all roles of that
+// device and user in this process. A role for more than an hour needs a code of its own, because AWS gives keys of a role
+// for an hour at most if keys of a session ask for them.
 //
 // https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
 type Profiles struct {
@@ -103,7 +103,7 @@ func (p Profiles) bound(account string) (Profiles, error) {
 	return p, err
 }
 
-// complete says what a profile knows, and logs what is ambiguous about it.
+// complete fills in a request from its profile, and logs what other programs may read differently.
 func (p Profiles) complete(r Request) (full Request, decides string, err error) {
 	full, c, err := p.asker().Complete(r)
 	for _, note := range c.Notes {
@@ -134,6 +134,7 @@ func isProfiles(broker Broker) bool {
 type completer interface {
 	// complete touches no network. decides is empty if the lifetime can be chosen, or else says what decides about it.
 	complete(r Request) (full Request, decides string, err error)
+	// isFixed reports whether the lifetime of the account's keys cannot be chosen.
 	isFixed(account string) bool
 }
 

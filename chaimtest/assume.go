@@ -84,8 +84,8 @@ func (t trust) isMet(ask *roleAsk, hasMFA bool) bool {
 	return (t.externalID == "" || equal(t.externalID, ask.externalID)) && (t.mfaSerial == "" || hasMFA)
 }
 
-// checkMFA checks the code of an MFA device, if the request has one. It reports whether that, or the session of the caller,
-// shows that the device is there.
+// checkMFA checks the code of an MFA device, if the request has one. hasMFA says that the code is right or, without a code,
+// that the caller's keys are those of an MFA session.
 func (w *world) checkMFA(serial, code string, t trust, caller *key) (hasMFA bool, err *stsError) {
 	refuse := func(text string) (bool, *stsError) {
 		return false, stsRefusal(http.StatusForbidden, "AccessDenied", "MultiFactorAuthentication failed%s", text)
@@ -99,7 +99,8 @@ func (w *world) checkMFA(serial, code string, t trust, caller *key) (hasMFA bool
 	case t.mfaSerial != "" && t.mfaSerial != serial, d != nil && d.user != caller.user:
 		return refuse(", unable to validate MFA code.  Please verify your MFA serial number is valid " +
 			"and associated with this user.")
-	case t.mfaSerial != "" && t.mfaCode != "" && equal(t.mfaCode, code), d == nil && t.mfaSerial == "", d != nil && d.take(caller.user, code, w.now()):
+	case t.mfaSerial != "" && t.mfaCode != "" && equal(t.mfaCode, code), d == nil && t.mfaSerial == "",
+		d != nil && d.take(caller.user, code, w.now()):
 		return true, nil
 	}
 	return refuse(" with invalid MFA one time pass code. ")

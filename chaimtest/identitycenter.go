@@ -33,7 +33,7 @@ const (
 	maxPage = 100
 )
 
-// center is what the Identity Center knows.
+// center is the state of the Identity Center.
 type center struct {
 	tokenLife, sessionLife time.Duration
 	clients                map[string]*ssoClient
@@ -61,7 +61,7 @@ type ssoGrant struct {
 	ends, asked      time.Time
 }
 
-// codeFlow is what a browser brings, apart from the code.
+// codeFlow has the parameters of a sign-in by a browser to which the code is bound.
 type codeFlow struct{ challenge, redirect string }
 
 // ssoSession is a sign-in.
@@ -92,8 +92,8 @@ func newCenter() *center {
 	}
 }
 
-// StartURL returns the start URL of the Identity Center, which is in eu-central-1. Its permission sets are named as the
-// roles of the server. The user may use all of them in all accounts unless [Server.Deny] says otherwise.
+// StartURL returns the start URL of the Identity Center, which is in eu-central-1. Its permission sets have the names of the
+// server's roles. The user may use all of them in all accounts unless [Server.Deny] says otherwise.
 func (s *Server) StartURL() string { return "https://chaimtest.awsapps.com/start" }
 
 // OIDCURL returns the address of the service that signs in to the Identity Center, for AWS_ENDPOINT_URL_SSO_OIDC.
@@ -102,8 +102,8 @@ func (s *Server) OIDCURL() string { return s.URL() + oidcPath }
 // PortalURL returns the address of the access portal of the Identity Center, for AWS_ENDPOINT_URL_SSO.
 func (s *Server) PortalURL() string { return s.URL() + portalPath }
 
-// SetSignIn sets how long the access tokens of sign-ins are valid from now on, and how long they can be renewed. Zero means
-// an hour and 8 hours.
+// SetSignIn sets how long new access tokens are valid, and how long new sign-ins can be renewed. Zero means one hour for a
+// token, and 8 hours for a sign-in.
 func (s *Server) SetSignIn(token, session time.Duration) {
 	s.set(func(w *world) {
 		w.center.tokenLife, w.center.sessionLife = token, session
@@ -161,7 +161,7 @@ func (c *center) register(now time.Time, redirects []string, hasScope bool) (id 
 	return id, client
 }
 
-// begin begins a session.
+// begin begins a session and gives it tokens.
 func (c *center) begin(user, client string, now time.Time) (access string, t *ssoToken) {
 	return c.renew(&ssoSession{user: user, client: client, ends: now.Add(c.sessionLife)}, now)
 }
@@ -231,7 +231,7 @@ func (x *exchange) answerSSO(doc any, err *ssoError) {
 	write(x, status, "application/json", string(text))
 }
 
-// oidc answers as the service that gives tokens, and as its pages.
+// oidc answers as the service that gives tokens, and shows its pages.
 func (x *exchange) oidc() {
 	path := strings.TrimPrefix(x.r.URL.Path, oidcPath)
 	switch {
@@ -282,7 +282,7 @@ func (x *exchange) base() string {
 	return "https://" + x.r.Host
 }
 
-// registeredRedirect is the only address that the center takes for browsers to return to.
+// registeredRedirect is the only redirect URI that the center accepts.
 const registeredRedirect = "http://127.0.0.1/oauth/callback"
 
 func (c *center) registerClient(now time.Time, kind string, grants, redirects []string, hasScope bool) (any, *ssoError) {
@@ -572,7 +572,7 @@ func (w *world) askPortal(operation string, session *ssoSession, query url.Value
 	return nil, &ssoError{status: http.StatusNotFound, code: "ResourceNotFoundException", about: "no such operation"}
 }
 
-// take takes a request from the limit, or returns how long it must wait.
+// take counts a request. It returns how long the request must wait, or zero if the limit allows it.
 func (l *rateLimit) take(now time.Time) time.Duration {
 	if l == nil {
 		return 0

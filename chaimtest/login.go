@@ -82,7 +82,7 @@ func (s *Server) EndLogins(code string) {
 	})
 }
 
-// newProofKey makes a key whose coordinates fill 32 bytes: the SDK for Go leaves out zeros at their beginning.
+// newProofKey makes a key. No coordinate begins with a zero byte, because the SDK for Go would leave that out.
 func newProofKey() (key *ecdsa.PrivateKey, x, y []byte) {
 	for {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -193,7 +193,8 @@ func readProof(r *http.Request, now time.Time) (string, error) {
 		return "", fmt.Errorf("header or claims are not JSON")
 	}
 	target, err := url.Parse(claims.Htu)
-	if err != nil || target.Host != r.Host || target.Path != r.URL.Path || target.RawQuery != "" || claims.Htm != r.Method || claims.Jti == "" {
+	if err != nil || target.Host != r.Host || target.Path != r.URL.Path || target.RawQuery != "" ||
+		claims.Htm != r.Method || claims.Jti == "" {
 		return "", fmt.Errorf("it is for another request")
 	}
 	if age := now.Sub(time.Unix(claims.Iat, 0)); age > proofWindow || age < -proofWindow {

@@ -63,7 +63,7 @@ func (x *exchange) organizations() {
 	write(x, status, "application/x-amz-json-1.1", string(text))
 }
 
-// organizationPage returns a part of the accounts. As AWS may, it begins with an empty page.
+// organizationPage returns a page of the accounts. The first page is empty, as it may be at AWS.
 func (s *Server) organizationPage(first, most int) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

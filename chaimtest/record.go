@@ -33,7 +33,8 @@ type Request struct {
 	Duration time.Duration
 
 	// Parameters are those of AssumeRole and GetSessionToken as the client sent them, by their names in the request, such as
-	// "RoleSessionName" or "Tags.member.1.Key". The value of ExternalId, TokenCode and Policy is "***". Unknown parameters are left out.
+	// "RoleSessionName" or "Tags.member.1.Key". The value of ExternalId, TokenCode and Policy is "***". Unknown parameters are
+	// left out.
 	Parameters map[string]string
 
 	// User is the chaim user in the request, or at STS and the federation endpoint the user for whom the verified keys were

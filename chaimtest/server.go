@@ -12,9 +12,9 @@
 //	srv := chaimtest.NewServer(t)
 //	client, err := chaim.New(srv.Options(t, "sredev"))
 //
-// Every secret key, session token, sign-in token, refresh token and client secret of the double begins with "CANARY", and the
-// token of the default user with "ca9a12e5-". Nothing else of the double does. So if a log or a test's output holds one of
-// the two, a secret has leaked.
+// Every secret key, session token, sign-in token, refresh token and client secret of the double begins with "CANARY", and
+// the token of the default user with "ca9a12e5-". Nothing else of the double does. So if a log or a test's output holds one
+// of the two, a secret has leaked.
 //
 // [Server.Setenv] points code without options at the double. The package does not import testing, so an example or a
 // demonstration can use it too.

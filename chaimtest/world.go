@@ -35,7 +35,7 @@ type world struct {
 	signIns
 }
 
-// signIns are the ways in which people sign in at AWS.
+// signIns is the state of MFA devices, of the Identity Center and of AWS Sign-In.
 type signIns struct {
 	devices map[string]*device // by serial number
 	center  *center
@@ -271,9 +271,9 @@ func (s *Server) RequireExternalID(account, id string) {
 }
 
 // RequireMFA makes STS require the serial number and the code of an MFA device for roles of the account with this name or
-// id. Keys of a session that began with a code of any device satisfy it too. The code works until another call replaces it;
-// with an empty code only the codes of [Server.MFACode] do. Empty strings end the requirement. It panics if there is no such
-// account. Without the requirement STS accepts any serial number and code, except for the device of AddMFADevice.
+// id. Keys of a session that began with a code of any device satisfy it too. The code works until another call replaces it.
+// With an empty code only the codes of [Server.MFACode] work. Empty strings end the requirement. It panics if there is no
+// such account. Without the requirement STS accepts any serial number and code, except for devices of [Server.AddMFADevice].
 func (s *Server) RequireMFA(account, serial, code string) {
 	s.changeTrust(account, func(t *trust) { t.mfaSerial, t.mfaCode = serial, code })
 }
@@ -305,7 +305,7 @@ func (s *Server) MFACode(serial string) (code string) {
 	return code
 }
 
-// take uses up a code.
+// take uses up a code, and reports whether it was right.
 func (d *device) take(user, code string, now time.Time) bool {
 	if d.user != user || d.code == "" || !equal(d.code, code) || !now.Before(d.ends) {
 		return false

@@ -37,7 +37,8 @@ func one(make func(*cli.App) *cobra.Command) func(*cli.App) []*cobra.Command {
 	return func(a *cli.App) []*cobra.Command { return []*cobra.Command{make(a)} }
 }
 
-// commands makes the commands of the group that the command line names, or else all: making all takes longer than some of them.
+// commands makes the commands of the group that the command line names, or else all: making all takes longer than some of
+// them.
 func commands(a *cli.App) (made []*cobra.Command) {
 	name := calledName(a.Args)
 	for _, g := range groups {
@@ -49,8 +50,8 @@ func commands(a *cli.App) (made []*cobra.Command) {
 	return made
 }
 
-// calledName is the first argument, which is a command unless it is a flag. If a shell asks for completions of the words after a
-// command, it is that command.
+// calledName is the first argument, which is a command unless it is a flag. If a shell asks for completions of the words
+// after a command, it is that command.
 func calledName(args []string) string {
 	if isCompletion(args) && len(args) > 2 {
 		args = args[1:]

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The functions that shells call for completions. They call cobra's, which are renamed, unless the word is one of CMD.
+// The functions that shells call for completions. They call the function of cobra, which is renamed, unless the word belongs
+// to CMD.
 var (
 	//go:embed shells/after_dash.bash
 	bashAfterDash string
@@ -19,8 +20,8 @@ var (
 	fishAfterDash string
 )
 
-// completeAfterDash changes the subcommands of completion. Their scripts then leave the words after -- to the completion of
-// the command that stands there.
+// completeAfterDash changes the subcommands of completion. Their scripts then complete the words after -- as the program
+// there would.
 func completeAfterDash(completion *cobra.Command) {
 	for _, cmd := range completion.Commands() {
 		switch cmd.Name() {
@@ -38,7 +39,8 @@ func completeAfterDash(completion *cobra.Command) {
 // generator writes a completion script.
 type generator = func(root *cobra.Command, w io.Writer, hasDescriptions bool) error
 
-// wrapScript makes cmd print a script in which ours stands before cobra's function, and that has another name.
+// wrapScript makes cmd print cobra's script with ours before cobra's function. It replaces before, which names that
+// function, by after.
 func wrapScript(cmd *cobra.Command, generate generator, ours, before, after string) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var script bytes.Buffer

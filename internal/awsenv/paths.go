@@ -36,8 +36,8 @@ func SSOCache() (string, error) {
 
 var variableRule = lazyregexp.New(`\$(\w+|\{\w+\})`)
 
-// unexpanded returns the part of a path that a shell would expand. Some readers of the file expand it too. For a usual path it
-// compiles no rule, because every command calls it.
+// unexpanded returns the part of a path that a shell would expand. Some readers of the file expand it too. For a usual path
+// it compiles no rule, because every command calls it.
 func unexpanded(path string) string {
 	if rest, hasTilde := strings.CutPrefix(path, "~"); hasTilde {
 		if user, _, _ := strings.Cut(strings.ReplaceAll(rest, `\`, "/"), "/"); user != "" {

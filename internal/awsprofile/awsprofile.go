@@ -16,7 +16,7 @@ import (
 // Pairs are the keys of a section, in lower case, and their values.
 type Pairs = map[string]string
 
-// Files has what the AWS config file and the credentials file say.
+// Files is the content of the AWS config file and the credentials file.
 type Files struct {
 	Names    []string         // of the profiles, in the order of the files
 	Profiles map[string]Pairs // by name; a key of the credentials file replaces one of the config file
@@ -57,7 +57,7 @@ type Source struct {
 	MFA     MFA     // for StaticKeys: the session that they begin with
 }
 
-// Session says where IAM Identity Center gives the keys of an account. Profile is the profile that says so.
+// Session has the SSO settings of a profile: which Identity Center gives the keys of which account and role.
 type Session struct{ Profile, Name, StartURL, Region, AccountID, Role string }
 
 // Role is a role that a chain assumes.
@@ -73,7 +73,8 @@ type Role struct {
 // MFA is an MFA device, and the command that prints its codes. Both may be empty.
 type MFA struct{ Serial, Process string }
 
-// Role returns the ARN or the name of the role whose keys the chain gives. If the files name no role it is the kind.
+// Role returns the ARN or the name of the role whose keys the chain gives. If the files name no role, it returns the kind of
+// the source.
 func (c Chain) Role() string {
 	if n := len(c.Roles); n > 0 {
 		return c.Roles[n-1].ARN
@@ -157,7 +158,7 @@ func (c Chain) Decides() string {
 	return "the owner of these keys"
 }
 
-// Hash tells apart what a profile and those behind it say from what they said before. It reveals nothing of that.
+// Hash changes with the settings of the profile and of those behind it. It does not reveal them.
 func (c Chain) Hash() string { return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", c))) }
 
 // Settings returns the profile whose endpoints and certificates serve the whole chain: its own, if the SDK can read that.

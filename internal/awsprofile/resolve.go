@@ -18,13 +18,14 @@ import (
 // ErrNoProfile means that there is no profile of that name.
 var ErrNoProfile = errors.New("chaim: there is no such profile in the AWS files")
 
-// Has reports whether the files have a profile of that name that leads to keys, even if what it says is wrong. A profile does
-// not count if chaim has lent it, or if its credential_process asks chaim for an account.
+// Has reports whether the files have a profile of that name that leads to keys, even if its settings are wrong. A profile
+// does not count if chaim has lent it, or if its credential_process asks chaim for an account.
 func (f Files) Has(name string) bool {
-	return !f.Lent[name] && !RunsChaim(f.Profiles[name]["credential_process"]) && slices.ContainsFunc(decisive, func(key string) bool { return f.Profiles[name][key] != "" })
+	return !f.Lent[name] && !RunsChaim(f.Profiles[name]["credential_process"]) &&
+		slices.ContainsFunc(decisive, func(key string) bool { return f.Profiles[name][key] != "" })
 }
 
-// decisive are the keys of a profile that lead to keys.
+// decisive are the settings of a profile that lead to keys.
 var decisive = []string{
 	"aws_access_key_id", "role_arn", "source_profile", "credential_source", "web_identity_token_file", "sso_session",
 	"sso_start_url", "sso_account_id", "login_session", "credential_process",
@@ -98,7 +99,7 @@ func (r *resolver) visitSource(name string) error {
 	return fmt.Errorf("its source_profile %s is not in the AWS files", keys.QuoteShort(name))
 }
 
-// profile returns the keys of a profile that is not lent.
+// profile returns the settings of a profile that is not lent.
 func (r *resolver) profile(name string) (Pairs, error) {
 	pairs, isKnown := r.files.Profiles[name]
 	switch {
@@ -112,7 +113,7 @@ func (r *resolver) profile(name string) (Pairs, error) {
 	return nil, ErrNoProfile
 }
 
-// exclusive refuses a role with two sources, of which SDKs take different ones.
+// exclusive refuses a role with two sources. SDKs disagree about which one counts.
 func exclusive(pairs Pairs) error {
 	var given []string
 	for _, key := range []string{"source_profile", "credential_source", "web_identity_token_file", "credential_process"} {

@@ -128,7 +128,9 @@ func (a Asker) check() (arn.ARN, error) {
 
 // config reads the SDK's configuration, without its keys if hasKeys is set. It touches no network.
 func (a Asker) config(ctx context.Context, hasKeys bool) (aws.Config, error) {
-	cfg, err := Config(ctx, Options{Region: a.STS.Region, Profile: a.Profile, HasKeys: hasKeys, AllowInsecure: a.STS.AllowInsecure, Log: a.Log, Files: a.Files})
+	cfg, err := Config(ctx, Options{
+		Region: a.STS.Region, Profile: a.Profile, HasKeys: hasKeys, AllowInsecure: a.STS.AllowInsecure, Log: a.Log, Files: a.Files,
+	})
 	if err != nil {
 		return cfg, err
 	}

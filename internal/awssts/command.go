@@ -16,8 +16,8 @@ const commandTimeout = time.Minute
 // maxOutput is how many bytes of a command's output are read.
 const maxOutput = 4 << 10
 
-// output runs a command with the shell and returns what it prints. Its stderr is that of this process: it may ask a person to
-// touch a key. Errors do not quote the command, which may hold a secret.
+// output runs a command with the shell and returns its output. The command has the stderr of this process, because it may
+// ask a person to touch a key. Errors do not quote the command, which may hold a secret.
 func output(ctx context.Context, command string, variables ...string) (string, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, commandTimeout, fmt.Errorf("the command ran longer than %s", commandTimeout))
 	defer stop()

@@ -62,7 +62,7 @@ func (d Device) command() (text, place string) {
 // AskCode asks a person for the code of a device.
 type AskCode func(ctx context.Context, d Device) (code string, err error)
 
-// codeStep is how long a code is valid. AWS accepts it once, whoever sends it.
+// codeStep is how long a code is valid. AWS accepts each code once.
 //
 // https://www.rfc-editor.org/rfc/rfc6238#section-5.2
 const codeStep = 30 * time.Second
@@ -109,10 +109,11 @@ func CleanCode(text string) (code string, err error) {
 	return code, nil
 }
 
-// askGrace is how long a question may take to end after its context has: it may have to restore a terminal.
+// askGrace is how long a question may go on after the end of its context: it may have to restore a terminal.
 const askGrace = time.Second
 
-// patiently returns the answer of ask. If ctx ends and ask does not, it returns without an answer, so that others can ask.
+// patiently returns the answer of ask. If ctx ends and ask does not, it returns without an answer, so that other callers can
+// ask.
 func patiently(ctx context.Context, ask func() (string, error)) (string, error) {
 	type answer struct {
 		text string
@@ -156,7 +157,7 @@ func (e noCode) Unwrap() error { return e.error }
 // IsFinal reports that another attempt cannot help: a person or a command would be asked again.
 func (noCode) IsFinal() bool { return true }
 
-// mfaDevice has the turn of those who send codes of one device for one user, and what came of the last code.
+// mfaDevice is a device of one user in this process: the turn to send its codes, and the result of the last code.
 type mfaDevice struct {
 	turn turn.Lock
 
@@ -176,7 +177,7 @@ type failure struct {
 // devices are the MFA devices of this process. All scopes of a process share them, so that a person is asked once.
 var devices sync.Map
 
-// deviceKey tells devices apart. With an HTTP client of its own a test shares none with tests that run beside it.
+// deviceKey tells devices apart. A test with an HTTP client of its own shares no device with the tests beside it.
 type deviceKey struct {
 	user, serial string
 	client       weak.Pointer[http.Client]
@@ -214,8 +215,8 @@ func (m *mfaDevice) hold(session aws.Credentials) (isHeld bool) {
 	return true
 }
 
-// fail remembers why there is no code, so that a person is not asked once for each of many roles. The end of ctx says nothing
-// about the device, and so does a caller that cannot ask.
+// fail remembers why there is no code, so that a person is not asked once for each of many roles. It ignores the end of ctx,
+// and a caller that cannot ask: they say nothing about the device.
 func (m *mfaDevice) fail(ctx context.Context, d Device, ask AskCode, err error) {
 	command, _ := d.command()
 	if ctx.Err() != nil || command == "" && ask == nil {
@@ -226,7 +227,7 @@ func (m *mfaDevice) fail(ctx context.Context, d Device, ask AskCode, err error) 
 	m.failure = failure{err, time.Now(), command}
 }
 
-// failed returns the failure of a moment ago, unless the code comes from another command now. Nil means none.
+// failed returns the failure of the last 30 seconds, unless the code comes from another command now. Nil means none.
 func (m *mfaDevice) failed(d Device) error {
 	command, _ := d.command()
 	m.mu.Lock()

@@ -19,7 +19,7 @@ type Files interface {
 	Profiles() (awsprofile.Files, error)
 	// IsLent reports whether chaim has put this access key id, or this credential_process, into the profile of that name.
 	IsLent(profile, keyID, process string) bool
-	// RenewLogin calls renew if the keys in the file of a sign-in by 'aws login' end soon. renew gets the path of a copy in
-	// which they have ended. The file gets the keys that renew puts there.
+	// RenewLogin calls renew if the keys in the file of a sign-in by 'aws login' end soon. renew gets the path of a copy of the
+	// file in which the keys have ended. The file then gets the keys that renew puts into the copy.
 	RenewLogin(ctx context.Context, path string, renew func(path string) error) error
 }

@@ -37,14 +37,14 @@ type login struct {
 	failed time.Time // when an early renewal failed
 }
 
-// renewalPause is the time after a failed renewal, in which no caller waits for another one: the keys are still valid.
+// renewalPause is how long no caller renews the keys after a renewal has failed. The keys are still valid.
 const renewalPause = 30 * time.Second
 
 // The SDKs and the AWS CLI write the file of the sign-in in place, so a reader may find a part of it.
 const tornPatience, tornPoll = time.Second, 10 * time.Millisecond
 
-// Retrieve asks the SDK, one caller of a process at a time: the SDK renews the sign-in without a lock. Keys that end soon
-// are renewed before. It reads a torn file again.
+// Retrieve asks the SDK, for one caller of a process at a time, because the SDK renews the sign-in without a lock. It first
+// renews keys that end soon. It reads a torn file again.
 func (k loginKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	path, err := logincreds.StandardCachedTokenFilepath(k.source.Pairs["login_session"], os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {
@@ -89,7 +89,7 @@ func (k loginKeys) renewEarly(ctx context.Context, path string) error {
 	})
 }
 
-// tornReader notes whether the SDK has read a torn file, which an error without its causes does not tell.
+// tornReader notes whether the SDK has read a torn file. The redacted error has no causes, so it does not tell that.
 type tornReader struct {
 	next   aws.CredentialsProvider
 	isTorn bool

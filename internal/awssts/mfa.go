@@ -29,8 +29,8 @@ const (
 // minSessionLeft is how long an MFA session must still be valid: a request signed with its keys takes a moment.
 const minSessionLeft = 5 * time.Minute
 
-// SessionStore keeps MFA sessions longer than the process lives. user tells apart users and their STS, and reveals nothing of
-// them. Load returns no keys if it has none.
+// SessionStore keeps MFA sessions longer than the process lives. user is a hash that tells apart users and their STS. Load
+// returns no keys if it has none.
 type SessionStore interface {
 	Load(ctx context.Context, user, serial string) (aws.Credentials, error)
 	Save(ctx context.Context, user, serial string, session aws.Credentials) error
@@ -81,14 +81,14 @@ func (m MFASession) Retrieve(ctx context.Context) (session aws.Credentials, err 
 	return session, err
 }
 
-// userID tells apart users and the STS that they ask. A hash is safe to store, because a secret access key cannot be guessed.
-// The secret is a part of it: access key ids and serial numbers are known to others.
+// userID tells apart users and the STS that they ask. A hash is safe to store, because a secret access key cannot be
+// guessed. The secret is a part of it: access key ids and serial numbers are known to others.
 func userID(own aws.Credentials, client *sts.Client) string {
 	endpoint := aws.ToString(client.Options().BaseEndpoint) // empty for that of AWS
 	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", []string{own.AccessKeyID, own.SecretAccessKey, endpoint})))
 }
 
-// held returns the session of this process or of the store. It has no keys if there is none, and err says if the device gave
+// held returns the session of this process or of the store. It has no keys if there is none. err is set if the device gave
 // no code a moment ago.
 func (m MFASession) held(ctx context.Context, d *mfaDevice, user string) (session aws.Credentials, err error) {
 	if session = d.held(); m.lasts(session) {

@@ -35,7 +35,7 @@ func (k processKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return k.signer.Retrieve(ctx, awaited{processcreds.NewProviderCommand(builder), k.source.Profile, k.source.Profile})
 }
 
-// The SDK begins the error of its cache with this text, and says this if there are no keys: it asks EC2 last.
+// The SDK begins errors of its cache with ofCache. It says noRole if there are no keys, because it asks EC2 last.
 const (
 	ofCache = "failed to refresh cached credentials, "
 	noRole  = "no EC2 IMDS role found, "

@@ -117,8 +117,9 @@ func (p Profiles) source(ctx context.Context, c awsprofile.Chain, r keys.Request
 	return src, nil
 }
 
-// first returns a provider of the first keys of a chain, and the roles that are to be assumed with them. If the profile with
-// the source has a role too, the SDK assumes that, unless the source are plain keys.
+// first returns a provider of the first keys of a chain, and the roles that are still to be assumed. Where the SDK gets the
+// keys of the source, it also assumes the role of the same profile. chaim itself reads plain keys, and asks the Identity
+// Center and a credential_process.
 func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request) (aws.CredentialsProvider, []awsprofile.Role, error) {
 	s, roles := c.Source, c.Roles
 	if s.Kind == awsprofile.StaticKeys {
@@ -144,7 +145,10 @@ func (p Profiles) first(ctx context.Context, c awsprofile.Chain, r keys.Request)
 			return nil, nil, err
 		}
 	}
-	o := Options{Region: r.Region, Profile: s.Profile, AllowInsecure: p.Asker.STS.AllowInsecure, Log: p.Asker.Log, Files: p.Asker.Files, Lifetime: r.Duration}
+	o := Options{
+		Region: r.Region, Profile: s.Profile, AllowInsecure: p.Asker.STS.AllowInsecure, Log: p.Asker.Log, Files: p.Asker.Files,
+		Lifetime: r.Duration,
+	}
 	if len(roles) > 0 && roles[0].Profile == s.Profile {
 		own := roles[0]
 		if roles = roles[1:]; len(roles) > 0 {
@@ -182,8 +186,8 @@ func checkEnvironment() error {
 	return nil
 }
 
-// assume returns a provider of the keys of a role. hasUserKeys says that src gives long-term keys of a user: if the role
-// needs an MFA device and AWS allows it, the keys of a session sign, so that a person is asked once for all roles.
+// assume returns a provider of the keys of a role. hasUserKeys says that src gives long-term keys of a user. If the role
+// needs an MFA device and AWS allows it, the keys of a session then sign, so that a person is asked once for all roles.
 func (p Profiles) assume(c awsprofile.Chain, role awsprofile.Role, src aws.CredentialsProvider, lifetime time.Duration, region string, hasUserKeys bool) aws.CredentialsProvider {
 	s := *p.Asker.STS
 	s.RoleARN, s.SessionName, s.ExternalID, s.Duration, s.Region, s.Keys = role.ARN, role.SessionName, role.ExternalID, lifetime, region, src
@@ -203,5 +207,8 @@ func (p Profiles) assume(c awsprofile.Chain, role awsprofile.Role, src aws.Crede
 func (p Profiles) session(profile string, device awsprofile.MFA, src aws.CredentialsProvider) MFASession {
 	a := p.Asker
 	a.Profile = profile
-	return MFASession{Keys: src, Device: Device{device.Serial, device.Process, profile, false}, Ask: p.Ask, Duration: DefaultSession, Store: p.Store, Asker: a}
+	return MFASession{
+		Keys: src, Device: Device{device.Serial, device.Process, profile, false}, Ask: p.Ask, Duration: DefaultSession, Store: p.Store,
+		Asker: a,
+	}
 }

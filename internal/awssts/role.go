@@ -122,8 +122,8 @@ func (a Asker) Retrieve(ctx context.Context) (creds aws.Credentials, err error) 
 	return creds, nil
 }
 
-// client returns the SDK's STS client for a request. hasCode says that it has a code of an MFA device, which works once, even
-// if the reply is lost.
+// client returns the SDK's STS client for a request. hasCode says that the request has a code of an MFA device. A code works
+// once, even if the reply is lost.
 func (a Asker) client(ctx context.Context, cfg aws.Config, hasCode bool) (*sts.Client, error) {
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.HTTPClient = ServiceClient(a.STS.HTTPClient, cfg)
@@ -219,7 +219,7 @@ func (a Asker) credentials(out *sts.AssumeRoleOutput, role arn.ARN, sent time.Ti
 	return creds, err
 }
 
-// keysIn returns the keys of a reply to a request that was sent then, for keys of that lifetime.
+// keysIn returns the keys of a reply. sent is when the request was sent, and lifetime is what it asked for.
 func (a Asker) keysIn(reply *types.Credentials, about middleware.Metadata, sent time.Time, lifetime time.Duration) (aws.Credentials, error) {
 	if reply == nil || reply.Expiration == nil {
 		return aws.Credentials{}, errors.New("reply has no credentials or no expiration")

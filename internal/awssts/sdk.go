@@ -157,8 +157,8 @@ func inputs(ctx context.Context, o Options) (options []func(*config.LoadOptions)
 	}), err
 }
 
-// sharedFiles names the AWS files. The SDK reads them more than once, so a pipe is an error. If no keys are needed, it counts
-// as an empty file.
+// sharedFiles names the AWS files. The SDK reads them more than once, so a pipe is an error. If no keys are needed, it
+// counts as an empty file.
 func sharedFiles(files Files, hasKeys bool) (named config.LoadSharedConfigOptions, err error) {
 	read := func(variable, usual string) (paths []string, err error) {
 		path := cmp.Or(os.Getenv(variable), usual)

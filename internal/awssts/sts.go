@@ -52,8 +52,8 @@ func (e *serviceError) IsFinal() bool { return httpx.IsFinalStatus(e.status) && 
 // RetryAfter returns the pause that the reply asks for.
 func (e *serviceError) RetryAfter() time.Duration { return e.pause }
 
-// Is makes the error [keys.ErrDenied] if the service refused the keys or the role, and [keys.ErrUnreachable] if a proxy could
-// not reach the service.
+// Is makes the error [keys.ErrDenied] if the service refused the keys or the role, and [keys.ErrUnreachable] if a proxy
+// could not reach the service.
 func (e *serviceError) Is(target error) bool {
 	return target == keys.ErrDenied && deniedCodes[e.code] || target == keys.ErrUnreachable && httpx.IsAway(e.status)
 }
@@ -64,7 +64,8 @@ func (e *serviceError) Is(target error) bool {
 var deniedCodes = map[string]bool{
 	"AccessDenied": true, "AccessDeniedException": true, "ExpiredToken": true, "ExpiredTokenException": true,
 	"IncompleteSignature": true, "InvalidClientTokenId": true, "InvalidAccessKeyId": true, "MissingAuthenticationToken": true,
-	"ForbiddenException": true, "UnauthorizedException": true, "NotAuthorized": true, "OptInRequired": true, "SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
+	"ForbiddenException": true, "UnauthorizedException": true, "NotAuthorized": true, "OptInRequired": true,
+	"SignatureDoesNotMatch": true, "UnrecognizedClientException": true,
 }
 
 // Failure redacts an error of the SDK after a request to a service.

@@ -16,9 +16,9 @@ import (
 )
 
 // TokenConfig returns the configuration of the SDK for services that take a token in place of keys. Endpoints and
-// certificates are those of the environment and of the profile. Without a profile the AWS files count for nothing: what
-// another profile says must not decide where a token goes. AWS_ENDPOINT_URL and the endpoint_url of all services do not
-// count either, as in the SDK's own provider for IAM Identity Center.
+// certificates are those of the environment and of the profile. Without a profile chaim ignores the AWS files: another
+// profile must not decide where a token goes. AWS_ENDPOINT_URL and the endpoint_url of all services do not count either, as
+// in the SDK's own provider for IAM Identity Center.
 func TokenConfig(ctx context.Context, files Files, profile, region string) (cfg aws.Config, err error) {
 	dialer := httpx.NewDialer()
 	cfg = aws.Config{
@@ -52,7 +52,7 @@ func TokenConfig(ctx context.Context, files Files, profile, region string) (cfg 
 	return cfg, nil
 }
 
-// sharedProfile reads a profile as the SDK does. A profile whose name only chaim can read says nothing to the SDK.
+// sharedProfile reads a profile as the SDK does. If the SDK cannot read the name of the profile, it has no settings.
 func sharedProfile(ctx context.Context, files Files, name string) (config.SharedConfig, error) {
 	if name == "" {
 		return config.SharedConfig{}, nil

@@ -40,8 +40,8 @@ type knownUser struct {
 
 type usersKey struct{}
 
-// NameSessions returns a context in which sessions have the name of the user who begins them, unless a name is given. STS is
-// asked once for keys whose user is not known. The store only remembers long-term keys: others are new each time.
+// NameSessions returns a context in which sessions have the name of the user who begins them, unless a name is given. chaim
+// asks STS once for keys whose user is not known. The store has only users of long-term keys: other keys are new each time.
 func NameSessions(ctx context.Context, store Users) context.Context {
 	return context.WithValue(ctx, usersKey{}, &users{store: store, known: map[string]*knownUser{}})
 }
@@ -82,8 +82,8 @@ func (u *users) note(keyID, name string) {
 	known.name, known.isKnown = name, true
 }
 
-// user returns the name of the user of keys, as the name of a session can hold it. It is empty if it is not known, or if
-// sessions do not have the names of users.
+// user returns the name of the user of keys, in characters that a session name may have. It is empty if the user is not
+// known, or if sessions do not have the names of users.
 func (a Asker) user(ctx context.Context, client *sts.Client, signer aws.Credentials) string {
 	all := usersOf(ctx)
 	if all == nil {
@@ -131,8 +131,8 @@ var suffixRule = lazyregexp.New(`-?[0-9]{10}-[a-z2-7]{8}$`)
 // suffixSize is how long that part is with its first dash.
 const suffixSize = len("-1234567890-abcdefgh")
 
-// UserName returns the last part of the ARN of an identity as the name of a session can hold it: the name of a user or, for a
-// role, that of the session without the part that made it unique. A text without slash and colon is returned likewise.
+// UserName returns the last part of the ARN of an identity, in characters that a session name may have: the name of a user
+// or, for a role, that of the session without the part that made it unique. It treats a text that is no ARN likewise.
 func UserName(identity string) string {
 	if who, err := arn.Parse(identity); err == nil {
 		identity = who.Resource

@@ -37,7 +37,7 @@ func (g *Gate) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// Wait waits for the goroutines of connections that have come.
+// Wait waits for the goroutines of all accepted connections.
 func (g *Gate) Wait() { g.open.Wait() }
 
 // Len returns how many connections are open.

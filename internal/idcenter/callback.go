@@ -56,7 +56,9 @@ func listen(port int, isForeign func(peer, here netip.AddrPort) bool) (*callback
 		return nil, errtext.Wrap(err, "waiting for the browser")
 	}
 	_, own, _ := net.SplitHostPort(l.Addr().String())
-	b := &callback{uri: redirectURI(own), state: rand.Text(), gate: &gate.Gate{Listener: l}, results: make(chan result, 1), isForeign: isForeign}
+	b := &callback{
+		uri: redirectURI(own), state: rand.Text(), gate: &gate.Gate{Listener: l}, results: make(chan result, 1), isForeign: isForeign,
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+callbackPath, b.answer)
 	b.server = &http.Server{
@@ -99,7 +101,7 @@ func (b *callback) answer(w http.ResponseWriter, r *http.Request) {
 		writePage(w, http.StatusBadRequest, "This is not the sign-in that chaim waits for.")
 		return
 	}
-	if b.isOfOther(r) { // last, as the system takes long to tell if it has many connections
+	if b.isOfOther(r) { // last, because it is slow on a machine with many connections
 		writePage(w, http.StatusForbidden, "This is another user's sign-in.")
 		return
 	}

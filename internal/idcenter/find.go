@@ -20,7 +20,7 @@ const SessionVariable = "CHAIM_SSO_SESSION"
 // ErrSeveral means that the AWS config file has several sessions, and none was chosen.
 var ErrSeveral = errors.New("chaim: the AWS config file has several sessions")
 
-// Find completes c by the AWS config file: an empty Session means the only one, unless there is a StartURL. open opens the
+// Find completes c from the AWS config file. An empty Session means the only one, unless there is a StartURL. open opens the
 // sign-in of a session. Find touches no network.
 func Find(c Center, open func(session, startURL string) (SignIn, error)) (*Center, error) {
 	if c.Session != "" || c.StartURL == "" {

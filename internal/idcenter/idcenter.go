@@ -99,8 +99,8 @@ func (c *Center) portal(ctx context.Context) (*sso.Client, error) {
 	return portal, httpx.CheckEndpoint(service, portal.Options().BaseEndpoint, c.Insecure, c.Log)
 }
 
-// ask calls send with a valid access token, at the pace that the center allows, and once more with a new one if the center
-// no longer accepts the first.
+// ask calls send with a valid access token, at the pace that the center allows. If the center refuses the token, it calls
+// send once more with a new one.
 func (c *Center) ask(ctx context.Context, what string, send func(ctx context.Context, portal *sso.Client, access *string) error) error {
 	portal, err := c.portal(ctx)
 	if err != nil {
@@ -219,8 +219,8 @@ func (c *Center) Keys(ctx context.Context, id, role string) (creds aws.Credentia
 	return creds, err
 }
 
-// withRoles adds to a refusal which permission sets the user has in the account. Work in many accounts does without that: it
-// would double the requests, of which AWS allows few.
+// withRoles adds to a refusal which permission sets the user has in the account. Work in many accounts goes without, because
+// that would double the requests, and AWS allows few.
 func (c *Center) withRoles(ctx context.Context, refusal error, id string) error {
 	if keys.IsSingleAttempt(ctx) {
 		return refusal
@@ -250,7 +250,7 @@ func keysIn(reply *types.RoleCredentials) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// Logout ends the session at the center, and then removes the sign-in. Keys that were given live until they expire. It
+// Logout ends the session at the center, and then removes the sign-in. Keys that were given stay valid until they expire. It
 // reports whether there was a sign-in. If the session may live on, the error says so, and the sign-in stays.
 func (c *Center) Logout(ctx context.Context) (wasSignedIn bool, err error) {
 	s := sharedOf(c)
@@ -290,7 +290,7 @@ func (c *Center) notEnded(err error) error {
 	return errtext.Wrap(err, "the session at %s has not been ended, and the sign-in in %s stays", c.StartURL, c.SignIn.Path())
 }
 
-// end ends the session of a token. It needs a token that is valid, and else gets one.
+// end ends the session of a token. If the token is no longer valid, it gets a new one first.
 func (c *Center) end(ctx context.Context, token ssotoken.Token) error {
 	defer awaiting.For(ctx, service+" in "+c.Region)()
 	now := time.Now()

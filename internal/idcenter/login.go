@@ -26,11 +26,11 @@ import (
 type Login struct {
 	// Port is that of the address on this machine to which the browser returns. Zero means any.
 	Port int
-	// Device makes the person type a code into any browser, and none on this machine is needed.
+	// Device makes the person type a code into any browser. This machine then needs none.
 	Device bool
 	// Scopes are asked for. Without any, the sign-in is for the accounts, and can be refreshed.
 	Scopes []string
-	// PortalURL is the start URL at AWS. Empty means the center's, or the one to which that leads.
+	// PortalURL is the start URL at AWS. Empty means that of the center, or the address to which it redirects.
 	PortalURL string
 	// IsGiven says that a person gave the center's StartURL for this sign-in. It is then used wherever it leads.
 	IsGiven bool
@@ -156,7 +156,7 @@ func (c *Center) register(ctx context.Context, p ssotoken.Purpose) (client ssoto
 	return client, nil
 }
 
-// keepRegistration keeps a registration. Errors are only logged, as the sign-in goes on without.
+// keepRegistration keeps a registration. Errors are only logged: the sign-in works without it.
 func (c *Center) keepRegistration(p ssotoken.Purpose, client ssotoken.Client) {
 	text, err := p.Render(client)
 	if err == nil {
@@ -167,7 +167,7 @@ func (c *Center) keepRegistration(p ssotoken.Purpose, client ssotoken.Client) {
 	}
 }
 
-// aboutRegion adds to an error what is the usual reason for it.
+// aboutRegion adds the usual reason to an error.
 func (c *Center) aboutRegion(err error, startURL string) error {
 	for _, code := range []string{"InvalidRequestException", "InvalidClientMetadataException"} {
 		if isCode(err, code) {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// Mark tells the kept sign-in apart from others, and reveals nothing of it. A renewal changes it. It is empty without a sign-in.
+// Mark returns a hash of the kept sign-in. A renewal changes it. It is empty without a sign-in.
 func (c *Center) Mark(ctx context.Context) string {
 	token, err := c.read(ctx)
 	if err != nil {

@@ -52,7 +52,7 @@ func RegionIn(host string) string {
 	return ""
 }
 
-// portalURL returns the start URL at AWS. A company may have a host of its own, which leads to that by one redirect. isGiven
+// portalURL returns the start URL at AWS. A company may have a host of its own, which redirects once to that URL. isGiven
 // says that a person gave the URL for this sign-in: then it is never refused.
 //
 // https://aws.amazon.com/blogs/security/regional-routing-for-aws-access-portals-implementing-custom-vanity-domains-for-iam-identity-center/
@@ -83,7 +83,8 @@ func (c *Center) portalURL(ctx context.Context, isGiven bool) (string, error) {
 	return to.String(), nil
 }
 
-// follow asks a server where an address leads. It follows nothing, and returns nil if that is not another server.
+// follow asks a server where an address redirects to. It does not ask the next server. It returns nil if there is no
+// redirect to another server.
 func (c *Center) follow(ctx context.Context, from *url.URL) (to *url.URL, err error) {
 	_, client, err := c.config(ctx)
 	if err != nil {

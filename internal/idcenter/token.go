@@ -42,8 +42,8 @@ var (
 	errHeld        = fmt.Errorf("another process has held it for %s", lockPatience)
 )
 
-// shared is what all Centers of a process with the same start URL and HTTP client have in common: AWS limits their requests
-// together.
+// shared is the state that all Centers of a process with the same start URL, region and HTTP client share: AWS limits their
+// requests together.
 type shared struct {
 	pace     httpx.Pace
 	renewing turn.Lock // held while a goroutine renews a sign-in
@@ -94,7 +94,7 @@ func (s *shared) fails(token ssotoken.Token, err error) {
 	s.failed = failure{s.failed.n + 1, time.Now(), token.Access, err}
 }
 
-// failedSince returns why a token was not refreshed, if that has failed since so many failures.
+// failedSince returns why a token was not refreshed, if a refresh has failed since the caller saw that many failures.
 func (s *shared) failedSince(failures int, token ssotoken.Token) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +119,7 @@ func (s *shared) hold(old, token ssotoken.Token) {
 	}
 }
 
-// newest returns the token that is held in place of one in a file, or the latter.
+// newest returns the token that is held in place of one in a file, or else the one in the file.
 func (s *shared) newest(token ssotoken.Token) ssotoken.Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,8 +202,8 @@ func (c *Center) renewed(ctx context.Context, refused string) (ssotoken.Token, e
 	return c.notRenewed(ctx, token, refused, err)
 }
 
-// another returns a valid token that another program has got with the refresh token of an old one. That program may not have
-// written it yet.
+// another returns a valid token that another program has got by refreshing the old one. That program may not have written it
+// yet.
 func (c *Center) another(ctx context.Context, old ssotoken.Token, refused string) (token ssotoken.Token, isThere bool) {
 	for began := time.Now(); ; {
 		token, err := c.read(ctx)
@@ -290,7 +290,7 @@ func (c *Center) otherSignIn(token ssotoken.Token) error {
 	return fmt.Errorf("%s is a sign-in to %s in %s", c.SignIn.Path(), token.StartURL, token.Region)
 }
 
-// Standing returns the kept sign-in. The error wraps [ErrSignedOut] if a person must sign in, as far as the file tells: it touches
+// Standing returns the kept sign-in. The error wraps [ErrSignedOut] if the file shows that a person must sign in. It touches
 // no network.
 func (c *Center) Standing(ctx context.Context) (ssotoken.Token, error) {
 	token, err := c.read(ctx)
@@ -313,7 +313,7 @@ func (c *Center) refresh(ctx context.Context, token ssotoken.Token) (ssotoken.To
 	return next, nil
 }
 
-// exchange asks for a new token with an old one. It waits if the center throttles. The old one may be used up then, so
+// exchange asks for a new token with an old one. It waits if the center throttles. The request may use up the old token, so
 // exchange awaits the answer even if ctx ends.
 func (c *Center) exchange(ctx context.Context, token ssotoken.Token) (next ssotoken.Token, err error) {
 	ctx, stop := context.WithTimeoutCause(ctx, refreshTime, errRefreshTime)
@@ -331,7 +331,7 @@ func (c *Center) exchange(ctx context.Context, token ssotoken.Token) (next ssoto
 	return next, err
 }
 
-// outlasting returns a context that ends so much later than ctx. stop must be called.
+// outlasting returns a context that ends later than ctx by extra. stop must be called.
 func outlasting(ctx context.Context, extra time.Duration) (longer context.Context, stop func()) {
 	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	forget := context.AfterFunc(ctx, func() {
@@ -347,7 +347,7 @@ func outlasting(ctx context.Context, extra time.Duration) (longer context.Contex
 	}
 }
 
-// createToken asks for a token for the client of another one, and returns it in place of that.
+// createToken asks for a token for the same client, and returns it in place of the old one.
 func (c *Center) createToken(ctx context.Context, oidc *ssooidc.Client, token ssotoken.Token, in *ssooidc.CreateTokenInput) (ssotoken.Token, error) {
 	in.ClientId, in.ClientSecret = &token.Client.ID, &token.Client.Secret
 	at := time.Now()

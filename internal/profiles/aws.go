@@ -53,12 +53,12 @@ func (AWSFiles) Profiles() (files awsprofile.Files, err error) {
 	return files, nil
 }
 
-// readAWS reads a file. A pipe is left to the program that it is for.
+// readAWS reads a file. It leaves a pipe to the program that is to read it.
 func readAWS(path string, err error) (*inifile.Document, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case (AWSFiles{}).IsOnlyOnce(path): // it is for the program that is to read it
+	case (AWSFiles{}).IsOnlyOnce(path):
 		return inifile.Parse(nil), nil
 	}
 	if (AWSFiles{}).IsOnlyOnce(path) {

@@ -23,7 +23,7 @@ const loginPatience = time.Second
 
 // RenewLogin renews the keys in the file of a sign-in by 'aws login' if they end in less than 5 minutes. The SDK for Go
 // would wait for their end, so renew gets the path of a copy in which they have ended. If another program changes or removes
-// the file meanwhile, it stays like that.
+// the file meanwhile, chaim leaves it so.
 func (AWSFiles) RenewLogin(ctx context.Context, path string, renew func(path string) error) error {
 	r := loginRenewal{SignIn{path}, filepath.Base(path) + ".chaim-renewal"}
 	if text, err := os.ReadFile(path); err != nil || !isLoginDue(text) && !r.isAbandoned() {
@@ -37,7 +37,7 @@ func (AWSFiles) RenewLogin(ctx context.Context, path string, renew func(path str
 	}
 	defer unlock()
 	defer func() { _ = r.file.WriteBeside(r.copied, nil) }()
-	if text, err := os.ReadFile(path); err == nil { // what a chaim got that was killed before it could store it
+	if text, err := os.ReadFile(path); err == nil { // a killed chaim may have left new keys in the copy
 		_ = r.store(ctx, text)
 	}
 	text, err := os.ReadFile(path) // another chaim may have renewed the keys
@@ -66,13 +66,13 @@ type loginRenewal struct {
 	copied string
 }
 
-// isAbandoned reports whether there is a copy of a chaim that was killed.
+// isAbandoned reports whether a chaim that was killed has left a copy.
 func (r loginRenewal) isAbandoned() bool {
 	info, err := os.Lstat(filepath.Join(filepath.Dir(r.file.path), r.copied))
 	return err == nil && time.Since(info.ModTime()) > time.Minute
 }
 
-// store puts the renewed keys of the copy into the file, if that still has text, of which the copy was made.
+// store puts the renewed keys of the copy into the file, if that still has the text from which the copy was made.
 func (r loginRenewal) store(ctx context.Context, text []byte) error {
 	renewed, err := r.file.ReadBeside(r.copied)
 	if err != nil {

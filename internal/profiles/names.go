@@ -19,10 +19,11 @@ const DefaultName = "tempname"
 // (# and ;), or make a reader refuse the whole file ([ and ]).
 var profileRule = lazyregexp.New(`^[A-Za-z0-9_./%@:+-]+$`)
 
-// anySuffix ends a name that may be taken: chaim then writes random characters in place of the star. No name has a star.
+// anySuffix ends a given name that stands for several: if the name before it is taken, chaim adds a dash and random
+// characters. No profile has a star in its name.
 const anySuffix = "-*"
 
-// FirstName returns the name that a scope tries first for a name as the caller gives it, and whether it may take another.
+// FirstName returns the name that a scope tries first for a given name, and whether it may take another.
 func FirstName(given string) (name string, hasOthers bool) {
 	if given == "" {
 		return DefaultName, true

@@ -6,8 +6,8 @@ import (
 	"github.com/chaim-go/chaim/internal/awsenv"
 )
 
-// OwnSource returns the name of the environment variable with keys or a profile of the user's own, or "". Those that chaim has
-// lent do not count.
+// OwnSource returns the environment variable with keys or a profile of the user's own, or "". Lent keys and profiles do not
+// count.
 func (f AWSFiles) OwnSource() string {
 	for _, variable := range []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"} {
 		if id := os.Getenv(variable); id != "" && !awsenv.IsMarked(os.Environ(), id) {

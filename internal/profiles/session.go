@@ -13,7 +13,7 @@ import (
 
 var sessionRule = lazyregexp.New(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// AddSession adds a section [sso-session NAME] to the AWS config file, which gets mode 0600 if it is new. All other lines stay.
+// AddSession adds a section [sso-session NAME] to the AWS config file. A new file gets mode 0600. All other lines stay.
 func AddSession(ctx context.Context, name, startURL, region string) (path string, err error) {
 	if !sessionRule().MatchString(name) {
 		return "", fmt.Errorf("chaim: session name %s is not 1 to 64 letters, digits and _ . -", keys.QuoteShort(name))

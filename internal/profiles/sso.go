@@ -17,7 +17,7 @@ import (
 	"github.com/chaim-go/chaim/internal/ssotoken"
 )
 
-// SignIn is the file with the sign-in of a session to IAM Identity Center, which the AWS CLI and the SDKs read and write too.
+// SignIn is the file with the sign-in of a session to IAM Identity Center. The AWS CLI and the SDKs read and write it too.
 type SignIn struct{ path string }
 
 // OpenSignIn returns the file of a session. A session without a name is known by its start URL.
@@ -119,7 +119,7 @@ func (s SignIn) Lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// asReadOnly marks an error that means that nothing can be written there.
+// asReadOnly marks an error of a place where nothing can be written.
 func asReadOnly(err error) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return errtext.Because(ssotoken.ErrReadOnly, err)

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// Purpose is what a program registers for. The AWS CLI keeps a registration for each purpose, but for the grant types: a
-// registration for a browser and one for a device replace each other.
+// Purpose is what a program registers for. The AWS CLI keeps one registration for each purpose. The grant types do not count
+// there, so a registration for a browser and one for a device replace each other.
 type Purpose struct {
 	StartURL, Region, Session string // Session may be empty
 	Scopes                    []string

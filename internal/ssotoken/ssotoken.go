@@ -41,7 +41,7 @@ func FileName(session, startURL string) string {
 	return hex.EncodeToString(sum[:]) + ".json"
 }
 
-// ErrTorn means that a text is no JSON object. Other programs write their files in place, so the next look may find all of it.
+// ErrTorn means that a text is no JSON object. Other programs write the file in place, so a later reader may find all of it.
 var ErrTorn = errors.New("the file is not JSON; if it stays so, sign in again")
 
 // ErrNoToken means that a file has no access token.

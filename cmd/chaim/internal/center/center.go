@@ -38,8 +38,8 @@ type Place struct {
 // Found is an Identity Center.
 type Found struct {
 	*idcenter.Center
-	scopes    []string // that the session wants
-	portalURL string   // given for a session, which has another start URL
+	scopes    []string // of the session
+	portalURL string   // the start URL that the user gave, if the session has another one
 }
 
 // Find finds the Identity Center. It touches no network.
@@ -73,8 +73,8 @@ func (p Place) Find(a *cli.App) (found Found, err error) {
 	return found, err
 }
 
-// ofProfile replaces the name of a profile by the session or the start URL of that profile. If nothing is named and the file has
-// no session, it takes the only start URL of the profiles.
+// ofProfile replaces the name of a profile by the session or the start URL of that profile. If nothing is named and the file
+// has no session, it takes the only start URL of the profiles.
 func ofProfile(c *idcenter.Center, files awsprofile.Files) error {
 	if c.Session != "" {
 		chain, err := files.Chain(c.Session)
@@ -97,7 +97,7 @@ func ofProfile(c *idcenter.Center, files awsprofile.Files) error {
 	return nil
 }
 
-// Legacy returns the start URLs of profiles that name no [sso-session].
+// Legacy returns the SSO settings of profiles that name no [sso-session].
 func Legacy(files awsprofile.Files) (found []awsprofile.Session) {
 	for _, name := range files.Leading() {
 		if chain, err := files.Chain(name); err == nil && chain.Source.Session.StartURL != "" && chain.Source.Session.Name == "" {
@@ -114,7 +114,7 @@ type Way struct {
 	Port      int  // of this machine to which the browser returns; zero means any
 }
 
-// SignIn signs in, and says to how many accounts.
+// SignIn signs in, and tells the person how many accounts there are.
 func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 	c, err := p.Find(a)
 	if err != nil {
@@ -125,7 +125,7 @@ func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 		a.Say("no browser of this machine can be reached (%s), so you get a code to type into one anywhere; --port N is for 'ssh -L'", why)
 		w.Device = true
 	}
-	a.Waits.Close() // a person is waited for
+	a.Waits.Close() // the person knows what chaim waits for
 	opening, stop := context.WithCancel(ctx)
 	var browser sync.WaitGroup
 	defer browser.Wait()
@@ -166,9 +166,9 @@ func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 	return nil
 }
 
-// TellNotAsked says what keeps chaim from asking an Identity Center to which the person is signed in.
+// TellNotAsked tells the person if chaim will not ask this Identity Center for keys, and why.
 func TellNotAsked(ctx context.Context, a *cli.App, c *idcenter.Center) {
-	if c.Session == "" { // its profiles are asked for
+	if c.Session == "" { // the user gives profiles by their names
 		return
 	}
 	if text := a.NotAsked(ctx, c.Session); text != "" {
@@ -179,7 +179,7 @@ func TellNotAsked(ctx context.Context, a *cli.App, c *idcenter.Center) {
 // rolesTime bounds the wait for the roles after the sign-in. A later command lists those that are still missing.
 const rolesTime = 2 * time.Second
 
-// remember keeps the names of the accounts and of the roles in them, for completions.
+// remember keeps the names of the accounts and of their roles, for completions.
 func remember(ctx context.Context, a *cli.App, c *idcenter.Center, accounts []chaim.Account) {
 	source := names.OfCenter(c)
 	err := source.Store(accounts)

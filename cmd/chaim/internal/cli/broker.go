@@ -16,7 +16,7 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// FindCenter completes an Identity Center by the AWS config file. It touches no network.
+// FindCenter completes an Identity Center from the AWS config file. It touches no network.
 func (a *App) FindCenter(c idcenter.Center) (*idcenter.Center, error) {
 	c.Files, c.Log = profiles.AWSFiles{}, a.Log
 	return idcenter.Find(c, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
@@ -35,8 +35,8 @@ func (a *App) CenterOf(c *chaim.Client) *idcenter.Center {
 	return found
 }
 
-// NotAsked says why chaim asks no Identity Center of the AWS config file, or not that of session, and which variable changes
-// that. It is empty if there is none, or if a gateway comes first.
+// NotAsked says why chaim does not ask the Identity Center of session, or any one if session is empty. It names the variable
+// that changes that. The text is empty if chaim asks it, if the AWS config file has none, or if a gateway comes first.
 func (a *App) NotAsked(ctx context.Context, session string) (text string) {
 	_ = a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) error {
 		center := a.CenterOf(c)
@@ -67,7 +67,7 @@ func whyNotAsked(session string) string {
 	return ""
 }
 
-// KeysFrom says in a few words what gives the keys of a client. It touches no network.
+// KeysFrom names the broker of a client in a few words. It touches no network.
 func (a *App) KeysFrom(ctx context.Context, c *chaim.Client) string {
 	if center := a.CenterOf(c); center != nil {
 		return TellCenter(center)
@@ -82,7 +82,7 @@ func (a *App) KeysFrom(ctx context.Context, c *chaim.Client) string {
 	return "AWS STS, asked with the keys that the AWS SDK finds"
 }
 
-// TellCenter names an Identity Center.
+// TellCenter names an Identity Center for people.
 func TellCenter(c *idcenter.Center) string {
 	text := "IAM Identity Center " + keys.Printable(c.StartURL)
 	if c.Session != "" {
@@ -91,7 +91,7 @@ func TellCenter(c *idcenter.Center) string {
 	return text
 }
 
-// LogBroker logs what gives the keys that opts ask for.
+// LogBroker logs the broker of a client with opts.
 func (a *App) LogBroker(ctx context.Context, opts chaim.Options) {
 	if !a.Log.Enabled(ctx, slog.LevelInfo) {
 		return

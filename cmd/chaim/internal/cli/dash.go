@@ -48,8 +48,8 @@ func commandLine(args []string) string {
 	return strings.Join(line, " ")
 }
 
-// CheckDash refuses a program without --, and a -- before the account. Where a person can pick the account, a program after
-// -- needs none, and neither where a flag names a profile.
+// CheckDash refuses a program without --, and a -- before the account. A program after -- needs no account before it if a
+// person can pick one, or if a flag names a profile.
 func (a *App) CheckDash(cmd *cobra.Command, args []string, hasProfile, hasRole bool) error {
 	before, program := SplitAtDash(cmd, args)
 	switch {

@@ -88,8 +88,8 @@ func Hint(err error, code int) string {
 	return ""
 }
 
-// SignInAgain says how to sign in again if the AWS SDK found a sign-in that has ended, or none, where its configuration has one.
-// The SDK has no types for that.
+// SignInAgain says how to sign in again if the AWS SDK needs a sign-in that has ended or is missing. The SDK has no types
+// for that, only texts.
 func SignInAgain(err error) string {
 	profile := ""
 	if name := os.Getenv("AWS_PROFILE"); name != "" {

@@ -19,7 +19,7 @@ import (
 // suggestTime bounds the wait for the list of accounts after a refusal.
 const suggestTime = 5 * time.Second
 
-// OtherCaseError means that there is no account of a name, and exactly one whose name differs in case alone.
+// OtherCaseError means that no account has the name Asked, and exactly one has it in another case: Exact.
 type OtherCaseError struct {
 	Asked, Exact string
 	why          error
@@ -76,7 +76,7 @@ func hasOwnKeys() bool {
 	return err == nil && files.Has("default") && files.Profiles["default"]["aws_access_key_id"] != ""
 }
 
-// rolesFor returns the roles that there are, if err says that a role is not one of them.
+// rolesFor returns the known roles, if err says that a role is unknown.
 func rolesFor(err error) (roles []string, isRole bool) {
 	noRole, refusal := (*idcenter.NoRoleError)(nil), (*chaim.GatewayError)(nil)
 	switch {
@@ -91,7 +91,7 @@ func rolesFor(err error) (roles []string, isRole bool) {
 	return roles, true
 }
 
-// accountsFor returns the accounts that there are, and remembers them, if err says that an account is not one of them.
+// accountsFor returns the known accounts, and remembers them, if err says that an account is unknown.
 func (a *App) accountsFor(ctx context.Context, c *chaim.Client, err error) (known []chaim.Account, isUnknown bool) {
 	noAccount, refusal := (*idcenter.NoAccountError)(nil), (*chaim.GatewayError)(nil)
 	switch {
@@ -125,7 +125,7 @@ func otherCase(name string, accounts []chaim.Account, profiles []string) string 
 	return only(name, found)
 }
 
-// OtherCase returns the only one of names that differs from name in case alone, or nothing.
+// OtherCase returns the only one of names that differs from name in case alone, or "".
 func OtherCase(name string, names []string) string {
 	var found []string
 	for _, one := range names {
@@ -154,8 +154,8 @@ func (a *App) Remember(ctx context.Context, c *chaim.Client, accounts []chaim.Ac
 	}
 }
 
-// likeProfile replaces the error of a client that has no broker for a name, if the AWS config file has such a name or one like
-// it.
+// likeProfile explains the error of a client without a broker: why the profile of that name gives no keys, which profile has
+// a similar name, or why chaim asks no Identity Center.
 func likeProfile(account string, err error) error {
 	if !errors.Is(err, chaim.ErrNotConfigured) || LacksToken() || account == "" || keys.IsAccountID(account) {
 		return err
@@ -174,7 +174,8 @@ func likeProfile(account string, err error) error {
 	return errtext.Chain(err.Error()+also, err)
 }
 
-// noProfile says why a section of the AWS files is no profile to get keys of. It is empty if there is no such section.
+// noProfile says why a section of the AWS files gives no keys. It is empty if there is no such section, or if it is a
+// profile.
 func noProfile(name string) string {
 	files, err := profiles.AWSFiles{}.Profiles()
 	isThere := files.Bare[name] || len(files.Profiles[name]) > 0

@@ -119,8 +119,8 @@ func (p *page) link(cmd *cobra.Command, args []string) (link, region string, err
 	return link, region, err
 }
 
-// defaultAccount returns the name of the profile that is the default account, or its account without that profile. It is empty
-// without a default account if the person can pick one.
+// defaultAccount returns the name of the profile that is the default account, or its account without that profile. It is
+// empty without a default account if the person can pick one.
 func defaultAccount(cmd *cobra.Command, a *cli.App) (name string, err error) {
 	err = a.Quiet().Client(chaim.Options{}, func(c *chaim.Client) error {
 		if name, err = c.DefaultAccount(cmd.Context()); err != nil {

@@ -149,7 +149,7 @@ func (c Cache) renew(ctx context.Context, key string, old entry, fetch fetcher) 
 	return old.creds(), nil
 }
 
-// Held returns the keys in the cache, which are valid for longer than left, or none.
+// Held returns the keys in the cache, or none if they are not valid for longer than left.
 func (c Cache) Held(key string, left time.Duration) (creds chaim.AwsCreds, err error) {
 	if err := c.prepare(); err != nil {
 		return creds, err
@@ -161,7 +161,7 @@ func (c Cache) Held(key string, left time.Duration) (creds chaim.AwsCreds, err e
 	return e.creds(), nil
 }
 
-// Keep puts keys into the cache that only Held returns.
+// Keep puts keys into the cache. Only Held returns them.
 func (c Cache) Keep(key string, creds chaim.AwsCreds) error {
 	if err := c.prepare(); err != nil {
 		return err

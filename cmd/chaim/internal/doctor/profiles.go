@@ -24,7 +24,7 @@ import (
 func (r *report) checkConfig(ctx context.Context, a *cli.App) {
 	files, err := profiles.AWSFiles{}.Profiles()
 	if err != nil {
-		return // the checks of the files tell
+		return // the checks of the files say so
 	}
 	r.checkSessions(ctx, a, files)
 	var broken, ambiguous, coded []string
@@ -64,7 +64,7 @@ func verb(n int, one, many string) string {
 	return many
 }
 
-// lacksCode reports whether no command gives the codes that a profile needs.
+// lacksCode reports whether a profile needs codes that no command gives.
 func lacksCode(c awsprofile.Chain) bool {
 	if os.Getenv(awssts.MFACommand) != "" {
 		return false
@@ -104,7 +104,7 @@ func (r *report) checkSessions(ctx context.Context, a *cli.App, files awsprofile
 			r.add(what, warn("%s", errtext.Unprefixed(err)).advise("correct [sso-session "+name+"] in the AWS config file"))
 			continue
 		}
-		if isUsed[name] && len(files.Sessions) > 1 { // the check of the only one is another
+		if isUsed[name] && len(files.Sessions) > 1 { // checkCenter checks the only one
 			r.add(what, checkSignIn(ctx, c, warn))
 		}
 	}
@@ -127,7 +127,7 @@ func (r *report) checkCenter(ctx context.Context, c *chaim.Client, found *idcent
 	r.add("Identity Center answers", ok("%s, after %s", term.Counted(len(accounts), "account", "accounts"), took))
 }
 
-// checkSignIn checks whether the user is signed in. bad is the check if not.
+// checkSignIn checks whether the user is signed in. bad makes the check if the user is not.
 func checkSignIn(ctx context.Context, c *idcenter.Center, bad func(format string, args ...any) check) check {
 	token, err := c.Standing(ctx)
 	if err != nil {

@@ -146,8 +146,8 @@ func parallelFor(files uint64) int {
 	return int(max(1, min((max(files, shared)-shared)/each, maxParallel)))
 }
 
-// accounts returns the accounts that there are and that match, each once and in the order of their source. The program must be
-// one that can run for them.
+// accounts returns the accounts that match, each once and in the order of their source. It refuses a program that cannot be
+// run.
 func (f *flags) accounts(ctx context.Context, words []string) (known []chaim.Account, err error) {
 	if _, err := proc.Find(words[0]); err != nil && !hasPlaceholder(words[0]) {
 		return nil, err

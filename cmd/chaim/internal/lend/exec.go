@@ -116,7 +116,7 @@ func (l *loan) run(ctx context.Context, name string, words []string) error {
 	})
 }
 
-// refreshNames refreshes the names of the client's broker while a program runs.
+// refreshNames lists the names of the client's broker again while a program runs.
 func (l *loan) refreshNames(ctx context.Context, c *chaim.Client) (end func()) {
 	return names.Beside(ctx, &l.shell.beside, l.App.Log, func(ctx context.Context) error {
 		if source, isLister := names.Of(ctx, c); isLister {

@@ -95,8 +95,8 @@ func (p process) keys(ctx context.Context, name string, limit time.Duration) (cr
 	return creds, err
 }
 
-// signedKeys returns keys of AWS STS. It finds the keys that sign the request first: they tell the user, who may be another
-// one at each call.
+// signedKeys returns keys of AWS STS. It first gets the keys that sign the request: they tell which user asks, and so which
+// cached keys it may return.
 func (p process) signedKeys(ctx context.Context, opts chaim.Options, region string) (creds chaim.AwsCreds, err error) {
 	a, files, signer := p.App, profiles.AWSFiles{}, p.Signer()
 	cfg, err := awssts.Config(ctx, awssts.Options{Files: files, Region: region, HasKeys: signer != nil, AllowInsecure: p.Insecure, Log: a.Log})
@@ -117,8 +117,8 @@ func (p process) signedKeys(ctx context.Context, opts chaim.Options, region stri
 	return creds, err
 }
 
-// cachedKeys returns the cached keys for opts and source, or else new keys of the client. The source tells apart what gives
-// the keys, and who asks for them. Without one nothing is cached.
+// cachedKeys returns the cached keys for opts and source, or else new keys of the client. The source names the broker and
+// the user. Without a source nothing is cached.
 func cachedKeys(ctx context.Context, a *cli.App, c *chaim.Client, opts chaim.Options, source ...string) (chaim.AwsCreds, error) {
 	if len(source) == 0 {
 		return a.RequestKeys(ctx, c, opts.Account)

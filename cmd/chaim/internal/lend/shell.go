@@ -65,11 +65,11 @@ func clock(t, now time.Time) string {
 // shellTalk tells the person at a shell about its keys. The zero value tells nothing.
 type shellTalk struct {
 	isOn   bool
-	beside sync.WaitGroup // what runs beside the program
+	beside sync.WaitGroup // the work beside the program
 }
 
-// begin greets the person, and then watches the keys until end is called. end does not wait for the watch, because the keys
-// are removed after it; wait does.
+// begin greets the person, and then watches the keys until end is called. end does not wait for the watch, so that the keys
+// are removed at once. wait waits for it.
 func (s *shellTalk) begin(a *cli.App, c *chaim.Client, lent lentKeys) (end func()) {
 	if !s.isOn {
 		return func() {}
@@ -89,10 +89,10 @@ func (s *shellTalk) begin(a *cli.App, c *chaim.Client, lent lentKeys) (end func(
 	return func() { close(over) }
 }
 
-// wait returns once all has ended that ran beside the program.
+// wait waits for the work beside the program.
 func (s *shellTalk) wait() { s.beside.Wait() }
 
-// endWatch tells the person at a shell once that keys end, if they are not renewed.
+// endWatch tells the person at a shell, once for each set of keys, that they end and are not renewed.
 type endWatch struct {
 	lent       lentKeys
 	expires    func() (end time.Time, areLast bool)

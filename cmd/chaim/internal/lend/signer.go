@@ -18,9 +18,9 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// This file tells who asks for cached keys. Keys that one user got must not be given to another.
+// This file names the user who asks for cached keys. Keys that one user got must not be given to another.
 
-// ofProfile tells the source of a profile's keys apart from other sources. It is nil if that cannot be told, as for a
+// ofProfile names the source of a profile's keys and the user, for cachedKeys. It is nil if the user is not known, as with a
 // credential_process, a sign-in by 'aws login', and the role of a machine or container.
 func (p process) ofProfile(ctx context.Context, name string) []string {
 	files, err := profiles.AWSFiles{}.Profiles()
@@ -52,7 +52,7 @@ func (p process) ofCenter(ctx context.Context, c *idcenter.Center) []string {
 	return append([]string{"identity center", c.StartURL, c.Region, mark}, asked...)
 }
 
-// signer tells the user of the first keys of a profile apart from others. It is nil if that cannot be told.
+// signer names the user of the first keys of a profile. It is nil if the user is not known.
 func signer(ctx context.Context, a *cli.App, s awsprofile.Source) []string {
 	switch s.Kind {
 	case awsprofile.StaticKeys:
@@ -83,7 +83,7 @@ func signer(ctx context.Context, a *cli.App, s awsprofile.Source) []string {
 	return nil
 }
 
-// endpoints returns the services that the environment and these profiles name, or nil if a profile cannot be read.
+// endpoints returns the endpoints that the environment and these profiles name, or nil if a profile cannot be read.
 func (p process) endpoints(ctx context.Context, named ...string) (found []string) {
 	for _, name := range named {
 		cfg, err := awssts.Config(ctx, awssts.Options{

@@ -61,7 +61,7 @@ func renewCommand(a *cli.App, get renewal, cmd *cobra.Command) *cobra.Command {
 	return cli.Describe(cmd)
 }
 
-// lent is get with the client that gives keys for the profile.
+// lent is get with a client whose broker gives the keys of the profile.
 func lent(r *request.Request, get renewal) renewal {
 	return func(ctx context.Context, c *chaim.Client, name string) (creds chaim.AwsCreds, err error) {
 		err = r.Lender(c, name, func(c *chaim.Client) error {

@@ -1,5 +1,6 @@
 // Package names remembers the names of accounts and roles that a broker has listed, so that completions and suggestions need
-// no network. Each broker and user has a file of its own in a private folder beside the credentials file. It has no secrets.
+// no network. Each broker and user has a file of its own in a private folder beside the credentials file. The files hold no
+// secrets.
 package names
 
 import (
@@ -28,8 +29,8 @@ const (
 	version    = "1"
 	maxSize    = 16 << 20
 
-	maxAge    = 24 * time.Hour // of names that are as good as new ones
-	minAge    = time.Hour      // of names that are written again although the same were listed
+	maxAge    = 24 * time.Hour // older names are listed again
+	minAge    = time.Hour      // the same names are not written again before that
 	forgetAge = 30 * 24 * time.Hour
 )
 
@@ -78,7 +79,7 @@ func (k Known) Roles() (roles []string) {
 // isFresh reports whether the accounts need not be listed again.
 func (k Known) isFresh(now time.Time) bool { return isWithin(k.Listed, now, maxAge) }
 
-// isWithin reports whether at is not longer ago than age. A time that is to come does not count: the clock was wrong.
+// isWithin reports whether at was less than age ago. It is false for a time in the future: the clock was wrong.
 func isWithin(at, now time.Time, age time.Duration) bool { return !at.After(now) && now.Sub(at) < age }
 
 // with returns the names after the accounts were listed again. Accounts with an id keep their roles.
@@ -100,7 +101,7 @@ func (k Known) with(accounts []chaim.Account, now time.Time) Known {
 	return next
 }
 
-// isFit reports whether the texts are such as chaim takes for accounts and roles.
+// isFit reports whether chaim accepts the texts as names of accounts and roles.
 func (a Account) isFit() bool {
 	isOdd := func(text string) bool { return keys.CheckAccount(text) != nil }
 	if a.ID != "" && !keys.IsAccountID(a.ID) {
@@ -110,8 +111,8 @@ func (a Account) isFit() bool {
 }
 
 // A file is text, because a shell waits while a completion reads it. The first line has the version, the key and the time of
-// the list, the last one is a dot, and each between them an account: id, name, time of the roles, and roles. Tabs separate
-// them, which no name can have.
+// the list. The last line is a dot. Each line between them is an account: id, name, time of the roles, and roles. Tabs
+// separate the fields, because no name has one.
 const lastLine = "."
 
 // render returns the text of the file for a key.
@@ -151,7 +152,7 @@ func parse(key, text string) (k Known) {
 	return k
 }
 
-// stamp is a time as text, and timeOf reads it. The zero time is "-", and so is what is no time.
+// stamp returns a time as text, and timeOf reads it. The zero time is "-". timeOf returns it for a text that is no time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -211,8 +212,8 @@ func write(path string, known Known) error {
 // tempAge is longer than a write takes.
 const tempAge = time.Hour
 
-// Sweep removes files that are older than 30 days or broken, and what killed processes left. It returns the paths of removed
-// files.
+// Sweep removes files that are older than 30 days or broken, and temporary files of killed processes. It returns the paths
+// of removed files.
 func Sweep() (gone []string, err error) {
 	dir, err := folder()
 	if errors.Is(err, sharedfile.ErrNoStore) {

@@ -36,8 +36,8 @@ func keyOf(parts ...string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", parts)))
 }
 
-// Of returns the broker of a client. It touches no network. isLister is false for a broker that lists no accounts, and for
-// profiles of the AWS config file, whose names are in the file.
+// Of returns the broker of a client as a source. It touches no network. isLister is false for a broker that lists no
+// accounts. It is false for profiles too: their names are in the AWS config file.
 func Of(ctx context.Context, c *chaim.Client) (s Source, isLister bool) {
 	switch broker := c.Broker().(type) {
 	case *chaim.Gateway:
@@ -93,7 +93,7 @@ func (s Source) Store(accounts []chaim.Account) error {
 func (s Source) write(known Known) error {
 	path, err := s.path()
 	switch {
-	case errors.Is(err, sharedfile.ErrNoStore): // which the user has chosen
+	case errors.Is(err, sharedfile.ErrNoStore): // as the user chose
 		return nil
 	case err != nil:
 		return err
@@ -113,12 +113,12 @@ func (s Source) Forget() error {
 	return sharedfile.Remove(path)
 }
 
-// BackgroundPause is the pause between two requests beside other work, which needs the rate that the broker allows.
+// BackgroundPause is the pause between two requests beside other work: that work needs the rate that the broker allows.
 const BackgroundPause = time.Second
 
-// Refresh lists what is not known or older than a day: the accounts, and then with pauses the roles in each, the oldest first.
-// It opens no browser, asks for no code, and renews no sign-in. It writes what it has learnt each second. If another process
-// refreshes names, it does nothing.
+// Refresh lists names that are unknown or older than a day: first the accounts, and then the roles in each, the oldest
+// first, with pauses. It opens no browser, asks for no code, and renews no sign-in. It writes new names once a second. If
+// another process refreshes names, it does nothing.
 func (s Source) Refresh(ctx context.Context, pause time.Duration) error {
 	claim, err := claimRefresh()
 	if claim == nil {
@@ -200,8 +200,8 @@ func (s Source) refreshRoles(ctx context.Context, known Known, pause time.Durati
 // pause is how long work must take before names are refreshed beside it.
 const pause = time.Second
 
-// Beside calls refresh in the background of work that has begun, unless that ends soon. The caller must call end when the work
-// ends, and wait for the background once nothing else is left to do. Errors are only logged.
+// Beside calls refresh in the background if the caller's work takes longer than a second. The caller must call end when the
+// work ends, and then wait for background. Errors are only logged.
 func Beside(ctx context.Context, background *sync.WaitGroup, log *slog.Logger, refresh func(context.Context) error) (end func()) {
 	ctx, end = context.WithCancel(ctx)
 	background.Go(func() {

@@ -55,7 +55,7 @@ func endpointOf(ctx context.Context, cfg aws.Config) (endpoint, region string, i
 		}
 		state, isSet, err := fips.GetUseFIPSEndpoint(ctx)
 		if isSet && err == nil {
-			if state == aws.FIPSEndpointStateEnabled && region != home["aws-us-gov"] { // where the plain one is
+			if state == aws.FIPSEndpointStateEnabled && region != home["aws-us-gov"] { // its plain host has FIPS
 				host += "-fips"
 			}
 			break
@@ -100,7 +100,7 @@ type page struct {
 	Next     string `json:"NextToken"`
 }
 
-// list asks for a page. It is the first one if token is empty. Errors are such as those of the SDK's clients.
+// list asks for a page. It is the first one if token is empty. Errors are like those of the SDK's clients.
 //
 // https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html
 func (c client) list(ctx context.Context, token string) (p page, err error) {

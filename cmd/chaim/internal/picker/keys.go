@@ -33,8 +33,8 @@ var sequences = map[string]key{"A": keyUp, "B": keyDown, "5~": keyPageUp, "6~": 
 
 const esc = 0x1b
 
-// decode returns the keys that were typed, without those that it does not know, and the beginning of one of which more may
-// come. isAll says that no more comes: a lone ESC is then a key.
+// decode returns the keys that were typed, without unknown ones. rest is the beginning of a key that is not complete. isAll
+// says that nothing follows: a lone ESC is then a key.
 func decode(typed []byte, isAll bool) (keys []key, rest []byte) {
 	for len(typed) > 0 {
 		k, size := decodeOne(typed)

@@ -106,8 +106,7 @@ func (l *list) lines(width, height int) (lines []string, column int) {
 // marked stands before the row that Enter takes.
 const marked = "> "
 
-// cut returns as much of a line as a terminal of that width shows if no character takes two columns. The terminal itself
-// cuts off the rest of the others.
+// cut shortens a line to a number of characters. If some take two columns, the terminal cuts off the rest.
 func cut(line string, width int) string {
 	if runes := []rune(line); len(runes) > width {
 		return string(runes[:max(width, 0)])

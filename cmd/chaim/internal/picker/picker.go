@@ -1,7 +1,6 @@
 // Package picker lets a person choose from a list on a terminal.
 //
-// The libraries for this draw on the whole screen, or prepare tables and look at the terminal before main begins, for which
-// each command would pay.
+// The libraries for this draw on the whole screen, or they work before main begins, which would slow down each command.
 package picker
 
 import (
@@ -21,8 +20,8 @@ import (
 var ErrLeft = errors.New("chaim: nothing was chosen")
 
 const (
-	glance = 100 * time.Millisecond // after which the size of the terminal and the context are looked at again
-	escape = 50 * time.Millisecond  // after which the rest of an escape sequence does not come any more
+	glance = 100 * time.Millisecond // how often the size of the terminal and the context are checked
+	escape = 50 * time.Millisecond  // how long the rest of an escape sequence may take
 )
 
 // Screen is a terminal to draw on.
@@ -31,8 +30,8 @@ type Screen interface {
 	Fd() uintptr
 }
 
-// Pick shows the rows below a question, and returns the index of the row that the person chooses. What is typed filters the
-// rows. At the end nothing of it stands on the terminal. The error is [ErrLeft], or the cause of the end of ctx.
+// Pick shows the rows below a question, and returns the index of the row that the person chooses. Typing filters the rows.
+// At the end Pick erases the list. The error is [ErrLeft], or the cause of the end of ctx.
 func Pick(ctx context.Context, in *os.File, out Screen, question string, rows []string) (chosen int, err error) {
 	before, err := xterm.MakeRaw(int(in.Fd()))
 	if err != nil {

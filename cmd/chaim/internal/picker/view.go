@@ -7,7 +7,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 )
 
-// view is what is drawn. The cursor stands in its first line.
+// view is the drawing on the terminal. The cursor stands in its first line.
 type view struct {
 	out    Screen
 	isBold bool

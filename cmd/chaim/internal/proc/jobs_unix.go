@@ -15,8 +15,8 @@ import (
 // stopPatience is how long this process waits to be stopped. The system ignores the signal if no shell could continue it.
 const stopPatience = time.Second
 
-// followStops stops this process whenever the program stops, as by "suspend" in a shell, and later continues both. The user's
-// shell waits for this process, and would not see that the program has stopped. end stops the watch.
+// followStops stops this process whenever the program stops, as by "suspend" in a shell, and later continues both. The
+// user's shell waits for this process, and would not see that the program has stopped. end stops the watch.
 func followStops(program *os.Process) (end func()) {
 	changes := make(chan os.Signal, 1)
 	signal.Notify(changes, syscall.SIGCHLD)

@@ -9,7 +9,7 @@ import (
 // shells are the programs that give the terminal to each command and take it back for their prompt.
 var shells = []string{"ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "ksh93", "mksh", "nu", "sh", "tcsh", "yash", "zsh"}
 
-// isShell reports whether that is the name of a shell, as systems tell the names of processes.
+// isShell reports whether a process of that name is a shell. The name of a login shell begins with a dash.
 func isShell(name string) bool {
 	return slices.Contains(shells, strings.TrimPrefix(filepath.Base(name), "-"))
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // hasPrompt reports whether a shell has the terminal for itself. A shell with job control leads a process group, and gives
-// the terminal to another group for each command. Without job control, commands share the group of chaim. What a shell runs
-// in its own group, as for a command substitution, may draw too.
+// the terminal to another group for each command. Without job control, commands share the group of chaim. A program in the
+// shell's own group, as in a command substitution, may draw too.
 func hasPrompt(shell int, terminal uintptr) bool {
 	foreground, err := unix.IoctlGetInt(int(terminal), unix.TIOCGPGRP)
 	if err != nil || foreground != shell || foreground == unix.Getpgrp() {
@@ -25,8 +25,8 @@ func hasPrompt(shell int, terminal uintptr) bool {
 // backgroundTurn is held while SIGTTOU is ignored.
 var backgroundTurn sync.Mutex
 
-// FromBackground calls fn, which may use the terminal while another process group has it. The system would else stop this
-// process. A program that is started meanwhile ignores the signal for good, so fn must be short.
+// FromBackground calls fn, which may use the terminal while another process group has it. Otherwise the system would stop
+// this process. A program that is started meanwhile ignores the signal for good, so fn must be short.
 func FromBackground(fn func()) {
 	backgroundTurn.Lock()
 	defer backgroundTurn.Unlock()

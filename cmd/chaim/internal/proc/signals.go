@@ -101,7 +101,7 @@ func (r *Relay) pass(s os.Signal) (*slog.Logger, error) {
 	return nil, nil
 }
 
-// HasProgram reports whether a program runs, which has the terminal.
+// HasProgram reports whether a program runs. It then has the terminal.
 func (r *Relay) HasProgram() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,8 +115,8 @@ func (r *Relay) Expect() {
 	r.program.isExpected = true
 }
 
-// Run runs a program that gets the signals. A signal that came before is the error. Otherwise it is an [*Error] if the program
-// cannot be started, and an [Exit] if it fails.
+// Run runs a program that gets the signals. A signal that came before is the error. Otherwise it is an [*Error] if the
+// program cannot be started, and an [Exit] if it fails.
 func (r *Relay) Run(ctx context.Context, cmd *exec.Cmd, log *slog.Logger) error {
 	if err := r.start(ctx, cmd, log); err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// Among says which accounts there are if no gateway and no Identity Center lists them.
+// Among has the flags that choose the accounts of a list, in place of a gateway or an Identity Center.
 type Among struct {
 	file           string
 	ids            []string
@@ -29,7 +29,7 @@ type Among struct {
 	inConfig       bool
 }
 
-// AddFlags gives cmd the flags.
+// AddFlags gives cmd the flags. isLong adds those that name accounts one by one.
 func (m *Among) AddFlags(cmd *cobra.Command, isLong bool) {
 	f := cmd.Flags()
 	f.BoolVar(&m.inOrganization, "organization", false, "take the accounts of your AWS organisation, as AWS Organizations lists them")
@@ -47,7 +47,7 @@ func (m *Among) isGiven() bool {
 	return m.file != "" || len(m.ids) > 0 || m.inOrganization || m.inConfig
 }
 
-// list returns the accounts.
+// list returns the accounts that the flags choose.
 func (m *Among) list(ctx context.Context, r *Request, g giver) (known []chaim.Account, err error) {
 	r.Source.isSTS = m.inOrganization || !m.inConfig && !g.listsAccounts() && r.codeProfile() != ""
 	switch {

@@ -40,7 +40,7 @@ func CompleteAccounts(a *cli.App) cobra.CompletionFunc {
 	}
 }
 
-// fields returns what is completed of a profile.
+// fields returns the words of a profile that can complete an argument.
 type fields = func(chaim.Profile) []string
 
 // completeAccounts completes all known accounts, and fields of the profiles that are held.
@@ -61,8 +61,8 @@ func completeAccounts(a *cli.App, cmd *cobra.Command, of fields) ([]string, cobr
 	return append(plain(found), ids...), cobra.ShellCompDirectiveNoFileComp
 }
 
-// accountWords returns the names of accounts. If a name is not a plain word, or that of several accounts, it returns their ids
-// in its place, with the name as a description.
+// accountWords returns the names of accounts. If a name is not a plain word, or if several accounts have it, it returns
+// their ids instead, with the name as a description.
 func accountWords(known names.Known) (words, ids []string) {
 	count := map[string]int{}
 	for _, account := range known.Accounts {
@@ -73,7 +73,7 @@ func accountWords(known names.Known) (words, ids []string) {
 		case plainWord().MatchString(account.Name) && count[account.Name] == 1:
 			words = append(words, account.Name)
 		case account.ID != "":
-			name := cli.ProfileOf(account.Name) // no character of which means something to a shell
+			name := cli.ProfileOf(account.Name) // none of its characters means anything to a shell
 			ids = append(ids, strings.TrimSuffix(account.ID+"\t"+name, "\t"))
 		}
 	}
@@ -110,7 +110,7 @@ func CompleteRoles(a *cli.App) cobra.CompletionFunc {
 	}
 }
 
-// profileRole returns the name of the role that a profile of the AWS config file has, which may be none.
+// profileRole returns the name of the role of a profile of the AWS config file, or "" if it has none.
 func profileRole(name string) (role string, isProfile bool) {
 	files, err := profiles.AWSFiles{}.Profiles()
 	if err != nil || !files.Has(name) {
@@ -143,8 +143,8 @@ func reading(a *cli.App, fn func(*chaim.Client)) {
 	})
 }
 
-// plainWord is a word that means itself in all shells. bash inserts the common beginning of suggestions without quotes, and the
-// name of an account must not become a command.
+// plainWord is a word that means itself in all shells. bash inserts the common beginning of suggestions without quotes, and
+// the name of an account must not become a command.
 var plainWord = lazyregexp.New(`^[A-Za-z0-9_.@:+/,%][A-Za-z0-9_.@:+/,=%-]*$`)
 
 // plain returns the plain words of texts, sorted, each once.

@@ -22,7 +22,7 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// This file has what commands do with profiles of the AWS config file.
+// This file is about profiles of the AWS config file as the source of keys.
 
 // Source says where the keys come from if neither a gateway nor plain STS gives them.
 type Source struct {
@@ -42,8 +42,9 @@ func (r *Request) AddProfileFlag(cmd *cobra.Command) {
 	})
 }
 
-// find decides whether an account is a profile of the AWS config file. An account of the gateway or of the Identity Center is
-// none, and if they cannot be asked the user has to decide: a name must not change its meaning without a word.
+// find decides whether a name is that of a profile of the AWS config file. It is not if the gateway or the Identity Center
+// has an account of that name. If they cannot be asked, find returns an error, because a name must not silently change its
+// meaning.
 func (s *Source) find(ctx context.Context, r *Request, account string) error {
 	files, err := profiles.AWSFiles{}.Profiles()
 	switch {
@@ -70,8 +71,8 @@ func (s *Source) find(ctx context.Context, r *Request, account string) error {
 	return nil
 }
 
-// exactProfile returns the only profile of the AWS config file whose name differs from name in case alone, if no broker lists
-// accounts. Otherwise it returns name.
+// exactProfile returns the only profile of the AWS config file whose name differs from name in case alone, if no broker
+// lists accounts. Otherwise it returns name.
 func (r *Request) exactProfile(ctx context.Context, name string) string {
 	if r.Source.Profile != "" {
 		return name
@@ -85,8 +86,8 @@ func (r *Request) exactProfile(ctx context.Context, name string) string {
 	return exact
 }
 
-// List returns the accounts that there are: those of the gateway or, without one, the profiles of the AWS config file. All
-// requests after it are for accounts of the same kind.
+// List returns the accounts that flags choose, or else those of the gateway or the Identity Center, or else the profiles of
+// the AWS config file. All later requests are for accounts of the same kind.
 func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	if err := r.sts.check(ctx); err != nil {
 		return nil, err
@@ -115,7 +116,7 @@ func (r *Request) List(ctx context.Context) (known []chaim.Account, err error) {
 	return found, nil
 }
 
-// checkList refuses flags that mean nothing for the accounts of a list.
+// checkList refuses flags that do not go with the accounts of the list.
 func (r *Request) checkList(g giver) error {
 	flag := r.sts.given()
 	switch m := r.Among; {
@@ -135,8 +136,8 @@ func (r *Request) checkList(g giver) error {
 	return g.refuseDuration(r.Duration)
 }
 
-// Lender calls fn with a client that gives keys for a profile of that name, which is held or parked: c, or one for profiles of
-// the AWS config file if the profile has the keys of one.
+// Lender calls fn with a client that gets new keys for the held or parked profile of that name. It is c, or a client with
+// [chaim.Profiles] if the keys are those of a profile of the AWS config file.
 func (r *Request) Lender(c *chaim.Client, name string, fn func(*chaim.Client) error) error {
 	if book, err := profiles.OpenIn("", nil); err == nil && book.AccountOf(name).FromConfig {
 		return r.App.Client(chaim.Options{NoProfile: true, Broker: r.Profiles()}, fn)
@@ -149,7 +150,7 @@ func (r *Request) Profiles() chaim.Profiles {
 	return chaim.Profiles{TokenCode: r.askCode, Sessions: r.sessions(), AllowInsecure: r.Insecure, Logger: r.App.Log}
 }
 
-// sessions returns what keeps MFA sessions for the next chaim, or nil.
+// sessions returns the store that keeps MFA sessions for the next chaim, or nil.
 func (r *Request) sessions() chaim.MFASessions {
 	if r.MFA.Keeps || os.Getenv("CHAIM_KEEP_MFA") == "1" {
 		return sessions{r.App}
@@ -162,7 +163,7 @@ type sessions struct{ app *cli.App }
 
 func (s sessions) key(user, serial string) string { return credcache.Key("mfa", user, serial) }
 
-// Load returns the session, if there is one that lasts.
+// Load returns the session, if there is one that is valid for another minute.
 func (s sessions) Load(_ context.Context, user, serial string) (aws.Credentials, error) {
 	cache, err := credcache.Open(s.app.Log)
 	if err != nil {
@@ -203,7 +204,7 @@ func (r *Request) askCode(ctx context.Context, d chaim.MFADevice) (string, error
 		return "", fmt.Errorf("there is no terminal to ask for it on: set mfa_process in the profile, or %s, to a command that prints the code", awssts.MFACommand)
 	}
 	defer tty.Close()
-	r.App.Waits.Close() // what it tells would stand in the question
+	r.App.Waits.Close() // its messages would stand in the question
 	if r.MFA.Turn != nil {
 		r.MFA.Turn.Lock()
 		defer r.MFA.Turn.Unlock()

@@ -18,17 +18,17 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// giver is what gives the keys of accounts if no flag says otherwise. The zero value is AWS STS.
+// giver is the broker of accounts if no flag chooses another. The zero value is AWS STS.
 type giver struct {
 	says     string // "the environment (CHAIM_URL) names a gateway"; empty for AWS STS
 	isCenter bool
 	isChosen bool // by a setting of chaim's own
 }
 
-// listsAccounts reports whether it knows the names of accounts. Without that, a name can only be one of a profile.
+// listsAccounts reports whether the broker knows the names of accounts. If not, a name can only be that of a profile.
 func (g giver) listsAccounts() bool { return g.says != "" }
 
-// giver finds out what gives keys. It touches no network, and counts what is configured but cannot be used.
+// giver finds the broker. It touches no network. A broker counts even if its configuration cannot be used.
 func (r *Request) giver(ctx context.Context) (g giver) {
 	if set := cli.GatewayVariables(); len(set) > 0 { // without a look at the file, which may be a pipe for the program
 		return giver{says: "the environment (" + strings.Join(set, ", ") + ") names a gateway", isChosen: true}
@@ -50,7 +50,7 @@ func (r *Request) giver(ctx context.Context) (g giver) {
 	return g
 }
 
-// refuseFlag refuses a flag for AWS STS if something else gives the keys.
+// refuseFlag refuses a flag for AWS STS if another broker gives the keys.
 func (g giver) refuseFlag(flag string) error {
 	switch {
 	case g.says == "":
@@ -69,8 +69,8 @@ func (g giver) refuseDuration(d Duration) error {
 	return nil
 }
 
-// isAccount reports whether what lists accounts has one of that name or id. It does not ask about a name that was an account
-// before: the request for its keys finds out whether it still is.
+// isAccount reports whether the broker has an account of that name or id. It trusts the names that chaim remembers: if the
+// account is gone, the request for its keys fails.
 func (r *Request) isAccount(ctx context.Context, name string) (isAccount bool, err error) {
 	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
 		if source, isLister := names.Of(ctx, c); isLister {
@@ -94,8 +94,8 @@ func (r *Request) listBy(ctx context.Context, c *chaim.Client) ([]chaim.Account,
 	return known, err
 }
 
-// otherCenter returns a session of the AWS config file that gives no keys now, and whose Identity Center had an account of that
-// name when it was asked last. It is empty without one.
+// otherCenter returns a session of the AWS config file whose Identity Center had an account of that name when it was last
+// asked. It is for names that no broker lists now. It is empty without one.
 func (r *Request) otherCenter(ctx context.Context, name string) string {
 	files, err := profiles.AWSFiles{}.Profiles()
 	if err != nil {
@@ -116,8 +116,8 @@ func (r *Request) otherCenter(ctx context.Context, name string) string {
 	return ""
 }
 
-// pickRole completes the role for an account of an Identity Center. The default counts if the user has it there; the only role
-// is taken, and among several the person picks one.
+// pickRole completes the role for an account of an Identity Center. It takes the default if the user has that role there, or
+// else the only role. Among several roles the person picks one.
 func (r *Request) pickRole(ctx context.Context, account chaim.Account) (err error) {
 	var roles []string
 	isCenter := false

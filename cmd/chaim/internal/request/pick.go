@@ -20,8 +20,8 @@ import (
 	"github.com/chaim-go/chaim/internal/profiles"
 )
 
-// TakeOrPick is TakeArgs, except that a person on a terminal picks the account if none is given. A picked account then is as
-// one that was typed.
+// TakeOrPick is TakeArgs, except that a person on a terminal picks the account if none is given. A picked account counts
+// like a typed one.
 func (r *Request) TakeOrPick(cmd *cobra.Command, args []string) (account string, err error) {
 	if len(args) > 0 || r.Source.Profile != "" || r.sts.given() != "" || !r.App.CanPick() { // no account of STS has a name
 		return r.TakeArgs(cmd, args)
@@ -74,7 +74,8 @@ func (r *Request) pickAccount(ctx context.Context) (name string, err error) {
 	return name, err
 }
 
-// aboutProfile returns a function that says which account and role a profile of the AWS config file is for, if the file says so.
+// aboutProfile returns a function that says which account and role a profile of the AWS config file is for, if the file
+// tells.
 func aboutProfile() func(chaim.Account) string {
 	files, _ := profiles.AWSFiles{}.Profiles()
 	return func(a chaim.Account) string {
@@ -86,7 +87,7 @@ func aboutProfile() func(chaim.Account) string {
 	}
 }
 
-// accountRows returns a row for each account. A very long name does not push away what is about the others.
+// accountRows returns a row for each account. A very long name does not widen the column.
 func accountRows(accounts []chaim.Account, about func(chaim.Account) string) (rows []string) {
 	const widest = 40
 	width := 0

@@ -110,14 +110,17 @@ func CheckGiven(cmd *cobra.Command) (err error) {
 		return cli.Usage(err.Error())
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.String() == "" && slices.Contains([]string{"role", "region", "alias", "profile", "session-name", "source-identity", "external-id", "policy", "mfa-serial"}, f.Name) {
+		if f.Value.String() == "" && slices.Contains([]string{
+			"role", "region", "alias", "profile", "session-name", "source-identity", "external-id", "policy", "mfa-serial",
+		}, f.Name) {
 			err = cli.Usage("--" + f.Name + " is empty")
 		}
 	})
 	return err
 }
 
-// InMemory calls fn with the options of a client for the arguments. It keeps the keys in memory only, and does not renew them.
+// InMemory calls fn with the options of a client for the arguments. That client keeps the keys in memory only, and does not
+// renew them.
 func (r *Request) InMemory(cmd *cobra.Command, args []string, fn func(chaim.Options) error) error {
 	name, err := r.TakeOrPick(cmd, args)
 	if err != nil {
@@ -134,8 +137,8 @@ func (r *Request) InMemory(cmd *cobra.Command, args []string, fn func(chaim.Opti
 	})
 }
 
-// InAnyCase calls fn with a name. If its error says that only the case of the name is wrong, it calls fn again with the exact
-// name, and says so.
+// InAnyCase calls fn with a name. If the error says that only the case of the name is wrong, it calls fn again with the
+// exact name, and says so.
 func (r *Request) InAnyCase(name string, fn func(name string) error) error {
 	before := *r
 	err := fn(name)

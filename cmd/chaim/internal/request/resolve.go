@@ -22,7 +22,8 @@ import (
 // the profile completes the request. A live profile counts only if no account has the name. A name that stands for two
 // accounts is refused, unless the profile to keep has an alias. held is empty if the name is only that of an account.
 //
-// The account may also be a profile of the AWS config file, if the gateway knows no account of that name.
+// The account may also be a profile of the AWS config file, if neither the gateway nor the Identity Center has an account of
+// that name.
 func (r *Request) Resolve(ctx context.Context, name string) (account string, held chaim.Profile, err error) {
 	if err := r.sts.check(ctx); err != nil {
 		return "", held, err
@@ -50,7 +51,7 @@ func (r *Request) Resolve(ctx context.Context, name string) (account string, hel
 	return account, held, r.completeFor(ctx, account, hasDuration)
 }
 
-// completeFor refuses flags that mean nothing to what gives the keys of an account, and completes what it needs.
+// completeFor refuses flags that the broker of an account does not take, and completes the request for that broker.
 func (r *Request) completeFor(ctx context.Context, account string, hasDuration bool) error {
 	g := r.giver(ctx)
 	if flag := r.sts.given(); flag != "" {
@@ -116,8 +117,9 @@ func (r *Request) complete(held chaim.Profile) {
 	r.App.Say("keys for account %s as role %q%s, as profile %q holds them", whose, r.Role, place, held.Name)
 }
 
-// profileFor returns the profile of that name. Without one and without a role, it returns the profile in which 'chaim account'
-// keeps the account of that name. It reports too whether the name is that of an account, and whether of the profile's.
+// profileFor returns the profile of that name. Without one and without a role, it returns the profile in which 'chaim
+// account' keeps the account of that name. It reports too whether the name is that of an account, and whether of the
+// profile's.
 func (r *Request) profileFor(ctx context.Context, name string) (held chaim.Profile, isAccount, isSame bool, err error) {
 	held, err = r.profile(ctx, name)
 	switch {
@@ -159,8 +161,8 @@ func (r *Request) profile(ctx context.Context, name string) (held chaim.Profile,
 	return held, err
 }
 
-// compare asks the gateway whether a name is that of an account, or its id, and whether of the account of a profile. It compares
-// ids: names may change, and several accounts may share one.
+// compare asks the gateway whether a name is that of an account, or its id, and whether of the account of a profile. It
+// compares ids: names may change, and several accounts may share one.
 func (r *Request) compare(ctx context.Context, name string, held chaim.Profile) (isAccount, isSame bool, err error) {
 	isAccount, isSame = keys.IsAccountID(name), name == held.Account // without a gateway only ids are accounts
 	err = r.App.Quiet().Client(chaim.Options{NoProfile: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {

@@ -21,7 +21,7 @@ import (
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
-// stsFlags are what only AWS STS is asked with.
+// stsFlags are the flags for AWS STS only.
 type stsFlags struct {
 	sessionName, sourceIdentity, externalID string
 	policyFile, policy                      string
@@ -93,9 +93,11 @@ func (s *stsFlags) check(ctx context.Context) error {
 	return nil
 }
 
-// terms are what the flags say about a role, without the MFA device.
+// terms returns an STS with the flags for a role, without the MFA device.
 func (s *stsFlags) terms() *chaim.STS {
-	sts := &chaim.STS{SessionName: s.sessionName, SourceIdentity: s.sourceIdentity, ExternalID: s.externalID, Policy: s.policy, PolicyARNs: s.policyARNs}
+	sts := &chaim.STS{
+		SessionName: s.sessionName, SourceIdentity: s.sourceIdentity, ExternalID: s.externalID, Policy: s.policy, PolicyARNs: s.policyARNs,
+	}
 	for _, tag := range s.tags {
 		if sts.Tags == nil {
 			sts.Tags = map[string]string{}
@@ -106,8 +108,8 @@ func (s *stsFlags) terms() *chaim.STS {
 	return sts
 }
 
-// codeProfile returns the profile that the SDK would take for the keys that sign, if it assumes a role with the code of an MFA
-// device. The AWS SDK cannot ask for that.
+// codeProfile returns the profile whose keys the SDK would sign with, if that profile needs the code of an MFA device for a
+// role. The SDK cannot ask for a code.
 func (r *Request) codeProfile() string {
 	name := cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), "default")
 	if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
@@ -123,7 +125,7 @@ func (r *Request) codeProfile() string {
 	return name
 }
 
-// Signer returns what gives the keys that sign requests to AWS, or nil for those that the AWS SDK finds.
+// Signer returns the provider of the keys that sign requests to AWS. Nil means those that the AWS SDK finds.
 func (r *Request) Signer() aws.CredentialsProvider {
 	name := r.codeProfile()
 	if name == "" {
@@ -140,10 +142,10 @@ func (r *Request) Signer() aws.CredentialsProvider {
 	})
 }
 
-// STSDefinition tells apart what STS is asked with from what another request asks it with. It may hold secrets.
+// STSDefinition returns the flags for AWS STS as one text. It may hold secrets.
 func (r *Request) STSDefinition() string { return fmt.Sprintf("%q", r.sts) }
 
-// STS returns a broker that asks STS with the flags. The requests are signed by the keys of src; nil means those of the SDK.
+// STS returns a broker that asks STS with the flags. The keys of src sign the requests. Nil means those of the SDK.
 func (r *Request) STS(src aws.CredentialsProvider, region string) chaim.Broker {
 	s := &r.sts
 	sts := s.terms()
@@ -160,6 +162,9 @@ func (r *Request) STS(src aws.CredentialsProvider, region string) chaim.Broker {
 		sts.TokenCode = func(ctx context.Context) (string, error) { return awssts.AskCode(r.askCode).Code(ctx, device) }
 		return sts.Broker()
 	}
-	sts.Keys = chaim.MFASession{Keys: src, Region: region, Device: device, TokenCode: r.askCode, Sessions: r.sessions(), AllowInsecure: r.Insecure, Logger: r.App.Log}
+	sts.Keys = chaim.MFASession{
+		Keys: src, Region: region, Device: device, TokenCode: r.askCode, Sessions: r.sessions(), AllowInsecure: r.Insecure,
+		Logger: r.App.Log,
+	}
 	return sts.Broker()
 }

@@ -187,8 +187,8 @@ func readTokenFile(ctx context.Context, path string) (token string, err error) {
 	return token, nil
 }
 
-// withRegion adds the region of profiles: the given one, or else the stored one, which SDKs use if a program names none. If the
-// gateway has another region, its URL replaces API and stage.
+// withRegion adds the region of profiles: the given one, or else the stored one, which SDKs use if a program names none. If
+// the gateway has another region, its URL replaces API and stage.
 func withRegion(a *cli.App, s chaim.Settings, given, stored string) (chaim.Settings, error) {
 	if err := partition.CheckRegion(stored); err != nil && stored != "" && given == "" {
 		return s, errtext.Wrap(err, "section [default] (correct it there, or give a region with -R)")

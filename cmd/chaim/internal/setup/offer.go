@@ -29,7 +29,8 @@ const (
 	otherwise = "'chaim init -' sets up a gateway all the same"
 )
 
-// offer looks at what this machine has, and offers that to a person. isDone says that no init string is needed.
+// offer looks for a gateway, an Identity Center, profiles and keys, and offers what it finds. isDone says that no init
+// string is needed.
 func offer(ctx context.Context, a *cli.App) (isDone bool, err error) {
 	hasGateway := false
 	err = a.Quiet().Client(chaim.Options{NoProfile: true, ReadOnly: true}, func(c *chaim.Client) (err error) {
@@ -182,7 +183,7 @@ func askYes(ctx context.Context, a *cli.App, text string) (isYes bool, err error
 	}
 }
 
-// startURLGiven is the answer of a person who has no init string but the start URL of an Identity Center.
+// startURLGiven is the error of a question for an init string that a person answers with a start URL.
 type startURLGiven struct{ error }
 
 // asStartURL returns a [startURLGiven] if a text is a start URL.
@@ -192,7 +193,8 @@ func asStartURL(text string) error {
 	if err != nil || idcenter.CheckStartURL(text) != nil {
 		return nil
 	}
-	isPortal := idcenter.IsAWS(u.Hostname()) && !strings.Contains(u.Hostname(), ".execute-api.") && !strings.Contains(u.Hostname(), ".lambda-url.")
+	isPortal := idcenter.IsAWS(u.Hostname()) &&
+		!strings.Contains(u.Hostname(), ".execute-api.") && !strings.Contains(u.Hostname(), ".lambda-url.")
 	if isPortal || strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/start") {
 		return startURLGiven{errors.New(text)}
 	}
@@ -207,7 +209,9 @@ func addCenter(ctx context.Context, a *cli.App, startURL string) error {
 	}
 	name, _, _ := strings.Cut(u.Hostname(), ".")
 	region := idcenter.RegionIn(u.Hostname())
-	err = ask(ctx, a, question{"Name of the Identity Center for you", name, false, &name}, question{"Its AWS region, such as eu-central-1", region, false, &region})
+	err = ask(ctx, a,
+		question{"Name of the Identity Center for you", name, false, &name},
+		question{"Its AWS region, such as eu-central-1", region, false, &region})
 	if err != nil {
 		return err
 	}

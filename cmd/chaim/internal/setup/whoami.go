@@ -46,7 +46,7 @@ func whoamiCommand(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-// identity is who asks for keys, or whose keys are asked about.
+// identity tells who asks for keys, or whose keys the arguments name.
 type identity struct {
 	*asking
 	Account string `json:"account,omitempty"`
@@ -54,7 +54,7 @@ type identity struct {
 	UserID  string `json:"userId,omitempty"`
 }
 
-// asking says what gives keys, and as what it knows the user.
+// asking says which broker gives keys, and how it knows the user.
 type asking struct {
 	KeysFrom       string      `json:"keysFrom"` // gateway, identity center, profiles or sts
 	Gateway        string      `json:"gateway,omitempty"`
@@ -63,7 +63,7 @@ type asking struct {
 	DefaultAccount string      `json:"defaultAccount,omitempty"`
 	Center         *centerInfo `json:"identityCenter,omitempty"`
 	Profiles       []string    `json:"profiles,omitempty"` // of the AWS config file
-	NotAsked       string      `json:"notAsked,omitempty"` // why no Identity Center of that file is
+	NotAsked       string      `json:"notAsked,omitempty"` // why chaim asks no Identity Center of that file
 }
 
 // centerInfo is an Identity Center, and whether the user is signed in there.
@@ -159,8 +159,8 @@ func whoami(cmd *cobra.Command, r *request.Request, args []string) (who identity
 	return who, err
 }
 
-// asker tells what gives keys, and who asks for them: the user of the gateway or of an Identity Center, or the identity by
-// which AWS knows the keys that the SDK finds.
+// asker tells which broker gives keys, and who asks for them: the user of the gateway or of an Identity Center, or the
+// identity by which AWS knows the keys that the SDK finds.
 func asker(ctx context.Context, r *request.Request) (who identity, err error) {
 	w := &asking{}
 	hasGateway := true
@@ -220,7 +220,8 @@ func newCenterInfo(ctx context.Context, a *cli.App, c *chaim.Client) *centerInfo
 	return info
 }
 
-// callerOf adds the identity by which AWS knows the keys that the SDK finds. Without keys, there may be profiles.
+// callerOf adds the identity by which AWS knows the keys that the SDK finds. If the SDK finds none, the profiles of the AWS
+// config file give keys.
 func callerOf(ctx context.Context, r *request.Request, w *asking) (who identity, err error) {
 	w.KeysFrom = fromSTS
 	cfg, err := awssts.Config(ctx, sdkOptions(r, awssts.Options{Region: r.Region}))

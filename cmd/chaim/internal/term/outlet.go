@@ -77,8 +77,8 @@ func (o *Outlet) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Interject writes a line at once, even during Hold, below what another program has drawn last. The terminal may not turn a
-// line feed into a new line then.
+// Interject writes a line at once, even during Hold, below the last line of another program. It writes CR and LF, because
+// that program may have put the terminal into raw mode.
 func (o *Outlet) Interject(line string) { _ = o.write([]byte("\r\n"+line+"\r\n"), false) }
 
 // Draw writes a line that the next text or line replaces, such as a progress bar. An empty line only erases the last one.

@@ -90,7 +90,7 @@ func readLine(in *os.File) (string, error) {
 	return "", errors.New("chaim: the answer is too long")
 }
 
-// readOnce reads what a terminal has, which is something.
+// readOnce reads once from a terminal that has input.
 func readOnce(terminal *os.File) ([]byte, error) {
 	text := make([]byte, 256)
 	n, err := terminal.Read(text)

@@ -40,8 +40,8 @@ func Crop(lines []string, height int) []string {
 	return append(lines[:fit-1:fit-1], fmt.Sprintf("... and %d more", rest))
 }
 
-// DrawBelow returns the text that draws lines from the line of the cursor on, over what stands there. The cursor stays in that
-// line, and moves to the column. It leaves the terminal's modes as Redraw does.
+// DrawBelow returns the text that draws lines over those on the screen, from the line of the cursor on. The cursor stays in
+// that line, and moves to the column. It leaves the terminal's modes as Redraw does.
 func DrawBelow(lines []string, column int) string {
 	var b strings.Builder
 	b.WriteString(hideCursor + noWrap + "\r")

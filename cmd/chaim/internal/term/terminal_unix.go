@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens the terminal of this process, wherever its streams lead.
+// Open opens the terminal of this process, even if its streams lead elsewhere.
 func Open() (Own, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	return Own{tty, tty}, err
@@ -32,7 +32,7 @@ func HasInput(terminal *os.File, wait time.Duration) bool {
 	return n > 0 && err == nil
 }
 
-// ReadWithin reads what was typed into a terminal, now or within wait. Without that it returns nothing.
+// ReadWithin reads from a terminal, and waits at most that long for input. Without input it returns nothing.
 func ReadWithin(terminal *os.File, wait time.Duration) ([]byte, error) {
 	if !HasInput(terminal, wait) {
 		return nil, nil

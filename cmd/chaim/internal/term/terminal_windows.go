@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Open opens the console of this process, wherever its streams lead.
+// Open opens the console of this process, even if its streams lead elsewhere.
 func Open() (own Own, err error) {
 	if own.In, err = os.OpenFile("CONIN$", os.O_RDWR, 0); err != nil {
 		return own, err
@@ -33,8 +33,8 @@ func SpeaksUTF8() bool { return true }
 // HasInput is false: a console does not tell lines from other events.
 func HasInput(*os.File, time.Duration) bool { return false }
 
-// ReadWithin reads what was typed into a console, now or within wait. Without that it returns nothing. Other events, such as
-// a new size, make it wait for a key.
+// ReadWithin reads from a console, and waits at most that long for input. Without input it returns nothing. Other events,
+// such as a new size, make it wait for a key.
 func ReadWithin(console *os.File, wait time.Duration) ([]byte, error) {
 	event, err := windows.WaitForSingleObject(windows.Handle(console.Fd()), uint32(wait/time.Millisecond))
 	if err != nil || event != windows.WAIT_OBJECT_0 {
