@@ -336,7 +336,7 @@ func (c *Client) Role() string {
 }
 
 // Broker returns the broker that gives the client's keys, such as a [*Gateway] or an [IdentityCenter]. It is nil with a
-// Source, for a zero Client, and if the settings of the gateway cannot be used.
+// Source, for a zero Client, and if the settings of the gateway cannot be used. That of AWS STS has a type of its own.
 func (c *Client) Broker() Broker {
 	if c == nil || c.origin == nil {
 		return nil

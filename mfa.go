@@ -38,8 +38,8 @@ type MFASessions = awssts.SessionStore
 
 // MFASession provides the keys of an MFA session of an IAM user. AWS STS begins the session (GetSessionToken) for the user's
 // long-term keys and a code of an MFA device. As the Keys of an [STS], an MFASession needs one code for any number of roles.
-// Device must be given; the zero value of every other field works. Any number of goroutines may use it, and all MFASessions
-// of a process share the session of a user and a device.
+// Device must be given; the zero value of every other field works. Any number of goroutines may use it. In a process, all
+// MFASessions with the same user's keys, device, STS endpoint and HTTPClient share the session.
 //
 // With keys of a session STS gives keys of a role for an hour at most. Of STS they may call only AssumeRole and
 // GetCallerIdentity, and they do not sign in to the console.

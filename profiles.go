@@ -43,7 +43,7 @@ type Profiles struct {
 	Sessions MFASessions
 	// AllowInsecure accepts plain http to services that are not on a loopback address. The network can then read keys.
 	AllowInsecure bool
-	// HTTPClient sends the requests to STS, as [STS].HTTPClient does. Nil means chaim's own client.
+	// HTTPClient sends the requests to STS and IAM Identity Center, as [STS].HTTPClient does. Nil means chaim's own client.
 	HTTPClient *http.Client
 	// Logger gets warnings, without secrets. Nil means silence.
 	Logger *slog.Logger

@@ -89,7 +89,9 @@ func (c Chain) Role() string {
 }
 
 // HasRole reports whether the files name a role whose keys the chain gives.
-func (c Chain) HasRole() bool { return c.Role() != string(c.Source.Kind) }
+func (c Chain) HasRole() bool {
+	return len(c.Roles) > 0 || c.Source.Kind == SSO || c.Source.Kind == WebIdentity
+}
 
 // RoleName returns the name of the role whose keys the chain gives, or "" if the files name none.
 func (c Chain) RoleName() string {

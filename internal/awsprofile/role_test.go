@@ -17,3 +17,10 @@ func TestNamesOfRoles(t *testing.T) {
 		assert.Equal(t, want, isRoleResource(resource), resource)
 	}
 }
+
+// TestRoleWithTheNameOfAKind: only the profile tells whether it has a role.
+func TestRoleWithTheNameOfAKind(t *testing.T) {
+	c := Chain{Source: Source{Kind: SSO, Session: Session{Role: "sso"}}}
+	assert.Equal(t, "sso", c.RoleName())
+	assert.Empty(t, Chain{Source: Source{Kind: Process}}.RoleName())
+}

@@ -61,9 +61,6 @@ func readAWS(path string, err error) (*inifile.Document, error) {
 	case (AWSFiles{}).IsOnlyOnce(path):
 		return inifile.Parse(nil), nil
 	}
-	if (AWSFiles{}).IsOnlyOnce(path) {
-		return inifile.Parse(nil), nil
-	}
 	return Open(path, nil, nil).Read()
 }
 
