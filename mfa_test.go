@@ -66,7 +66,7 @@ func TestNoCodeForManyProfiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := chaimtest.NewServer(t)
-			home := awsFiles(t, srv, guarded(300))
+			home := awsFiles(t, srv, guarded(60)) // which take less than the 30 seconds of a failure, however slow the machine
 			count := filepath.Join(home, "count")
 			t.Setenv("COUNT", count)
 			t.Setenv("CHAIM_MFA_COMMAND", tt.command)
@@ -78,7 +78,7 @@ func TestNoCodeForManyProfiles(t *testing.T) {
 				return tt.code, tt.err
 			}}
 			var accounts []chaim.Account
-			for i := range 300 {
+			for i := range 60 {
 				accounts = append(accounts, chaim.Account{Name: fmt.Sprintf("p%d", i)})
 			}
 			err := chaim.Each(t.Context(), accounts, chaim.EachOptions{Options: chaim.Options{Broker: p, NoProfile: true}, Parallel: 8}, func(context.Context, chaim.Account, *chaim.Client) error { return nil })
