@@ -17,6 +17,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // loggedIn gives the rest of a test a profile "dev" that is signed in by 'aws login', and profiles with roles on top of it.
@@ -49,7 +50,7 @@ func TestProfilesOfAWSLogin(t *testing.T) {
 		creds, err := lent(t, chaim.Profiles{}, chaim.Options{Account: name})
 		require.NoError(t, err, name)
 		assert.Equal(t, account, creds.AccountID, name)
-		lifetime := time.Hour
+		lifetime := keys.DefaultDuration
 		if name == "dev" {
 			lifetime = 15 * time.Minute
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/chaimtest"
 	"github.com/chaim-go/chaim/internal/awsenv"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 const serial = "arn:aws:iam::111111111111:mfa/lars"
@@ -66,7 +67,7 @@ duration_seconds = 1800
 	assert.WithinDuration(t, time.Now().Add(30*time.Minute), creds.Expires, time.Minute)
 	requests := srv.Requests()
 	require.Len(t, requests, 2)
-	assert.Equal(t, []any{"CrossAccountReadOnly", time.Hour}, []any{requests[0].Role, requests[0].Duration}, "not 15 minutes")
+	assert.Equal(t, []any{"CrossAccountReadOnly", keys.DefaultDuration}, []any{requests[0].Role, requests[0].Duration}, "not 15 minutes")
 	assert.Equal(t, []any{"CrossAccountPowerUser", 30 * time.Minute}, []any{requests[1].Role, requests[1].Duration})
 	assert.Equal(t, "lars", requests[1].Parameters["RoleSessionName"])
 }
