@@ -59,7 +59,7 @@ func (c *Center) choose(known []string) (string, error) {
 	case c.Session == "" && len(known) == 1:
 		return known[0], nil
 	case c.Session == "" && len(known) == 0:
-		return "", errtext.Because(keys.ErrNotConfigured, errors.New("the AWS config file has no [sso-session NAME]; 'aws configure sso' makes one"))
+		return "", errtext.Because(keys.ErrNotConfigured, errors.New("the AWS config file has no [sso-session]; 'aws configure sso' makes one"))
 	case c.Session == "":
 		return "", fmt.Errorf("%w: %s: set %s=%s", ErrSeveral, strings.Join(known, ", "), SessionVariable, known[0])
 	case !slices.Contains(known, c.Session) && (c.StartURL == "" || c.Region == ""):
