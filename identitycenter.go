@@ -144,7 +144,7 @@ func (i IdentityCenter) center() (*idcenter.Center, error) {
 	return idcenter.Find(idcenter.Center{
 		Session: i.Session, StartURL: i.StartURL, Region: i.Region,
 		Route: idcenter.Route{HTTP: i.HTTPClient, Insecure: i.AllowInsecure}, Files: profiles.AWSFiles{}, Log: cmp.Or(i.Logger, silent),
-	}, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
+	}, profiles.OpenSignIn)
 }
 
 // Format prints where the center is, whatever the verb.

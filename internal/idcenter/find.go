@@ -22,7 +22,7 @@ var ErrSeveral = errors.New("chaim: the AWS config file has several sessions")
 
 // Find completes c from the AWS config file. An empty Session means the only one, unless there is a StartURL. open opens the
 // sign-in of a session. Find touches no network.
-func Find(c Center, open func(session, startURL string) (SignIn, error)) (*Center, error) {
+func Find[S SignIn](c Center, open func(session, startURL string) (S, error)) (*Center, error) {
 	if c.Session != "" || c.StartURL == "" {
 		files, err := c.Files.Profiles()
 		if err != nil {
@@ -48,8 +48,8 @@ func Find(c Center, open func(session, startURL string) (SignIn, error)) (*Cente
 	if err := partition.CheckRegionOf("the Identity Center", c.Region); err != nil {
 		return nil, err
 	}
-	var err error
-	c.SignIn, err = open(c.Session, c.StartURL)
+	signIn, err := open(c.Session, c.StartURL)
+	c.SignIn = signIn
 	return &c, err
 }
 

@@ -19,7 +19,7 @@ import (
 // FindCenter completes an Identity Center from the AWS config file. It touches no network.
 func (a *App) FindCenter(c idcenter.Center) (*idcenter.Center, error) {
 	c.Files, c.Log = profiles.AWSFiles{}, a.Log
-	return idcenter.Find(c, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
+	return idcenter.Find(c, profiles.OpenSignIn)
 }
 
 // CenterOf returns the Identity Center that gives the keys of a client, or nil.

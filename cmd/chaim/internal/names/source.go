@@ -49,7 +49,7 @@ func Of(ctx context.Context, c *chaim.Client) (s Source, isLister bool) {
 		center, err := idcenter.Find(idcenter.Center{
 			Session: broker.Session, StartURL: broker.StartURL, Region: broker.Region,
 			Route: idcenter.Route{Insecure: broker.AllowInsecure}, Files: profiles.AWSFiles{}, Log: slog.New(slog.DiscardHandler),
-		}, func(session, startURL string) (idcenter.SignIn, error) { return profiles.OpenSignIn(session, startURL) })
+		}, profiles.OpenSignIn)
 		if err != nil {
 			return s, false
 		}
