@@ -84,9 +84,7 @@ func TestShellsCompleteTheCommand(t *testing.T) {
 	})
 	t.Run("bash with bash-completion", func(t *testing.T) {
 		path := cmp.Or(os.Getenv("BASH_COMPLETION"), "/usr/share/bash-completion/bash_completion")
-		if _, err := os.Stat(path); err != nil {
-			t.Skip("bash-completion is not installed")
-		}
+		require.FileExists(t, path)
 		got := run(t, "bash", "--norc", "-c", ". "+path+"\n"+bashTabs)
 		assert.Equal(t, []string{"1", "alpha", "0", "1", "mytool", "1", "alpha", "1", "version"}, got)
 	})
