@@ -96,7 +96,7 @@ func (x *exchange) user() (name string, err error) {
 }
 
 // parseAsk reads account,role,duration as the gateway does: durations from 1 to 12 are hours, others are seconds, brought
-// into the range from 900 to 43200.
+// into the range from 900 to 43200. A missing duration is 900 seconds.
 func parseAsk(text string) (account, role string, d time.Duration) {
 	part := func(i int) string {
 		if parts := strings.Split(text, ","); i < len(parts) {
@@ -111,7 +111,7 @@ func parseAsk(text string) (account, role string, d time.Duration) {
 	n, err := strconv.Atoi(part(2))
 	switch {
 	case err != nil:
-		return account, role, time.Hour
+		return account, role, 900 * time.Second
 	case n >= 1 && n <= 12:
 		return account, role, time.Duration(n) * time.Hour
 	}

@@ -41,9 +41,9 @@ func TestGatewayAsk(t *testing.T) {
 		text, role string
 		want       time.Duration
 	}{
-		{"sredev", "rro", time.Hour},
-		{"sredev,", "rro", time.Hour},
-		{"sredev,apu", "apu", time.Hour},
+		{"sredev", "rro", 900 * time.Second},
+		{"sredev,", "rro", 900 * time.Second},
+		{"sredev,apu", "apu", 900 * time.Second},
 		{"111111111111,CrossAccountSysAdmin,12", "CrossAccountSysAdmin", 12 * time.Hour},
 		{"sredev,rro,1", "rro", time.Hour},
 		{"sredev,rro,13", "rro", 900 * time.Second},
@@ -52,7 +52,8 @@ func TestGatewayAsk(t *testing.T) {
 		{"sredev,rro,-1", "rro", 900 * time.Second},
 		{"sredev,rro,901", "rro", 901 * time.Second},
 		{"sredev,rro,43201", "rro", 12 * time.Hour},
-		{"sredev,rro,soon", "rro", time.Hour},
+		{"sredev,rro,", "rro", 900 * time.Second},
+		{"sredev,rro,soon", "rro", 900 * time.Second},
 	} {
 		t.Run(tt.text, func(t *testing.T) {
 			_, f := keys(t, srv, tt.text)

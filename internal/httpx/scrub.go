@@ -28,6 +28,8 @@ const secretName = `(?:secret|token|passw|key|credential|authorization)`
 var (
 	// An AWS secret access key has 40 characters, a session token hundreds.
 	looksSecret = lazyregexp.New(`[A-Za-z0-9+/=_%\\-]{40,}`)
+	// A user token of a chaim gateway, or what is left of one: chm1_ID_SECRET.
+	userToken = lazyregexp.New(`(?i)chm1_[a-z0-9_-]+`)
 	// An ARN may look like a secret too, but is none.
 	arnRule = lazyregexp.New(`arn:[a-z-]+:(?:iam|sts)::\d{12}:(?:assumed-role|role|user|federated-user|policy)/[\w.@/-]+`)
 	// A value after the name of a secret, as in JSON, Python, XML, INI files, headers, URLs and arguments. After a colon and
@@ -97,6 +99,9 @@ func (r Redaction) guess(text string) marks {
 			}
 		}
 		found.remove(local)
+	}
+	for _, at := range userToken().FindAllStringIndex(text, -1) { // also where a user typed it as a name
+		found.set(at[0], at[1])
 	}
 	for _, at := range arnRule().FindAllStringIndex(text, -1) {
 		local.set(at[0], at[1])

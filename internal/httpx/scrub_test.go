@@ -34,6 +34,23 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+func TestScrubUserTokens(t *testing.T) {
+	for text, want := range map[string]string{
+		"bad token chm1_k3v9_CANARY-x_y, sorry":      "bad token [secret], sorry",
+		"CHM1_K3V9_CANARY":                           "[secret]",
+		"https://chaim.example/?t=chm1_a_CANARY&u=x": "https://chaim.example/?t=[secret]&u=x",
+		`Account not found: "chm1_CANARY"`:           `Account not found: "[secret]"`,
+		"cut off: chm1_k3v9_CAN...":                  "cut off: [secret]...",
+		"a token begins with chm1_":                  "a token begins with chm1_",
+	} {
+		for _, isQuoted := range []bool{false, true} {
+			got := Redaction{Limit: MaxText, IsQuoted: isQuoted, Local: []string{"chm1_k3v9_CANARY-x_y", "chm1_CANARY"}}.Of(text)
+			assert.Equal(t, want, got)
+		}
+	}
+	assert.EqualError(t, Foreign(errors.New("helper said chm1_k3v9_CANARY"), nil), "chaim: helper said [secret]")
+}
+
 func TestScrubOddSecrets(t *testing.T) {
 	for _, secret := range []string{"CANARY-caf\xe9-12345", "(CANARY[", "\xff\xfeCANARY", strings.Repeat("CANARY", 1<<20)} {
 		assert.NotContains(t, Scrub("it was "+secret+", "+strings.ToLower(secret)+"!", MaxText, secret), "CANARY")
@@ -70,6 +87,7 @@ func FuzzScrub(f *testing.F) {
 	f.Add("arn:aws:iam::111111111111:role/", "Role/Name", "Name", "...")
 	f.Add("\xff\n", "caf\xe9?", "a[secret]b", "aab")
 	f.Add("0", "0\n0", "abcdef", "0")
+	f.Add("chm1_a_", "chm1_a_b", "a_", "_chm1_")
 	f.Fuzz(func(t *testing.T, before, one, other, after string) {
 		secrets := []string{one, other}
 		for _, form := range append(formsOf(one), strings.ToUpper(one), one+other) {
