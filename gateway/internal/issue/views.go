@@ -1,0 +1,142 @@
+package issue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/chaim-go/chaim/gateway/internal/store"
+	"github.com/chaim-go/chaim/gateway/internal/token"
+	"github.com/chaim-go/chaim/gateway/policy"
+	"github.com/chaim-go/chaim/gateway/policy/yaml"
+)
+
+// view is a [store.View] that is ready for decisions. Only its persons change.
+type view struct {
+	*store.View
+	engine  *policy.Engine // nil if there is no policy yet
+	persons sync.Map       // of policy.Person, by the name of the user
+}
+
+// person returns a user for decisions of the view's engine, which must not be nil.
+func (v *view) person(u store.User) policy.Person {
+	if known, ok := v.persons.Load(u.Name); ok {
+		return known.(policy.Person)
+	}
+	p := v.engine.Person(u.Name, u.Groups)
+	v.persons.Store(u.Name, p)
+	return p
+}
+
+// views keeps the newest view. One goroutine at a time looks at the database, and those that came before its look share what
+// it found.
+type views struct {
+	store Store
+	ring  *token.File
+	log   *slog.Logger
+
+	current atomic.Pointer[view]
+	begun   atomic.Int64 // the number of the newest look
+	turn    chan look    // holds the last look while no goroutine looks
+}
+
+// look is what the newest look at the database found.
+type look struct {
+	number int64
+	err    error
+}
+
+// errNoLook is the result of a look that panicked.
+var errNoLook = errors.New("reading people, tokens and policy was broken off")
+
+func newViews(s Store, ring *token.File, log *slog.Logger) *views {
+	c := &views{store: s, ring: ring, log: log, turn: make(chan look, 1)}
+	c.turn <- look{}
+	return c
+}
+
+// cached returns the newest view of this process. Others may have changed the database since.
+func (c *views) cached(ctx context.Context) (*view, error) {
+	if v := c.current.Load(); v != nil {
+		return v, nil
+	}
+	return c.fresh(ctx)
+}
+
+// fresh returns the view of the database at some moment after the call.
+func (c *views) fresh(ctx context.Context) (*view, error) {
+	atCall := c.begun.Load()
+	var last look
+	select {
+	case last = <-c.turn:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { c.turn <- last }() // after a panic too: others wait for it
+	if last.number <= atCall {        // it began before the call
+		last = look{c.begun.Add(1), errNoLook}
+		last.err = c.look(ctx)
+	}
+	return c.current.Load(), last.err
+}
+
+// Load reads people, tokens and policy, if they were not read yet.
+func (i *Issuer) Load(ctx context.Context) error {
+	_, err := i.views.cached(ctx)
+	return err
+}
+
+// Ready returns an error until people, tokens and policy were read once. It asks nothing. It stays nil if the database is away
+// later: requests are then answered with [Unavailable], whichever replica gets them.
+func (i *Issuer) Ready() error {
+	if i.views.current.Load() == nil {
+		return errors.New("people, tokens and policy have not been read yet")
+	}
+	return nil
+}
+
+// look reads the database if it has changed. Others wait for it, so it goes on if ctx ends.
+func (c *views) look(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer stop()
+	auth, err := c.store.Auth(ctx)
+	if err != nil {
+		return err
+	}
+	if v := c.current.Load(); v != nil && v.Auth == auth {
+		return nil
+	}
+	read, err := c.store.View(ctx)
+	if err != nil {
+		return err
+	}
+	engine, err := compile(read.Policy)
+	if err != nil {
+		return err
+	}
+	// What changed may be that a pepper was killed.
+	if err := c.ring.Reload(); err != nil {
+		c.log.Error("the key ring cannot be read again, so the one before stays", "error", err)
+	}
+	c.current.Store(&view{View: read, engine: engine})
+	return nil
+}
+
+// compile returns the engine of a policy, or nil if there is none yet.
+func compile(p store.PolicyVersion) (*policy.Engine, error) {
+	if p.Seq == 0 {
+		return nil, nil
+	}
+	doc, err := yaml.Parse(p.Doc)
+	if err != nil {
+		return nil, fmt.Errorf("version %d of the policy cannot be read by this version of chaim-gateway: %w", p.Seq, err)
+	}
+	e, err := policy.Compile(doc, p.Seq)
+	if err != nil {
+		return nil, fmt.Errorf("version %d of the policy cannot be used by this version of chaim-gateway: %w", p.Seq, err)
+	}
+	return e, nil
+}
