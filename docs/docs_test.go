@@ -74,7 +74,7 @@ var (
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading  = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 	notInURL = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
-	repoPath = regexp.MustCompile(`^(docs|examples|internal|cmd|bench|chaimtest|\.ci)(/[\w./-]*)?$`)
+	repoPath = regexp.MustCompile(`^(docs|examples|internal|cmd|bench|chaimtest|gateway|\.ci)(/[\w./-]*)?$`)
 )
 
 // anchors returns the anchors of a page's headings, as GitHub makes them.
@@ -123,7 +123,7 @@ func TestReadme(t *testing.T) {
 	require.NoError(t, err)
 	lines := strings.Split(string(text), "\n")
 	assert.LessOrEqual(t, len(lines), 170)
-	for _, command := range []string{"go run ./examples/quickstart", "go test ./..."} {
+	for _, command := range []string{"go run ./examples/quickstart", "go test ./... && go -C gateway test ./..."} {
 		assert.True(t, slices.Contains(lines, command), "README.md has no line %q", command)
 	}
 }

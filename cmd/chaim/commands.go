@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/companion"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/console"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/doctor"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/each"
@@ -29,6 +30,7 @@ var groups = []group{
 	{[]string{"url", "gui", "console", "gso"}, console.Commands},
 	{[]string{"login", "logout"}, login.Commands},
 	{[]string{"doctor"}, one(doctor.Command)},
+	{[]string{"gateway"}, one(companion.Command)},
 	{[]string{"init", "whoami", "demo", "version"}, func(a *cli.App) []*cobra.Command { return setup.Commands(a, version) }},
 }
 

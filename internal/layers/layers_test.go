@@ -2,6 +2,7 @@
 package layers
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ var floors = [][]string{
 // commands are the packages of the command that have its commands.
 var commands = []string{
 	"cmd/chaim/internal/lend", "cmd/chaim/internal/each", "cmd/chaim/internal/manage", "cmd/chaim/internal/console",
-	"cmd/chaim/internal/setup", "cmd/chaim/internal/doctor", "cmd/chaim/internal/login",
+	"cmd/chaim/internal/setup", "cmd/chaim/internal/doctor", "cmd/chaim/internal/login", "cmd/chaim/internal/companion",
 }
 
 // imports returns the imports of each package of the module, without those of its tests.
@@ -101,6 +102,23 @@ func TestWhatPackagesDoNotKnow(t *testing.T) {
 	}
 	for _, path := range all["internal/sharedfile"] {
 		assert.NotContains(t, path, "aws")
+	}
+}
+
+// TestNothingNamesTheGateway keeps the dependencies of the gateway's module, such as databases, from users of this one.
+func TestNothingNamesTheGateway(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-test", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	for path := range strings.Lines(string(out)) {
+		assert.False(t, strings.HasPrefix(strings.TrimSpace(path), module+"/gateway"), "%s", path)
+	}
+	text, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), module+"/gateway")
+	for _, name := range []string{"pgx", "sqlite", "goose", "prometheus", "go-yaml"} {
+		assert.NotContains(t, string(text), name)
 	}
 }
 
