@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim/gateway/internal/config"
+	"github.com/chaim-go/chaim/gateway/internal/store"
 )
 
 // App is one run of the program.
@@ -122,4 +123,15 @@ func (a *App) With(ctx context.Context, fn func(*Session) error) (err error) {
 	}
 	defer s.closeInto(&err)
 	return fn(s)
+}
+
+// WithView is With for a command that only reads people, tokens and policy.
+func (a *App) WithView(ctx context.Context, fn func(*Session, *store.View) error) error {
+	return a.With(ctx, func(s *Session) error {
+		view, err := s.DB.View(ctx)
+		if err != nil {
+			return err
+		}
+		return fn(s, view)
+	})
 }

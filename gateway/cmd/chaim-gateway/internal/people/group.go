@@ -81,11 +81,7 @@ func groupList(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the groups and their members", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, err := s.DB.View(cmd.Context())
-				if err != nil {
-					return err
-				}
+			return a.WithView(cmd.Context(), func(_ *cli.Session, view *store.View) error {
 				groups := []groupInfo{}
 				rows := [][]string{{"GROUP", "MEMBERS"}}
 				for _, name := range slices.Sorted(slices.Values(view.Groups)) {

@@ -189,11 +189,7 @@ func tokenList(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list [USER]", Short: "List the active tokens, of one user or of all", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, err := s.DB.View(cmd.Context())
-				if err != nil {
-					return err
-				}
+			return a.WithView(cmd.Context(), func(_ *cli.Session, view *store.View) error {
 				name := ""
 				if len(args) > 0 {
 					u, err := cli.FindUser(view, args[0])

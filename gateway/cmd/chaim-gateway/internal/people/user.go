@@ -123,11 +123,7 @@ func userList(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the users", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, err := s.DB.View(cmd.Context())
-				if err != nil {
-					return err
-				}
+			return a.WithView(cmd.Context(), func(_ *cli.Session, view *store.View) error {
 				users := []userInfo{}
 				rows := [][]string{{"NAME", "STATE", "GROUPS", "CREATED"}}
 				for _, name := range slices.Sorted(maps.Keys(view.Users)) {
@@ -148,11 +144,7 @@ func userShow(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show NAME", Short: "Show a user, with the user's tokens", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, err := s.DB.View(cmd.Context())
-				if err != nil {
-					return err
-				}
+			return a.WithView(cmd.Context(), func(_ *cli.Session, view *store.View) error {
 				u, err := cli.FindUser(view, args[0])
 				if err != nil {
 					return err

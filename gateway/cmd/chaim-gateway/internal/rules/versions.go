@@ -41,11 +41,7 @@ func policyShow(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "show [VERSION]", Short: "Print the policy as it was applied", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, err := s.DB.View(cmd.Context())
-				if err != nil {
-					return err
-				}
+			return a.WithView(cmd.Context(), func(s *cli.Session, view *store.View) error {
 				v, err := version(cmd.Context(), s, view, args, 0)
 				if err == nil {
 					_, err = a.Out.Write(v.Doc)
@@ -96,27 +92,24 @@ func policyDiff(a *cli.App) *cobra.Command {
 		Use: "diff OLD [NEW]", Short: "Say which roles of people two versions differ in", Args: cobra.RangeArgs(1, 2),
 		Long: "diff compares two versions for the people of today, as 'apply --plan' does. Without NEW it is the newest one.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, err := s.DB.View(cmd.Context())
+			return a.WithView(cmd.Context(), func(s *cli.Session, view *store.View) error {
+				old, err := version(cmd.Context(), s, view, args, 0)
 				if err != nil {
-					return err
-				}
-				d := &draft{}
-				if d.head, err = version(cmd.Context(), s, view, args, 0); err != nil {
 					return err
 				}
 				next, err := version(cmd.Context(), s, view, args, 1)
 				if err != nil {
 					return err
 				}
-				before, err := cli.Compile(d.head)
+				before, err := cli.Compile(old)
 				if err != nil {
 					return err
 				}
-				if d.engine, err = cli.Compile(next); err != nil {
+				after, err := cli.Compile(next)
+				if err != nil {
 					return err
 				}
-				d.diff = policy.Plan(before, d.engine, members(view), time.Now())
+				d := &draft{head: old, engine: after, diff: policy.Plan(before, after, members(view), time.Now())}
 				return showPlan(a, d, isAll, asJSON)
 			})
 		},

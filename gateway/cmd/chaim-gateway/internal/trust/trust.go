@@ -116,11 +116,7 @@ control policy of the organization for all roles. Other users of the roles keep 
 It can be removed after twelve hours. The gateway itself cannot end keys that AWS has made: disabling a user only stops new
 ones.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, err := s.DB.View(cmd.Context())
-				if err != nil {
-					return err
-				}
+			return a.WithView(cmd.Context(), func(_ *cli.Session, view *store.View) error {
 				u, err := cli.FindUser(view, args[0])
 				if err != nil {
 					return err
