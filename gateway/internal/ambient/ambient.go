@@ -23,6 +23,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/chaim-go/chaim/gateway/internal/issue"
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/partition"
 )
@@ -86,8 +87,7 @@ type Assumer struct {
 	log        *slog.Logger
 
 	identity  atomic.Pointer[Identity] // nil until Identify
-	isChained atomic.Bool
-	preferred atomic.Int64 // the number of the client that answered last
+	preferred atomic.Int64             // the number of the client that answered last
 }
 
 type regional struct {
@@ -142,7 +142,7 @@ func (a *Assumer) addClients(cfg aws.Config, o Options) error {
 	cfg.HTTPClient = clientOf(o.HTTPClient, cfg)
 	for _, region := range regions {
 		if err := partition.CheckRegion(region); err != nil {
-			return fmt.Errorf("regions of STS: %s", strings.TrimPrefix(err.Error(), "chaim: "))
+			return fmt.Errorf("regions of STS: %s", errtext.Unprefixed(err))
 		}
 		if partition.Of(region) != partition.Of(regions[0]) {
 			return fmt.Errorf("regions of STS: %s and %s are of different partitions, which share no keys", regions[0], region)
@@ -154,7 +154,7 @@ func (a *Assumer) addClients(cfg aws.Config, o Options) error {
 			}
 		})
 		if err := httpx.CheckEndpoint("STS", client.Options().BaseEndpoint, false, a.log); err != nil {
-			return errors.New(strings.TrimPrefix(err.Error(), "chaim: "))
+			return errors.New(errtext.Unprefixed(err))
 		}
 		a.clients = append(a.clients, regional{region, client})
 	}
@@ -212,7 +212,6 @@ func (a *Assumer) Identify(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	a.identity.Store(&id)
-	a.isChained.Store(id.Chained)
 	return id, nil
 }
 
@@ -226,7 +225,7 @@ func (a *Assumer) Identity() Identity {
 
 // Cap returns an hour if the gateway's identity is a session of a role, else zero.
 func (a *Assumer) Cap() time.Duration {
-	if a.isChained.Load() {
+	if a.Identity().Chained {
 		return maxChained
 	}
 	return 0

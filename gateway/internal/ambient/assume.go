@@ -3,7 +3,6 @@ package ambient
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/awsrole"
 	"github.com/chaim-go/chaim/gateway/internal/issue"
 	"github.com/chaim-go/chaim/gateway/internal/store"
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
@@ -25,7 +25,7 @@ func (a *Assumer) Assume(ctx context.Context, s issue.Session) (issue.Lent, erro
 		s.Lifetime = min(s.Lifetime, limit)
 	}
 	lent, err := a.assume(ctx, s)
-	if err != nil && err.Cause == issue.TooLong && !a.isChained.Load() && a.isChaining(ctx) {
+	if err != nil && err.Cause == issue.TooLong && !a.Identity().Chained && a.isChaining(ctx) {
 		s.Lifetime = min(s.Lifetime, maxChained)
 		mayHaveKeys := err.MayHaveKeys
 		if lent, err = a.assume(ctx, s); err != nil {
@@ -56,7 +56,7 @@ func (a *Assumer) assume(ctx context.Context, s issue.Session) (lent issue.Lent,
 			problem.MayHaveKeys = true
 			return problem
 		}
-		lent = issue.Lent{Keys: creds, Chained: a.isChained.Load()}
+		lent = issue.Lent{Keys: creds, Chained: a.Identity().Chained}
 		return nil
 	})
 	if err != nil {
@@ -98,7 +98,7 @@ func (a *Assumer) read(out *sts.AssumeRoleOutput, s issue.Session, sent time.Tim
 	if keys.Malformed(creds.AccessKeyID, creds.SecretAccessKey, creds.SessionToken) != "" {
 		return aws.Credentials{}, unreadable()
 	}
-	dropped := store.IssuedKeys{ID: creds.AccessKeyID, ExpiresAt: creds.Expires, Chained: a.isChained.Load()}
+	dropped := store.IssuedKeys{ID: creds.AccessKeyID, ExpiresAt: creds.Expires, Chained: a.Identity().Chained}
 	server, _ := awsmiddleware.GetServerTime(out.ResultMetadata)
 	if _, err := keys.ExpirationHere(creds.Expires, server, sent, s.Lifetime, slog.New(slog.DiscardHandler)); err != nil {
 		return aws.Credentials{}, &issue.STSError{Cause: issue.OtherSession, Dropped: dropped, Text: "the keys of STS end at a time that was not " +
@@ -106,7 +106,7 @@ func (a *Assumer) read(out *sts.AssumeRoleOutput, s issue.Session, sent time.Tim
 	}
 	role, err := arn.Parse(s.RoleARN)
 	who, errWho := arn.Parse(aws.ToString(out.AssumedRoleUser.Arn))
-	session := "assumed-role/" + role.Resource[strings.LastIndexByte(role.Resource, '/')+1:] + "/" + s.SourceIdentity
+	session := "assumed-role/" + awsprofile.RoleName(role.Resource) + "/" + s.SourceIdentity
 	isOther := err != nil || errWho != nil || who.Partition != role.Partition || who.AccountID != role.AccountID ||
 		who.Resource != session
 	if named := aws.ToString(out.SourceIdentity); isOther || named != s.SourceIdentity {

@@ -60,7 +60,7 @@ func (i *Issuer) identify(v *view, c Caller, id string, secret token.Secret) (as
 	case !time.Now().Before(row.Expires):
 		return asker{}, &Refusal{Code: ExpiredToken, User: user.Name, Text: "the token has expired: get a new one"}
 	}
-	return asker{user, actorOf(c, row)}, nil
+	return asker{user, actorOf(c, row.User, row.ID)}, nil
 }
 
 // noMAC has the size of a MAC and belongs to no token.
@@ -70,8 +70,8 @@ func badToken() *Refusal {
 	return &Refusal{Code: BadToken, Text: "the token is not valid, or is not that of this user"}
 }
 
-func actorOf(c Caller, row store.Token) audit.Actor {
-	a := audit.Actor{Kind: "user", Name: row.User, Token: row.ID, Agent: c.Agent}
+func actorOf(c Caller, user, token string) audit.Actor {
+	a := audit.Actor{Kind: "user", Name: user, Token: token, Agent: c.Agent}
 	if c.IP.IsValid() {
 		a.IP = c.IP.String()
 	}

@@ -135,12 +135,8 @@ func (i *Issuer) recordLink(ctx context.Context, v *view, row store.Issue, c Cal
 
 // decideLink decides by a view. The event says what was decided.
 func (i *Issuer) decideLink(v *view, row store.Issue, c Caller) (*Refusal, audit.Event) {
-	actor := audit.Actor{Kind: "user", Name: row.User, Agent: c.Agent}
-	if c.IP.IsValid() {
-		actor.IP = c.IP.String()
-	}
 	e := audit.Event{
-		Type: audit.ConsoleAllowed, At: time.Now(), Actor: actor, Account: row.Account, Issue: row.ID,
+		Type: audit.ConsoleAllowed, At: time.Now(), Actor: actorOf(c, row.User, ""), Account: row.Account, Issue: row.ID,
 		Details: map[string]string{"key_id": row.Keys.ID},
 	}
 	if v.Policy.Seq > 0 {

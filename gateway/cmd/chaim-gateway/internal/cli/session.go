@@ -116,11 +116,16 @@ func (s *Session) Ring() (*token.Ring, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ring, s.CheckRing(ring)
+}
+
+// CheckRing refuses the key ring of another gateway.
+func (s *Session) CheckRing(ring *token.Ring) error {
 	if ring.GatewayID() != s.DB.ID() {
-		return nil, fmt.Errorf("the key ring %s is that of gateway %s, but the database is that of %s: one of the two is of another installation",
+		return fmt.Errorf("the key ring %s is that of gateway %s, but the database is that of %s: one of the two is of another installation",
 			s.Config.KeyRing, ring.GatewayID(), s.DB.ID())
 	}
-	return ring, nil
+	return nil
 }
 
 // FindUser returns a user by name.

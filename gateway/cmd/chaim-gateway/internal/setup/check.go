@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/gateway/cmd/chaim-gateway/internal/cli"
 	"github.com/chaim-go/chaim/gateway/internal/config"
 	"github.com/chaim-go/chaim/gateway/internal/token"
+	"github.com/chaim-go/chaim/internal/errtext"
 )
 
 // state says how good something is.
@@ -46,7 +46,7 @@ func (r *report) add(what string, s state, format string, args ...any) {
 // note adds a result for an error, or a good one.
 func (r *report) note(what string, err error, format string, args ...any) {
 	if err != nil {
-		r.add(what, failed, "%s", strings.TrimPrefix(err.Error(), "chaim: "))
+		r.add(what, failed, "%s", errtext.Unprefixed(err))
 		return
 	}
 	r.add(what, good, format, args...)
