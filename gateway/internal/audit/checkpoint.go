@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
 // Checkpoint says where a log ended at a time. Signed and kept outside the database, it shows that the log was cut or written
@@ -98,7 +100,7 @@ func (f CheckpointFile) Append(signed []byte) (err error) {
 	if err := file.Sync(); err != nil || !isNew {
 		return err
 	}
-	return syncFolder(filepath.Dir(f.Path))
+	return sharedfile.SyncDir(filepath.Dir(f.Path))
 }
 
 // endOfLines returns where the last complete line ends. A line has at most 4 KiB.

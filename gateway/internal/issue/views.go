@@ -106,14 +106,15 @@ func (c *views) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if v := c.current.Load(); v != nil && v.Auth == auth {
+	before := c.current.Load()
+	if before != nil && before.Auth == auth {
 		return nil
 	}
 	read, err := c.store.View(ctx)
 	if err != nil {
 		return err
 	}
-	engine, err := compile(read.Policy)
+	engine, err := engineOf(read.Policy, before)
 	if err != nil {
 		return err
 	}
@@ -123,6 +124,14 @@ func (c *views) look(ctx context.Context) error {
 	}
 	c.current.Store(&view{View: read, engine: engine})
 	return nil
+}
+
+// engineOf returns the engine of a policy. Most changes are of people and tokens, so it is often that of the view before.
+func engineOf(p store.PolicyVersion, before *view) (*policy.Engine, error) {
+	if before != nil && before.Policy.Seq == p.Seq && before.Policy.SHA256 == p.SHA256 {
+		return before.engine, nil
+	}
+	return compile(p)
 }
 
 // compile returns the engine of a policy, or nil if there is none yet.

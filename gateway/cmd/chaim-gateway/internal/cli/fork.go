@@ -40,11 +40,7 @@ func (s *Session) compare(ctx context.Context, ring *token.Ring) error {
 	if err != nil {
 		return err
 	}
-	head, err := s.DB.Head(ctx)
-	if err != nil {
-		return err
-	}
-	return audit.CompareLast(ctx, points, head, s.DB.HashAt)
+	return s.DB.CheckFork(ctx, points)
 }
 
 // AcceptFork goes on with the database as it is.
