@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -31,3 +32,13 @@ func Compile(v store.PolicyVersion) (*policy.Engine, error) {
 
 // HeldAfterRestore is the reason of the freeze that a restore begins and the next apply ends.
 const HeldAfterRestore = "restored from a backup, until a policy is applied"
+
+// Policy reads the people and the compiled policy.
+func (s *Session) Policy(ctx context.Context) (*store.View, *policy.Engine, error) {
+	view, err := s.DB.View(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := Engine(view)
+	return view, engine, err
+}

@@ -116,11 +116,20 @@ func (s *Session) Ring() (*token.Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ring, s.CheckRing(ring)
+	return ring, s.checkRing(ring)
 }
 
-// CheckRing refuses the key ring of another gateway.
-func (s *Session) CheckRing(ring *token.Ring) error {
+// RingFile opens the key ring for a server, which reads it again when it changes.
+func (s *Session) RingFile() (*token.File, error) {
+	file, err := token.OpenFile(s.Config.KeyRing)
+	if err != nil {
+		return nil, err
+	}
+	return file, s.checkRing(file.Ring())
+}
+
+// checkRing refuses the key ring of another gateway.
+func (s *Session) checkRing(ring *token.Ring) error {
 	if ring.GatewayID() != s.DB.ID() {
 		return fmt.Errorf("the key ring %s is that of gateway %s, but the database is that of %s: one of the two is of another installation",
 			s.Config.KeyRing, ring.GatewayID(), s.DB.ID())

@@ -64,7 +64,7 @@ func explain(ctx context.Context, a *cli.App, s *cli.Session, q question, asJSON
 			return cli.Usagef("--ip is an address, not %q", q.ip)
 		}
 	}
-	view, engine, err := open(ctx, s)
+	view, engine, err := s.Policy(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ A case is a line such as
 				return testFile(a, file, args[0], cases)
 			}
 			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, engine, err := open(cmd.Context(), s)
+				view, engine, err := s.Policy(cmd.Context())
 				if err != nil {
 					return err
 				}

@@ -2,7 +2,6 @@
 package rules
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -36,16 +35,6 @@ func directory(view *store.View) *policy.Directory {
 	return &policy.Directory{Groups: view.Groups, Users: slices.Sorted(maps.Keys(view.Users))}
 }
 
-// open reads the people and the compiled policy.
-func open(ctx context.Context, s *cli.Session) (*store.View, *policy.Engine, error) {
-	view, err := s.DB.View(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	engine, err := cli.Engine(view)
-	return view, engine, err
-}
-
 // find returns the account and, unless the name is empty, the role that a person named.
 func find(engine *policy.Engine, account, role string) (a policy.Account, r policy.Role, err error) {
 	if a, err = engine.Account(account); err != nil || role == "" {
@@ -69,7 +58,7 @@ func whoCanCommand(a *cli.App) *cobra.Command {
 		Long: "who-can lists the active users who may use an account now or later, with the grants that allow it and their conditions.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.With(cmd.Context(), func(s *cli.Session) error {
-				view, engine, err := open(cmd.Context(), s)
+				view, engine, err := s.Policy(cmd.Context())
 				if err != nil {
 					return err
 				}

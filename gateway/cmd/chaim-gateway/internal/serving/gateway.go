@@ -96,11 +96,8 @@ func replica() string {
 
 // openRing opens the key ring, and compares the audit log with its last checkpoint.
 func (g *Gateway) openRing(ctx context.Context) error {
-	ring, err := token.OpenFile(g.options.Config.KeyRing)
+	ring, err := g.session.RingFile()
 	if err != nil {
-		return err
-	}
-	if err := g.session.CheckRing(ring.Ring()); err != nil {
 		return err
 	}
 	g.ring = ring

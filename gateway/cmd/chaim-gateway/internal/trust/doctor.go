@@ -12,7 +12,6 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/audit"
 	"github.com/chaim-go/chaim/gateway/internal/awsrole"
 	"github.com/chaim-go/chaim/gateway/internal/issue"
-	"github.com/chaim-go/chaim/gateway/internal/token"
 	"github.com/chaim-go/chaim/gateway/policy"
 )
 
@@ -46,7 +45,7 @@ is none.`,
 }
 
 func doctor(ctx context.Context, a *cli.App, s *cli.Session, name string, asJSON bool) error {
-	_, engine, err := aView(ctx, s)
+	_, engine, err := s.Policy(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,10 +94,7 @@ func doctor(ctx context.Context, a *cli.App, s *cli.Session, name string, asJSON
 
 // newIssuer makes an issuer that records in the log of the session.
 func newIssuer(s *cli.Session, sts issue.Assumer, log *slog.Logger) (*issue.Issuer, error) {
-	if _, err := s.Ring(); err != nil {
-		return nil, err
-	}
-	ring, err := token.OpenFile(s.Config.KeyRing)
+	ring, err := s.RingFile()
 	if err != nil {
 		return nil, err
 	}

@@ -130,13 +130,3 @@ ones.`,
 		},
 	}
 }
-
-// aView reads the people and the compiled policy.
-func aView(ctx context.Context, s *cli.Session) (*store.View, *policy.Engine, error) {
-	view, err := s.DB.View(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	engine, err := cli.Engine(view)
-	return view, engine, err
-}
