@@ -2,7 +2,6 @@ package chaim
 
 import (
 	"github.com/chaim-go/chaim/internal/httpx"
-	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -38,9 +37,9 @@ var (
 	// accountname.
 	ErrUnmanagedAccount = profiles.ErrUnmanaged
 
-	// ErrSignedOut: there is no sign-in to IAM Identity Center, or it has ended. A person signs in with 'chaim login' or 'aws
-	// sso login'. An error that wraps it wraps ErrDenied too.
-	ErrSignedOut = idcenter.ErrSignedOut
+	// ErrSignedOut: there is no sign-in to IAM Identity Center or to a gateway with protocol v1, or it has ended. A person signs
+	// in with 'chaim login' and, to IAM Identity Center, with 'aws sso login'. An error that wraps it wraps ErrDenied too.
+	ErrSignedOut = keys.ErrSignedOut
 
 	// ErrNoURL: there is no console link for these credentials.
 	ErrNoURL = keys.ErrNoURL
@@ -63,7 +62,7 @@ func (e *OptionError) Unwrap() error { return e.Err }
 // refused the user, and [ErrUnreachable] if a proxy answered instead.
 //
 // StatusCode is the status inside the reply, or else the HTTP status. Kind is the gateway's name of the error, such as
-// "IncorrectCredentials", or "". Message is the gateway's own text, or says what is wrong with the reply: at most 200
-// printable characters, without parts that look like secrets. Final says that another attempt cannot help. Pause is how long
+// "IncorrectCredentials" or, with protocol v1, "not_allowed", or "". Message is the gateway's own text, or says what is wrong with the reply: at most 200
+// printable characters, without parts that look like secrets. With protocol v1 it may end with a page of the gateway. Final says that another attempt cannot help. Pause is how long
 // the gateway wants to wait for the next request.
 type GatewayError = httpx.Refusal

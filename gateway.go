@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/gatewayapi"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -37,9 +39,11 @@ type Gateway struct {
 	peer *gatewayPeer // nil before the first use
 }
 
-// gatewayPeer is the connection of a Gateway. Two pointers lead to the token, because fmt follows one.
+// gatewayPeer is the connection of a Gateway, in the protocol of its settings. Two pointers lead to the token, because fmt
+// follows one.
 type gatewayPeer struct {
-	*gateway.Gateway
+	gateway.Asker
+	url  string // ends in a slash
 	done func() // closes its connections
 }
 
@@ -71,9 +75,16 @@ func (g *Gateway) open(where string) (*gatewayPeer, error) {
 	if g.HTTPClient == nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		client = httpx.Logged(client, log)
 	}
-	g.peer = &gatewayPeer{done: done, Gateway: &gateway.Gateway{
+	g.peer = &gatewayPeer{url: endpoint, done: done}
+	if s.Protocol == gateway.V1 {
+		g.peer.Asker = &gatewayapi.Client{
+			URL: endpoint, Username: s.Username, Token: s.UserToken, Expires: s.TokenExpires, HTTP: client, Log: log,
+		}
+		return g.peer, nil
+	}
+	g.peer.Asker = &gateway.Gateway{
 		URL: endpoint, Username: s.Username, Token: s.UserToken, SlackID: s.SlackID, WorkspaceID: s.WorkspaceID, HTTP: client, Log: log,
-	}}
+	}
 	return g.peer, nil
 }
 
@@ -88,13 +99,47 @@ func (g *Gateway) Keys(ctx context.Context, r Request) (Grant, error) {
 	return peer.Keys(ctx, r)
 }
 
-// Accounts returns the accounts that the gateway knows, in its order.
+// Accounts returns the accounts that the gateway knows or, with protocol v1, that the user may use, in its order.
 func (g *Gateway) Accounts(ctx context.Context) ([]Account, error) {
 	peer, err := g.open(whereGiven)
 	if err != nil {
 		return nil, err
 	}
 	return peer.Accounts(ctx)
+}
+
+// Roles returns the roles that the user may use in an account. account is its name or its 12-digit id. It is an error if no
+// account has the name, or more than one, and without protocol v1: such gateways list no roles.
+func (g *Gateway) Roles(ctx context.Context, account string) ([]string, error) {
+	peer, err := g.open(whereGiven)
+	if err != nil {
+		return nil, err
+	}
+	if keys.IsAccountID(account) {
+		return peer.Roles(ctx, account)
+	}
+	if g.Settings.Protocol != gateway.V1 {
+		return nil, gateway.ErrNoRoles
+	}
+	accounts, err := peer.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	same := slices.DeleteFunc(accounts, func(a Account) bool { return a.Name != account })
+	if len(same) != 1 {
+		return nil, fmt.Errorf("chaim: %d of the accounts that you may use at %s are named %s: give the id", len(same), peer.url, keys.QuoteShort(account))
+	}
+	return peer.Roles(ctx, same[0].ID)
+}
+
+// AllRoles returns the roles that the user may use in each account, by the account's id. It costs as many requests as a list
+// of the accounts. It is an error without protocol v1.
+func (g *Gateway) AllRoles(ctx context.Context) (map[string][]string, error) {
+	peer, err := g.open(whereGiven)
+	if err != nil {
+		return nil, err
+	}
+	return peer.AllRoles(ctx)
 }
 
 // ConsoleURL asks the gateway for a link that signs in to the AWS console with these keys.
@@ -139,10 +184,10 @@ func (c *Client) RequestList(ctx context.Context) ([]Account, error) {
 
 // CheckToken checks whether the gateway accepts the user and the user token. The account list cannot show that, because the
 // original gateway gives it to everyone. So CheckToken asks for keys of an account that does not exist, and expects a
-// refusal for that reason. It changes nothing.
+// refusal for that reason. With protocol v1 it asks who the token belongs to. It changes nothing.
 //
-// If the gateway does not accept the user or the token, the error is a [*GatewayError]. It wraps [ErrDenied], or says that
-// the gateway knows no user with these Slack ids. Otherwise errors are those of [Client.RequestList].
+// If the gateway does not accept the user or the token, the error is a [*GatewayError]. It wraps [ErrDenied], and with
+// protocol v1 [ErrSignedOut], or says that the gateway knows no user with these Slack ids. Otherwise errors are those of [Client.RequestList].
 func (c *Client) CheckToken(ctx context.Context) error {
 	peer, err := c.peer()
 	if err != nil {
@@ -175,7 +220,7 @@ func (c *Client) Endpoint(ctx context.Context) (string, error) {
 	if err = cmp.Or(err, context.Cause(ctx)); err != nil {
 		return "", err
 	}
-	return peer.URL, nil
+	return peer.url, nil
 }
 
 // Settings returns the settings of the client's gateway as they were when the client was made, token included. Errors are
@@ -213,6 +258,9 @@ type Settings struct {
 	SlackID string
 	// WorkspaceID is the Slack workspace id. Empty means none.
 	WorkspaceID string
+	// Protocol is how chaim speaks to the gateway. Empty means with forms, as the original gateway does. "v1" means the JSON
+	// API below the Endpoint, which must be given then. chaim tries no other protocol if this one fails.
+	Protocol string
 
 	// Extra holds pairs of an init string that have no field here, under their own names.
 	Extra map[string]string
@@ -232,8 +280,8 @@ func (s Settings) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 
 // Store writes the settings into the section [default] of the credentials file, where clients without other settings find
 // them. It writes Extra under its own names. dir is as in [Options].Dir. For an empty field of s the file keeps its value,
-// unless that no longer fits: Store removes the old endpoint if s has API and Stage, the Slack ids of another user, and the
-// expiry of another token. All other bytes of the file stay.
+// unless that no longer fits: Store removes the old endpoint if s has API and Stage, the Slack ids of another user, the
+// expiry of another token, the old protocol, and with protocol v1 the API and Stage of another gateway. All other bytes of the file stay.
 //
 // Before it touches the file, Store refuses unusable settings, and an Extra whose name means something to an AWS SDK.
 // Otherwise errors are those of [Client.RequestKeys] about the file. Any number of goroutines and processes may call it.

@@ -84,7 +84,8 @@ type Options struct {
 	// here.
 	Broker Broker
 	// Settings say where the gateway is. Nil means the environment (CHAIM_URL or CHAIM_API, CHAIM_STAGE and CHAIM_REGION;
-	// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID), then the section [default] of the credentials file.
+	// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID, CHAIM_PROTOCOL), then the section [default] of the credentials
+	// file.
 	Settings *Settings
 	// Dir is the folder of the credentials file. Empty means the file that AWS_SHARED_CREDENTIALS_FILE names, else
 	// ~/.aws/credentials.

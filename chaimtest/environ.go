@@ -30,6 +30,7 @@ func (s *Server) variables(home string) []string {
 		"CHAIM_TOKEN=" + settings.UserToken,
 		"CHAIM_SLACKID=" + settings.SlackID,
 		"CHAIM_WORKSPACEID=" + settings.WorkspaceID,
+		"CHAIM_PROTOCOL=" + settings.Protocol,
 		"AWS_ENDPOINT_URL_STS=" + url + stsPath,
 		"AWS_ENDPOINT_URL_SSO=" + url + portalPath,
 		"AWS_ENDPOINT_URL_SSO_OIDC=" + url + oidcPath,
@@ -62,8 +63,8 @@ func (s *Server) Setenv(tb TB) (home string) {
 
 // Environ returns variables, each KEY=value, that point chaim and the AWS SDKs at this server. Append them to the
 // environment of a child process. They are the gateway's URL with the default user, token and Slack ids (CHAIM_URL,
-// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID; the last two are empty without [Server.SetOriginal]), the STS
-// endpoint (AWS_ENDPOINT_URL_STS), those of the Identity Center, of AWS Sign-In and of Organizations (AWS_ENDPOINT_URL_SSO,
+// CHAIM_USER, CHAIM_TOKEN, CHAIM_SLACKID, CHAIM_WORKSPACEID, CHAIM_PROTOCOL; the last is empty, and the two before it are
+// without [Server.SetOriginal]), the STS endpoint (AWS_ENDPOINT_URL_STS), those of the Identity Center, of AWS Sign-In and of Organizations (AWS_ENDPOINT_URL_SSO,
 // AWS_ENDPOINT_URL_SSO_OIDC, AWS_ENDPOINT_URL_SIGNIN, AWS_ENDPOINT_URL_ORGANIZATIONS), a region (AWS_REGION,
 // AWS_DEFAULT_REGION), and the files "credentials" and "config" in the folder home (AWS_SHARED_CREDENTIALS_FILE,
 // AWS_CONFIG_FILE). The folder must exist, the files need not. Credentials, profiles, endpoints and proxies in this

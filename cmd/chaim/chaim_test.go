@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/chaim-go/chaim/chaimtest"
+	"github.com/chaim-go/chaim/internal/gatewaytest"
 )
 
 func TestMain(m *testing.M) {
@@ -70,6 +71,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gateway":  gateway,
 			"nosecret": noSecret,
+			"v1":       v1,
 		},
 	})
 }
@@ -80,6 +82,7 @@ type serverKey struct{}
 func setUp(env *testscript.Env) error {
 	srv := chaimtest.NewServer(env.T().(testing.TB))
 	env.Values[serverKey{}] = srv
+	env.Values[v1Key{}] = new(*gatewaytest.Gateway)
 	home := filepath.Join(env.WorkDir, "home")
 	aws := filepath.Join(home, ".aws")
 	if err := os.MkdirAll(aws, 0o700); err != nil {

@@ -67,6 +67,12 @@ func calledName(args []string) string {
 	return args[0]
 }
 
+// mayOfferSignIn reports whether the command may ask a person to sign in to the gateway and go on. The others say
+// themselves that a session has ended, or run without a person.
+func mayOfferSignIn(args []string) bool {
+	return !onlyPrints(args) && !slices.Contains([]string{"login", "logout", "init", "doctor", "credential-process", "gateway", "demo"}, calledName(args))
+}
+
 // isCompletion reports whether a shell asks for completions.
 func isCompletion(args []string) bool {
 	return len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)

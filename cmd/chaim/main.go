@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/gatelogin"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/setup"
@@ -37,7 +38,7 @@ func main() {
 
 // run runs the command with these arguments and returns its exit code.
 func run(args []string) int {
-	a := &cli.App{In: os.Stdin, Err: term.NewImpatientOutlet(os.Stderr), Log: slog.New(slog.DiscardHandler), Args: args}
+	a := &cli.App{In: os.Stdin, Err: term.NewImpatientOutlet(os.Stderr), Log: slog.New(slog.DiscardHandler), Args: args, Version: version}
 	if err := proc.CountNesting(); err != nil {
 		a.Explain(err, cli.ExitFailed)
 		return cli.ExitFailed
@@ -59,12 +60,15 @@ func run(args []string) int {
 	a.Waits = cli.NewWaits(tell)
 	defer a.Waits.Close()
 
-	c := &call{app: a}
 	ctx = awssts.NameSessions(awaiting.Observe(ctx, a.Waits.Begin), names.Users{})
-	err := cmp.Or(c.execute(ctx), a.Out.Failure())
-	if c.closeLog != nil {
-		err = errors.Join(err, c.closeLog())
+	err := (&call{app: a}).run(ctx)
+	if mayOfferSignIn(args) {
+		var isSignedIn bool
+		if isSignedIn, err = gatelogin.Offer(ctx, a, err); isSignedIn {
+			err = (&call{app: a}).run(ctx)
+		}
 	}
+	err = cmp.Or(err, a.Out.Failure())
 	a.Err.Release()
 	code := cli.ExitCode(err)
 	a.Explain(err, code)
@@ -78,6 +82,15 @@ type call struct {
 	closeLog  func() error
 	isVersion bool
 	isRunning bool // flags and arguments are right
+}
+
+// run executes the command, and closes its log.
+func (c *call) run(ctx context.Context) error {
+	err := c.execute(ctx)
+	if c.closeLog != nil {
+		err = errors.Join(err, c.closeLog())
+	}
+	return err
 }
 
 func (c *call) execute(ctx context.Context) error {

@@ -65,3 +65,6 @@ func quoteName(name string) string {
 func finalReply(message string) *httpx.Refusal {
 	return &httpx.Refusal{StatusCode: http.StatusOK, Message: message, Final: true}
 }
+
+// ErrNoRoles means that a gateway cannot list roles.
+var ErrNoRoles = errors.New("chaim: this gateway lists no roles: its settings have no protocol v1")

@@ -29,6 +29,7 @@ type Settings struct {
 	TokenExpires time.Time
 	SlackID      string
 	WorkspaceID  string
+	Protocol     string
 
 	Extra map[string]string
 }
@@ -57,9 +58,13 @@ var settingsFields = []struct {
 	{"usertoken", "CHAIM_TOKEN", func(s *Settings) *string { return &s.UserToken }},
 	{"slackid", "CHAIM_SLACKID", func(s *Settings) *string { return &s.SlackID }},
 	{"workspaceid", "CHAIM_WORKSPACEID", func(s *Settings) *string { return &s.WorkspaceID }},
+	{"protocol", "CHAIM_PROTOCOL", func(s *Settings) *string { return &s.Protocol }},
 }
 
 const tokenExpiresKey = "tokenexpires" // in Unix seconds
+
+// V1 is the protocol of the JSON API. An empty protocol is that of the forms, which the original gateway takes.
+const V1 = "v1"
 
 // SettingsFromPairs reads the settings from the keys of the default section, and returns the unknown keys in rest.
 func SettingsFromPairs(pairs map[string]string) (s Settings, rest map[string]string) {
@@ -90,6 +95,16 @@ func SettingsFromEnv() (s Settings, set []string) {
 // URL returns the gateway's URL, ending in a slash, if it is safe to send the token there. where names the source of the
 // settings in the error.
 func (s Settings) URL(where string, allowInsecure bool) (string, error) {
+	if err := s.checkProtocol(where); err != nil {
+		return "", err
+	}
+	if s.Protocol == V1 && s.UserToken == "" && s.Username != "" { // as after a logout
+		endpoint, err := CheckURL(s.Endpoint, where, allowInsecure)
+		if err != nil {
+			return "", err
+		}
+		return "", &SignedOutError{Endpoint: endpoint, Why: "there is no user token in " + where}
+	}
 	var missing []string
 	for _, f := range []struct{ name, value string }{{"user name", s.Username}, {"user token", s.UserToken}} {
 		if f.value == "" {
@@ -113,6 +128,17 @@ func (s Settings) URL(where string, allowInsecure bool) (string, error) {
 		return "", err
 	}
 	return APIURL(s.API, s.Stage, region, where)
+}
+
+// checkProtocol refuses a protocol that chaim does not speak, or that the settings cannot have.
+func (s Settings) checkProtocol(where string) error {
+	switch {
+	case s.Protocol != "" && s.Protocol != V1:
+		return fmt.Errorf("chaim: protocol %s in %s is not one that this chaim speaks: leave it out for the original gateway, or use %s", keys.QuoteShort(s.Protocol), where, V1)
+	case s.Protocol == V1 && s.Endpoint == "":
+		return fmt.Errorf("%w: %s have protocol %s, which needs the gateway's URL as endpoint", keys.ErrNotConfigured, where, V1)
+	}
+	return nil
 }
 
 // Check refuses settings that cannot be used, or have a wrong region. where names their source in the error.
@@ -165,6 +191,10 @@ func (s Settings) Misfits(stored map[string]string) func(key string) bool {
 		switch key {
 		case "endpoint":
 			return true // it would win over API and Stage
+		case "protocol":
+			return true // it is that of another gateway
+		case "api", "stage": // or original programs would take the new token there
+			return s.Protocol == V1 && strings.TrimRight(stored["endpoint"], "/") != strings.TrimRight(s.Endpoint, "/")
 		case "slackid", "workspaceid":
 			return stored["username"] != "" && stored["username"] != s.Username
 		case tokenExpiresKey:

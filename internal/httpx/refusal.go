@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,9 @@ func (r *Refusal) Error() string {
 	return b.String()
 }
 
+// denials are the kinds of refusals that are about the user. The first is that of forms, the others are those of the JSON API.
+var denials = []string{"IncorrectCredentials", "bad_token", "expired_token", "disabled_user", "not_allowed"}
+
 // Is makes the refusal [keys.ErrDenied] if the gateway refused the user, and [keys.ErrUnreachable] if a proxy answered in
 // the gateway's place.
 func (r *Refusal) Is(target error) bool {
@@ -40,7 +44,7 @@ func (r *Refusal) Is(target error) bool {
 	case keys.ErrUnreachable:
 		return IsAway(r.StatusCode) && r.Kind == ""
 	case keys.ErrDenied:
-		return r.Kind == "IncorrectCredentials" || strings.Contains(r.Message, "Permission not granted")
+		return slices.Contains(denials, r.Kind) || strings.Contains(r.Message, "Permission not granted")
 	}
 	return false
 }

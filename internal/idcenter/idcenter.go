@@ -28,7 +28,7 @@ import (
 const service = "IAM Identity Center"
 
 // ErrSignedOut means that there is no sign-in, or that it has ended.
-var ErrSignedOut = errors.New("chaim: not signed in")
+var ErrSignedOut = keys.ErrSignedOut
 
 // NoAccountError is the cause of an error about an account that the user does not have.
 type NoAccountError struct {

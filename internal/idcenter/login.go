@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
 	"github.com/chaim-go/chaim/internal/awaiting"
+	"github.com/chaim-go/chaim/internal/callback"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/ssotoken"
@@ -47,6 +48,9 @@ const defaultScope = "sso:account:access"
 const loginTime = 10 * time.Minute
 
 const (
+	// callbackPath is the only path that IAM Identity Center takes.
+	callbackPath = "/oauth/callback"
+
 	clientName  = "chaim"
 	deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 	codeGrant   = "authorization_code"
@@ -134,7 +138,7 @@ func (c *Center) registration(p ssotoken.Purpose) ssotoken.Client {
 func (c *Center) register(ctx context.Context, p ssotoken.Purpose) (client ssotoken.Client, err error) {
 	in := &ssooidc.RegisterClientInput{ClientName: aws.String(clientName), ClientType: aws.String("public"), Scopes: p.Scopes}
 	if p.GrantTypes != nil {
-		in.GrantTypes, in.RedirectUris, in.IssuerUrl = p.GrantTypes, []string{redirectURI("")}, &p.StartURL
+		in.GrantTypes, in.RedirectUris, in.IssuerUrl = p.GrantTypes, []string{callback.URI("", callbackPath)}, &p.StartURL
 	}
 	oidc, err := c.oidc(ctx)
 	if err != nil {
@@ -189,25 +193,25 @@ func (c *Center) byBrowser(ctx context.Context, token ssotoken.Token, l Login) (
 	if err != nil {
 		return token, err
 	}
-	back, err := listen(l.Port, l.IsForeign)
+	back, err := callback.Listen(callback.Config{Path: callbackPath, Port: l.Port, IsForeign: l.IsForeign})
 	if err != nil {
 		return token, err
 	}
-	defer back.close()
+	defer back.Close()
 	verifier := rand.Text() + rand.Text() // 52 characters; the rule is 43 to 128
 	challenge := sha256.Sum256([]byte(verifier))
 	page := strings.TrimSuffix(endpoint, "/") + "/authorize?" + url.Values{
-		"response_type": {"code"}, "client_id": {token.Client.ID}, "redirect_uri": {back.uri}, "state": {back.state},
+		"response_type": {"code"}, "client_id": {token.Client.ID}, "redirect_uri": {back.URI}, "state": {back.State},
 		"code_challenge_method": {"S256"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])},
 		"scopes": {strings.Join(l.Scopes, " ")}, // not "scope", as elsewhere
 	}.Encode()
 	l.Show(page, "")
-	code, err := back.wait(ctx)
+	code, err := back.Wait(ctx)
 	if err != nil {
 		return token, err
 	}
 	return c.createToken(ctx, oidc, token, &ssooidc.CreateTokenInput{
-		GrantType: aws.String(codeGrant), Code: &code, CodeVerifier: &verifier, RedirectUri: &back.uri,
+		GrantType: aws.String(codeGrant), Code: &code, CodeVerifier: &verifier, RedirectUri: &back.URI,
 	})
 }
 

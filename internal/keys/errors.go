@@ -6,6 +6,7 @@ import "errors"
 var (
 	ErrNotConfigured = errors.New("chaim: not configured")
 	ErrDenied        = errors.New("chaim: denied")
+	ErrSignedOut     = errors.New("chaim: not signed in")
 	ErrUnreachable   = errors.New("chaim: unreachable")
 	ErrExpired       = errors.New("chaim: credentials expired")
 	ErrNoURL         = errors.New("chaim: no console link")

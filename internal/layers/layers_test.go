@@ -15,12 +15,12 @@ const module = "github.com/chaim-go/chaim"
 
 // floors lists the packages from the bottom up. A package imports only packages of lower floors.
 var floors = [][]string{
-	{"internal/errtext", "internal/lazyregexp", "internal/awaiting", "internal/humantime", "internal/spelling", "internal/turn", "internal/gate", "cmd/chaim/internal/term/termtest"},
-	{"internal/pyrepr", "internal/keys", "internal/awsenv", "internal/partition", "internal/inifile", "internal/sharedfile"},
-	{"internal/awsprofile", "internal/ssotoken"},
+	{"internal/errtext", "internal/lazyregexp", "internal/awaiting", "internal/humantime", "internal/spelling", "internal/turn", "internal/gate", "internal/checkcode", "cmd/chaim/internal/term/termtest"},
+	{"internal/pyrepr", "internal/keys", "internal/awsenv", "internal/partition", "internal/inifile", "internal/sharedfile", "internal/gatewaytest"},
+	{"internal/awsprofile", "internal/ssotoken", "internal/callback"},
 	{"internal/httpx", "internal/renewal", "internal/profiles", "internal/fanout"},
 	{"internal/gateway", "internal/awssts", "internal/signin"},
-	{"internal/idcenter"},
+	{"internal/idcenter", "internal/gatewayapi", "internal/gatewayauth"},
 	{""},
 	{
 		"chaimtest", "cmd/chaim/internal/loopback", "cmd/chaim/internal/credcache", "cmd/chaim/internal/term", "cmd/chaim/internal/proc",
@@ -29,6 +29,7 @@ var floors = [][]string{
 	{"cmd/chaim/internal/container", "cmd/chaim/internal/cli", "cmd/chaim/internal/picker"},
 	{"cmd/chaim/internal/request", "cmd/chaim/internal/browse"},
 	{"cmd/chaim/internal/center"},
+	{"cmd/chaim/internal/gatelogin"},
 	commands, // none of these imports another
 	{"cmd/chaim"},
 }
@@ -83,12 +84,14 @@ func TestNothingImportsUpwards(t *testing.T) {
 func TestWhatPackagesDoNotKnow(t *testing.T) {
 	files := []string{"internal/inifile", "internal/sharedfile", "internal/profiles"}
 	forbidden := map[string][]string{
-		"internal/httpx":      files,
-		"internal/gateway":    files,
-		"internal/awssts":     files,
-		"internal/signin":     files,
-		"internal/idcenter":   files,
-		"internal/sharedfile": {"internal/awsenv", "internal/partition", "internal/inifile", "internal/keys"},
+		"internal/httpx":       files,
+		"internal/gateway":     files,
+		"internal/awssts":      files,
+		"internal/signin":      files,
+		"internal/idcenter":    files,
+		"internal/gatewayapi":  files,
+		"internal/gatewayauth": files,
+		"internal/sharedfile":  {"internal/awsenv", "internal/partition", "internal/inifile", "internal/keys"},
 
 		"cmd/chaim/internal/term": {"", "cmd/chaim/internal/proc"},
 		"cmd/chaim/internal/proc": {"", "cmd/chaim/internal/term"},

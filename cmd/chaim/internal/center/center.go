@@ -114,12 +114,10 @@ type Way struct {
 	Port      int  // of this machine to which the browser returns; zero means any
 }
 
-// SignIn signs in, and tells the person how many accounts there are.
-func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
-	c, err := p.Find(a)
-	if err != nil {
-		return err
-	}
+// Begin takes the way of a code if no browser of this machine can be reached and the person has not chosen another way. show
+// tells the person the page and the code to type there, if there is one, and opens a browser. end must be called when the
+// sign-in has ended.
+func (w *Way) Begin(ctx context.Context, a *cli.App) (show func(page, code string), end func()) {
 	isChosen := w.Device || w.Port != 0 || w.NoBrowser
 	if why := noBrowser(); !isChosen && why != "" {
 		a.Say("no browser of this machine can be reached (%s), so you get a code to type into one anywhere; --port N is for 'ssh -L'", why)
@@ -128,25 +126,35 @@ func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 	a.Waits.Close() // the person knows what chaim waits for
 	opening, stop := context.WithCancel(ctx)
 	var browser sync.WaitGroup
-	defer browser.Wait()
-	defer stop()
+	show = func(page, code string) {
+		if code != "" {
+			fmt.Fprintf(a.Err, "Open this page in a browser:\n\n  %s\n\nand type the code %s there. Go on only if you began this sign-in.\n", page, code)
+			return
+		}
+		fmt.Fprintf(a.Err, "Sign in on this page:\n\n  %s\n\n", page)
+		if w.NoBrowser || w.Port != 0 {
+			return
+		}
+		browser.Go(func() {
+			if err := browse.Open(opening, a, page, "the address is above"); err != nil && opening.Err() == nil {
+				a.Say("%s", errtext.Unprefixed(err))
+			}
+		})
+	}
+	return show, func() { stop(); browser.Wait() }
+}
+
+// SignIn signs in, and tells the person how many accounts there are.
+func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
+	c, err := p.Find(a)
+	if err != nil {
+		return err
+	}
+	show, end := w.Begin(ctx, a)
+	defer end()
 	token, err := c.Login(ctx, idcenter.Login{
 		Port: w.Port, Device: w.Device, Scopes: c.scopes, PortalURL: c.portalURL, IsGiven: p.StartURL != "", IsForeign: loopback.IsForeign,
-		Show: func(page, code string) {
-			if code != "" {
-				fmt.Fprintf(a.Err, "Open this page in a browser:\n\n  %s\n\nand type the code %s there. Go on only if you began this sign-in.\n", page, code)
-				return
-			}
-			fmt.Fprintf(a.Err, "Sign in on this page:\n\n  %s\n\n", page)
-			if w.NoBrowser || w.Port != 0 {
-				return
-			}
-			browser.Go(func() {
-				if err := browse.Open(opening, a, page, "the address is above"); err != nil && opening.Err() == nil {
-					a.Say("%s", errtext.Unprefixed(err))
-				}
-			})
-		},
+		Show: show,
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,7 @@ type App struct {
 	Signals *proc.Relay
 	Waits   *Waits
 	Args    []string // the command line, for hints
+	Version string   // of this program; empty means unknown
 }
 
 // Say prints a line for people on stderr.
@@ -82,6 +84,22 @@ func asUsage(err error) error {
 		text += " (--alias NAME)"
 	}
 	return Usage(text)
+}
+
+// AskYes asks a question on the terminal, to which an empty answer is yes.
+func (a *App) AskYes(ctx context.Context, text string) (isYes bool, err error) {
+	for {
+		answer, err := term.Ask(ctx, a.In, a.Err, text+" [Y/n]", false)
+		switch strings.ToLower(answer) {
+		case "", "y", "yes":
+			return err == nil, err
+		case "n", "no":
+			return false, err
+		}
+		if err != nil {
+			return false, err
+		}
+	}
 }
 
 // Run runs a program that gets the terminal, the files and the signals of this process. Its exit code becomes that of chaim.

@@ -31,6 +31,23 @@ func GatewayVariables() []string {
 	return set
 }
 
+// NewTokenOf says how to get a new user token for settings whose token has ended.
+func NewTokenOf(s chaim.Settings) string {
+	if s.Protocol == gateway.V1 {
+		return "run 'chaim login " + keys.Printable(s.Endpoint) + "'"
+	}
+	return NewToken
+}
+
+// StoredSettings returns the settings in the section [default] of the credentials file. They are empty if the file cannot be
+// read, and may be incomplete.
+func StoredSettings() chaim.Settings {
+	book, _ := profiles.OpenIn("", nil)
+	pairs, _, _ := book.DefaultSection()
+	stored, _ := gateway.SettingsFromPairs(pairs)
+	return chaim.Settings(stored)
+}
+
 // GatewaySource says where the settings of a client's gateway come from. It is empty if no gateway is configured.
 func GatewaySource(ctx context.Context, c *chaim.Client) string {
 	section, _ := c.DefaultSection(ctx) // empty if it cannot be read
@@ -70,7 +87,7 @@ func Hint(err error, code int) string {
 		return NewToken
 	case strings.Contains(text, "Role not recognised"), strings.Contains(text, "Role not found"):
 		return "a role is one of the aliases " + strings.Join(CommonRoles, ", ") + ", another alias of your gateway, or the full name of a role"
-	case errors.Is(err, chaim.ErrNotConfigured) && LacksToken():
+	case (errors.Is(err, chaim.ErrNotConfigured) || gateway.AsSignedOut(err) != nil) && LacksToken():
 		return PassGateway
 	case SignInAgain(err) != "":
 		return SignInAgain(err)

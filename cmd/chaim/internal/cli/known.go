@@ -82,7 +82,7 @@ func rolesFor(err error) (roles []string, isRole bool) {
 	switch {
 	case errors.As(err, &noRole):
 		return noRole.Roles, true
-	case !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "Role not "):
+	case !errors.As(err, &refusal) || refusal.Kind != "no_role" && !strings.Contains(refusal.Message, "Role not "):
 		return nil, false
 	}
 	for _, alias := range CommonRoles {
@@ -97,7 +97,7 @@ func (a *App) accountsFor(ctx context.Context, c *chaim.Client, err error) (know
 	switch {
 	case errors.As(err, &noAccount):
 		known = noAccount.Accounts
-	case errors.As(err, &refusal) && strings.Contains(refusal.Message, "Account not found"):
+	case errors.As(err, &refusal) && (refusal.Kind == "no_account" || strings.Contains(refusal.Message, "Account not found")):
 		ctx, cancel := context.WithTimeout(ctx, suggestTime)
 		defer cancel()
 		if known, err = c.RequestList(ctx); err != nil {

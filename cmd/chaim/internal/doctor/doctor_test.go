@@ -78,7 +78,7 @@ func TestCheckToken(t *testing.T) {
 		{now.Add(time.Hour), stateWarn, "it ends in 1 hour at 13:00:00"},
 		{now.Add(30 * 24 * time.Hour), stateOK, "2026-06-05"},
 	} {
-		got := checkToken(test.end, now)
+		got := checkToken(chaim.Settings{TokenExpires: test.end}, now)
 		assert.Equal(t, test.state, got.State)
 		assert.Contains(t, got.Found, test.found)
 		assert.Equal(t, test.state != stateOK, got.Do != "")

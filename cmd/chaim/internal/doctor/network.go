@@ -19,6 +19,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awssts"
+	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/idcenter"
@@ -86,7 +87,7 @@ func (r *report) checkGateway(ctx context.Context, c *chaim.Client, where string
 	endpoint, _ := c.Endpoint(ctx)
 	r.add("gateway", ok("%s as %s, from %s", endpoint, settings.Username, where))
 	if len(cli.GatewayVariables()) == 0 { // the environment has no expiry
-		r.add("user token", checkToken(settings.TokenExpires, time.Now()))
+		r.add("user token", checkToken(settings, time.Now()))
 	}
 	start := time.Now()
 	accounts, err := c.RequestList(ctx)
@@ -109,13 +110,14 @@ func (r *report) checkGateway(ctx context.Context, c *chaim.Client, where string
 }
 
 // checkToken checks when the user token ends.
-func checkToken(end, now time.Time) check {
+func checkToken(s chaim.Settings, now time.Time) check {
+	end := s.TokenExpires
 	switch {
 	case end.IsZero():
 		return ok("when it ends is not known")
 	case !end.After(now):
-		return fail("it has ended").advise(cli.NewToken)
-	case end.Before(now.Add(tokenSoon)):
+		return fail("it has ended").advise(cli.NewTokenOf(s))
+	case end.Before(now.Add(tokenSoon)) && s.Protocol != gateway.V1: // a session is meant to end soon
 		return warn("it ends %s", humantime.Until(end, now)).advise(cli.NewToken)
 	}
 	return ok("it ends %s", humantime.Until(end, now))
@@ -164,6 +166,8 @@ func adviceFor(err error) string {
 	switch {
 	case errors.Is(err, chaim.ErrSignedOut):
 		return "sign in again with 'chaim login'"
+	case refusal != nil && (refusal.Kind == "busy" || refusal.Kind == "unavailable"):
+		return "the gateway is there, but cannot answer now: wait a minute, and run 'chaim doctor' again"
 	case cli.LacksSlackIDs(err):
 		return "run 'chaim init', which asks for your Slack and workspace ids"
 	case refusal != nil && (refusal.Kind != "" || errors.Is(err, chaim.ErrDenied)):

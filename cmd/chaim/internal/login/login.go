@@ -1,7 +1,8 @@
-// Package login has the commands that sign in to IAM Identity Center and out of it.
+// Package login has the commands that sign in to a gateway or to IAM Identity Center, and out of it.
 package login
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/chaim-go/chaim/cmd/chaim/internal/center"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/gatelogin"
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -21,14 +24,14 @@ func Commands(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{loginCommand(a), logoutCommand(a)}
 }
 
-// describe makes a command with the arguments and flags that name an Identity Center.
-func describe(cmd *cobra.Command, place *center.Place, run func(cmd *cobra.Command) error) *cobra.Command {
+// describe makes a command with the arguments and flags that name a gateway or an Identity Center.
+func describe(a *cli.App, cmd *cobra.Command, place *center.Place, run func(ctx context.Context, t target) error) *cobra.Command {
 	cmd.GroupID, cmd.Args = cli.GroupSetUp, cobra.MaximumNArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			place.Session = args[0]
+		t, err := choose(cmd.Context(), a, cmd.Name(), args, *place)
+		if err == nil {
+			err = run(cmd.Context(), t)
 		}
-		err := run(cmd)
 		if errors.Is(err, idcenter.ErrSeveral) {
 			names := sessions()
 			return cli.Usagef("the AWS config file has several sessions: %s: give one, as in 'chaim %s %s'", strings.Join(names, ", "), cmd.Name(), names[0])
@@ -36,7 +39,11 @@ func describe(cmd *cobra.Command, place *center.Place, run func(cmd *cobra.Comma
 		return err
 	}
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return sessions(), cobra.ShellCompDirectiveNoFileComp
+		names := sessions()
+		if url := storedGateway(); url != "" {
+			names = append(names, url)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 	cmd = cli.Describe(cmd)
 	set := cmd.Flags()
@@ -59,11 +66,21 @@ func sessions() []string {
 func loginCommand(a *cli.App) *cobra.Command {
 	var place center.Place
 	var way center.Way
-	cmd := describe(&cobra.Command{Use: "login [SESSION] [flags]", SuggestFor: []string{"signin"}}, &place, func(cmd *cobra.Command) error {
-		if way.Port < 0 || way.Port > 65535 {
+	cmd := describe(a, &cobra.Command{Use: "login [SESSION | URL] [flags]", SuggestFor: []string{"signin"}}, &place, func(ctx context.Context, t target) error {
+		switch {
+		case way.Port < 0 || way.Port > 65535:
 			return cli.Usagef("--port is 1 to 65535, not %d", way.Port)
+		case t.gateway == "":
+			return way.SignIn(ctx, a, t.place)
 		}
-		return way.SignIn(cmd.Context(), a, place)
+		err := gatelogin.SignIn(ctx, a, way, t.gateway)
+		if !isNoGateway(err) {
+			return err
+		}
+		if place, isPortal := t.asPortal(); isPortal {
+			return way.SignIn(ctx, a, place)
+		}
+		return errtext.Chain(err.Error()+"; if it is the start URL of an Identity Center, give its --region", err)
 	})
 	set := cmd.Flags()
 	set.BoolVar(&way.Device, "device", false, "show a code that you type into a browser anywhere")
@@ -75,22 +92,37 @@ func loginCommand(a *cli.App) *cobra.Command {
 
 func logoutCommand(a *cli.App) *cobra.Command {
 	var place center.Place
-	return describe(&cobra.Command{Use: "logout [SESSION] [flags]", SuggestFor: []string{"signout"}}, &place, func(cmd *cobra.Command) error {
-		c, err := place.Find(a)
-		if err != nil {
-			return err
-		}
-		wasSignedIn, err := c.Logout(cmd.Context())
-		center.ForgetNames(a, c.Center)
-		center.ForgetKeys(cmd.Context(), a)
-		switch {
-		case err != nil:
-			return err
-		case !wasSignedIn:
-			a.Say("there was no sign-in to %s", keys.Printable(c.StartURL))
+	return describe(a, &cobra.Command{Use: "logout [SESSION | URL] [flags]", SuggestFor: []string{"signout"}}, &place, func(ctx context.Context, t target) error {
+		place, isPortal := t.asPortal()
+		switch stored := storedGateway(); {
+		case t.gateway == "":
+			return signOut(ctx, a, t.place)
+		case isSame(t.gateway, stored):
+			return gatelogin.SignOut(ctx, a)
+		case isPortal:
+			return signOut(ctx, a, place)
 		default:
-			a.Say("signed out of %s; keys that were lent stay valid until they expire", keys.Printable(c.StartURL))
+			return cli.Usagef("the credentials file has no session at %s%s", keys.Printable(t.gateway), butOne(stored))
 		}
-		return nil
 	})
+}
+
+// signOut signs out of an Identity Center.
+func signOut(ctx context.Context, a *cli.App, place center.Place) error {
+	c, err := place.Find(a)
+	if err != nil {
+		return err
+	}
+	wasSignedIn, err := c.Logout(ctx)
+	center.ForgetNames(a, c.Center)
+	center.ForgetKeys(ctx, a)
+	switch {
+	case err != nil:
+		return err
+	case !wasSignedIn:
+		a.Say("there was no sign-in to %s", keys.Printable(c.StartURL))
+	default:
+		a.Say("signed out of %s; keys that were lent stay valid until they expire", keys.Printable(c.StartURL))
+	}
+	return nil
 }

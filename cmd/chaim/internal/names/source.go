@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/chaim-go/chaim"
+	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
@@ -27,6 +28,8 @@ type Source struct {
 	list func(context.Context) ([]chaim.Account, error)
 	// roles lists the roles of the user in the account with that id. It is nil if the broker cannot list them.
 	roles func(ctx context.Context, id string) ([]string, error)
+	// allRoles lists the roles in all accounts at once, by id. It is nil if the broker cannot do that.
+	allRoles func(ctx context.Context) (map[string][]string, error)
 }
 
 const keySize = 2 * sha256.Size
@@ -44,7 +47,11 @@ func Of(ctx context.Context, c *chaim.Client) (s Source, isLister bool) {
 		endpoint, err := c.Endpoint(ctx)
 		user := broker.Settings
 		key := keyOf("gateway", endpoint, user.Username, user.WorkspaceID, user.SlackID)
-		return Source{key: key, list: c.RequestList}, err == nil
+		s = Source{key: key, list: c.RequestList}
+		if user.Protocol == gateway.V1 {
+			s.allRoles = broker.AllRoles
+		}
+		return s, err == nil
 	case chaim.IdentityCenter:
 		center, err := idcenter.Find(idcenter.Center{
 			Session: broker.Session, StartURL: broker.StartURL, Region: broker.Region,
@@ -136,10 +143,13 @@ func (s Source) Refresh(ctx context.Context, pause time.Duration) error {
 			return err
 		}
 	}
-	if s.roles == nil {
-		return nil
+	switch {
+	case s.allRoles != nil:
+		return s.refreshAllRoles(ctx, known)
+	case s.roles != nil:
+		return s.refreshRoles(ctx, known, pause)
 	}
-	return s.refreshRoles(ctx, known, pause)
+	return nil
 }
 
 // claimRefresh keeps other processes from refreshing names. It is nil if one does, or if nothing can be stored.
@@ -155,6 +165,25 @@ func claimRefresh() (claim *sharedfile.Side, err error) {
 		return nil, nil
 	}
 	return claim, err
+}
+
+// refreshAllRoles lists the roles in all accounts if those of one are due.
+func (s Source) refreshAllRoles(ctx context.Context, known Known) error {
+	now := time.Now()
+	if !slices.ContainsFunc(known.Accounts, func(a Account) bool { return !isWithin(a.Asked, now, maxAge) }) {
+		return nil
+	}
+	roles, err := s.allRoles(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range known.Accounts {
+		a := &known.Accounts[i]
+		if a.Roles, a.Asked = roles[a.ID], now; !a.isFit() {
+			a.Roles = nil
+		}
+	}
+	return s.write(known)
 }
 
 // writePause is the time between two writes of the roles that were listed.

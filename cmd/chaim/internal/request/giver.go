@@ -13,6 +13,7 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
+	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -116,20 +117,38 @@ func (r *Request) otherCenter(ctx context.Context, name string) string {
 	return ""
 }
 
-// pickRole completes the role for an account of an Identity Center. It takes the default if the user has that role there, or
+// lister is a broker that lists the roles of the user in an account.
+type lister interface {
+	Roles(ctx context.Context, account string) ([]string, error)
+}
+
+// rolesOf returns the broker of a client if it lists roles, or nil.
+func rolesOf(c *chaim.Client) lister {
+	switch broker := c.Broker().(type) {
+	case chaim.IdentityCenter:
+		return broker
+	case *chaim.Gateway:
+		if broker.Settings.Protocol == gateway.V1 {
+			return broker
+		}
+	}
+	return nil
+}
+
+// pickRole completes the role for an account of a broker that lists roles. It takes the default if the user has that role there, or
 // else the only role. Among several roles the person picks one.
 func (r *Request) pickRole(ctx context.Context, account chaim.Account) (err error) {
 	var roles []string
-	isCenter := false
+	isListed := false
 	err = r.App.Client(chaim.Options{NoProfile: true, ReadOnly: true, AllowInsecure: r.Insecure}, func(c *chaim.Client) error {
-		var center chaim.IdentityCenter
-		if center, isCenter = c.Broker().(chaim.IdentityCenter); isCenter {
-			roles, err = center.Roles(ctx, cmp.Or(account.ID, account.Name))
+		if broker := rolesOf(c); broker != nil {
+			isListed = true
+			roles, err = broker.Roles(ctx, cmp.Or(account.ID, account.Name))
 		}
 		return err
 	})
 	switch {
-	case err != nil, !isCenter, len(roles) == 0: // without a role the broker says what is missing
+	case err != nil, !isListed, len(roles) == 0: // without a role the broker says what is missing
 		return err
 	case slices.Contains(roles, defaultRole()):
 		return nil

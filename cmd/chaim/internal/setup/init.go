@@ -22,7 +22,6 @@ import (
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/partition"
-	"github.com/chaim-go/chaim/internal/profiles"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -78,7 +77,7 @@ func setUp(ctx context.Context, a *cli.App, o initOptions, args []string) error 
 
 // setUpGateway is setUp for a gateway, or for an Identity Center whose start URL a person gives in place of an init string.
 func setUpGateway(ctx context.Context, a *cli.App, o initOptions, args []string) error {
-	stored := storedSettings()
+	stored := cli.StoredSettings()
 	known := stored
 	var refused error
 	for {
@@ -135,14 +134,6 @@ func store(ctx context.Context, a *cli.App, settings chaim.Settings) error {
 		a.Say("%s is set, so the settings of the environment are used and not these", names[0])
 	}
 	return nil
-}
-
-// storedSettings are those in the section [default], empty if it cannot be read.
-func storedSettings() chaim.Settings {
-	book, _ := profiles.OpenIn("", nil)
-	pairs, _, _ := book.DefaultSection()
-	stored, _ := gateway.SettingsFromPairs(pairs)
-	return chaim.Settings(stored)
 }
 
 // read gets the settings without a person to ask.
@@ -293,6 +284,9 @@ func askSettings(
 	err = ask(ctx, a,
 		question{"Gateway URL", url, false, &s.Endpoint}, question{"User name", known.Username, false, &s.Username},
 		question{"User token (not shown)", "", true, &s.UserToken}, question{"Region", region, false, &region})
+	if s.Endpoint != known.Endpoint {
+		s.Protocol = ""
+	}
 	if s.Username != known.Username {
 		s.SlackID, s.WorkspaceID = "", ""
 	}

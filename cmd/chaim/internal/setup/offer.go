@@ -80,10 +80,10 @@ func offerGateway(ctx context.Context, a *cli.App, c *chaim.Client, where string
 		a.Say("%s", errtext.Unprefixed(err))
 		return false, nil
 	case !s.TokenExpires.IsZero() && !s.TokenExpires.After(time.Now()):
-		a.Say("your user token has ended: %s", cli.NewToken)
+		a.Say("your user token has ended: %s", cli.NewTokenOf(s))
 		return false, nil
 	}
-	isYes, err := askYes(ctx, a, "You have a "+a.KeysFrom(ctx, c)+", from "+where+". Use it as it is?")
+	isYes, err := a.AskYes(ctx, "You have a "+a.KeysFrom(ctx, c)+", from "+where+". Use it as it is?")
 	if err != nil || !isYes {
 		return false, err
 	}
@@ -156,7 +156,7 @@ func tellFound() string {
 }
 
 func signInNow(ctx context.Context, a *cli.App, text, name string) (isDone bool, err error) {
-	isYes, err := askYes(ctx, a, text)
+	isYes, err := a.AskYes(ctx, text)
 	if err != nil || !isYes {
 		return false, err
 	}
@@ -165,22 +165,6 @@ func signInNow(ctx context.Context, a *cli.App, text, name string) (isDone bool,
 	}
 	a.Say(worksNow)
 	return true, nil
-}
-
-// askYes asks a question to which an empty answer is yes.
-func askYes(ctx context.Context, a *cli.App, text string) (isYes bool, err error) {
-	for {
-		answer, err := term.Ask(ctx, a.In, a.Err, text+" [Y/n]", false)
-		switch strings.ToLower(answer) {
-		case "", "y", "yes":
-			return err == nil, err
-		case "n", "no":
-			return false, err
-		}
-		if err != nil {
-			return false, err
-		}
-	}
 }
 
 // startURLGiven is the error of a question for an init string that a person answers with a start URL.

@@ -1,4 +1,5 @@
-package idcenter
+// Package callback waits on this machine for the browser that brings the answer of a sign-in page.
+package callback
 
 import (
 	"context"
@@ -11,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -20,28 +22,41 @@ import (
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
-// callbackPath is the only path that IAM Identity Center takes.
-const callbackPath = "/oauth/callback"
-
 // requestTime is how long the browser may take for its request.
 const requestTime = 5 * time.Second
 
-// redirectURI returns the address to which the browser returns. It is registered without a port.
-func redirectURI(port string) string {
+// URI returns the address to which the browser returns. An empty port is for servers that accept any.
+//
+// https://www.rfc-editor.org/rfc/rfc8252#section-7.3
+func URI(port, path string) string {
 	if port != "" {
 		port = ":" + port
 	}
-	return "http://127.0.0.1" + port + callbackPath
+	return "http://127.0.0.1" + port + path
 }
 
-// callback is a server on this machine that waits for the browser to return once.
-type callback struct {
-	uri, state string
-	server     *http.Server
-	gate       *gate.Gate
-	serving    sync.WaitGroup
-	results    chan result
-	isForeign  func(peer, here netip.AddrPort) bool
+// Config says what a Server waits for.
+type Config struct {
+	// Path is the only path that the browser may bring its answer to.
+	Path string
+	// Port is that of this machine. Zero means any.
+	Port int
+	// Issuer is the server that must have given the answer, as its parameter iss says. Empty accepts an answer without it.
+	Issuer string
+	// IsForeign reports whether a connection comes from another user of this machine. Nil means never.
+	IsForeign func(peer, here netip.AddrPort) bool
+}
+
+// Server waits for the browser to return once. Its State must be in the address of the sign-in page, and is a secret until
+// then.
+type Server struct {
+	URI, State string
+
+	config  Config
+	server  *http.Server
+	gate    *gate.Gate
+	serving sync.WaitGroup
+	results chan result
 }
 
 type result struct {
@@ -49,18 +64,16 @@ type result struct {
 	err  error
 }
 
-// listen begins to wait. close must be called.
-func listen(port int, isForeign func(peer, here netip.AddrPort) bool) (*callback, error) {
-	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+// Listen begins to wait. Close must be called.
+func Listen(c Config) (*Server, error) {
+	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port)))
 	if err != nil {
 		return nil, errtext.Wrap(err, "waiting for the browser")
 	}
 	_, own, _ := net.SplitHostPort(l.Addr().String())
-	b := &callback{
-		uri: redirectURI(own), state: rand.Text(), gate: &gate.Gate{Listener: l}, results: make(chan result, 1), isForeign: isForeign,
-	}
+	b := &Server{URI: URI(own, c.Path), State: rand.Text(), config: c, gate: &gate.Gate{Listener: l}, results: make(chan result, 1)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+callbackPath, b.answer)
+	mux.HandleFunc("GET "+c.Path, b.answer)
 	b.server = &http.Server{
 		Handler: mux, ErrorLog: log.New(io.Discard, "", 0), ReadTimeout: requestTime, WriteTimeout: requestTime, MaxHeaderBytes: 64 << 10,
 		ConnState: b.gate.Note,
@@ -70,8 +83,8 @@ func listen(port int, isForeign func(peer, here netip.AddrPort) bool) (*callback
 	return b, nil
 }
 
-// close ends the server, when the browser has its answer or a second has passed.
-func (b *callback) close() {
+// Close ends the server, when the browser has its answer or a second has passed.
+func (b *Server) Close() {
 	ctx, stop := context.WithTimeout(context.Background(), time.Second)
 	defer stop()
 	_ = b.server.Shutdown(ctx)
@@ -79,8 +92,8 @@ func (b *callback) close() {
 	b.serving.Wait()
 }
 
-// wait returns the code that the browser brings.
-func (b *callback) wait(ctx context.Context) (string, error) {
+// Wait returns the code that the browser brings.
+func (b *Server) Wait(ctx context.Context) (string, error) {
 	select {
 	case r := <-b.results:
 		return r.code, r.err
@@ -90,14 +103,14 @@ func (b *callback) wait(ctx context.Context) (string, error) {
 }
 
 // answer takes the code from the browser. A request with another state comes from another page, and changes nothing.
-func (b *callback) answer(w http.ResponseWriter, r *http.Request) {
+func (b *Server) answer(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Cache-Control", "no-store")
 	query := r.URL.Query()
-	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(b.state)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(b.State)) != 1 {
 		writePage(w, http.StatusBadRequest, "This is not the sign-in that chaim waits for.")
 		return
 	}
@@ -107,6 +120,8 @@ func (b *callback) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	var found result
 	switch code, refusal := query.Get("code"), query.Get("error"); {
+	case !b.isOfIssuer(query):
+		found.err = fmt.Errorf("the answer that the browser brought is not one of %s", b.config.Issuer)
 	case refusal != "":
 		text := keys.Printable(refusal)
 		if about := query.Get("error_description"); about != "" {
@@ -131,15 +146,22 @@ func (b *callback) answer(w http.ResponseWriter, r *http.Request) {
 	writePage(w, http.StatusOK, "chaim has what it needs. You can close this page and go back to the terminal.")
 }
 
+// isOfIssuer reports whether the answer comes from the server that was asked. Otherwise another server could take its code.
+//
+// https://www.rfc-editor.org/rfc/rfc9207
+func (b *Server) isOfIssuer(query url.Values) bool {
+	return b.config.Issuer == "" || len(query["iss"]) == 1 && query.Get("iss") == b.config.Issuer
+}
+
 // isOfOther reports whether a request comes from another user of this machine, whose sign-in it would bring.
-func (b *callback) isOfOther(r *http.Request) bool {
+func (b *Server) isOfOther(r *http.Request) bool {
 	here, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if b.isForeign == nil || here == nil {
+	if b.config.IsForeign == nil || here == nil {
 		return false
 	}
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
 	own, _ := netip.ParseAddrPort(here.String())
-	return b.isForeign(peer, own)
+	return b.config.IsForeign(peer, own)
 }
 
 func writePage(w http.ResponseWriter, status int, text string) {

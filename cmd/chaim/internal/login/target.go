@@ -1,0 +1,128 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/chaim-go/chaim/cmd/chaim/internal/center"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/picker"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
+	"github.com/chaim-go/chaim/internal/gateway"
+	"github.com/chaim-go/chaim/internal/gatewayauth"
+	"github.com/chaim-go/chaim/internal/idcenter"
+	"github.com/chaim-go/chaim/internal/keys"
+)
+
+// target is where a person signs in: at a gateway, or at an Identity Center.
+type target struct {
+	gateway string // its URL; empty for an Identity Center
+	place   center.Place
+}
+
+// name is how the command line names the target.
+func (t target) name() string {
+	if t.gateway != "" {
+		return t.gateway
+	}
+	return t.place.Session
+}
+
+// storedGateway returns the URL of the gateway in the credentials file at which a person can sign in, or "".
+func storedGateway() string {
+	if stored := cli.StoredSettings(); stored.Protocol == gateway.V1 {
+		return stored.Endpoint
+	}
+	return ""
+}
+
+// isSame reports whether two URLs of gateways are one but for a slash at the end.
+func isSame(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
+
+// butOne names the gateway that is stored, if there is one.
+func butOne(stored string) string {
+	if stored == "" {
+		return ""
+	}
+	return ", but one at " + keys.Printable(stored)
+}
+
+// choose finds the target of the command of that name. Without an argument and flags it is the one that is configured. Among
+// several the person picks one.
+func choose(ctx context.Context, a *cli.App, command string, args []string, place center.Place) (target, error) {
+	switch {
+	case len(args) > 0 && (strings.HasPrefix(args[0], "https://") || strings.HasPrefix(args[0], "http://")):
+		if place.StartURL != "" {
+			return target{}, cli.Usagef("which one: %s, or --start-url %s?", keys.Printable(args[0]), keys.Printable(place.StartURL))
+		}
+		return target{gateway: args[0], place: place}, nil
+	case len(args) > 0:
+		place.Session = args[0]
+		return target{place: place}, nil
+	case place != center.Place{}:
+		return target{place: place}, nil
+	}
+	own, names := storedGateway(), sessions()
+	if chosen := os.Getenv(idcenter.SessionVariable); chosen != "" {
+		names = []string{chosen}
+	}
+	stored := cli.StoredSettings().Endpoint
+	switch {
+	case own == "" && len(names) == 0 && stored != "" && command == "login": // whose settings are older than its sign-ins
+		return target{gateway: stored}, nil
+	case own == "":
+		return target{}, nil
+	case len(names) == 0:
+		return target{gateway: own}, nil
+	}
+	all := []target{{gateway: own}}
+	for _, name := range names {
+		all = append(all, target{place: center.Place{Session: name}})
+	}
+	return pick(ctx, a, command, all)
+}
+
+// pick lets the person pick a target.
+func pick(ctx context.Context, a *cli.App, command string, all []target) (target, error) {
+	var rows, names []string
+	for _, t := range all {
+		row := "Identity Center " + keys.Printable(t.place.Session)
+		if t.gateway != "" {
+			row = "gateway " + keys.Printable(t.gateway)
+		}
+		rows, names = append(rows, row), append(names, keys.Printable(t.name()))
+	}
+	if !a.CanPick() {
+		return target{}, cli.Usagef("which one: %s? Give it, as in 'chaim %s %s'", strings.Join(names, ", "), command, names[0])
+	}
+	i, err := picker.Pick(ctx, a.In, a.Err, "Which one?", rows)
+	switch {
+	case errors.Is(err, picker.ErrLeft):
+		return target{}, proc.Exit(proc.Signaled + int(syscall.SIGINT))
+	case err != nil:
+		return target{}, err
+	}
+	return all[i], nil
+}
+
+// isNoGateway reports whether a server is no gateway by its own answer.
+func isNoGateway(err error) bool {
+	no := (*gatewayauth.NotGatewayError)(nil)
+	return errors.As(err, &no)
+}
+
+// asPortal returns the Identity Center whose start URL the URL of a target may be.
+func (t target) asPortal() (place center.Place, isPortal bool) {
+	u, err := url.Parse(t.gateway)
+	if err != nil || idcenter.CheckStartURL(t.gateway) != nil {
+		return place, false
+	}
+	isLike := idcenter.IsAWS(u.Hostname()) || strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/start")
+	place = t.place
+	place.StartURL = t.gateway
+	return place, isLike || place.Region != ""
+}

@@ -1,0 +1,236 @@
+package gatewayauth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chaim-go/chaim/internal/callback"
+	"github.com/chaim-go/chaim/internal/checkcode"
+	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/httpx"
+	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/lazyregexp"
+)
+
+// Login says how a person signs in.
+type Login struct {
+	// Program and Host are shown on the gateway's page, so that the person knows who asks.
+	Program, Host string
+	// Port is that of the address on this machine to which the browser returns. Zero means any.
+	Port int
+	// Device makes the person type a code into any browser. This machine then needs none.
+	Device bool
+	// Show tells the person which page to open.
+	Show func(Page)
+	// IsForeign reports whether a connection to this machine comes from another user. Nil means never.
+	IsForeign func(peer, here netip.AddrPort) bool
+}
+
+// Page is the page at which a person signs in.
+type Page struct {
+	URL   string
+	Code  string // to be typed there; empty without Device
+	Check string // the page must show the same code; empty with Device
+}
+
+// Session is what a sign-in gives. It prints without the token.
+type Session struct {
+	User, Token string
+	Expires     time.Time
+}
+
+// Format prints the user, whatever the verb.
+func (s Session) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "gatewayauth.Session{User:%q Token:%s}", s.User, keys.Redacted(s.Token))
+}
+
+const (
+	// callbackPath is the only path that gateways take.
+	callbackPath = "/callback"
+
+	// loginTime is how long a person has to sign in.
+	loginTime = 10 * time.Minute
+
+	// slowDown is how much longer the pauses between two questions become if the gateway asks for that.
+	//
+	// https://www.rfc-editor.org/rfc/rfc8628#section-3.5
+	slowDown        = 5 * time.Second
+	defaultInterval = 5 * time.Second
+
+	codeGrant   = "authorization_code"
+	deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
+// Login signs a person in. The error wraps [keys.ErrDenied] if the person or the gateway refuses.
+func (s *Server) Login(ctx context.Context, l Login) (Session, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, loginTime, fmt.Errorf("no sign-in within %s", loginTime))
+	defer stop()
+	way := s.byBrowser
+	if l.Device {
+		way = s.byDevice
+	}
+	session, err := way(ctx, l)
+	if err != nil {
+		return Session{}, errtext.Wrap(err, "signing in to %s", s.URL)
+	}
+	return session, nil
+}
+
+// byBrowser lets a browser on this machine bring an authorization code, which PKCE binds to this program.
+//
+// https://www.rfc-editor.org/rfc/rfc7636
+func (s *Server) byBrowser(ctx context.Context, l Login) (Session, error) {
+	back, err := callback.Listen(callback.Config{Path: callbackPath, Port: l.Port, Issuer: s.URL, IsForeign: l.IsForeign})
+	if err != nil {
+		return Session{}, err
+	}
+	defer back.Close()
+	verifier := rand.Text() + rand.Text() // 52 characters; the rule is 43 to 128
+	sum := sha256.Sum256([]byte(verifier))
+	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
+	l.Show(Page{URL: withQuery(s.ends.Authorize, url.Values{
+		"response_type": {"code"}, "client_id": {clientID}, "redirect_uri": {back.URI}, "state": {back.State},
+		"code_challenge_method": {"S256"}, "code_challenge": {challenge}, "program": {shown(l.Program)}, "host": {shown(l.Host)},
+	}), Check: checkcode.Of(challenge)})
+	code, err := back.Wait(ctx)
+	if err != nil {
+		return Session{}, err
+	}
+	return s.token(ctx, url.Values{
+		"grant_type": {codeGrant}, "client_id": {clientID}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {back.URI},
+	})
+}
+
+// withQuery adds parameters to an endpoint, which may have some.
+func withQuery(end string, more url.Values) string {
+	if strings.Contains(end, "?") {
+		return end + "&" + more.Encode()
+	}
+	return end + "?" + more.Encode()
+}
+
+// byDevice lets a person type a code into a browser anywhere.
+func (s *Server) byDevice(ctx context.Context, l Login) (Session, error) {
+	if s.ends.Device == "" {
+		return Session{}, errors.New("this gateway allows no sign-in with --device: leave it out, and use a browser on this machine")
+	}
+	var device struct {
+		Code     string `json:"device_code"`
+		UserCode string `json:"user_code"`
+		Page     string `json:"verification_uri"`
+		Expires  int    `json:"expires_in"`
+		Interval int    `json:"interval"`
+	}
+	form := url.Values{"client_id": {clientID}, "program": {shown(l.Program)}, "host": {shown(l.Host)}}
+	if err := s.post(ctx, s.ends.Device, form, &device); err != nil {
+		return Session{}, err
+	}
+	switch {
+	case device.Code == "" || device.UserCode == "":
+		return Session{}, errors.New("reply has no code")
+	case !s.isOwn(device.Page):
+		return Session{}, fmt.Errorf("the gateway names a page of another server: %s", quoted(device.Page))
+	}
+	if lifetime := time.Duration(device.Expires) * time.Second; lifetime > 0 && lifetime < loginTime {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, lifetime, fmt.Errorf("no sign-in within %s, when the code ended", lifetime))
+		defer stop()
+	}
+	l.Show(Page{URL: device.Page, Code: keys.Printable(device.UserCode)})
+	interval := defaultInterval
+	if device.Interval > 0 && device.Interval < int(loginTime/time.Second) {
+		interval = time.Duration(device.Interval) * time.Second
+	}
+	return s.poll(ctx, device.Code, interval)
+}
+
+// poll asks for the token of a device's sign-in until a person has decided.
+func (s *Server) poll(ctx context.Context, code string, interval time.Duration) (Session, error) {
+	for {
+		select { // also before the first question: a person is slower
+		case <-time.After(interval):
+		case <-ctx.Done():
+			return Session{}, context.Cause(ctx)
+		}
+		session, err := s.token(ctx, url.Values{"grant_type": {deviceGrant}, "client_id": {clientID}, "device_code": {code}})
+		switch codeOf(err) {
+		case "authorization_pending":
+		case "slow_down":
+			interval += slowDown
+		case "expired_token":
+			return Session{}, errors.New("the code has ended")
+		case "access_denied":
+			return Session{}, errtext.Because(keys.ErrDenied, errors.New("the sign-in was refused in the browser"))
+		default:
+			return session, err
+		}
+	}
+}
+
+var (
+	tokenRule = lazyregexp.New(`^chm1_[A-Za-z0-9_-]{16,256}$`)
+	userRule  = lazyregexp.New(`^[a-z0-9][a-z0-9._@-]{1,63}$`)
+)
+
+// maxLifetime is longer than any that a gateway gives.
+const maxLifetime = 366 * 24 * time.Hour
+
+// token asks for a token, and checks all that comes: it goes into the credentials file.
+func (s *Server) token(ctx context.Context, form url.Values) (Session, error) {
+	var reply struct {
+		Token   string `json:"access_token"`
+		Type    string `json:"token_type"`
+		Seconds int64  `json:"expires_in"`
+		User    string `json:"username"`
+	}
+	asked := time.Now()
+	if err := s.post(ctx, s.ends.Token, form, &reply); err != nil {
+		return Session{}, err
+	}
+	switch {
+	case !tokenRule().MatchString(reply.Token) || !strings.EqualFold(reply.Type, "Bearer"):
+		return Session{}, errors.New("reply has no user token of a chaim gateway")
+	case !userRule().MatchString(reply.User):
+		return Session{}, errors.New("reply has no user name of a chaim gateway")
+	case reply.Seconds < 1 || reply.Seconds > int64(maxLifetime/time.Second):
+		return Session{}, errors.New("reply does not say how long the token is valid")
+	}
+	return Session{User: reply.User, Token: reply.Token, Expires: asked.Add(time.Duration(reply.Seconds) * time.Second)}, nil
+}
+
+// Revoke ends a session. It is no error if the session has ended before.
+//
+// https://www.rfc-editor.org/rfc/rfc7009
+func (s *Server) Revoke(ctx context.Context, token string) error {
+	err := s.post(ctx, s.ends.Revoke, url.Values{"token": {token}, "token_type_hint": {"access_token"}, "client_id": {clientID}}, nil)
+	if err != nil {
+		return errtext.Wrap(err, "ending the session at %s", s.URL)
+	}
+	return nil
+}
+
+// shown is a name as the gateway takes it: printable, and not too long.
+func shown(name string) string {
+	const longest = 64
+	name = strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, name)
+	return name[:min(len(name), longest)]
+}
+
+// quoted quotes a text of the gateway for an error.
+func quoted(text string) string {
+	return strconv.QuoteToASCII(httpx.Scrub(text, httpx.MaxText))
+}
