@@ -93,7 +93,7 @@ func startGateway(b *testing.B, database, stsURL string, n int) gateway {
 	effects := []store.Effect{store.AddPolicy(store.PolicyVersion{Seq: 1, Doc: doc, SHA256: sha256.Sum256(doc), Author: "bench", At: time.Now()})}
 	for i := range crowd {
 		name := fmt.Sprintf("user%d", i)
-		text, row := ring.New(name, "", time.Now().Add(time.Hour))
+		text, row := ring.New(store.UserToken, name, "", time.Now().Add(time.Hour))
 		g.users = append(g.users, login{name, text.Reveal()})
 		effects = append(effects, store.AddUser(store.User{Name: name, SourceIdentity: name, Created: time.Now()}), store.AddToken(row))
 	}

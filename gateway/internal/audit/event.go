@@ -31,6 +31,16 @@ const (
 
 	AuthFailed Type = "auth.failed" // failed tokens since the last such event; at most one event a minute
 
+	SignedIn      Type = "auth.signed_in"  // a browser, at an identity provider or by a link of an operator
+	SignInRefused Type = "auth.refused"    // the provider knows the person, but the gateway does not let the person in
+	SignedOut     Type = "auth.signed_out" // ends the token of the browser
+	LinkMade      Type = "login.link"      // an operator made a link that signs a user in once
+	LoginApproved Type = "login.approved"  // a person lets a program sign in; its token is made when it fetches it
+	LoginDenied   Type = "login.denied"
+	IdentityAdded Type = "identity.added"   // a person at an identity provider is this user
+	IdentityGone  Type = "identity.removed" //
+	AuditRead     Type = "audit.read"       // by a person, on a page or through the API
+
 	UserAdded     Type = "user.added"
 	UserDisabled  Type = "user.disabled" // ends all tokens of the user
 	UserEnabled   Type = "user.enabled"
@@ -70,8 +80,8 @@ type Event struct {
 
 // Actor is the person or program that acted.
 type Actor struct {
-	Kind  string // "user" with a token, "os" for a person at the gateway's machine, "gateway" for itself
-	Name  string // the user's name, NAME@HOST of the operating system, or the name of the replica
+	Kind  string // "user" with a token, "os" for a person at the gateway's machine, "provider" for one who is no user, "gateway" for itself
+	Name  string // the user's name, NAME@HOST of the operating system, the id of the identity provider, or the name of the replica
 	Token string // the id of the token
 	IP    string // the caller's address
 	Agent string // the caller's program, in its own words

@@ -14,6 +14,9 @@ import (
 	"github.com/chaim-go/chaim/internal/awsprofile"
 )
 
+// DoctorIdentity names the sessions of the tests of the command doctor. No user can have the name.
+const DoctorIdentity = "chaim-gateway-doctor"
+
 // Tags of each session that the gateway makes. CloudTrail shows them.
 const (
 	TagUser  = "chaim-user"  // the name of the user

@@ -2,18 +2,55 @@ package issue
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/chaim-go/chaim/gateway/internal/audit"
 	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/internal/token"
+	"github.com/chaim-go/chaim/gateway/policy"
 )
 
 // asker is a caller whose token is right.
 type asker struct {
 	user  store.User
+	token store.Token
 	actor audit.Actor
+}
+
+// Who is a caller whose token is right, with all that decides what the caller may do. It is of one moment: use it for one
+// request.
+type Who struct {
+	User  store.User
+	Token store.Token
+	Actor audit.Actor // of events about what the caller does
+	view  *view
+}
+
+// View returns people, tokens and policy. It must not be changed.
+func (w Who) View() *store.View { return w.view.View }
+
+// Engine returns the policy, or nil if there is none yet.
+func (w Who) Engine() *policy.Engine { return w.view.engine }
+
+// Person returns a user for decisions of the Engine, which must not be nil.
+func (w Who) Person(u store.User) policy.Person { return w.view.person(u) }
+
+// Authenticate returns who a caller is, by the database as it is now. The error is a [*Refusal], or wraps that of ctx.
+func (i *Issuer) Authenticate(ctx context.Context, c Caller) (Who, error) {
+	v, err := i.views.fresh(ctx)
+	if err != nil {
+		return Who{}, i.unavailable(ctx, "reading people, tokens and policy", err)
+	}
+	v, who, err := i.authenticate(ctx, v, c)
+	if err == nil {
+		err = i.admit(who)
+	}
+	if err != nil {
+		return Who{}, err
+	}
+	return Who{who.user, who.token, who.actor, v}, nil
 }
 
 // authenticate returns who a caller is, and the view that says so. By an old view it refuses no token: it looks at the
@@ -28,6 +65,9 @@ func (i *Issuer) authenticate(ctx context.Context, v *view, c Caller) (*view, as
 		return v, who, nil
 	}
 	now, err := i.views.fresh(ctx)
+	if err == nil {
+		err = i.findToken(ctx, now, id)
+	}
 	if err != nil {
 		return nil, asker{}, i.unavailable(ctx, "reading people and tokens", err)
 	}
@@ -37,21 +77,39 @@ func (i *Issuer) authenticate(ctx context.Context, v *view, c Caller) (*view, as
 	return now, who, nil
 }
 
+// findToken looks for a token that was made since the view was read. A new token changes no decision, so the counter is still
+// that of the view.
+func (i *Issuer) findToken(ctx context.Context, v *view, id string) error {
+	if _, isKnown := v.token(id); isKnown {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, lookTimeout)
+	defer stop()
+	row, err := i.deps.Store.Token(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		v.newTokens.Store(id, row)
+	}
+	return err
+}
+
 // identify says who a caller is by a view. The holder of a genuine token is told why it has ended; all others learn nothing,
 // and all cost the same work.
 func (i *Issuer) identify(v *view, c Caller, id string, secret token.Secret) (asker, *Refusal) {
-	row, isKnown := v.Tokens[id]
+	row, isKnown := v.token(id)
 	if !isKnown {
-		row = store.Token{ID: id, User: c.User, KeyID: i.deps.Ring.Ring().PepperID(), MAC: noMAC}
+		row = store.Token{ID: id, User: c.User, Kind: store.UserToken, Seal: store.Seal{MAC: noMAC, KeyID: i.deps.Ring.Ring().PepperID()}}
 	}
-	ring, err := i.deps.Ring.RingFor(row.KeyID)
+	ring, err := i.deps.Ring.RingFor(row.Seal.KeyID)
 	if err != nil {
 		i.deps.Log.Error("the key ring cannot be read again, so the one before stays", "error", err)
 	}
 	isGenuine := ring.Verify(row, secret)
 	user, isUser := v.Users[row.User]
 	switch {
-	case !isGenuine || !isKnown || !isUser || c.User != row.User:
+	case !isGenuine || !isKnown || !isUser || !c.mayUse(row):
 		return asker{}, badToken()
 	case user.Disabled: // which has revoked the token too
 		return asker{}, &Refusal{Code: DisabledUser, User: user.Name, Text: user.Name + " is not an active user"}
@@ -60,7 +118,13 @@ func (i *Issuer) identify(v *view, c Caller, id string, secret token.Secret) (as
 	case !time.Now().Before(row.Expires):
 		return asker{}, &Refusal{Code: ExpiredToken, User: user.Name, Text: "the token has expired: get a new one"}
 	}
-	return asker{user, actorOf(c, row.User, row.ID)}, nil
+	return asker{user, row, actorOf(c, row.User, row.ID)}, nil
+}
+
+// mayUse reports whether a token is one for the way of the request, and the caller does not claim to be another user.
+func (c Caller) mayUse(t store.Token) bool {
+	isOfBrowser := t.Kind == store.WebToken
+	return isOfBrowser == (c.Way == ByPage) && (c.Way != ByForm && c.User == "" || c.User == t.User)
 }
 
 // noMAC has the size of a MAC and belongs to no token.

@@ -51,7 +51,7 @@ func FederationLinks(client *http.Client, log *slog.Logger) Linker {
 // those of [Issuer.Keys].
 func (i *Issuer) ConsoleURL(ctx context.Context, user string, keys aws.Credentials, c Caller) (string, error) {
 	if i.deps.Links == nil {
-		return "", &Refusal{Code: NotOurs, Text: "this gateway makes no console links"}
+		return "", noLinks()
 	}
 	if chaimkeys.Malformed(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken) != "" {
 		return "", i.failed(notOurs())
@@ -69,12 +69,56 @@ func (i *Issuer) ConsoleURL(ctx context.Context, user string, keys aws.Credentia
 	}
 	url, err := i.makeLink(ctx, row, keys)
 	if err == nil {
-		err = i.recordLink(ctx, v, row, c)
+		err = i.recordLink(ctx, v, row, actorOf(c, row.User, ""), c)
 	}
 	if err != nil {
 		return "", err
 	}
 	return url, nil
+}
+
+// Console makes keys of a role, and a link that signs in to the AWS console with them. The keys are in the log, as all that are
+// made, but they are not returned. If there is no link, that is an error. The errors are those of [Issuer.Keys].
+func (i *Issuer) Console(ctx context.Context, c Caller, ask Ask) (url, issueID string, err error) {
+	if i.deps.Links == nil {
+		return "", "", noLinks()
+	}
+	ask.WantsURL, ask.onlyLink = false, true
+	grant, err := i.Keys(ctx, c, ask)
+	if err != nil {
+		return "", "", err
+	}
+	row, err := i.deps.Store.IssueByKey(ctx, grant.Keys.AccessKeyID)
+	if err != nil {
+		return "", "", i.unavailable(ctx, "looking for the issue of keys", err)
+	}
+	if url, err = i.linkFor(ctx, row, grant.Keys); err != nil {
+		return "", "", err
+	}
+	v, err := i.views.fresh(ctx)
+	if err != nil {
+		return "", "", i.unavailable(ctx, "reading people and policy", err)
+	}
+	if err := i.recordLink(ctx, v, row, actorOf(c, row.User, row.Origin.Token), c); err != nil {
+		return "", "", err
+	}
+	return url, row.ID, nil
+}
+
+// linkFor makes a link with keys that STS has just made, so that AWS has no reason to refuse them.
+func (i *Issuer) linkFor(ctx context.Context, row store.Issue, keys aws.Credentials) (string, error) {
+	ctx, stop := context.WithTimeout(ctx, linkAloneTimeout)
+	defer stop()
+	url, err := i.deps.Links(ctx, row.RoleARN, keys)
+	if err != nil {
+		i.deps.Log.Warn("there is no console link", "issue", row.ID, "error", err)
+		return "", &Refusal{Code: Unavailable, User: row.User, Text: "the sign-in page of AWS made no link: try again", RetryAfter: retrySoon}
+	}
+	return url, nil
+}
+
+func noLinks() *Refusal {
+	return &Refusal{Code: NotOurs, Text: "this gateway makes no console links"}
 }
 
 func notOurs() *Refusal {
@@ -113,12 +157,13 @@ func (i *Issuer) makeLink(ctx context.Context, row store.Issue, keys aws.Credent
 
 // recordLink records that the holder of the keys of an issue gets a link. If people or policy have changed since the view, it
 // decides again.
-func (i *Issuer) recordLink(ctx context.Context, v *view, row store.Issue, c Caller) (err error) {
+func (i *Issuer) recordLink(ctx context.Context, v *view, row store.Issue, actor audit.Actor, c Caller) (err error) {
 	for range maxDecisions {
 		if err != nil {
 			return i.unavailable(ctx, "reading people and policy", err)
 		}
 		refusal, e := i.decideLink(v, row, c)
+		e.Actor = actor
 		err = i.record(ctx, store.Change{Events: []audit.Event{e}, IfAuth: v.Auth})
 		switch {
 		case err == nil && refusal != nil:
@@ -136,7 +181,7 @@ func (i *Issuer) recordLink(ctx context.Context, v *view, row store.Issue, c Cal
 // decideLink decides by a view. The event says what was decided.
 func (i *Issuer) decideLink(v *view, row store.Issue, c Caller) (*Refusal, audit.Event) {
 	e := audit.Event{
-		Type: audit.ConsoleAllowed, At: time.Now(), Actor: actorOf(c, row.User, ""), Account: row.Account, Issue: row.ID,
+		Type: audit.ConsoleAllowed, At: time.Now(), Account: row.Account, Issue: row.ID,
 		Details: map[string]string{"key_id": row.Keys.ID},
 	}
 	if v.Policy.Seq > 0 {
@@ -180,7 +225,7 @@ func (i *Issuer) linkRole(v *view, name string, row store.Issue, c Caller) (alia
 		case role.Console:
 			return role.Alias, nil
 		default:
-			alias, refusal.Text = role.Alias, "the policy allows no console for this role"
+			alias, refusal.Text = role.Alias, noConsole
 		}
 	}
 	return alias, refusal

@@ -282,3 +282,63 @@ func TestWithTheDoubleOfAWS(t *testing.T) {
 	}
 	assert.NotContains(t, log.String(), "CANARY")
 }
+
+func TestConsoleMakesKeysForALinkOnly(t *testing.T) {
+	w := newWorld(t, withLinks(links(nil)))
+	url, id, err := w.Console(t.Context(), w.caller("ada"), issue.Ask{Account: "sredev", Duration: time.Hour})
+	require.NoError(t, err)
+	assert.Equal(t, fakeLink, url)
+	assert.Equal(t, []audit.Type{audit.IssueAllowed, audit.IssueIssued, audit.ConsoleAllowed}, w.types())
+	row := w.only()
+	assert.Equal(t, row.ID, id)
+	link := w.events(audit.ConsoleAllowed)[0]
+	assert.Equal(t, w.tokens["ada"].row.ID, link.Actor.Token)
+	assert.Equal(t, row.ID, link.Issue)
+	assert.Equal(t, "asked", w.events(audit.IssueAllowed)[0].Details["console"])
+}
+
+func TestConsoleIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		linker issue.Linker
+		ask    issue.Ask
+		sts    func(context.Context, issue.Session) (issue.Lent, error)
+		code   issue.Code
+		types  []audit.Type
+	}{
+		"no links are made": {ask: issue.Ask{Account: "sredev"}, code: issue.NotOurs},
+		"role without a console, for which no keys are made": {
+			linker: links(nil), ask: issue.Ask{Account: "sredev", Role: "apu"}, code: issue.NotAllowed, types: []audit.Type{audit.IssueDenied},
+		},
+		"AWS makes no link": {
+			linker: links(keys.ErrNoURL), ask: issue.Ask{Account: "sredev"}, code: issue.Unavailable,
+			types: []audit.Type{audit.IssueAllowed, audit.IssueIssued},
+		},
+		"STS makes no keys": {
+			linker: links(nil), ask: issue.Ask{Account: "sredev"}, code: issue.RefusedBySTS, types: []audit.Type{audit.IssueAllowed, audit.IssueFailed},
+			sts: func(context.Context, issue.Session) (issue.Lent, error) {
+				return issue.Lent{}, &issue.STSError{Cause: issue.NotTrusted, Text: "no"}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, withLinks(tt.linker))
+			w.sts.answer = tt.sts
+			url, id, err := w.Console(t.Context(), w.caller("ada"), tt.ask)
+			assert.Equal(t, tt.code, w.refused(err).Code)
+			assert.Empty(t, url+id)
+			assert.Equal(t, tt.types, w.types())
+		})
+	}
+}
+
+func TestNoLinkAfterTheUserLostTheRoleMeanwhile(t *testing.T) {
+	var w *world
+	w = newWorld(t, withLinks(func(context.Context, string, aws.Credentials) (string, error) {
+		w.change(store.RemoveMember("sre", "ada"))
+		return fakeLink, nil
+	}))
+	url, _, err := w.Console(t.Context(), w.caller("ada"), issue.Ask{Account: "sredev"})
+	assert.Equal(t, issue.NotAllowed, w.refused(err).Code)
+	assert.Empty(t, url)
+	assert.Equal(t, []audit.Type{audit.ConsoleDenied}, w.types()[2:])
+}

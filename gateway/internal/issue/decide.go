@@ -18,6 +18,8 @@ const (
 	defaultRole     = "rro"
 	defaultLifetime = time.Hour
 	maxAsked        = 128 // characters of what a caller typed, in the log and in refusals
+
+	noConsole = "the policy allows no console for this role"
 )
 
 // decision is what was decided about a request.
@@ -45,7 +47,7 @@ func (i *Issuer) decide(v *view, who asker, c Caller, ask Ask) decision {
 	d := decision{ask: ask}
 	d.ask.Role = cmp.Or(ask.Role, defaultRole)
 	refuse := func(code Code, format string, args ...any) decision {
-		d.refusal = &Refusal{Code: code, User: who.user.Name, Text: fmt.Sprintf(format, args...), Rule: d.rule.Deny}
+		d.refusal = &Refusal{Code: code, User: who.user.Name, Text: fmt.Sprintf(format, args...), Rule: d.rule.Deny, Policy: v.Policy.Seq}
 		return d
 	}
 	switch {
@@ -76,7 +78,14 @@ func (i *Issuer) decide(v *view, who asker, c Caller, ask Ask) decision {
 	default:
 		return refuse(NotAllowed, "%s may not use %s in account %s", who.user.Name, d.role.Alias, account.ID)
 	}
-	d.terms = i.terms(d)
+	if ask.onlyLink && !d.role.Console {
+		return refuse(NotAllowed, noConsole)
+	}
+	t := i.terms(d)
+	if ask.Exact && t.cap != "" {
+		return refuse(TooShort, "exactly %s was asked for, but %s leaves %s", ask.Duration, t.cap, t.lifetime)
+	}
+	d.terms = t
 	return d
 }
 
@@ -136,7 +145,7 @@ func (d *decision) event(kind audit.Type, who asker) audit.Event {
 	case audit.IssueAllowed:
 		e.Details["grant"], e.Details["lifetime"], e.Details["cap"] = d.rule.Grant, seconds(d.terms.lifetime), d.terms.cap
 		e.Details["asked"], e.Details["role_arn"] = seconds(d.ask.Duration), d.terms.roleARN
-		if d.ask.WantsURL && d.role.Console {
+		if (d.ask.WantsURL || d.ask.onlyLink) && d.role.Console {
 			e.Details["console"] = "asked"
 		}
 	}

@@ -43,6 +43,10 @@ type memory struct {
 	bodies [][]byte
 }
 
+func (m *memory) Token(context.Context, string) (store.Token, error) {
+	return store.Token{}, store.ErrNotFound
+}
+
 func (m *memory) Auth(context.Context) (int64, error) { return m.view.Auth, nil }
 
 func (m *memory) View(context.Context) (*store.View, error) { return m.view, nil }
@@ -72,7 +76,7 @@ func FuzzKeys(f *testing.F) {
 		f.Add("sredev", "rro", "ada", seed, int64(0))
 	}
 	ring := newRing(f)
-	text, row := ring.Ring().New("ada", "", time.Now().Add(1000*time.Hour))
+	text, row := ring.Ring().New(store.UserToken, "ada", "", time.Now().Add(1000*time.Hour))
 	view := &store.View{
 		Auth: 2, Policy: store.PolicyVersion{Seq: 1, Doc: []byte(document)}, Tokens: map[string]store.Token{row.ID: row},
 		Users: map[string]store.User{"ada": {Name: "ada", SourceIdentity: "ada", Groups: []string{"sre"}}},

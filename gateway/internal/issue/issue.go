@@ -9,10 +9,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
+// Way says how a request came, and so which tokens it may have.
+type Way int
+
+// The ways of requests.
+const (
+	ByForm Way = iota // the form endpoints: tokens for programs, and the name of their user
+	ByAPI             // the JSON API: tokens for programs, without a name
+	ByPage            // the pages: tokens of browsers
+)
+
 // Caller is who asks, as the request says. Nothing of it is proven but the address.
 type Caller struct {
+	Way   Way
 	Token string     // chm1_…
-	User  string     // the name that the caller claims
+	User  string     // the name that the caller claims; ByForm only
 	IP    netip.Addr // the rightmost hop that is not trusted; invalid if a forwarded header came from an untrusted peer
 	Agent string     // the caller's program, at most 200 printable characters
 }
@@ -23,6 +34,9 @@ type Ask struct {
 	Role     string // an alias of the policy, or the name of the role in AWS; empty means "rro"
 	Duration time.Duration
 	WantsURL bool // a console link, if it can be had within two seconds
+	Exact    bool // keys that would work for a shorter time are refused
+
+	onlyLink bool // the keys are for a console link, which the role must allow
 }
 
 // Grant is the answer to an Ask.
@@ -33,6 +47,8 @@ type Grant struct {
 	Role        string // the alias of the policy
 	Keys        aws.Credentials
 	URL         string // empty if it was not asked for or could not be had
+	Lifetime    time.Duration
+	Cap         string // why Lifetime is shorter than was asked for, in words; empty if it is not
 }
 
 // Account is an account that a user may use.
@@ -50,10 +66,14 @@ const (
 	AmbiguousAccount Code = "ambiguous_account" // several accounts have the name
 	NoRole           Code = "no_role"           // the policy does not have it
 	NotAllowed       Code = "not_allowed"       // no grant, or a deny rule
-	TooShort         Code = "too_short"         // the grant or its window ends in less than 15 minutes
+	TooShort         Code = "too_short"         // the grant or its window ends in less than 15 minutes, or before an exact time
 	IsFrozen         Code = "frozen"            // an operator has stopped all issuing
 	RefusedBySTS     Code = "refused_by_sts"    // the keys cannot be had: the role's trust policy, its longest session, ...
 	NotOurs          Code = "not_ours"          // a console link for keys that this gateway did not issue to the user
+	NoRow            Code = "not_found"         // no such issue, token or user, or one that the user may not see
+	BadLogin         Code = "bad_login"         // the request of a program to sign in has wrong parameters
+	Malformed        Code = "bad_request"       // what was asked cannot be understood
+	TooMany          Code = "too_many"          // the user has as many tokens as a user may have
 	Unavailable      Code = "unavailable"       // the database, the log or STS: try again
 	Busy             Code = "busy"              // too many requests: try again
 )
@@ -64,6 +84,7 @@ type Refusal struct {
 	User       string // who asked, if the token was right
 	Text       string
 	Rule       string        // the deny rule, if there is one
+	Policy     int64         // the version of the policy that decided it; zero if none did
 	RetryAfter time.Duration // for Unavailable and Busy
 }
 

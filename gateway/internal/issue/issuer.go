@@ -31,6 +31,7 @@ type Store interface {
 	View(ctx context.Context) (*store.View, error)
 	OldIntents(ctx context.Context, before time.Time) ([]store.Issue, error)
 	IssueByKey(ctx context.Context, keyID string) (store.Issue, error)
+	Token(ctx context.Context, id string) (store.Token, error)
 }
 
 // Journal writes to the database. Append returns when the change is durable, or an error that wraps one of the errors of the

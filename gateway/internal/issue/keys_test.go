@@ -38,10 +38,12 @@ func TestKeysAreRecordedAroundSTS(t *testing.T) {
 		}}, w.sts.sessions())
 		assert.Equal(t, "CANARYsecret", got.Keys.SecretAccessKey)
 		got.Keys.SecretAccessKey, got.Keys.SessionToken = "", ""
-		assert.Equal(t, issue.Grant{Issue: row.ID, AccountID: "111111111111", AccountName: "sredev", Role: "rro", Keys: got.Keys}, got)
+		assert.Equal(t, issue.Grant{
+			Issue: row.ID, AccountID: "111111111111", AccountName: "sredev", Role: "rro", Keys: got.Keys, Lifetime: 2 * time.Hour,
+		}, got)
 		assert.Equal(t, store.Issued, row.State)
 		assert.Equal(t, "ASIATEST00000001", row.Keys.ID)
-		assert.Equal(t, w.tokens["ada"].row.ID, row.Token)
+		assert.Equal(t, w.tokens["ada"].row.ID, row.Origin.Token)
 
 		events := w.events()
 		require.Equal(t, []audit.Type{audit.IssueAllowed, audit.IssueIssued}, w.types())
@@ -230,9 +232,9 @@ func TestChangesCountAtOnce(t *testing.T) {
 			w.apply(2, "version: 1\nroles: {rro: {aws: R}}\naccounts: [{id: \"111111111111\", name: sredev}]\n")
 		}, issue.NotAllowed},
 		"pepper killed": {func(w *world) {
-			_, err := token.Update(w.deps.Ring.Path(), func(r *token.Ring) (*token.Ring, error) { return r.KillPepper(w.tokens["ada"].row.KeyID) })
+			_, err := token.Update(w.deps.Ring.Path(), func(r *token.Ring) (*token.Ring, error) { return r.KillPepper(w.tokens["ada"].row.Seal.KeyID) })
 			require.NoError(w.t, err)
-			w.change(store.RevokeTokensOfKey(w.tokens["ada"].row.KeyID, time.Now()))
+			w.change(store.RevokeTokensOfKey(w.tokens["ada"].row.Seal.KeyID, time.Now()))
 		}, issue.BadToken},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -507,4 +509,30 @@ func TestNoKeyByAStaleDecision(t *testing.T) {
 		assert.Positive(t, allowed)
 		assert.Positive(t, denied)
 	})
+}
+
+func TestExactKeysAreNotShortened(t *testing.T) {
+	w := newWorld(t)
+	grant, err := w.Keys(t.Context(), w.caller("ada"), issue.Ask{Account: "sredev", Role: "apu", Duration: time.Hour, Exact: true})
+	require.NoError(t, err)
+	assert.Equal(t, time.Hour, grant.Lifetime)
+	assert.Empty(t, grant.Cap)
+
+	ask := issue.Ask{Account: "sredev", Role: "apu", Duration: 2 * time.Hour}
+	grant, err = w.Keys(t.Context(), w.caller("ada"), ask)
+	require.NoError(t, err)
+	assert.Equal(t, time.Hour, grant.Lifetime)
+	assert.Equal(t, "the role's longest lifetime", grant.Cap)
+
+	ask.Exact = true
+	_, err = w.Keys(t.Context(), w.caller("ada"), ask)
+	refusal := w.refused(err)
+	assert.Equal(t, issue.TooShort, refusal.Code)
+	assert.Equal(t, "exactly 2h0m0s was asked for, but the role's longest lifetime leaves 1h0m0s", refusal.Text)
+	assert.EqualValues(t, 1, refusal.Policy)
+	assert.Len(t, w.sts.sessions(), 2, "STS was not asked for the third")
+
+	w.sts.limit = 30 * time.Minute
+	_, err = w.Keys(t.Context(), w.caller("ada"), issue.Ask{Account: "sredev", Duration: time.Hour, Exact: true})
+	assert.Equal(t, issue.TooShort, w.refused(err).Code, "the cap of the gateway's identity counts too")
 }

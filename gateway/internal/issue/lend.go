@@ -20,8 +20,8 @@ func (i *Issuer) intend(ctx context.Context, v *view, who asker, d *decision) er
 	err := i.record(context.WithoutCancel(ctx), store.Change{
 		Events: []audit.Event{d.event(audit.IssueAllowed, who)},
 		Effects: []store.Effect{store.Intend(store.Issue{
-			ID: d.terms.issue, User: who.user.Name, Token: who.actor.Token, Account: d.account.ID, RoleARN: d.terms.roleARN,
-			State: store.Intent, At: start,
+			ID: d.terms.issue, User: who.user.Name, Account: d.account.ID, RoleARN: d.terms.roleARN,
+			State: store.Intent, At: start, Origin: store.Origin{Token: who.actor.Token, IP: who.actor.IP, Agent: who.actor.Agent},
 		})},
 		IfAuth: v.Auth,
 	})
@@ -60,7 +60,7 @@ func (i *Issuer) lend(ctx context.Context, who asker, d decision) (Grant, error)
 	}
 	return Grant{
 		Issue: d.terms.issue, AccountID: d.account.ID, AccountName: d.account.Name, Role: d.role.Alias, Keys: lent.Keys,
-		URL: link.wait(),
+		URL: link.wait(), Lifetime: d.terms.lifetime, Cap: d.terms.cap,
 	}, nil
 }
 

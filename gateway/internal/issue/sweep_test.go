@@ -176,3 +176,7 @@ func (s *slowStore) View(context.Context) (*store.View, error) {
 	s.views.Add(1)
 	return s.view, nil
 }
+
+func (s *slowStore) Token(context.Context, string) (store.Token, error) {
+	return store.Token{}, store.ErrNotFound
+}

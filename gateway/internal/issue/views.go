@@ -14,11 +14,24 @@ import (
 	"github.com/chaim-go/chaim/gateway/policy/yaml"
 )
 
-// view is a [store.View] that is ready for decisions. Only its persons change.
+// view is a [store.View] that is ready for decisions. Only its persons and its new tokens change.
 type view struct {
 	*store.View
-	engine  *policy.Engine // nil if there is no policy yet
-	persons sync.Map       // of policy.Person, by the name of the user
+	engine    *policy.Engine // nil if there is no policy yet
+	persons   sync.Map       // of policy.Person, by the name of the user
+	newTokens sync.Map       // of store.Token, by its id; those made since the view was read
+}
+
+// token returns a token. One that was revoked is in a later view.
+func (v *view) token(id string) (store.Token, bool) {
+	if row, isKnown := v.Tokens[id]; isKnown {
+		return row, true
+	}
+	row, isKnown := v.newTokens.Load(id)
+	if !isKnown {
+		return store.Token{}, false
+	}
+	return row.(store.Token), true
 }
 
 // person returns a user for decisions of the view's engine, which must not be nil.
@@ -87,6 +100,15 @@ func (c *views) fresh(ctx context.Context) (*view, error) {
 func (i *Issuer) Load(ctx context.Context) error {
 	_, err := i.views.cached(ctx)
 	return err
+}
+
+// View returns people, tokens and policy as they are now. It must not be changed. The error is a [*Refusal], or wraps that of ctx.
+func (i *Issuer) View(ctx context.Context) (*store.View, error) {
+	v, err := i.views.fresh(ctx)
+	if err != nil {
+		return nil, i.unavailable(ctx, "reading people, tokens and policy", err)
+	}
+	return v.View, nil
 }
 
 // Ready returns an error until people, tokens and policy were read once. It asks nothing. It stays nil if the database is away

@@ -122,7 +122,7 @@ func (w *world) addToken(user string, life time.Duration) {
 	w.t.Helper()
 	ring, err := token.LoadRing(w.deps.Ring.Path())
 	require.NoError(w.t, err)
-	text, row := ring.New(user, "", time.Now().Add(life))
+	text, row := ring.New(store.UserToken, user, "", time.Now().Add(life))
 	w.change(store.AddToken(row))
 	w.tokens[user] = userToken{text.Reveal(), row}
 }

@@ -16,7 +16,10 @@ import (
 )
 
 // now is the time of the events of tests.
-var now = time.Date(2026, 5, 4, 3, 2, 1, 123456000, time.UTC)
+var (
+	now     = time.Date(2026, 5, 4, 3, 2, 1, 123456000, time.UTC)
+	farAway = time.Date(2096, 5, 4, 3, 2, 1, 123456000, time.UTC)
+)
 
 var ctx = context.Background()
 
@@ -59,7 +62,7 @@ func allEvents(t testing.TB, db *store.DB, f store.EventFilter) (found []audit.E
 
 func newIssue() store.Issue {
 	return store.Issue{
-		ID: ids.New("iss"), User: "ann", Token: "tok_1", Account: "123456789012", RoleARN: "arn:aws:iam::123456789012:role/x",
+		ID: ids.New("iss"), User: "ann", Origin: store.Origin{Token: "tok_1", IP: "192.0.2.1", Agent: "chaim"}, Account: "123456789012", RoleARN: "arn:aws:iam::123456789012:role/x",
 		State: store.Intent, At: now,
 	}
 }
@@ -72,7 +75,7 @@ func TestPeopleTokensAndPolicyAreInTheView(t *testing.T) {
 		assert.Positive(t, empty.Auth, "zero would mean any counter")
 
 		doc := []byte("roles: {}\n")
-		token := store.Token{ID: "tok_1", User: "ann", MAC: []byte{1, 2}, KeyID: "k1", Label: "laptop", Created: now, Expires: now.Add(time.Hour)}
+		token := store.Token{ID: "tok_1", User: "ann", Kind: store.UserToken, Seal: store.Seal{MAC: []byte{1, 2}, KeyID: "k1"}, Label: "laptop", Created: now, Expires: farAway}
 		version := store.PolicyVersion{Seq: 1, Doc: doc, SHA256: sha256.Sum256(doc), Author: "root@host", Message: "first", At: now}
 		for _, e := range []store.Effect{
 			store.AddUser(store.User{Name: "ann", SourceIdentity: "ann", Created: now}),
@@ -121,7 +124,7 @@ func TestARefusedChangeLeavesNothing(t *testing.T) {
 			"an identity again":   raising(audit.UserAdded, store.AddGroup("g", now), store.AddUser(store.User{Name: "an", SourceIdentity: "ann"})),
 			"no such group":       raising(audit.MemberAdded, store.AddMember("none", "ann")),
 			"no such member":      raising(audit.MemberRemoved, store.RemoveMember("none", "ann")),
-			"no such user":        raising(audit.TokenCreated, store.AddToken(store.Token{ID: "t", User: "bob", MAC: []byte{1}})),
+			"no such user":        raising(audit.TokenCreated, store.AddToken(store.Token{ID: "t", User: "bob", Kind: store.UserToken, Seal: store.Seal{MAC: []byte{1}}, Expires: farAway})),
 			"enabled already":     raising(audit.UserEnabled, store.SetDisabled("ann", false)),
 			"thawed already":      raising(audit.GatewayThawed, store.Thaw()),
 			"no reason to freeze": raising(audit.GatewayFrozen, store.Freeze("")),
@@ -245,7 +248,7 @@ func TestDisablingEndsAllTokensAtOnce(t *testing.T) {
 		for _, name := range []string{"ann", "bob"} {
 			require.NoError(t, apply(db, raising(audit.UserAdded, store.AddUser(store.User{Name: name, SourceIdentity: name, Created: now}))))
 			for _, id := range []string{"1", "2"} {
-				token := store.Token{ID: name + id, User: name, MAC: []byte{1}, KeyID: "k" + id, Created: now, Expires: now}
+				token := store.Token{ID: name + id, User: name, Kind: store.UserToken, Seal: store.Seal{MAC: []byte{1}, KeyID: "k" + id}, Created: now, Expires: farAway}
 				require.NoError(t, apply(db, raising(audit.TokenCreated, store.AddToken(token))))
 			}
 		}
@@ -376,7 +379,7 @@ func TestARestoredGatewayIssuesNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		require.NoError(t, apply(db, raising(audit.UserAdded, store.AddUser(store.User{Name: "ann", SourceIdentity: "ann", Created: now}))))
-		require.NoError(t, apply(db, raising(audit.TokenCreated, store.AddToken(store.Token{ID: "t", User: "ann", MAC: []byte{1}}))))
+		require.NoError(t, apply(db, raising(audit.TokenCreated, store.AddToken(store.Token{ID: "t", User: "ann", Kind: store.UserToken, Seal: store.Seal{MAC: []byte{1}}, Expires: farAway}))))
 		for range 2 { // it may be frozen already
 			require.NoError(t, apply(db, store.Restored(audit.Actor{Kind: "os"}, now, "disk lost", map[string]string{"lost_from": "7"})))
 		}

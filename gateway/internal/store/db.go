@@ -17,7 +17,7 @@ import (
 )
 
 // newestSchema is the number of the last migration that this program has.
-const newestSchema = 1
+const newestSchema = 2
 
 //go:embed migrations
 var migrations embed.FS
@@ -35,6 +35,8 @@ type engine interface {
 	session(ctx context.Context) (session, error)
 	// readers are connections that cannot write. They see what is committed.
 	readers() *sql.DB
+	// exec changes rows outside of the log, and returns how many.
+	exec(ctx context.Context, query string, args ...any) (int64, error)
 	// snapshot says how a transaction of the readers sees one state of the database.
 	snapshot() *sql.TxOptions
 	check(ctx context.Context) ([]Problem, error)

@@ -28,8 +28,9 @@ func anyNumber(query string, args ...any) Effect {
 
 // Intend adds an issue in the state Intent. The issue's Keys and Error are not stored.
 func Intend(i Issue) Effect {
-	return oneRow(`INSERT INTO issue (id, principal, token, account, role_arn, state, at) VALUES ($1, $2, $3, $4, $5, 'intent', $6)
-		ON CONFLICT DO NOTHING`, text(i.ID), text(i.User), text(i.Token), text(i.Account), text(i.RoleARN), micros(i.At))
+	return oneRow(`INSERT INTO issue (id, principal, token, account, role_arn, state, at, ip, agent)
+		VALUES ($1, $2, $3, $4, $5, 'intent', $6, $7, $8) ON CONFLICT DO NOTHING`,
+		text(i.ID), text(i.User), text(i.Origin.Token), text(i.Account), text(i.RoleARN), micros(i.At), text(i.Origin.IP), text(i.Origin.Agent))
 }
 
 // Finish ends an issue that is in the state from. Another issue must not have the id of the keys. With keys that are not
@@ -57,9 +58,9 @@ func SetDisabled(user string, disabled bool) Effect {
 
 // AddToken adds a token of a person.
 func AddToken(t Token) Effect {
-	return oneRow(`INSERT INTO token (id, principal, mac, key_id, label, created, expires, revoked)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`, text(t.ID), text(t.User), t.MAC, text(t.KeyID), text(t.Label), micros(t.Created), micros(t.Expires),
-		micros(t.Revoked))
+	return oneRow(`INSERT INTO token (id, principal, kind, mac, key_id, label, created, expires, revoked)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`, text(t.ID), text(t.User), string(t.Kind), t.Seal.MAC,
+		text(t.Seal.KeyID), text(t.Label), micros(t.Created), micros(t.Expires), micros(t.Revoked))
 }
 
 // RevokeToken revokes a token that is not revoked.
@@ -70,6 +71,11 @@ func RevokeToken(id string, at time.Time) Effect {
 // RevokeTokensOf revokes all tokens of a person, who may have none.
 func RevokeTokensOf(user string, at time.Time) Effect {
 	return anyNumber(`UPDATE token SET revoked = $2 WHERE principal = $1 AND revoked = 0`, text(user), micros(at))
+}
+
+// RevokeSignInsOf revokes all tokens of a person, who may have none, that a sign-in made. Those made by hand stay.
+func RevokeSignInsOf(user string, at time.Time) Effect {
+	return anyNumber(`UPDATE token SET revoked = $2 WHERE principal = $1 AND revoked = 0 AND kind <> 'user'`, text(user), micros(at))
 }
 
 // RevokeTokensOfKey revokes all tokens whose MAC this key made.
@@ -85,6 +91,11 @@ func RevokeAllTokens(at time.Time) Effect {
 // AddGroup adds a group without members.
 func AddGroup(name string, at time.Time) Effect {
 	return oneRow(`INSERT INTO grp (name, created) VALUES ($1, $2) ON CONFLICT DO NOTHING`, text(name), micros(at))
+}
+
+// EnsureGroup adds a group that may be there already.
+func EnsureGroup(name string, at time.Time) Effect {
+	return anyNumber(`INSERT INTO grp (name, created) VALUES ($1, $2) ON CONFLICT DO NOTHING`, text(name), micros(at))
 }
 
 // RemoveGroup removes a group and its memberships.

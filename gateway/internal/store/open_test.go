@@ -58,7 +58,7 @@ func TestASchemaThatThisProgramDoesNotKnowIsRefused(t *testing.T) {
 		storetest.Open(t, url) // a newer schema that programs of this one may use
 		set("UPDATE gateway SET needs = 999")
 		_, err := store.Open(ctx, url)
-		require.ErrorContains(t, err, "its schema 999 is newer than this program's, which is 1: install a newer chaim-gateway")
+		require.ErrorContains(t, err, "its schema 999 is newer than this program's, which is 2: install a newer chaim-gateway")
 		set("DELETE FROM goose_db_version WHERE version_id > 0")
 		_, err = store.Open(ctx, url)
 		require.ErrorContains(t, err, "run chaim-gateway migrate")
@@ -229,7 +229,7 @@ func TestTheServingRoleCannotChangeTheLog(t *testing.T) {
 		change(audit.MemberAdded, store.AddMember("g", "ann")),
 		change(audit.MemberRemoved, store.RemoveMember("g", "ann")),
 		change(audit.GroupRemoved, store.RemoveGroup("g")),
-		change(audit.TokenCreated, store.AddToken(store.Token{ID: "t", User: "ann", MAC: []byte{1}})),
+		change(audit.TokenCreated, store.AddToken(store.Token{ID: "t", User: "ann", Kind: store.UserToken, Seal: store.Seal{MAC: []byte{1}}, Expires: farAway})),
 		change(audit.PolicyApplied, store.AddPolicy(store.PolicyVersion{Seq: 1, Doc: []byte("x")})),
 		change(audit.GatewayFrozen, store.Freeze("fire")),
 		change(audit.IssueAllowed, store.Intend(i)),

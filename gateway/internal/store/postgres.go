@@ -114,13 +114,14 @@ func grant(ctx context.Context, db *sql.DB, role string) error {
 	}
 	for _, rights := range []string{
 		"USAGE ON SCHEMA " + pgx.Identifier{schema}.Sanitize(),
-		"SELECT ON goose_db_version, gateway, principal, grp, membership, policy_version, token, issue, audit_batch, audit_event",
-		"INSERT ON principal, grp, membership, policy_version, token, issue, audit_batch, audit_event",
+		"SELECT ON goose_db_version, gateway, principal, grp, membership, policy_version, token, issue, audit_batch, audit_event, identity, login_flow",
+		"INSERT ON principal, grp, membership, policy_version, token, issue, audit_batch, audit_event, identity, login_flow",
 		"UPDATE (frozen) ON gateway",
 		"UPDATE (disabled) ON principal",
 		"UPDATE (revoked) ON token",
 		"UPDATE (state, access_key_id, expires, chained, error) ON issue",
-		"DELETE ON grp, membership",
+		"UPDATE (state, principal, token, polled) ON login_flow",
+		"DELETE ON grp, membership, identity, login_flow",
 		"EXECUTE ON FUNCTION audit_redact(BIGINT, BIGINT)",
 	} {
 		if _, err := db.ExecContext(ctx, "GRANT "+rights+to); err != nil {
@@ -131,6 +132,14 @@ func grant(ctx context.Context, db *sql.DB, role string) error {
 }
 
 func (p *postgresServer) readers() *sql.DB { return p.reads }
+
+func (p *postgresServer) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := p.writes.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
 
 func (p *postgresServer) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}

@@ -106,11 +106,12 @@ func (db *DB) issues(ctx context.Context, condition string, args ...any) (found 
 		var i Issue
 		var at, expires int64
 		var key sql.NullString
-		err := r.Scan(&i.ID, &i.User, &i.Token, &i.Account, &i.RoleARN, &i.State, &at, &key, &expires, &i.Keys.Chained, &i.Error)
+		err := r.Scan(&i.ID, &i.User, &i.Origin.Token, &i.Origin.IP, &i.Origin.Agent, &i.Account, &i.RoleARN, &i.State, &at, &key, &expires,
+			&i.Keys.Chained, &i.Error)
 		i.At, i.Keys.ID, i.Keys.ExpiresAt = moment(at), key.String, moment(expires)
 		found = append(found, i)
 		return err
-	}, "SELECT id, principal, token, account, role_arn, state, at, access_key_id, expires, chained, error FROM issue"+condition, args...)
+	}, "SELECT id, principal, token, ip, agent, account, role_arn, state, at, access_key_id, expires, chained, error FROM issue"+condition, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read issues: %w", err)
 	}
@@ -169,25 +170,15 @@ func (s *Snapshot) AllEvents(ctx context.Context) iter.Seq2[audit.Entry, error] 
 
 // events returns events, with a nil position also those with numbers that the log never gives.
 func events(ctx context.Context, q queryer, after *audit.Position, f EventFilter) iter.Seq2[audit.Entry, error] {
-	var where conditions
-	where.addText("actor", f.Actor)
-	where.addText("subject", f.Subject)
-	where.addText("account", f.Account)
-	where.addText("issue", f.Issue)
-	where.addText("type", string(f.Type))
-	where.addTimes(f.Since, f.Until)
+	where := f.conditions()
 	return pages(func() (page []audit.Entry, err error) {
 		c := conditions{where.clauses[:len(where.clauses):len(where.clauses)], where.args[:len(where.args):len(where.args)]}
 		if after != nil {
 			c.add("(seq, idx) > (?, ?)", after.Seq, after.Idx)
 		}
-		err = each(ctx, q, func(r *sql.Rows) error {
-			var e audit.Entry
-			err := r.Scan(&e.Seq, &e.Idx, &e.At, &e.Type, &e.Actor, &e.Subject, &e.Account, &e.Role, &e.Issue, &e.Salt, &e.Body, &e.Leaf)
-			page, after = append(page, e), &e.Position
-			return err
-		}, fmt.Sprintf(`SELECT seq, idx, at, type, actor, subject, account, role, issue, salt, body, leaf FROM audit_event%s
-			ORDER BY seq, idx LIMIT %d`, c.String(), pageSize), c.args...)
+		if page, err = readEvents(ctx, q, c, fmt.Sprintf("seq, idx LIMIT %d", pageSize)); len(page) > 0 {
+			after = &page[len(page)-1].Position
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the events of the audit log: %w", err)
 		}

@@ -217,6 +217,21 @@ func (s *sqliteFile) session(ctx context.Context) (session, error) {
 	}
 }
 
+func (s *sqliteFile) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	taken, err := s.session(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer taken.end()
+	w := taken.(*sqliteSession)
+	result, err := w.w.conn.ExecContext(ctx, query, args...)
+	if err != nil {
+		w.note(&err)
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 func (s *sqliteFile) openWriter(ctx context.Context) (w *sqliteWriter, err error) {
 	w = &sqliteWriter{}
 	if w.conn, err = s.writes.Conn(ctx); err != nil {

@@ -59,12 +59,19 @@ const (
 type Issue struct {
 	ID      string // iss_…
 	User    string
-	Token   string // the id of the token
+	Origin  Origin
 	Account string // 12 digits
 	RoleARN string
 	State   State
 	At      time.Time // of the intent
 	Result
+}
+
+// Origin says from where an issue was asked for.
+type Origin struct {
+	Token string // the id of the token
+	IP    string // the caller's address; empty if it is not known
+	Agent string // the caller's program, in its own words
 }
 
 // Result is what became of an issue. It is empty for an intent.
@@ -89,16 +96,32 @@ type User struct {
 	Created        time.Time
 }
 
-// Token is a row of the table of tokens. It holds no secret: MAC is made with a key that is not in the database.
+// Kind says how a token was made, and so where it may be used.
+type Kind string
+
+// The kinds of tokens.
+const (
+	UserToken Kind = "user" // made by hand, for programs: for the form endpoints and the API
+	CLIToken  Kind = "cli"  // of 'chaim login': for the form endpoints and the API
+	WebToken  Kind = "web"  // of a browser: for the pages
+)
+
+// Token is a row of the table of tokens. It holds no secret.
 type Token struct {
 	ID      string
 	User    string
-	MAC     []byte
-	KeyID   string // of the key that made the MAC
+	Kind    Kind
+	Seal    Seal
 	Label   string
 	Created time.Time
 	Expires time.Time
 	Revoked time.Time // zero means that it is not revoked
+}
+
+// Seal is the MAC of a token. It is made with a key that is not in the database.
+type Seal struct {
+	MAC   []byte
+	KeyID string
 }
 
 // PolicyVersion is one version of the policy document. Versions are never changed.
@@ -117,6 +140,6 @@ type View struct {
 	Frozen string // the reason why no keys are issued; empty means that they are
 	Policy PolicyVersion
 	Users  map[string]User
-	Groups []string // all groups, also empty ones
-	Tokens map[string]Token
+	Groups []string         // all groups, also empty ones
+	Tokens map[string]Token // but those that have ended long ago
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // snapshot calls read with a transaction that sees one state of the database.
@@ -42,6 +43,16 @@ func (db *DB) View(ctx context.Context) (*View, error) {
 		return nil, fmt.Errorf("read people, tokens and policy: %w", err)
 	}
 	return v, nil
+}
+
+// HasSourceIdentity reports whether a user has this source identity.
+func (v *View) HasSourceIdentity(identity string) bool {
+	for _, u := range v.Users {
+		if u.SourceIdentity == identity {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *View) readFrozen(ctx context.Context, tx *sql.Tx) error {
@@ -107,17 +118,25 @@ func (v *View) readGroups(ctx context.Context, tx *sql.Tx) error {
 	}, `SELECT name FROM grp ORDER BY name`)
 }
 
+// endedLately is how long an ended token stays in a View: its owner is told why it does not work.
+const endedLately = 30 * 24 * time.Hour
+
 func (v *View) readTokens(ctx context.Context, tx *sql.Tx) error {
+	now := time.Now()
 	return each(ctx, tx, func(r *sql.Rows) error {
-		var t Token
-		var created, expires, revoked int64
-		if err := r.Scan(&t.ID, &t.User, &t.MAC, &t.KeyID, &t.Label, &created, &expires, &revoked); err != nil {
-			return err
-		}
-		t.Created, t.Expires, t.Revoked = moment(created), moment(expires), moment(revoked)
+		t, err := scanToken(r)
 		v.Tokens[t.ID] = t
-		return nil
-	}, `SELECT id, principal, mac, key_id, label, created, expires, revoked FROM token`)
+		return err
+	}, selectToken+` WHERE expires > $1 AND (kind <> 'web' OR expires > $2)`, micros(now.Add(-endedLately)), micros(now))
+}
+
+const selectToken = `SELECT id, principal, kind, mac, key_id, label, created, expires, revoked FROM token`
+
+func scanToken(row interface{ Scan(...any) error }) (t Token, err error) {
+	var created, expires, revoked int64
+	err = row.Scan(&t.ID, &t.User, &t.Kind, &t.Seal.MAC, &t.Seal.KeyID, &t.Label, &created, &expires, &revoked)
+	t.Created, t.Expires, t.Revoked = moment(created), moment(expires), moment(revoked)
+	return t, err
 }
 
 // queryer is a connection, a pool or a transaction.

@@ -62,7 +62,7 @@ func TestRotatedPepperStillVerifies(t *testing.T) {
 	assert.NotEqual(t, r.PepperID(), rotated.PepperID())
 	assert.True(t, rotated.Verify(row, secret))
 	newSecret, newRow := newToken(t, rotated)
-	assert.Equal(t, rotated.PepperID(), newRow.KeyID)
+	assert.Equal(t, rotated.PepperID(), newRow.Seal.KeyID)
 	assert.True(t, rotated.Verify(newRow, newSecret))
 	assert.False(t, r.Verify(newRow, newSecret), "the ring before is unchanged")
 }
@@ -73,11 +73,11 @@ func TestDeadPepperVerifiesNothing(t *testing.T) {
 	_, err := r.KillPepper("pep_other")
 	assert.ErrorContains(t, err, "there is no key")
 
-	killed, err := r.KillPepper(row.KeyID)
+	killed, err := r.KillPepper(row.Seal.KeyID)
 	require.NoError(t, err)
 	assert.False(t, killed.Verify(row, secret), "at once")
-	assert.True(t, killed.Knows(row.KeyID), "so that its rows do not look like those of a newer ring")
-	assert.NotEqual(t, row.KeyID, killed.PepperID(), "there is a new active one")
+	assert.True(t, killed.Knows(row.Seal.KeyID), "so that its rows do not look like those of a newer ring")
+	assert.NotEqual(t, row.Seal.KeyID, killed.PepperID(), "there is a new active one")
 	path := filepath.Join(t.TempDir(), "ring.json")
 	require.NoError(t, killed.Save(path))
 	loaded, err := LoadRing(path)
@@ -177,11 +177,11 @@ func TestFileFollowsRotation(t *testing.T) {
 		_, err = f.RingFor("pep_missing") // uses up this second's look
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(path, text, 0o600))
-		r, err := f.RingFor(row.KeyID)
+		r, err := f.RingFor(row.Seal.KeyID)
 		require.NoError(t, err)
 		assert.False(t, r.Verify(row, secret), "the file is read once a second at most")
 		time.Sleep(reloadPause)
-		r, err = f.RingFor(row.KeyID)
+		r, err = f.RingFor(row.Seal.KeyID)
 		require.NoError(t, err)
 		assert.True(t, r.Verify(row, secret))
 

@@ -30,6 +30,8 @@ const (
 
 	// macTag keeps the MACs of tokens apart from all else that is ever made with a pepper.
 	macTag = "chaim-gateway/token/1"
+	// macTagOfKind is macTag for the kinds that came later. Programs that do not know kinds take such tokens for false.
+	macTagOfKind = "chaim-gateway/token/2"
 )
 
 const letters = "0123456789abcdefghijklmnopqrstuv"
@@ -62,19 +64,19 @@ func isLetters(s string) bool {
 	return true
 }
 
-// New makes a token of a user, and its row. The row's expiry is expires, to the microsecond. Only text has the secret: it
+// New makes a token of a user, and its row, whose kind cannot be changed. The row's expiry is expires, to the microsecond. Only text has the secret: it
 // cannot be had again. A user may have any number of tokens. The label is for people.
-func (r *Ring) New(user, label string, expires time.Time) (text Secret, row store.Token) {
+func (r *Ring) New(kind store.Kind, user, label string, expires time.Time) (text Secret, row store.Token) {
 	var random [secretBits / 8]byte
 	_, _ = rand.Read(random[:]) // never fails
 	secret := encoding.EncodeToString(random[:])
 	id := ids.New(idPrefix)
 	key := r.active()
 	row = store.Token{
-		ID: id, User: user, KeyID: key.id, Label: label,
+		ID: id, User: user, Kind: kind, Seal: store.Seal{KeyID: key.id}, Label: label,
 		Created: time.Now().UTC().Truncate(time.Microsecond), Expires: expires.UTC().Truncate(time.Microsecond),
 	}
-	row.MAC = key.mac(row, secret)
+	row.Seal.MAC = key.mac(row, secret)
 	return Secret{prefix + strings.TrimPrefix(id, idPrefix+"_") + "_" + secret}, row
 }
 
@@ -82,9 +84,9 @@ func (r *Ring) New(user, label string, expires time.Time) (text Secret, row stor
 // nothing about expiry and revocation. It does the same work for a row that does not exist, which is the zero value, and
 // compares in constant time.
 func (r *Ring) Verify(row store.Token, secret Secret) bool {
-	key, isKnown := r.verifying(row.KeyID)
+	key, isKnown := r.verifying(row.Seal.KeyID)
 	want := key.mac(row, secret.text)
-	got := row.MAC
+	got := row.Seal.MAC
 	if len(got) != len(want) {
 		got, isKnown = make([]byte, len(want)), false
 	}
@@ -95,7 +97,11 @@ func (r *Ring) Verify(row store.Token, secret Secret) bool {
 // length, so no two rows have the same input.
 func (p pepper) mac(row store.Token, secret string) []byte {
 	h := hmac.New(sha256.New, p.secret)
-	for _, part := range []string{macTag, row.ID, row.User, secret} {
+	parts := []string{macTag, row.ID, row.User, secret}
+	if row.Kind != store.UserToken {
+		parts = append([]string{macTagOfKind, string(row.Kind)}, parts[1:]...)
+	}
+	for _, part := range parts {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
 		h.Write([]byte(part))
 	}

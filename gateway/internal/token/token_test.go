@@ -23,7 +23,7 @@ func newRing(t testing.TB) *Ring {
 
 func newToken(t testing.TB, r *Ring) (secret Secret, row store.Token) {
 	t.Helper()
-	text, row := r.New("ada", "laptop", time.Now().Add(time.Hour))
+	text, row := r.New(store.UserToken, "ada", "laptop", time.Now().Add(time.Hour))
 	id, secret, err := Parse(text.Reveal())
 	require.NoError(t, err)
 	require.Equal(t, row.ID, id)
@@ -34,7 +34,7 @@ func TestTokenVerifies(t *testing.T) {
 	r := newRing(t)
 	secret, row := newToken(t, r)
 	assert.True(t, r.Verify(row, secret))
-	assert.Equal(t, r.PepperID(), row.KeyID)
+	assert.Equal(t, r.PepperID(), row.Seal.KeyID)
 	assert.Equal(t, "laptop", row.Label)
 	row.Label, row.Created, row.Revoked = "renamed", time.Time{}, time.Now()
 	assert.True(t, r.Verify(row, secret), "what people may change is not part of the MAC")
@@ -50,11 +50,11 @@ func TestRowCannotBeForged(t *testing.T) {
 		"a longer life":      func(w *store.Token) { w.Expires = w.Expires.Add(time.Microsecond) },
 		"another id":         func(w *store.Token) { w.ID = other.ID },
 		"a moved boundary":   func(w *store.Token) { w.ID, w.User = w.ID+"a", "da" },
-		"another MAC":        func(w *store.Token) { w.MAC = other.MAC },
-		"no MAC":             func(w *store.Token) { w.MAC = nil },
-		"a cut MAC":          func(w *store.Token) { w.MAC = w.MAC[:31] },
-		"an unknown pepper":  func(w *store.Token) { w.KeyID = "pep_other" },
-		"no pepper":          func(w *store.Token) { w.KeyID = "" },
+		"another MAC":        func(w *store.Token) { w.Seal.MAC = other.Seal.MAC },
+		"no MAC":             func(w *store.Token) { w.Seal.MAC = nil },
+		"a cut MAC":          func(w *store.Token) { w.Seal.MAC = w.Seal.MAC[:31] },
+		"an unknown pepper":  func(w *store.Token) { w.Seal.KeyID = "pep_other" },
+		"no pepper":          func(w *store.Token) { w.Seal.KeyID = "" },
 		"a row of no token":  func(w *store.Token) { *w = store.Token{} },
 		"the row of another": func(w *store.Token) { *w = other },
 	} {
@@ -69,7 +69,7 @@ func TestRowCannotBeForged(t *testing.T) {
 
 func TestTokenText(t *testing.T) {
 	r := newRing(t)
-	text, row := r.New("ada", "", time.Now().Add(time.Hour))
+	text, row := r.New(store.UserToken, "ada", "", time.Now().Add(time.Hour))
 	plain := text.Reveal()
 	assert.Regexp(t, `^chm1_[0-9a-v]{26}_[0-9a-v]{52}$`, plain)
 	assert.NotRegexp(t, `[=&%-]`, plain, "Python's form parser, configparser and searches for UUIDs leave it alone")
@@ -86,7 +86,7 @@ func TestTokenText(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	text, _ := newRing(f).New("ada", "", time.Time{})
+	text, _ := newRing(f).New(store.UserToken, "ada", "", time.Time{})
 	for _, seed := range []string{text.Reveal(), "", "chm1__", "chm1_\x00", text.Reveal() + "="} {
 		f.Add(seed)
 	}
@@ -104,7 +104,7 @@ func FuzzParse(f *testing.F) {
 // TestNothingPrintsSecrets prints all types with all that prints.
 func TestNothingPrintsSecrets(t *testing.T) {
 	r := newRing(t)
-	text, _ := r.New("ada", "", time.Now())
+	text, _ := r.New(store.UserToken, "ada", "", time.Now())
 	_, secret, err := Parse(text.Reveal())
 	require.NoError(t, err)
 	file := &File{}

@@ -45,7 +45,7 @@ func newTokenInfo(t store.Token, now time.Time) tokenInfo {
 	case !now.Before(t.Expires):
 		state = "expired"
 	}
-	return tokenInfo{t.ID, t.User, state, t.Label, t.Created, t.Expires, t.Revoked, t.KeyID}
+	return tokenInfo{t.ID, t.User, state, t.Label, t.Created, t.Expires, t.Revoked, t.Seal.KeyID}
 }
 
 // tokensOf returns the tokens of a user, or of all users if the name is empty, the newest last. Without all only active ones.
@@ -123,10 +123,10 @@ func NewToken(ctx context.Context, s *cli.Session, user, label string, lifetime 
 		case len(tokensOf(v, u.Name, false)) >= s.Config.Limits.TokensPerUser:
 			return store.Change{}, fmt.Errorf("user %s has %d tokens already, the most that limits.tokens_per_user allows: revoke one", u.Name, s.Config.Limits.TokensPerUser)
 		}
-		text, row = ring.New(u.Name, label, expires)
+		text, row = ring.New(store.UserToken, u.Name, label, expires)
 		return store.Change{
 			Events: []audit.Event{s.Event(audit.TokenCreated, u.Name, "token", row.ID, "label", label,
-				"expires", expires.Format(time.RFC3339), "key", row.KeyID)},
+				"expires", expires.Format(time.RFC3339), "key", row.Seal.KeyID)},
 			Effects: []store.Effect{store.AddToken(row)},
 		}, nil
 	})

@@ -61,7 +61,7 @@ func keysList(a *cli.App) *cobra.Command {
 
 func activeTokens(view *store.View, keyID string) (n int) {
 	for _, t := range view.Tokens {
-		if t.KeyID == keyID && t.Revoked.IsZero() && time.Now().Before(t.Expires) {
+		if t.Seal.KeyID == keyID && t.Revoked.IsZero() && time.Now().Before(t.Expires) {
 			n++
 		}
 	}

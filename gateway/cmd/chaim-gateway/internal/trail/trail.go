@@ -63,7 +63,7 @@ gateway's process died while AWS made the keys, the log has the issue, in the st
 					return err
 				}
 				i := issueInfo{
-					found.Keys.ID, found.User, target{found.Account, role}, string(found.State), found.At, found.Keys.ExpiresAt, found.ID, found.Token,
+					found.Keys.ID, found.User, target{found.Account, role}, string(found.State), found.At, found.Keys.ExpiresAt, found.ID, found.Origin.Token,
 				}
 				if asJSON {
 					return a.JSON(i)
