@@ -77,9 +77,13 @@ func checkPeople(doc *Document, directory Directory) (problems Problems) {
 	}
 	check := func(path string, p People) {
 		for i, group := range p.Groups {
-			if !groups[fold(group)] {
-				path := fmt.Sprintf("%s.groups[%d]", path, i)
-				problems = append(problems, doc.problem(Error, path, "there is no group %q%s", group, groupsHint(groups)))
+			at := fmt.Sprintf("%s.groups[%d]", path, i)
+			switch {
+			case groups[fold(group)]:
+			case directory.isExpected(group):
+				problems = append(problems, doc.problem(Warning, at, "no member of group %q has signed in yet", group))
+			default:
+				problems = append(problems, doc.problem(Error, at, "there is no group %q%s", group, groupsHint(groups)))
 			}
 		}
 		for i, user := range p.Users {
@@ -96,6 +100,14 @@ func checkPeople(doc *Document, directory Directory) (problems Problems) {
 		check(fmt.Sprintf("deny[%d].to", i), d.To)
 	}
 	return problems
+}
+
+// isExpected reports whether a group may be one whose members have not signed in yet.
+func (d Directory) isExpected(group string) bool {
+	return slices.ContainsFunc(d.Prefixes, func(prefix string) bool {
+		rest, isBelow := strings.CutPrefix(fold(group), fold(prefix))
+		return isBelow && rest != ""
+	})
 }
 
 func groupsHint(groups map[string]bool) string {

@@ -15,9 +15,12 @@ import (
 type Directory struct {
 	Groups []string
 	Users  []string
+	// Prefixes are those of groups that are known only once a member has signed in, such as "corp:".
+	Prefixes []string
 }
 
-// Check returns all problems of a document, sorted. A group that the directory does not have is an error, a user a warning.
+// Check returns all problems of a document, sorted. A group that the directory does not have is an error, or a
+// warning if it has one of the prefixes. A user that it does not have is a warning.
 // Without a directory neither is looked at.
 func Check(doc *Document, directory *Directory) Problems {
 	problems := append(validate(doc, zones{}), lint(doc)...)

@@ -21,8 +21,51 @@ type Config struct {
 	AWS      AWS
 	Legacy   Legacy
 	Audit    Audit
-	Policy   Policy
-	Limits   Limits
+	Rules
+	SignIn
+}
+
+// Rules are what bounds people.
+type Rules struct {
+	Policy Policy
+	Limits Limits
+}
+
+// SignIn says how people sign in, and who of them are administrators.
+type SignIn struct {
+	OIDC        OIDC
+	Login       Login
+	AdminGroups []string // full names: "admins", or "corp:platform" of the provider corp
+}
+
+// OIDC is the identity provider at which people sign in. The zero value means that there is none.
+type OIDC struct {
+	ID           string // of the provider in the gateway: the prefix of its groups and a part of its callback address
+	Issuer       string // exactly as the provider writes it
+	ClientID     string
+	ClientSecret Secret
+	Username     string   // the claim with the user's name
+	Groups       string   // the claim with the user's groups
+	Scopes       []string // "openid" is among them
+}
+
+// IsSet reports whether there is a provider.
+func (o OIDC) IsSet() bool { return o.Issuer != "" }
+
+// GroupPrefix returns what the names of the provider's groups begin with, or "" without a provider.
+func (o OIDC) GroupPrefix() string {
+	if !o.IsSet() {
+		return ""
+	}
+	return o.ID + ":"
+}
+
+// Login bounds the sign-ins of people.
+type Login struct {
+	Max     time.Duration // of the command chaim
+	WebMax  time.Duration // of a browser
+	IdleWeb time.Duration // of a browser that is not used
+	Device  bool          // a program may sign in by a code that a person types into a browser elsewhere
 }
 
 // Server says where the server listens, and under which address it is known.

@@ -98,7 +98,8 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"unknown setting", least + "listne: ':1'\n", "c.yaml:4:1: listne: there is no such setting; there are url, listen,"},
 		{"unknown setting below", least + "tls: {crt: x}\n", "c.yaml:4:7: tls.crt: there is no such setting; there are cert, key"},
-		{"later section", least + "oidc: [{id: corp}]\n", "c.yaml:4:1: oidc: it is not yet supported"},
+		{"later section", least + "slack: {}\n", "c.yaml:4:1: slack: it is not yet supported"},
+		{"later setting of the provider", least + "oidc: {offline: true}\n", "oidc.offline: it is not yet supported"},
 		{"later setting", least + "legacy:\n  max: 1h\n  tokens: allow\n", "c.yaml:6:3: legacy.tokens: it is not yet supported"},
 		{"acme", least + "tls: {acme: {email: a@b}}\n", "c.yaml:4:7: tls.acme: it is not yet supported"},
 		{"identity", least + "aws: {identity: oidc}\n", `c.yaml:4:17: aws.identity: "oidc" is not yet supported`},

@@ -41,11 +41,26 @@ var keys = []key{
 	{"audit.every", span(time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.Audit.Every })},
 	{"policy.file", path(func(c *Config) *string { return &c.Policy.File })},
 	{"limits.tokens_per_user", count(func(c *Config) *int { return &c.Limits.TokensPerUser })},
+	{"oidc.id", text(setProviderID)},
+	{"oidc.issuer", text(setIssuer)},
+	{"oidc.client_id", text(func(c *Config, s string) error { c.OIDC.ClientID = s; return checkWord(s) })},
+	{"oidc.client_secret", secret(func(c *Config) *Secret { return &c.OIDC.ClientSecret })},
+	{"oidc.username", text(func(c *Config, s string) error { c.OIDC.Username = s; return checkWord(s) })},
+	{"oidc.groups", text(func(c *Config, s string) error { c.OIDC.Groups = s; return checkWord(s) })},
+	{"oidc.scopes", words(func(c *Config) *[]string { return &c.OIDC.Scopes })},
+	{"admin_groups", words(func(c *Config) *[]string { return &c.AdminGroups })},
+	{"login.max", span(time.Hour, 24*time.Hour, func(c *Config) *time.Duration { return &c.Login.Max })},
+	{"login.web_max", span(15*time.Minute, 24*time.Hour, func(c *Config) *time.Duration { return &c.Login.WebMax })},
+	{"login.idle_web", span(5*time.Minute, 24*time.Hour, func(c *Config) *time.Duration { return &c.Login.IdleWeb })},
+	{"login.device", boolean(func(c *Config) *bool { return &c.Login.Device })},
 }
+
+// lists are the settings that take several values. A variable has them with commas or spaces between.
+var lists = []string{"trusted_proxies", "aws.regions", "oidc.scopes", "admin_groups"}
 
 // later are settings that other versions of the gateway will have.
 var later = []string{
-	"oidc", "login", "root_key", "tls.acme", "slack", "scim", "notify", "workloads", "aws.organizations", "policy.managed",
+	"login.bind", "oidc.offline", "oidc.admin_groups", "root_key", "tls.acme", "slack", "scim", "notify", "workloads", "aws.organizations", "policy.managed",
 	"legacy.tokens", "legacy.list", "legacy.console_url", "audit.anchors", "audit.stdout", "audit.max_unanchored", "database.max_conns",
 }
 

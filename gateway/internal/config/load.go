@@ -74,7 +74,11 @@ func defaults() *Config {
 		AWS:    AWS{Regions: []string{partition.DefaultRegion}},
 		Legacy: Legacy{MaxTokenLifetime: 6 * 24 * time.Hour, HideAccounts: true, ConsoleLinks: true},
 		Audit:  Audit{Every: time.Minute},
-		Limits: Limits{TokensPerUser: 20},
+		Rules:  Rules{Limits: Limits{TokensPerUser: 20}},
+		SignIn: SignIn{
+			Login:       Login{Max: 12 * time.Hour, WebMax: 8 * time.Hour, IdleWeb: time.Hour, Device: true},
+			AdminGroups: []string{"admins"},
+		},
 	}
 }
 
@@ -93,7 +97,7 @@ func fromEnviron(environ []string) (found map[string]value, problems []error) {
 			continue
 		}
 		v := value{from: name, texts: []string{text}}
-		if k := keys[i].path; k == "trusted_proxies" || k == "aws.regions" {
+		if slices.Contains(lists, keys[i].path) {
 			v.isList, v.texts = true, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 		}
 		found[keys[i].path] = v
@@ -139,6 +143,7 @@ func (c *Config) check(path string, from Settings) (problems []error) {
 	if !c.Database.IsSet() {
 		fail("database.url", "it is missing: sqlite:PATH or postgres://…")
 	}
+	c.checkSignIn(from, fail)
 	if c.KeyRing == "" {
 		fail("keyring", "it is missing: the path of the key ring that 'chaim-gateway init' makes")
 	}

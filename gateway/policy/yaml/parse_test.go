@@ -358,3 +358,23 @@ func BenchmarkParse(b *testing.B) {
 		require.NoError(b, err)
 	}
 }
+
+func TestGroupsOfAProviderAreKnownBeforeAMemberSignsIn(t *testing.T) {
+	doc, err := Parse([]byte(`version: 1
+roles: {r: {aws: R}}
+accounts: [{id: "111111111111", name: a}]
+grants:
+- {id: g, to: {groups: ["corp:ops", "Corp:SRE", "other:ops", "corp:", "corp"]}, on: {ids: ["111111111111"]}, roles: [r]}
+`))
+	require.NoError(t, err)
+	var lines []string
+	for _, p := range policy.Check(doc, &policy.Directory{Groups: []string{"corp:sre"}, Prefixes: []string{"corp:"}}) {
+		lines = append(lines, p.String())
+	}
+	assert.Equal(t, []string{
+		`line 5, column 25: warning: no member of group "corp:ops" has signed in yet`,
+		`line 5, column 49: there is no group "other:ops"; there are corp:sre, everyone`,
+		`line 5, column 62: there is no group "corp:"; there are corp:sre, everyone`,
+		`line 5, column 71: there is no group "corp"; there are corp:sre, everyone`,
+	}, lines)
+}
