@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/chaim-go/chaim/gateway/internal/recent"
 )
 
 // Limits for callers.
@@ -17,8 +19,6 @@ const (
 
 	firstPause = time.Second // doubles with each further guess
 	maxPause   = time.Minute
-
-	maxRemembered = 10_000 // users or addresses in each of two generations
 )
 
 // Limits are those of all callers. The zero value is ready. Do not copy them.
@@ -30,7 +30,7 @@ type Limits struct {
 // Users limits how often each user may ask. The zero value is ready. Any number of goroutines may use it.
 type Users struct {
 	mu    sync.Mutex
-	known recent[string, *rate.Limiter]
+	known recent.Map[string, *rate.Limiter]
 }
 
 // Admit counts a request of a user, if it may go on. Else it returns how long the user should wait. Call it only when the
@@ -38,7 +38,7 @@ type Users struct {
 func (u *Users) Admit(name string) (pause time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	limiter := u.known.get(name, func() *rate.Limiter { return rate.NewLimiter(keysPerSecond, keysAtOnce) })
+	limiter := u.known.Get(name, func() *rate.Limiter { return rate.NewLimiter(keysPerSecond, keysAtOnce) })
 	if limiter.Allow() {
 		return 0
 	}
@@ -50,7 +50,7 @@ func (u *Users) Admit(name string) (pause time.Duration) {
 // pause when it sends the next wrong one. The zero value is ready. Any number of goroutines may use it.
 type Guesses struct {
 	mu    sync.Mutex
-	known recent[netip.Prefix, *guesses]
+	known recent.Map[netip.Prefix, *guesses]
 }
 
 // guesses are those of one address.
@@ -64,7 +64,7 @@ type guesses struct {
 func (g *Guesses) Failed(from netip.Addr) (pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	known := g.known.get(network(from), func() *guesses {
+	known := g.known.Get(recent.Network(from), func() *guesses {
 		return &guesses{limiter: rate.NewLimiter(rate.Every(time.Minute/guessesPerMinute), guessesPerMinute)}
 	})
 	if known.limiter.Tokens() >= guessesPerMinute {
@@ -82,7 +82,7 @@ func (g *Guesses) Failed(from netip.Addr) (pause time.Duration) {
 func (g *Guesses) Pause(from netip.Addr) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	known, isKnown := g.known.find(network(from))
+	known, isKnown := g.known.Find(recent.Network(from))
 	if !isKnown || known.limiter.Tokens() >= 1 {
 		return 0
 	}
@@ -90,42 +90,3 @@ func (g *Guesses) Pause(from netip.Addr) time.Duration {
 }
 
 func (g *guesses) pause() time.Duration { return min(firstPause<<min(g.excess, 16), maxPause) }
-
-// network returns the network that counts for an address.
-func network(addr netip.Addr) netip.Prefix {
-	const hostBits = 64
-	addr = addr.Unmap().WithZone("")
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits -= hostBits
-	}
-	prefix, _ := addr.Prefix(bits) // the zero Prefix for the zero Addr
-	return prefix
-}
-
-// recent is a map that forgets what was not used while maxRemembered others were.
-type recent[K comparable, V any] struct{ young, old map[K]V }
-
-// find returns the value of a key, if there is one.
-func (r *recent[K, V]) find(key K) (value V, isKnown bool) {
-	if value, isKnown = r.young[key]; !isKnown {
-		value, isKnown = r.old[key]
-	}
-	return value, isKnown
-}
-
-// get returns the value of a key, and keeps it from being forgotten. It makes a value for a new key.
-func (r *recent[K, V]) get(key K, newValue func() V) V {
-	if value, isYoung := r.young[key]; isYoung {
-		return value
-	}
-	value, isKnown := r.find(key)
-	if !isKnown {
-		value = newValue()
-	}
-	if r.young == nil || len(r.young) == maxRemembered {
-		r.young, r.old = map[K]V{}, r.young
-	}
-	r.young[key] = value
-	return value
-}

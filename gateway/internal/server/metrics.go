@@ -25,7 +25,13 @@ type Metrics struct {
 	appends      prometheus.Histogram
 	batches      prometheus.Histogram
 	authFailures prometheus.Counter
-	intents      prometheus.Gauge
+	marks        marks
+}
+
+// marks are the metrics of one part each.
+type marks struct {
+	log     logMetrics
+	signIns signInMetrics
 }
 
 // NewMetrics returns metrics in a registry of their own, together with those of the Go runtime and the process.
@@ -53,11 +59,10 @@ func NewMetrics() *Metrics {
 		authFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "chaim_auth_failures_total", Help: "Requests with a wrong token, or for a console link with keys that are not those of the user.",
 		}),
-		intents: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "chaim_intents_open", Help: "Issues that were allowed and have no end yet.",
-		}),
+		marks: marks{newLogMetrics(), newSignInMetrics()},
 	}
-	m.registry.MustRegister(m.asked, m.ends, m.stages, m.appends, m.batches, m.authFailures, m.intents,
+	m.registry.MustRegister(append(m.marks.log.all(), m.marks.signIns.all()...)...)
+	m.registry.MustRegister(m.asked, m.ends, m.stages, m.appends, m.batches, m.authFailures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -106,9 +111,6 @@ func (m *Metrics) Appended(changes int, took time.Duration) {
 
 // AuthFailed counts a wrong token, or keys that are not those of the user.
 func (m *Metrics) AuthFailed() { m.authFailures.Inc() }
-
-// IntentsOpen sets how many issues have no end yet.
-func (m *Metrics) IntentsOpen(n int) { m.intents.Set(float64(n)) }
 
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})

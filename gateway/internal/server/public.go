@@ -31,7 +31,7 @@ func newPublic(cfg Config, next http.Handler) *http.Server {
 		next = hops.onlyFromProxies(next)
 	}
 	return &http.Server{
-		Handler:           limited(hops.located(logged(cfg.Log, recovered(cfg.Log, next)))),
+		Handler:           limited(hops.located(logged(cfg.Log, recovered(cfg.Log, bounded(maxBusy, next))))),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

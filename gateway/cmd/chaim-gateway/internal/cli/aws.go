@@ -13,9 +13,6 @@ func (a *App) WarnLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// DoctorIdentity names the sessions of the tests of doctor. No user can have the name.
-const DoctorIdentity = "chaim-gateway-doctor"
-
 // Assumer makes what asks AWS STS with the identity of this machine. A nil log is none.
 func Assumer(ctx context.Context, c *config.Config, log *slog.Logger) (*ambient.Assumer, error) {
 	return ambient.New(ctx, ambient.Options{Regions: c.AWS.Regions, ExternalID: c.AWS.ExternalID.Reveal(), Log: log})

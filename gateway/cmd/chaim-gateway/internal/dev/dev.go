@@ -39,6 +39,7 @@ var policyText []byte
 // flags are those of dev.
 type flags struct {
 	dir, policy    string
+	double         string
 	isAWS, verbose bool
 }
 
@@ -54,7 +55,10 @@ with Ctrl-C.
 With CMD it runs CMD with a HOME of its own, in which chaim and the AWS SDKs find the gateway and the double. It ends with CMD,
 and its exit code is that of CMD.
 
-With --aws the gateway asks the real AWS STS with your own keys, for the roles and accounts of --policy. --dir keeps the folder.`,
+With --aws the gateway asks the real AWS STS with your own keys, for the roles and accounts of --policy. --dir keeps the folder.
+
+With --double it makes nothing: it serves the configuration of --config as serve does, but with the double of AWS of a test at
+that address. So a test can run several replicas, and end them as it likes.`,
 		Example: `  chaim-gateway dev
   chaim-gateway dev -- chaim exec sredev -- aws sts get-caller-identity
   chaim-gateway dev --aws --policy policy.yaml -- chaim listall`,
@@ -68,14 +72,24 @@ With --aws the gateway asks the real AWS STS with your own keys, for the roles a
 			case f.isAWS && f.policy == "":
 				return cli.Usagef("--aws needs --policy FILE: a policy with your own accounts and roles; 'chaim-gateway init' makes an example")
 			}
+			if f.double != "" {
+				if len(args) > 0 {
+					return cli.Usagef("--double serves only: it runs no program")
+				}
+				return serveReplica(cmd.Context(), a, f.double, version)
+			}
 			return run(cmd.Context(), a, f, args, version)
 		},
 	}
 	set := cmd.Flags()
 	set.StringVar(&f.dir, "dir", "", "work in this `FOLDER`, and keep it")
 	set.StringVar(&f.policy, "policy", "", "the `FILE` of a policy (default one for accounts that do not exist)")
+	set.StringVar(&f.double, "double", "", "serve the configuration with the double of AWS at this `URL`")
 	set.BoolVar(&f.isAWS, "aws", false, "ask the real AWS STS with your own keys")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "show the log of the gateway")
+	cmd.MarkFlagsMutuallyExclusive("double", "aws")
+	cmd.MarkFlagsMutuallyExclusive("double", "dir")
+	cmd.MarkFlagsMutuallyExclusive("double", "policy")
 	return cmd
 }
 
@@ -85,6 +99,7 @@ type devGateway struct {
 	config *config.Config
 	user   string
 	init   string // the init string of the user
+	link   string // signs a browser in as the user once
 }
 
 func (d *devGateway) home() string       { return filepath.Join(d.dir, "home") }
@@ -168,9 +183,11 @@ func (d *devGateway) tell(a *cli.App) {
 	fmt.Fprintf(a.Out, `gateway      %s
 user         %s
 init string  %s
-`, d.config.Server.URL, d.user, d.init)
+sign in      %s
+`, d.config.Server.URL, d.user, d.init, d.link)
 	a.Say("the gateway serves until Ctrl-C. In another terminal: chaim init STRING, then chaim listall")
-	a.Say("that stores the init string in your credentials file. To leave your files alone: chaim-gateway dev -- chaim listall")
+	a.Say("or chaim login %s, after you have signed in with the link above, which works once and for 15 minutes", d.config.Server.URL)
+	a.Say("both store the settings in your credentials file. To leave your files alone: chaim-gateway dev -- chaim listall")
 	a.Say("for its own commands: export CHAIM_GATEWAY_CONFIG=%s", d.configPath())
 }
 
@@ -214,6 +231,9 @@ func (d *devGateway) furnish(ctx context.Context, f flags) error {
 		return err
 	}
 	d.init = token.InitString
+	if d.link, err = people.SignInLink(ctx, s, d.user); err != nil {
+		return err
+	}
 	for _, dir := range []string{d.home(), d.bin()} {
 		if err := os.RemoveAll(dir); err != nil { // of an earlier run
 			return err

@@ -167,7 +167,19 @@ func member(a *cli.App, use, short string, isJoin bool) *cobra.Command {
 	}
 }
 
+// isLocal refuses a group of the identity provider: each sign-in sets its members anew.
+func isLocal(s *cli.Session, group string) error {
+	if prefix := s.Config.OIDC.GroupPrefix(); prefix != "" && strings.HasPrefix(group, prefix) {
+		return fmt.Errorf("group %s is one of the identity provider %s: its members change there, and here at their next sign-in",
+			group, s.Config.OIDC.ID)
+	}
+	return nil
+}
+
 func memberChange(s *cli.Session, v *store.View, group string, names []string, isJoin bool) (c store.Change, done []string, err error) {
+	if err := isLocal(s, group); err != nil {
+		return c, nil, err
+	}
 	if !slices.Contains(v.Groups, group) {
 		return c, nil, noGroup(group)
 	}

@@ -29,6 +29,7 @@ func tokenCommand(a *cli.App) *cobra.Command {
 type tokenInfo struct {
 	ID      string    `json:"id"`
 	User    string    `json:"user"`
+	Kind    string    `json:"kind"`
 	State   string    `json:"state"` // active, expired or revoked
 	Label   string    `json:"label,omitempty"`
 	Created time.Time `json:"created"`
@@ -45,7 +46,7 @@ func newTokenInfo(t store.Token, now time.Time) tokenInfo {
 	case !now.Before(t.Expires):
 		state = "expired"
 	}
-	return tokenInfo{t.ID, t.User, state, t.Label, t.Created, t.Expires, t.Revoked, t.Seal.KeyID}
+	return tokenInfo{t.ID, t.User, string(t.Kind), state, t.Label, t.Created, t.Expires, t.Revoked, t.Seal.KeyID}
 }
 
 // tokensOf returns the tokens of a user, or of all users if the name is empty, the newest last. Without all only active ones.
@@ -61,10 +62,15 @@ func tokensOf(v *store.View, name string, all bool) []tokenInfo {
 	return found
 }
 
+// madeByHand returns the tokens that no sign-in made.
+func madeByHand(all []tokenInfo) []tokenInfo {
+	return slices.DeleteFunc(slices.Clone(all), func(t tokenInfo) bool { return t.Kind != string(store.UserToken) })
+}
+
 func tokenRows(tokens []tokenInfo) [][]string {
-	rows := [][]string{{"TOKEN", "USER", "STATE", "EXPIRES", "LABEL"}}
+	rows := [][]string{{"TOKEN", "USER", "KIND", "STATE", "EXPIRES", "LABEL"}}
 	for _, t := range tokens {
-		rows = append(rows, []string{t.ID, t.User, t.State, shortTime(t.Expires), t.Label})
+		rows = append(rows, []string{t.ID, t.User, t.Kind, t.State, shortTime(t.Expires), t.Label})
 	}
 	return rows
 }
@@ -120,7 +126,7 @@ func NewToken(ctx context.Context, s *cli.Session, user, label string, lifetime 
 			return store.Change{}, err
 		case u.Disabled:
 			return store.Change{}, fmt.Errorf("user %s is disabled: 'chaim-gateway user enable %s' comes first", u.Name, u.Name)
-		case len(tokensOf(v, u.Name, false)) >= s.Config.Limits.TokensPerUser:
+		case len(madeByHand(tokensOf(v, u.Name, false))) >= s.Config.Limits.TokensPerUser:
 			return store.Change{}, fmt.Errorf("user %s has %d tokens already, the most that limits.tokens_per_user allows: revoke one", u.Name, s.Config.Limits.TokensPerUser)
 		}
 		text, row = ring.New(store.UserToken, u.Name, label, expires)
@@ -169,6 +175,9 @@ func InitString(c *config.Config, row store.Token, text string) string {
 	var pairs []string
 	add := func(name, value string) { pairs = append(pairs, name+"="+plain(value)) }
 	add("endpoint", strings.TrimSuffix(c.Server.URL.String(), "/")+"/")
+	if strings.Trim(c.Server.URL.Path, "/") == "" { // the JSON API is at the root of the host
+		add("protocol", "v1")
+	}
 	if c.Server.URL.Scheme == "https" {
 		add("api", apiOf(c.Server.URL))
 		add("stage", "prod")

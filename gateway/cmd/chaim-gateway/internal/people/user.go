@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,21 +16,20 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/store"
 )
 
-var userRule = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{1,63}$`) })
-
-// CheckUserName refuses a name that no user can have. All that it accepts can stand in SourceIdentity as it is.
+// CheckUserName refuses a name that no user can have.
 func CheckUserName(name string) error {
-	if name == cli.DoctorIdentity {
+	if name == store.ReservedUser {
 		return cli.Usagef("%q is the name of the tests of 'chaim-gateway doctor'", name)
 	}
-	if !userRule().MatchString(name) {
+	if !store.IsUserName(name) {
 		return cli.Usagef("%q is no name of a user: it has 2 to 64 lower-case letters, digits, and . _ @ - after the first", name)
 	}
 	return nil
 }
 
 func userCommand(a *cli.App) *cobra.Command {
-	return cli.Group("user", "Add, list, disable and enable users", userAdd(a), userList(a), userShow(a), userDisable(a), userEnable(a))
+	return cli.Group("user", "Add, list, disable and enable users, and say how they sign in", userAdd(a), userList(a), userShow(a), userDisable(a), userEnable(a),
+		userLink(a), userUnlink(a), userSignInLink(a))
 }
 
 // NewUser returns the change that adds a user who is in these groups.
@@ -40,7 +37,7 @@ func NewUser(s *cli.Session, view *store.View, name string, groups []string) (st
 	if _, isKnown := view.Users[name]; isKnown {
 		return store.Change{}, fmt.Errorf("there is a user %s already; a name is never given to another person", name)
 	}
-	identity := awsrole.SourceIdentity(name, func(taken string) bool { return isTaken(view, taken) })
+	identity := awsrole.SourceIdentity(name, view.HasSourceIdentity)
 	e := s.Event(audit.UserAdded, name, "source_identity", identity)
 	c := store.Change{
 		Events:  []audit.Event{e},
@@ -50,6 +47,9 @@ func NewUser(s *cli.Session, view *store.View, name string, groups []string) (st
 		if slices.Contains(groups[:i], group) {
 			continue
 		}
+		if err := isLocal(s, group); err != nil {
+			return store.Change{}, err
+		}
 		if !slices.Contains(view.Groups, group) {
 			return store.Change{}, noGroup(group)
 		}
@@ -57,16 +57,6 @@ func NewUser(s *cli.Session, view *store.View, name string, groups []string) (st
 		c.Effects = append(c.Effects, store.AddMember(group, name))
 	}
 	return c, nil
-}
-
-// isTaken reports whether a user has this source identity.
-func isTaken(view *store.View, identity string) bool {
-	for _, u := range view.Users {
-		if u.SourceIdentity == identity {
-			return true
-		}
-	}
-	return false
 }
 
 func userAdd(a *cli.App) *cobra.Command {
@@ -102,16 +92,17 @@ func inGroups(groups []string) string {
 
 // userInfo is a user as it is printed.
 type userInfo struct {
-	Name           string      `json:"name"`
-	SourceIdentity string      `json:"sourceIdentity"`
-	State          string      `json:"state"` // active or disabled
-	Groups         []string    `json:"groups"`
-	Created        time.Time   `json:"created"`
-	Tokens         []tokenInfo `json:"tokens,omitempty"`
+	Name           string         `json:"name"`
+	SourceIdentity string         `json:"sourceIdentity"`
+	State          string         `json:"state"` // active or disabled
+	Groups         []string       `json:"groups"`
+	Created        time.Time      `json:"created"`
+	SignIns        []identityInfo `json:"identities,omitempty"` // at identity providers
+	Tokens         []tokenInfo    `json:"tokens,omitempty"`
 }
 
 func newUserInfo(u store.User) userInfo {
-	info := userInfo{u.Name, u.SourceIdentity, "active", append([]string{}, u.Groups...), u.Created, nil}
+	info := userInfo{u.Name, u.SourceIdentity, "active", append([]string{}, u.Groups...), u.Created, nil, nil}
 	if u.Disabled {
 		info.State = "disabled"
 	}
@@ -144,33 +135,43 @@ func userShow(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show NAME", Short: "Show a user, with the user's tokens", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.WithView(cmd.Context(), func(_ *cli.Session, view *store.View) error {
+			return a.WithView(cmd.Context(), func(s *cli.Session, view *store.View) error {
 				u, err := cli.FindUser(view, args[0])
 				if err != nil {
 					return err
 				}
 				info := newUserInfo(u)
 				info.Tokens = tokensOf(view, u.Name, true)
+				if info.SignIns, err = identitiesOf(cmd.Context(), s, u.Name); err != nil {
+					return err
+				}
 				if asJSON {
 					return a.JSON(info)
 				}
-				err = a.Table([][]string{
-					{"name", info.Name},
-					{"source identity", info.SourceIdentity},
-					{"state", info.State},
-					{"groups", strings.Join(info.Groups, ", ")},
-					{"created", shortTime(info.Created)},
-				})
-				if err != nil || len(info.Tokens) == 0 {
-					return err
-				}
-				fmt.Fprintln(a.Out)
-				return a.Table(tokenRows(info.Tokens))
+				return showUser(a, info)
 			})
 		},
 	}
 	cli.AddJSONFlag(cmd, &asJSON)
 	return cmd
+}
+
+func showUser(a *cli.App, info userInfo) error {
+	rows := [][]string{
+		{"name", info.Name},
+		{"source identity", info.SourceIdentity},
+		{"state", info.State},
+		{"groups", strings.Join(info.Groups, ", ")},
+		{"created", shortTime(info.Created)},
+	}
+	for _, i := range info.SignIns {
+		rows = append(rows, []string{"signs in at", i.Issuer + " as " + i.Subject})
+	}
+	if err := a.Table(rows); err != nil || len(info.Tokens) == 0 {
+		return err
+	}
+	fmt.Fprintln(a.Out)
+	return a.Table(tokenRows(info.Tokens))
 }
 
 func userDisable(a *cli.App) *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,7 +130,8 @@ func (g *gateway) start(t *testing.T) {
 	t.Helper()
 	g.said.Reset()
 	g.process = exec.Command(os.Args[0])
-	g.process.Env = append(os.Environ(), serveVariable+"="+g.dir, stsVariable+"="+g.sts)
+	g.process.Env = append(os.Environ(), serveVariable+"="+g.dir, stsVariable+"="+g.sts,
+		"CHAIM_GATEWAY_LISTEN="+hostOf(g.url), "CHAIM_GATEWAY_ADMIN_LISTEN="+hostOf(g.admin))
 	g.process.Stderr = &g.said
 	require.NoError(t, g.process.Start())
 	t.Cleanup(g.kill)
@@ -142,6 +144,8 @@ func (g *gateway) start(t *testing.T) {
 		pause(t.Context(), 3*time.Millisecond)
 	}
 }
+
+func hostOf(url string) string { return strings.Trim(strings.TrimPrefix(url, "http://"), "/") }
 
 func (g *gateway) isReady() bool {
 	resp, err := http.Get(g.admin + "readyz")

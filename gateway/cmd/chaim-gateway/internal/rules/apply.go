@@ -13,6 +13,7 @@ import (
 
 	"github.com/chaim-go/chaim/gateway/cmd/chaim-gateway/internal/cli"
 	"github.com/chaim-go/chaim/gateway/internal/audit"
+	"github.com/chaim-go/chaim/gateway/internal/config"
 	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/policy"
 	"github.com/chaim-go/chaim/gateway/policy/yaml"
@@ -94,12 +95,12 @@ type draft struct {
 }
 
 // prepare checks a policy and compares it with the newest version.
-func prepare(view *store.View, text []byte) (*draft, error) {
+func prepare(view *store.View, provider config.OIDC, text []byte) (*draft, error) {
 	doc, err := yaml.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	problems := policy.Check(doc, directory(view))
+	problems := policy.Check(doc, directory(view, provider))
 	if err := problems.AsError(); err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func apply(ctx context.Context, a *cli.App, s *cli.Session, f applyFlags, text [
 	if err != nil {
 		return err
 	}
-	d, err := prepare(view, text)
+	d, err := prepare(view, s.Config.OIDC, text)
 	if err != nil {
 		return inFile(f.file, err)
 	}
@@ -222,7 +223,7 @@ func ApplyFile(ctx context.Context, s *cli.Session, path string) (applied store.
 		return applied, err
 	}
 	err = s.Change(ctx, func(view *store.View) (store.Change, error) {
-		d, err := prepare(view, text)
+		d, err := prepare(view, s.Config.OIDC, text)
 		if err != nil {
 			return store.Change{}, inFile(path, err)
 		}

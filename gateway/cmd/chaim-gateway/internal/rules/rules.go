@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim/gateway/cmd/chaim-gateway/internal/cli"
+	"github.com/chaim-go/chaim/gateway/internal/config"
 	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/policy"
 )
@@ -31,8 +32,12 @@ func members(view *store.View) []policy.Member {
 }
 
 // directory is what a policy may name.
-func directory(view *store.View) *policy.Directory {
-	return &policy.Directory{Groups: view.Groups, Users: slices.Sorted(maps.Keys(view.Users))}
+func directory(view *store.View, provider config.OIDC) *policy.Directory {
+	d := &policy.Directory{Groups: view.Groups, Users: slices.Sorted(maps.Keys(view.Users))}
+	if prefix := provider.GroupPrefix(); prefix != "" {
+		d.Prefixes = []string{prefix}
+	}
+	return d
 }
 
 // find returns the account and, unless the name is empty, the role that a person named.

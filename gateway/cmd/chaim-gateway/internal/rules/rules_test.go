@@ -41,7 +41,7 @@ func TestAPlanIsNotAppliedToPeopleThatItHasNotSeen(t *testing.T) {
 	s := session(t)
 	view, err := s.DB.View(t.Context())
 	require.NoError(t, err)
-	d, err := prepare(view, []byte(text))
+	d, err := prepare(view, s.Config.OIDC, []byte(text))
 	require.NoError(t, err)
 	assert.True(t, d.diff.IsEmpty()) // there is no person yet
 

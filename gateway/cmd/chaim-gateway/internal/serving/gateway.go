@@ -19,7 +19,6 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/config"
 	"github.com/chaim-go/chaim/gateway/internal/issue"
 	"github.com/chaim-go/chaim/gateway/internal/journal"
-	"github.com/chaim-go/chaim/gateway/internal/legacy"
 	"github.com/chaim-go/chaim/gateway/internal/server"
 	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/internal/token"
@@ -122,14 +121,10 @@ func (g *Gateway) deps() issue.Deps {
 
 func (g *Gateway) listen() (err error) {
 	c := g.options.Config.Server
-	handler := &legacy.Handler{
-		Issuer: g.issuer, Watcher: server.Watcher{Metrics: g.metrics, Guesses: &g.limits.Guesses},
-		Address: server.ClientAddr, Log: g.options.Log,
-	}
 	g.server, err = server.New(server.Config{
 		Listen: c.Listen, AdminListen: c.AdminListen, CertFile: c.TLSCert, KeyFile: c.TLSKey, TrustedProxies: c.TrustedProxies,
 		Drain: g.options.Drain, Log: g.options.Log,
-	}, handler, g.ready, g.metrics)
+	}, g.public(), g.ready, g.metrics)
 	return err
 }
 
@@ -150,7 +145,7 @@ func (g *Gateway) Run(ctx context.Context) error { return g.run(ctx, func() {}) 
 func (g *Gateway) run(ctx context.Context, atEnd func()) error {
 	after := context.WithoutCancel(ctx) // the work goes on while the server drains
 	end := inBackground(after, g.checkpoint)
-	stop := inBackground(after, g.issuer.Run, g.load, g.identify, g.countIntents)
+	stop := inBackground(after, g.issuer.Run, g.load, g.identify, g.countIntents, g.forgetSignIns)
 	err := g.server.Run(ctx)
 	g.server = nil // its listeners are closed
 	stop()

@@ -11,6 +11,8 @@ const (
 	loadPause     = time.Second
 	identifyPause = 30 * time.Second
 	intentsPause  = 15 * time.Second
+	forgetPause   = time.Hour
+	keepSignIns   = time.Hour // after they have expired, so that a code that comes twice is known
 	lookTimeout   = 5 * time.Second
 )
 
@@ -66,7 +68,26 @@ func (g *Gateway) countIntents(ctx context.Context) {
 		ctx, stop := context.WithTimeout(ctx, lookTimeout)
 		defer stop()
 		if open, err := g.session.DB.OldIntents(ctx, time.Now()); err == nil {
-			g.metrics.IntentsOpen(len(open))
+			var oldest time.Duration
+			if len(open) > 0 {
+				oldest = time.Since(open[0].At)
+			}
+			g.metrics.IntentsOpen(len(open), oldest)
+		}
+		if g.session.DB.Forked() != nil {
+			g.metrics.Forked()
+		}
+		return false
+	})
+}
+
+// forgetSignIns removes the rows of sign-ins that are over.
+func (g *Gateway) forgetSignIns(ctx context.Context) {
+	each(ctx, forgetPause, func(ctx context.Context) bool {
+		ctx, stop := context.WithTimeout(ctx, lookTimeout)
+		defer stop()
+		if err := g.session.DB.ForgetFlows(ctx, time.Now().Add(-keepSignIns)); err != nil && ctx.Err() == nil {
+			g.options.Log.Warn("old sign-ins could not be removed", "error", err)
 		}
 		return false
 	})
@@ -83,6 +104,7 @@ func (g *Gateway) checkpoint(ctx context.Context) {
 	}
 	c.Run(ctx, g.options.Config.Audit.Every, func(err error) {
 		if err != nil {
+			g.metrics.CheckpointFailed()
 			g.options.Log.Error("a checkpoint of the audit log could not be written", "error", err)
 		}
 	})

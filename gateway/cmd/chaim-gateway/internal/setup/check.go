@@ -7,12 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chaim-go/chaim/gateway/cmd/chaim-gateway/internal/cli"
 	"github.com/chaim-go/chaim/gateway/internal/config"
+	"github.com/chaim-go/chaim/gateway/internal/idp"
+	"github.com/chaim-go/chaim/gateway/internal/session"
+	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/internal/token"
 	"github.com/chaim-go/chaim/internal/errtext"
 )
@@ -57,7 +62,7 @@ func checkCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check", Short: "Show what was understood of the configuration, and try what it names", Args: cobra.NoArgs,
 		Long: `check shows each setting with its source, without secrets. Then it looks at the certificate, the database, the key ring and the
-policy, and asks STS who the gateway is. It changes nothing. Its exit code is 1 if something keeps the gateway from working.`,
+policy, asks the identity provider for its discovery document, and asks STS who the gateway is. It changes nothing. Its exit code is 1 if something keeps the gateway from working.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, from, err := a.Config()
 			if err != nil {
@@ -67,12 +72,13 @@ policy, and asks STS who the gateway is. It changes nothing. Its exit code is 1 
 			r.checkServer(c)
 			r.checkDatabase(cmd.Context(), c)
 			if !isOffline {
+				r.checkProvider(cmd.Context(), c)
 				r.checkSTS(cmd.Context(), a, c)
 			}
 			return r.show(a, asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&isOffline, "offline", false, "do not ask AWS")
+	cmd.Flags().BoolVar(&isOffline, "offline", false, "ask neither AWS nor the identity provider")
 	cli.AddJSONFlag(cmd, &asJSON)
 	return cmd
 }
@@ -182,6 +188,7 @@ func (r *report) checkDatabase(ctx context.Context, c *config.Config) {
 		r.note("people", err, "")
 		return
 	}
+	r.checkAdmins(view, c)
 	r.add("people", good, "%d users, %d groups, %d tokens", len(view.Users), len(view.Groups), len(view.Tokens))
 	engine, err := cli.Engine(view)
 	switch {
@@ -210,6 +217,25 @@ func (r *report) checkCheckpoints(ctx context.Context, s *cli.Session, ring *tok
 	default:
 		r.note("checkpoints", err, "the audit log holds the last of %d", len(points))
 	}
+}
+
+// checkAdmins looks for groups of administrators in which no person can be.
+func (r *report) checkAdmins(view *store.View, c *config.Config) {
+	for _, group := range c.AdminGroups {
+		prefix := c.OIDC.GroupPrefix()
+		if !slices.Contains(view.Groups, group) && (prefix == "" || !strings.HasPrefix(group, prefix)) {
+			r.add("people", warning, "admin_groups names %q, and there is no such group", group)
+		}
+	}
+}
+
+func (r *report) checkProvider(ctx context.Context, c *config.Config) {
+	if !c.OIDC.IsSet() {
+		return
+	}
+	callback := c.Server.URL.JoinPath(session.CallbackPath(c.OIDC.ID)).String()
+	err := idp.New(c.OIDC, callback, idp.Options{}).Check(ctx)
+	r.note("identity provider", err, "%s; it must know the redirect address %s", c.OIDC.Issuer, callback)
 }
 
 func (r *report) checkSTS(ctx context.Context, a *cli.App, c *config.Config) {

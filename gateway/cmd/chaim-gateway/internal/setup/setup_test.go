@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/gateway/cmd/chaim-gateway/internal/people"
 	"github.com/chaim-go/chaim/gateway/internal/audit"
 	"github.com/chaim-go/chaim/gateway/internal/config"
+	"github.com/chaim-go/chaim/gateway/internal/idp/idptest"
 	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/internal/token"
 	"github.com/chaim-go/chaim/gateway/policy"
@@ -159,4 +161,19 @@ func TestADatabaseThatIsServedIsNotReplaced(t *testing.T) {
 	v := viewOf(t, c)
 	assert.True(t, v.Users["ann"].Disabled)
 	assert.Empty(t, v.Frozen)
+}
+
+func TestCheckAsksTheIdentityProvider(t *testing.T) {
+	c, _ := made(t)
+	at := idptest.New(t)
+	c.OIDC = at.Config()
+	r := &report{}
+	r.checkProvider(t.Context(), c)
+	at.Metadata = idptest.Claims{"issuer": at.URL + "/"}
+	r.checkProvider(t.Context(), c)
+	assert.Equal(t, []result{
+		{"identity provider", good, at.URL + "; it must know the redirect address http://127.0.0.1:8443/auth/callback/corp"},
+		{"identity provider", failed, fmt.Sprintf("identity provider corp: it says that its issuer is %q, so that is what oidc.issuer must be, "+
+			"letter by letter, not %q", at.URL+"/", at.URL)},
+	}, r.Results)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/audit"
 	"github.com/chaim-go/chaim/gateway/internal/awsrole"
 	"github.com/chaim-go/chaim/gateway/internal/issue"
+	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/policy"
 )
 
@@ -104,7 +105,7 @@ func newIssuer(s *cli.Session, sts issue.Assumer, log *slog.Logger) (*issue.Issu
 // try asks for keys of a role and drops them.
 func try(ctx context.Context, issuer *issue.Issuer, actor audit.Actor, account policy.Account, role policy.Role) (finding, error) {
 	f := finding{Role: role.Alias, ARN: awsrole.ARN(account.Partition, account.ID, role.Path, role.AWS)}
-	err := issuer.Try(ctx, actor, cli.DoctorIdentity, account.ID, role.Alias)
+	err := issuer.Try(ctx, actor, store.ReservedUser, account.ID, role.Alias)
 	var failure *issue.STSError
 	switch {
 	case err == nil:
