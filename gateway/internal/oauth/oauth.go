@@ -6,7 +6,6 @@ package oauth
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -168,19 +167,6 @@ func named(text, other string) string {
 	return keys.Printable(text)
 }
 
-// once returns a field of a form that is there once at most.
-func once(form url.Values, name string) (string, error) {
-	switch values := form[name]; len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		return values[0], nil
-	}
-	return "", errTwice
-}
-
-var errTwice = errors.New("a parameter is there twice")
-
 // read returns the form of a request of the client. Without it, the answer is written.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, names ...string) (url.Values, bool) {
 	if err := r.ParseForm(); err != nil {
@@ -188,7 +174,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, names ...string) (
 		return nil, false
 	}
 	for _, name := range append(slices.Clone(names), "client_id") {
-		if _, err := once(r.PostForm, name); err != nil {
+		if len(r.PostForm[name]) > 1 {
 			refuse(w, http.StatusBadRequest, "invalid_request", name+" is there twice")
 			return nil, false
 		}
