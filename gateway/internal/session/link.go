@@ -25,7 +25,8 @@ func NewLink(ring *token.Ring, user string, now time.Time) (code token.Secret, r
 	}
 }
 
-var errLink = &refusal{http.StatusForbidden, "This sign-in link has been used, is more than 15 minutes old, or was never made here. Ask for a new one."}
+// ErrLink says that a sign-in link is of no use. Its text is a sentence for the person.
+var ErrLink error = &refusal{http.StatusForbidden, "This sign-in link has been used, is more than 15 minutes old, or was never made here. Ask for a new one."}
 
 // PreviewLink returns the user whom a sign-in link would sign in. It does not use the link up. IsLinkRefused tells an error that
 // means that the link is of no use.
@@ -46,12 +47,12 @@ func (m *Manager) link(ctx context.Context, code string) (store.Flow, error) {
 		case err != nil:
 			return store.Flow{}, err
 		case f.Kind != store.LinkFlow || f.Outcome.State != store.FlowApproved || !time.Now().Before(f.Expires):
-			return store.Flow{}, errLink
+			return store.Flow{}, ErrLink
 		default:
 			return f, nil
 		}
 	}
-	return store.Flow{}, errLink
+	return store.Flow{}, ErrLink
 }
 
 // UseLink uses up a sign-in link, and signs the browser in. The answer must not have begun.
@@ -81,7 +82,7 @@ func (m *Manager) UseLink(w http.ResponseWriter, r *http.Request, code string) e
 			m.give(w, text)
 			return nil
 		case errors.Is(err, store.ErrConflict): // another browser was faster
-			return errLink
+			return ErrLink
 		case !isOvertaken(err):
 			return err
 		}

@@ -47,16 +47,22 @@ func (m *Manager) begin(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, address, http.StatusSeeOther)
 }
 
-// LocalPath returns a path of the gateway's own pages, with its query, or "/" for any other text. No browser takes what it
-// returns for the address of another host.
-func LocalPath(text string) string {
+// IsLocal reports whether a text is a path of this gateway, with its query: no browser takes it for the address of another host.
+func IsLocal(text string) bool {
 	isOther := len(text) > maxNext || !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") ||
 		strings.ContainsFunc(text, func(r rune) bool { return r == '\\' || unicode.IsControl(r) || r == unicode.ReplacementChar })
 	if isOther {
-		return "/"
+		return false
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.HasPrefix(u.Path, "//") || strings.HasPrefix(u.Path, "/auth/") {
+	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.HasPrefix(u.Path, "//")
+}
+
+// LocalPath returns a path of the gateway's own pages, with its query, or "/" for any other text and for the paths that sign in
+// and out.
+func LocalPath(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || !IsLocal(text) || strings.HasPrefix(u.Path, "/auth/") {
 		return "/"
 	}
 	return u.RequestURI()

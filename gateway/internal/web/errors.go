@@ -13,6 +13,7 @@ import (
 
 	"github.com/chaim-go/chaim/gateway/internal/issue"
 	"github.com/chaim-go/chaim/gateway/internal/portal"
+	"github.com/chaim-go/chaim/gateway/internal/session"
 )
 
 // answers say how a page tells each refusal.
@@ -106,13 +107,9 @@ func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/login?"+url.Values{"next": {localPath(next)}}.Encode(), http.StatusSeeOther)
 }
 
-// localPath returns a path of our own as it is, and "/" for everything else. Browsers take a backslash for a slash, and drop
-// tabs and line ends.
+// localPath returns a path of our own as it is, and "/" for everything else.
 func localPath(next string) string {
-	hostile := func(c rune) bool { return c == '\\' || unicode.IsControl(c) }
-	u, err := url.Parse(next)
-	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
-		strings.ContainsFunc(next, hostile) || len(next) > 4096 {
+	if !session.IsLocal(next) {
 		return "/"
 	}
 	return next

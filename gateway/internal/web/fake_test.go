@@ -92,7 +92,7 @@ func (w *world) Caller(http.ResponseWriter, *http.Request) (issue.Caller, bool) 
 
 func (w *world) PreviewLink(_ context.Context, code string) (string, error) {
 	if code != "CANARYlinkcode" {
-		return "", &issue.Refusal{Code: issue.BadToken, Text: "this link was used already"}
+		return "", session.ErrLink
 	}
 	return "zoe", w.linkError
 }

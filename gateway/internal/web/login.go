@@ -3,8 +3,8 @@ package web
 import (
 	"net/http"
 
-	"github.com/chaim-go/chaim/gateway/internal/issue"
 	"github.com/chaim-go/chaim/gateway/internal/portal"
+	"github.com/chaim-go/chaim/gateway/internal/session"
 )
 
 // loginData is the content of the sign-in page.
@@ -32,8 +32,8 @@ type linkData struct{ User, Code string }
 func (p *Pages) link(w http.ResponseWriter, r *http.Request) {
 	code := r.URL.Query().Get("code")
 	user, err := p.deps.Sessions.PreviewLink(r.Context(), code)
-	if refusal := refusalOf(err); codeOf(refusal) == issue.BadToken { // the link's code, and not the token of a browser
-		p.Message(w, r, http.StatusNotFound, "This link does not work", sentence(refusal.Text))
+	if session.IsLinkRefused(err) {
+		p.Message(w, r, http.StatusNotFound, "This link does not work", err.Error())
 		return
 	}
 	if err != nil {

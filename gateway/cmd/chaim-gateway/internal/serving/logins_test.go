@@ -187,3 +187,12 @@ func TestPagesOfLoginsGiveStrangersNothing(t *testing.T) {
 	asScript := w.ask(t, browser, http.MethodPost, "/oauth/token", url.Values{"client_id": {"chaim-cli"}}, "Origin", "https://evil.example")
 	assert.Empty(t, asScript.Header.Get("Access-Control-Allow-Origin"), "no other site reads answers for programs")
 }
+
+func TestThePageOfALinkThatIsNoneSaysSo(t *testing.T) {
+	w, g := serving(t, storetest.SQLite(t), nil)
+	run(t, g)
+	answer := w.ask(t, w.client(g), http.MethodGet, "/auth/link?code=none", nil)
+	assert.Equal(t, http.StatusNotFound, answer.StatusCode)
+	assert.Contains(t, answer.text, "This link does not work")
+	assert.Contains(t, answer.text, "This sign-in link has been used")
+}
