@@ -4,8 +4,9 @@ package checkcode
 
 import "crypto/sha256"
 
-// letters are easy to compare: they have no vowels, which could spell words, and none is easily taken for another.
-const letters = "BCDFGHJKLMNPQRSTVWXZ"
+// Letters are those of codes that people compare or type: no vowels, which could spell words, and none is easily taken for
+// another.
+const Letters = "BCDFGHJKLMNPQRSTVWXZ"
 
 // Of returns the check code for a PKCE challenge, such as "BCDF-GHJK". It does not reveal the verifier. Any number of
 // goroutines may call it.
@@ -16,7 +17,7 @@ func Of(challenge string) string {
 		if i == 4 {
 			code = append(code, '-')
 		}
-		code = append(code, letters[int(b)%len(letters)])
+		code = append(code, Letters[int(b)%len(Letters)])
 	}
 	return string(code)
 }

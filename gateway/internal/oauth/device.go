@@ -14,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/issue"
 	"github.com/chaim-go/chaim/gateway/internal/store"
 	"github.com/chaim-go/chaim/gateway/internal/token"
+	"github.com/chaim-go/chaim/internal/checkcode"
 )
 
 // The purposes of the digests of the two codes of a device.
@@ -21,9 +22,6 @@ const (
 	deviceDigest = "code of a device"
 	typedDigest  = "typed code of a device"
 )
-
-// codeLetters of typed codes: no vowels, which could spell words, and none that looks like another.
-const codeLetters = "BCDFGHJKLMNPQRSTVWXZ"
 
 // Device is a program that waits for a person to type its code.
 type Device struct {
@@ -72,8 +70,8 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 func newTyped() string {
 	code := make([]byte, 8)
 	for i := range code {
-		n, _ := rand.Int(rand.Reader, big.NewInt(int64(len(codeLetters)))) // never fails
-		code[i] = codeLetters[n.Int64()]
+		n, _ := rand.Int(rand.Reader, big.NewInt(int64(len(checkcode.Letters)))) // never fails
+		code[i] = checkcode.Letters[n.Int64()]
 	}
 	return string(code)
 }
@@ -161,7 +159,7 @@ func (s *Server) typedFlow(ctx context.Context, who issue.Who, typed string) (st
 // plainCode is a typed code without what people put between its letters.
 func plainCode(typed string) string {
 	return strings.Map(func(c rune) rune {
-		if strings.ContainsRune(codeLetters, c) {
+		if strings.ContainsRune(checkcode.Letters, c) {
 			return c
 		}
 		return -1
