@@ -40,7 +40,7 @@ func v1(ts *testscript.TestScript, neg bool, args []string) {
 	case "expire", "revoke":
 		g.EndAll(args[0] == "expire")
 	case "no-device":
-		g.Logins().Metadata = func(m map[string]any) { delete(m, "device_authorization_endpoint") }
+		g.Logins().ForbidDevice()
 	case "init": // writes an init string to a file
 		pairs := url.Values{"endpoint": {g.URL() + "/"}, "protocol": {"v1"}, "username": {gatewaytest.User}, "usertoken": {g.NewToken(time.Hour)}}
 		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(base64.URLEncoding.EncodeToString([]byte(pairs.Encode()))), 0o600))

@@ -68,7 +68,8 @@ func New() (g *Gateway, stop func()) {
 		tokens: map[string]time.Time{},
 	}
 	g.logins.codes, g.logins.pending = map[string]login{}, map[string]*device{}
-	g.server = httptest.NewServer(g)
+	g.server = httptest.NewUnstartedServer(g) // a request reads server
+	g.server.Start()
 	return g, g.server.Close
 }
 

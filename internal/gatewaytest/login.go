@@ -31,14 +31,22 @@ type Logins struct {
 	// States are the refusals of a device's sign-in, poll by poll. The last one stays; "" allows it.
 	States []string
 
-	mu      sync.Mutex
-	codes   map[string]login
-	pending map[string]*device
-	asked   url.Values // the parameters of the last authorization
+	mu       sync.Mutex
+	noDevice bool
+	codes    map[string]login
+	pending  map[string]*device
+	asked    url.Values // the parameters of the last authorization
 }
 
 // Logins returns what a test may change of the sign-ins, before the first request.
 func (g *Gateway) Logins() *Logins { return &g.logins }
+
+// ForbidDevice ends sign-ins by a code that a person types. Unlike the fields it may come between requests.
+func (l *Logins) ForbidDevice() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noDevice = true
+}
 
 // Asked returns the parameters of the last sign-in.
 func (l *Logins) Asked() url.Values {
@@ -76,6 +84,11 @@ func (g *Gateway) metadata(w http.ResponseWriter) {
 		"response_types_supported": []string{"code"}, "code_challenge_methods_supported": []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,
 	}
+	g.logins.mu.Lock()
+	if g.logins.noDevice {
+		delete(answer, "device_authorization_endpoint")
+	}
+	g.logins.mu.Unlock()
 	if g.logins.Metadata != nil {
 		g.logins.Metadata(answer)
 	}
