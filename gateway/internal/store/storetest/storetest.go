@@ -22,7 +22,10 @@ func SQLite(t testing.TB) string {
 
 // Postgres returns the URL of a new database with the newest schema in the server whose URL is CHAIM_TEST_POSTGRES. Without it
 // the test is skipped.
-func Postgres(t testing.TB) string {
+func Postgres(t testing.TB) string { return migrated(t, EmptyPostgres(t)) }
+
+// EmptyPostgres is Postgres without a schema.
+func EmptyPostgres(t testing.TB) string {
 	server := os.Getenv("CHAIM_TEST_POSTGRES")
 	if server == "" {
 		t.Skip("CHAIM_TEST_POSTGRES is not the URL of a server: see gateway/.postgres")
@@ -33,7 +36,7 @@ func Postgres(t testing.TB) string {
 	u, err := url.Parse(server)
 	require.NoError(t, err)
 	u.Path = "/" + name
-	return migrated(t, u.String())
+	return u.String()
 }
 
 func admin(t testing.TB, server, statement string) {

@@ -31,7 +31,7 @@ type crowd struct {
 }
 
 // gather starts the crowd. It works until disperse.
-func gather(t *testing.T, g *gateway, w *witness) *crowd {
+func gather(t *testing.T, g *replica, w *witness) *crowd {
 	ctx, stop := context.WithCancel(t.Context())
 	c := &crowd{url: g.url, witness: w, refused: map[string]int{}, stop: stop}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 50}}

@@ -72,7 +72,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // work is a gateway that serves 50 clients.
 type work struct {
-	*gateway
+	*replica
 	sts     *stsDouble
 	clients *crowd
 }
@@ -97,7 +97,7 @@ func (w *work) awaitAnswers(t *testing.T) {
 func (w *work) finish(t *testing.T) {
 	w.clients.disperse()
 	w.end(t)
-	judge(t, w.gateway, w.sts, w.clients)
+	judge(t, w.replica, w.sts, w.clients)
 }
 
 func TestPostgreSQLStopsAtOnce(t *testing.T) {

@@ -49,7 +49,7 @@ func killGateway(t *testing.T, database string) {
 }
 
 // judge compares what STS and the clients know with the log.
-func judge(t *testing.T, g *gateway, sts *stsDouble, clients *crowd) {
+func judge(t *testing.T, g *replica, sts *stsDouble, clients *crowd) {
 	rec, err := sts.witness.read(t.Context())
 	require.NoError(t, err)
 	handed, unproven := sts.given()
@@ -65,14 +65,14 @@ func judge(t *testing.T, g *gateway, sts *stsDouble, clients *crowd) {
 		assert.Equal(t, issue, handed[id])
 	}
 	assert.NotEmpty(t, clients.answered)
-	verify(t, g)
+	verify(t, g.database)
 	t.Logf("STS made %d keys, %d issues were allowed, %d issued, %d keys answered; other answers: %v",
 		len(handed), len(rec.allowed), len(rec.issued), len(clients.answered), clients.refused)
 }
 
 // verify computes the chain of the log anew.
-func verify(t *testing.T, g *gateway) {
-	db, err := store.Open(t.Context(), g.database)
+func verify(t *testing.T, database string) {
+	db, err := store.Open(t.Context(), database)
 	require.NoError(t, err)
 	defer db.Close()
 	snapshot, err := db.Snapshot(t.Context())

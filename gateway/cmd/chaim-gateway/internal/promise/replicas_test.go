@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,27 +20,28 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/store/storetest"
 )
 
-// fleet is three replicas behind a balancer, whose clients are those of the library chaim.
+// fleet is replicas behind a balancer, whose clients are those of the library chaim.
 type fleet struct {
-	replicas []*gateway
+	replicas []*replica
 	front    *httptest.Server
 	sts      *stsDouble
 	work     sync.WaitGroup
 	stop     context.CancelFunc
-	asked    atomic.Int64
+
 	mu       sync.Mutex
+	asked    int
 	failures []error
 }
 
-// startFleet starts the replicas and 50 clients.
-func startFleet(t *testing.T) *fleet {
-	g := makeGateway(t, storetest.Postgres(t))
+// startFleet starts three replicas and a client for each user.
+func startFleet(t *testing.T, g gateway, program ...string) *fleet {
 	f := &fleet{sts: startSTS(t, newWitness(t, g.database))}
+	g.sts = f.sts.URL
 	for range 3 {
-		r := *g
-		r.sts, r.url, r.admin = f.sts.URL, "http://"+freeAddress(t)+"/", "http://"+freeAddress(t)+"/"
+		r := newReplica(t, g)
+		r.program = program
 		r.start(t)
-		f.replicas = append(f.replicas, &r)
+		f.replicas = append(f.replicas, r)
 	}
 	f.front = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "replica" },
@@ -75,12 +75,37 @@ func (f *fleet) ask(ctx context.Context, l login) {
 	broker := &chaim.Gateway{Settings: chaim.Settings{Endpoint: f.front.URL, Username: l.user, UserToken: l.token}}
 	for ctx.Err() == nil {
 		_, err := broker.Keys(ctx, chaim.Request{Account: "sredev", Role: "rro", Duration: time.Hour})
-		if f.asked.Add(1); err != nil && ctx.Err() == nil {
-			f.mu.Lock()
-			f.failures = append(f.failures, err)
-			f.mu.Unlock()
+		if ctx.Err() == nil {
+			f.note(err)
 		}
 		pause(ctx, rand.N(20*time.Millisecond))
+	}
+}
+
+// note counts a request, and keeps why it failed.
+func (f *fleet) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.asked++; err != nil {
+		f.failures = append(f.failures, err)
+	}
+}
+
+// take returns how many requests there were since it was last called, and why some failed.
+func (f *fleet) take() (asked int, failures []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	asked, failures = f.asked, f.failures
+	f.asked, f.failures = 0, nil
+	return asked, failures
+}
+
+// restart ends the processes of the replicas one after the other and starts new ones, of that program.
+func (f *fleet) restart(t *testing.T, program ...string) {
+	for _, r := range f.replicas {
+		r.end(t)
+		r.program = program
+		r.start(t)
 	}
 }
 
@@ -89,22 +114,23 @@ func (f *fleet) end() {
 	f.work.Wait()
 }
 
-// judge checks that no request failed and that the log is whole.
+// judge checks that no request failed since the last call of take, and that the log is whole.
 func (f *fleet) judge(t *testing.T) {
 	f.end()
-	assert.Empty(t, f.failures)
+	asked, failures := f.take()
+	assert.Empty(t, failures)
 	rec, err := f.sts.witness.read(t.Context())
 	require.NoError(t, err)
 	handed, unproven := f.sts.given()
 	assert.Empty(t, unproven, "STS was asked for keys without a durable record")
-	verify(t, f.replicas[0])
-	t.Logf("%d requests, %d failed; STS made %d keys, %d were recorded as issued", f.asked.Load(), len(f.failures), len(handed), len(rec.issued))
+	verify(t, f.replicas[0].database)
+	t.Logf("%d requests, %d failed; STS made %d keys, %d were recorded as issued", asked, len(failures), len(handed), len(rec.issued))
 }
 
 // TestOneOfThreeReplicasIsKilledAtAnyTime kills one each second. A client gives up after three attempts, so it must not meet
 // three kills in a row.
 func TestOneOfThreeReplicasIsKilledAtAnyTime(t *testing.T) {
-	f := startFleet(t)
+	f := startFleet(t, makeGateway(t, storetest.Postgres(t)).gateway)
 	for range kills(t) / 2 {
 		r := f.replicas[rand.IntN(len(f.replicas))]
 		pause(t.Context(), 500*time.Millisecond+rand.N(time.Second))
@@ -116,10 +142,8 @@ func TestOneOfThreeReplicasIsKilledAtAnyTime(t *testing.T) {
 }
 
 func TestReplicasAreRestartedOneAfterTheOther(t *testing.T) {
-	f := startFleet(t)
-	for _, r := range append(f.replicas, f.replicas...) {
-		r.end(t)
-		r.start(t)
-	}
+	f := startFleet(t, makeGateway(t, storetest.Postgres(t)).gateway)
+	f.restart(t)
+	f.restart(t)
 	f.judge(t)
 }

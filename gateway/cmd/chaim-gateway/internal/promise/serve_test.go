@@ -78,24 +78,28 @@ grants:
 // login is a user with a token.
 type login struct{ user, token string }
 
-// gateway is a gateway in a folder, which processes serve one after the other.
+// gateway is a gateway in a folder, with users who have tokens.
 type gateway struct {
 	dir, database string
-	url, admin    string
 	users         []login
-	sts           string
-	process       *exec.Cmd
-	said          bytes.Buffer // by the process
+	sts           string // the URL of its STS
 }
 
-// makeGateway makes a gateway with a policy and 50 users, who have tokens. An empty database means SQLite.
-func makeGateway(t *testing.T, database string) *gateway {
+// replica is a place where processes serve a gateway, one after the other.
+type replica struct {
+	gateway
+	program    []string // serves; nil means the program of the test
+	url, admin string
+	process    *exec.Cmd
+	said       bytes.Buffer // by the process
+}
+
+// makeGateway makes a gateway with a policy and 50 users, and its first replica. An empty database means SQLite.
+func makeGateway(t testing.TB, database string) *replica {
 	ctx := t.Context()
-	g := &gateway{dir: filepath.Join(t.TempDir(), "gw"), database: database}
-	address, admin := freeAddress(t), freeAddress(t)
-	g.url, g.admin = "http://"+address+"/", "http://"+admin+"/"
+	g := newReplica(t, gateway{dir: filepath.Join(t.TempDir(), "gw"), database: database})
 	c, err := setup.Make(ctx, setup.Plan{
-		Dir: g.dir, URL: "http://" + address, Database: database, User: "admin", Region: "eu-west-1", Listen: address, AdminListen: admin,
+		Dir: g.dir, URL: strings.TrimSuffix(g.url, "/"), Database: database, User: "admin", Region: "eu-west-1", Listen: hostOf(g.url), AdminListen: hostOf(g.admin),
 	})
 	require.NoError(t, err)
 	if database == "" {
@@ -118,7 +122,12 @@ func makeGateway(t *testing.T, database string) *gateway {
 	return g
 }
 
-func freeAddress(t *testing.T) string {
+// newReplica returns a replica at addresses of its own. Nothing serves there yet.
+func newReplica(t testing.TB, g gateway) *replica {
+	return &replica{gateway: g, url: "http://" + freeAddress(t) + "/", admin: "http://" + freeAddress(t) + "/"}
+}
+
+func freeAddress(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
@@ -126,10 +135,14 @@ func freeAddress(t *testing.T) string {
 }
 
 // start starts a process that serves, and waits until it is ready.
-func (g *gateway) start(t *testing.T) {
+func (g *replica) start(t testing.TB) {
 	t.Helper()
 	g.said.Reset()
-	g.process = exec.Command(os.Args[0])
+	program := g.program
+	if program == nil {
+		program = os.Args[:1]
+	}
+	g.process = exec.Command(program[0], program[1:]...)
 	g.process.Env = append(os.Environ(), serveVariable+"="+g.dir, stsVariable+"="+g.sts,
 		"CHAIM_GATEWAY_LISTEN="+hostOf(g.url), "CHAIM_GATEWAY_ADMIN_LISTEN="+hostOf(g.admin))
 	g.process.Stderr = &g.said
@@ -147,7 +160,7 @@ func (g *gateway) start(t *testing.T) {
 
 func hostOf(url string) string { return strings.Trim(strings.TrimPrefix(url, "http://"), "/") }
 
-func (g *gateway) isReady() bool {
+func (g *replica) isReady() bool {
 	resp, err := http.Get(g.admin + "readyz")
 	if err != nil {
 		return false
@@ -157,7 +170,7 @@ func (g *gateway) isReady() bool {
 }
 
 // kill kills the process with SIGKILL, if there is one, and waits for its end.
-func (g *gateway) kill() {
+func (g *replica) kill() {
 	if g.process == nil {
 		return
 	}
@@ -167,7 +180,7 @@ func (g *gateway) kill() {
 }
 
 // end ends the process with SIGTERM, and waits until it has drained.
-func (g *gateway) end(t *testing.T) {
+func (g *replica) end(t testing.TB) {
 	t.Helper()
 	require.NoError(t, g.process.Process.Signal(os.Interrupt))
 	err := g.process.Wait()

@@ -12,7 +12,7 @@ import (
 )
 
 // stsDouble hands out keys, and notes for which issue it did. Before it does, it looks into the database, as a program of its
-// own, for the record of that issue.
+// own, for the record of that issue, if it has a witness.
 type stsDouble struct {
 	*httptest.Server
 	witness *witness
@@ -23,7 +23,7 @@ type stsDouble struct {
 	delay    time.Duration
 }
 
-func startSTS(t *testing.T, w *witness) *stsDouble {
+func startSTS(t testing.TB, w *witness) *stsDouble {
 	s := &stsDouble{witness: w, handed: map[string]string{}}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
@@ -49,7 +49,10 @@ func (s *stsDouble) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	issue := tag(r, "chaim-issue")
-	isAllowed, err := s.witness.hasEvent(r.Context(), issue, "issue.allowed")
+	isAllowed, err := true, error(nil)
+	if s.witness != nil {
+		isAllowed, err = s.witness.hasEvent(r.Context(), issue, "issue.allowed")
+	}
 	s.mu.Lock()
 	if err == nil && !isAllowed {
 		s.unproven = append(s.unproven, issue)

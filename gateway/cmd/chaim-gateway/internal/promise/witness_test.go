@@ -16,7 +16,7 @@ import (
 type witness struct{ db *sql.DB }
 
 // newWitness opens the database of a gateway's URL.
-func newWitness(t *testing.T, url string) *witness {
+func newWitness(t testing.TB, url string) *witness {
 	driver, source := "pgx", url
 	if path, isSQLite := strings.CutPrefix(url, "sqlite:"); isSQLite {
 		driver, source = "sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(10000)"
@@ -44,6 +44,12 @@ func (w *witness) hasEvent(ctx context.Context, issue, kind string) (found bool,
 func (w *witness) isIssued(ctx context.Context, keyID string) (found bool, err error) {
 	err = w.db.QueryRowContext(ctx, `select exists (select 1 from issue where access_key_id = $1 and state = 'issued')`, keyID).Scan(&found)
 	return found, err
+}
+
+// count counts the events of a type.
+func (w *witness) count(ctx context.Context, kind string) (n int, err error) {
+	err = w.db.QueryRowContext(ctx, `select count(*) from audit_event where type = $1`, kind).Scan(&n)
+	return n, err
 }
 
 // record is the audit log, as far as issues go.
