@@ -30,6 +30,14 @@ type Authorize struct {
 	Host      string // in the program's words
 }
 
+// Params are the parameters of the request, and no others that came with it.
+func (a Authorize) Params() url.Values {
+	return url.Values{
+		"response_type": {"code"}, "client_id": {clientID}, "redirect_uri": {a.Redirect}, "state": {a.State},
+		"code_challenge": {a.Challenge}, "code_challenge_method": {"S256"}, "program": {a.Program}, "host": {a.Host},
+	}
+}
+
 var (
 	challengeRule = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 	verifierRule  = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
@@ -87,7 +95,7 @@ func (s *Server) Approve(ctx context.Context, who issue.Who, a Authorize, from n
 	f := store.Flow{
 		Digest: s.Ring.Ring().Digest(codeDigest, code.Reveal()), Kind: store.CodeFlow, Created: now, Expires: now.Add(codeLife),
 		Asker:   store.Asker{Program: a.Program, Host: a.Host, IP: shown(from), Redirect: a.Redirect, Challenge: a.Challenge},
-		Outcome: store.Outcome{State: store.FlowApproved, User: who.User.Name},
+		Outcome: store.Outcome{State: store.FlowApproved, User: who.User.Name, Token: who.Token.ID},
 	}
 	err = s.append(ctx, store.Change{Events: []audit.Event{decision(who, audit.LoginApproved, f)}, Effects: []store.Effect{store.AddFlow(f)}, IfAuth: who.View().Auth})
 	if err != nil {

@@ -324,19 +324,6 @@ func TestAnApprovalCountsForThePeopleAsTheyAre(t *testing.T) {
 	assert.Equal(t, "authorization_pending", w.poll(device.Device).Error)
 }
 
-func TestAUserWhoWasDisabledGetsNoToken(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, database string) {
-		w := newWorld(t, database)
-		l, ada := newLogin("a"), w.browser("ada", "192.0.2.7")
-		code, device := w.approve(l, ada), w.begin()
-		require.NoError(t, w.server.DecideDevice(t.Context(), ada, device.Typed, true))
-		w.change(store.SetDisabled("ada", true), store.RevokeTokensOf("ada", time.Now()))
-		assert.Equal(t, "invalid_grant", w.post("/oauth/token", l.form(code)).Error)
-		assert.Equal(t, "invalid_grant", w.poll(device.Device).Error)
-		assert.Empty(t, w.events("token", audit.TokenCreated))
-	})
-}
-
 // An attacker on the same machine, or one who sends a link, begins a login and has the victim approve it.
 func TestALoginThatAnAttackerBeganGivesTheVictimsProgramNothing(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))

@@ -79,8 +79,9 @@ func newTyped() string {
 // redeemDevice answers a program that asks whether its person has decided.
 func (s *Server) redeemDevice(w http.ResponseWriter, r *http.Request, form url.Values) {
 	now := time.Now()
+	tooEarly := now.Add(time.Second - interval) // the network may bring two polls closer together
 	f, err := s.find(r.Context(), deviceDigest, form.Get("device_code"), func(ctx context.Context, digest []byte) (store.Flow, error) {
-		return s.Database.PollDevice(ctx, digest, now)
+		return s.Database.PollDevice(ctx, digest, now, tooEarly)
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -93,7 +94,7 @@ func (s *Server) redeemDevice(w http.ResponseWriter, r *http.Request, form url.V
 		refuse(w, http.StatusBadRequest, "access_denied", "the login was refused")
 	case f.Outcome.State == store.FlowUsed:
 		s.replayed(w, r, f)
-	case !f.Polled.IsZero() && now.Sub(f.Polled) < interval-time.Second: // the network may bring two polls closer together
+	case f.Polled.After(tooEarly):
 		refuse(w, http.StatusBadRequest, "slow_down", "")
 	case f.Outcome.State == store.FlowOpen:
 		refuse(w, http.StatusBadRequest, "authorization_pending", "")
@@ -116,12 +117,12 @@ func (s *Server) DecideDevice(ctx context.Context, who issue.Who, typed string, 
 	if err != nil {
 		return err
 	}
-	to, kind, result := store.FlowDenied, audit.LoginDenied, "denied"
+	to, kind, result := store.Outcome{State: store.FlowDenied, User: who.User.Name, Token: who.Token.ID}, audit.LoginDenied, "denied"
 	if allow {
-		to, kind, result = store.FlowApproved, audit.LoginApproved, "approved"
+		to.State, kind, result = store.FlowApproved, audit.LoginApproved, "approved"
 	}
 	err = s.append(ctx, store.Change{
-		Events: []audit.Event{decision(who, kind, f)}, Effects: []store.Effect{store.DecideFlow(f.Digest, who.User.Name, to, time.Now())}, IfAuth: who.View().Auth,
+		Events: []audit.Event{decision(who, kind, f)}, Effects: []store.Effect{store.DecideFlow(f.Digest, to, time.Now())}, IfAuth: who.View().Auth,
 	})
 	if err == nil {
 		s.Web.Count("device", result)

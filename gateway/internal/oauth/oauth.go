@@ -49,7 +49,7 @@ type Database interface {
 	Flow(ctx context.Context, digest []byte) (store.Flow, error)
 	FlowByUserCode(ctx context.Context, digest []byte) (store.Flow, error)
 	BeginDevice(ctx context.Context, f store.Flow) error
-	PollDevice(ctx context.Context, digest []byte, now time.Time) (store.Flow, error)
+	PollDevice(ctx context.Context, digest []byte, now, since time.Time) (store.Flow, error)
 	TokensOf(ctx context.Context, user string, now time.Time) ([]store.Token, error)
 }
 

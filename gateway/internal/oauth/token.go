@@ -75,6 +75,10 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, kind string) {
 
 // replayed refuses a code that has made a token, and ends the token: two programs have the code, and one of them has stolen it.
 func (s *Server) replayed(w http.ResponseWriter, r *http.Request, f store.Flow) {
+	if v, err := s.People.View(r.Context()); err == nil && !v.Tokens[f.Outcome.Token].Revoked.IsZero() {
+		s.failed(w, r, string(f.Kind)) // without a write, or strangers could keep the database busy
+		return
+	}
 	e := s.event(r, audit.TokenRevoked, f, "token", f.Outcome.Token, "reason", "its code came twice")
 	// It ends even if the one who asks does not wait for the answer.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
@@ -164,10 +168,13 @@ func (s *Server) newToken(r *http.Request, auth int64, f store.Flow, tokens []st
 	label := fmt.Sprintf("%s on %s", f.Asker.Program, f.Asker.Host)
 	text, row = s.Ring.Ring().New(store.CLIToken, f.Outcome.User, label, now.Add(s.Settings.Lifetime))
 	e := s.event(r, audit.TokenCreated, f, "token", row.ID, "label", label, "expires", row.Expires.Format(time.RFC3339), "key", row.Seal.KeyID)
-	c = store.Change{Events: []audit.Event{e}, Effects: []store.Effect{store.UseFlow(f.Digest, row.ID, now), store.AddToken(row)}, IfAuth: auth}
+	c = store.Change{
+		Events: []audit.Event{e}, Effects: []store.Effect{store.UseFlow(f.Digest, row.ID, now), store.AddToken(row)}, IfAuth: auth,
+		Raises: true, // so that two logins at once cannot pass the limit together
+	}
 	for _, id := range surplus(tokens, s.Settings.TokensPerUser) {
 		c.Events = append(c.Events, s.event(r, audit.TokenRevoked, f, "token", id, "reason", "the user has too many tokens"))
-		c.Effects, c.Raises = append(c.Effects, store.RevokeToken(id, now)), true
+		c.Effects = append(c.Effects, store.RevokeToken(id, now))
 	}
 	return text, row, c
 }

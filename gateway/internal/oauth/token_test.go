@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,7 +154,7 @@ type away struct{ oauth.Database }
 var errAway = errors.New("connect to CANARY-HOST: refused")
 
 func (away) Flow(context.Context, []byte) (store.Flow, error) { return store.Flow{}, errAway }
-func (away) PollDevice(context.Context, []byte, time.Time) (store.Flow, error) {
+func (away) PollDevice(context.Context, []byte, time.Time, time.Time) (store.Flow, error) {
 	return store.Flow{}, errAway
 }
 func (away) BeginDevice(context.Context, store.Flow) error { return store.ErrBusy }
@@ -224,4 +226,65 @@ func TestACodeOfThePepperBeforeStillWorks(t *testing.T) {
 	require.NoError(t, w.server.DecideDevice(t.Context(), w.browser("bob", "192.0.2.7"), begun.Typed, true))
 	assert.Equal(t, "bob", w.poll(begun.Device).User)
 	assert.Equal(t, "ada", w.post("/oauth/token", l.form(code)).User)
+}
+
+func TestWhatWasApprovedEndsWithItsUser(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"user disabled": func(w *world) { w.change(store.SetDisabled("ada", true), store.RevokeTokensOf("ada", time.Now())) },
+		"user unlinked": func(w *world) { w.change(store.RevokeSignInsOf("ada", time.Now())) },
+		"user disabled and enabled": func(w *world) {
+			w.change(store.SetDisabled("ada", true), store.RevokeTokensOf("ada", time.Now()))
+			w.change(store.SetDisabled("ada", false))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, database string) {
+				w := newWorld(t, database)
+				ada, begun, l := w.browser("ada", "192.0.2.7"), w.begin(), newLogin("x")
+				require.NoError(t, w.server.DecideDevice(t.Context(), ada, begun.Typed, true))
+				code := w.approve(l, ada)
+				end(w)
+				assert.Equal(t, "access_denied", w.poll(begun.Device).Error)
+				assert.Equal(t, "invalid_grant", w.post("/oauth/token", l.form(code)).Error)
+				assert.Empty(t, w.events("token", audit.TokenCreated))
+			})
+		})
+	}
+}
+
+// atOnce lets the first two who read the tokens of a user wait for each other.
+type atOnce struct {
+	*store.DB
+	readers atomic.Int64
+	both    sync.WaitGroup
+}
+
+func (a *atOnce) TokensOf(ctx context.Context, user string, now time.Time) ([]store.Token, error) {
+	found, err := a.DB.TokensOf(ctx, user, now)
+	if a.readers.Add(1) <= 2 {
+		a.both.Done()
+		a.both.Wait()
+	}
+	return found, err
+}
+
+func TestTwoLoginsAtOnceAreNotOneTooMany(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t), func(d *oauth.Deps) {
+		d.Settings.TokensPerUser = 1
+		readers := &atOnce{DB: d.Database.(*store.DB)}
+		readers.both.Add(2)
+		d.Database = readers
+	})
+	ada := w.browser("ada", "192.0.2.7")
+	var both sync.WaitGroup
+	for _, name := range []string{"a", "b"} {
+		l := newLogin(name)
+		code := w.approve(l, ada)
+		both.Go(func() { assert.Equal(t, http.StatusOK, w.post("/oauth/token", l.form(code)).Status) })
+	}
+	both.Wait()
+	left, err := w.db.TokensOf(t.Context(), "ada", time.Now())
+	require.NoError(t, err)
+	left = slices.DeleteFunc(left, func(t store.Token) bool { return t.Kind != store.CLIToken })
+	assert.Len(t, left, 1)
 }

@@ -51,14 +51,16 @@ func (p *Portal) EndSignIn(ctx context.Context, c issue.Caller, tokenID string) 
 	})
 }
 
-// EndAll revokes all tokens of the caller, also the one that the caller asks with.
+// EndAll revokes all tokens of the caller, also the one that the caller asks with, and ends approved sign-ins and sign-in links.
 func (p *Portal) EndAll(ctx context.Context, c issue.Caller) error {
 	return p.change(ctx, c, func(who issue.Who) (store.Change, error) {
 		rows, err := p.deps.Store.TokensOf(ctx, who.User.Name, time.Now())
 		if err != nil {
 			return store.Change{}, p.unavailable(ctx, "reading tokens", err)
 		}
-		return revocation(who, rows...), nil
+		change := revocation(who, rows...)
+		change.Effects = append(change.Effects, store.EndLoginsOf(who.User.Name))
+		return change, nil
 	})
 }
 
@@ -66,7 +68,7 @@ func revocation(who issue.Who, rows ...store.Token) store.Change {
 	c := store.Change{Raises: true}
 	for _, row := range rows {
 		e := event(audit.TokenRevoked, who, row.User, map[string]string{"token": row.ID})
-		c.Events, c.Effects = append(c.Events, e), append(c.Effects, store.RevokeToken(row.ID, e.At))
+		c.Events, c.Effects = append(c.Events, e), append(c.Effects, store.EndToken(row.ID, e.At))
 	}
 	return c
 }

@@ -91,7 +91,9 @@ func (m *memory) keep(e end) {
 
 // goesAlone reports whether a change needs a transaction of its own. That of a change with several effects can be rolled back
 // as a whole, so that nothing stays of a change that is refused halfway. With at most one effect nothing has happened then.
-func (c Change) goesAlone() bool { return c.Raises || len(c.Effects) > 1 }
+func (c Change) goesAlone() bool {
+	return c.Raises || len(c.Effects) > 1 || len(c.Effects) == 1 && c.Effects[0].also != nil
+}
 
 // Append stores changes in order and returns one error for each. It returns when they are durable. Changes that raise the
 // counter or have several effects go into transactions of their own, the others share one. The errors wrap [ErrStale],
@@ -284,8 +286,10 @@ func (t *transaction) effects(auth int64) (effects []placed) {
 		case c.IfAuth != 0 && c.IfAuth != auth:
 			t.results[i] = ErrStale
 		default:
-			for _, e := range c.Effects {
-				effects = append(effects, placed{e, i})
+			for _, first := range c.Effects {
+				for e := &first; e != nil; e = e.also {
+					effects = append(effects, placed{*e, i})
+				}
 			}
 		}
 	}

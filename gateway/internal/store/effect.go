@@ -14,6 +14,7 @@ type Effect struct {
 	postgres string // instead of query, where PostgreSQL needs another one
 	args     []any
 	rows     int64 // how many rows must change, else ErrConflict; anyRows means any number
+	also     *Effect
 }
 
 const anyRows = -1
@@ -24,6 +25,12 @@ func oneRow(query string, args ...any) Effect { return Effect{query: query, args
 // anyNumber is the effect that changes any number of rows.
 func anyNumber(query string, args ...any) Effect {
 	return Effect{query: query, args: args, rows: anyRows}
+}
+
+// and returns the effect that does e, and then another one.
+func (e Effect) and(also Effect) Effect {
+	e.also = &also
+	return e
 }
 
 // Intend adds an issue in the state Intent. The issue's Keys and Error are not stored.
@@ -63,19 +70,32 @@ func AddToken(t Token) Effect {
 		text(t.Seal.KeyID), text(t.Label), micros(t.Created), micros(t.Expires), micros(t.Revoked))
 }
 
-// RevokeToken revokes a token that is not revoked.
+// RevokeToken revokes a token that is not revoked. What the token has let in lives on: see [EndToken].
 func RevokeToken(id string, at time.Time) Effect {
 	return oneRow(`UPDATE token SET revoked = $2 WHERE id = $1 AND revoked = 0`, text(id), micros(at))
 }
 
-// RevokeTokensOf revokes all tokens of a person, who may have none.
-func RevokeTokensOf(user string, at time.Time) Effect {
-	return anyNumber(`UPDATE token SET revoked = $2 WHERE principal = $1 AND revoked = 0`, text(user), micros(at))
+// endLogins denies the sign-ins that were approved but have not made their token yet, so that none makes one later.
+func endLogins(condition string, args ...any) Effect {
+	return anyNumber(`UPDATE login_flow SET state = 'denied' WHERE state = 'approved'`+condition, args...)
 }
 
-// RevokeSignInsOf revokes all tokens of a person, who may have none, that a sign-in made. Those made by hand stay.
+// EndToken revokes a token that is not revoked, and ends the sign-ins that were approved with it.
+func EndToken(id string, at time.Time) Effect {
+	return RevokeToken(id, at).and(endLogins(` AND token = $1`, text(id)))
+}
+
+// EndLoginsOf ends the approved sign-ins of a person, and the sign-in links. There may be none.
+func EndLoginsOf(user string) Effect { return endLogins(` AND principal = $1`, text(user)) }
+
+// RevokeTokensOf revokes all tokens of a person, who may have none, and ends the approved sign-ins and the sign-in links.
+func RevokeTokensOf(user string, at time.Time) Effect {
+	return anyNumber(`UPDATE token SET revoked = $2 WHERE principal = $1 AND revoked = 0`, text(user), micros(at)).and(EndLoginsOf(user))
+}
+
+// RevokeSignInsOf is RevokeTokensOf, but tokens that were made by hand stay.
 func RevokeSignInsOf(user string, at time.Time) Effect {
-	return anyNumber(`UPDATE token SET revoked = $2 WHERE principal = $1 AND revoked = 0 AND kind <> 'user'`, text(user), micros(at))
+	return anyNumber(`UPDATE token SET revoked = $2 WHERE principal = $1 AND revoked = 0 AND kind <> 'user'`, text(user), micros(at)).and(EndLoginsOf(user))
 }
 
 // RevokeTokensOfKey revokes all tokens whose MAC this key made.
@@ -83,9 +103,9 @@ func RevokeTokensOfKey(keyID string, at time.Time) Effect {
 	return anyNumber(`UPDATE token SET revoked = $2 WHERE key_id = $1 AND revoked = 0`, text(keyID), micros(at))
 }
 
-// RevokeAllTokens revokes all tokens.
+// RevokeAllTokens revokes all tokens, and ends all approved sign-ins and sign-in links.
 func RevokeAllTokens(at time.Time) Effect {
-	return anyNumber(`UPDATE token SET revoked = $1 WHERE revoked = 0`, micros(at))
+	return anyNumber(`UPDATE token SET revoked = $1 WHERE revoked = 0`, micros(at)).and(endLogins(``))
 }
 
 // AddGroup adds a group without members.

@@ -54,7 +54,7 @@ type Asker struct {
 type Outcome struct {
 	State FlowState
 	User  string // who has approved or denied it
-	Token string // the id of the token that it made
+	Token string // the id of the token that approved or denied it, and once it is used of the token that it made
 }
 
 // maxOpenDevices bounds the sign-ins of programs that nobody has answered, since strangers begin them.
@@ -78,10 +78,10 @@ func (f Flow) args() []any {
 // AddFlow adds a sign-in.
 func AddFlow(f Flow) Effect { return oneRow(insertFlow, f.args()...) }
 
-// DecideFlow approves or denies an open sign-in that has not expired, in the name of a user.
-func DecideFlow(digest []byte, user string, to FlowState, at time.Time) Effect {
-	return oneRow(`UPDATE login_flow SET state = $2, principal = $3 WHERE digest = $1 AND state = 'open' AND expires > $4`,
-		digest, string(to), text(user), micros(at))
+// DecideFlow gives an open sign-in that has not expired its outcome: a user approves or denies it.
+func DecideFlow(digest []byte, o Outcome, at time.Time) Effect {
+	return oneRow(`UPDATE login_flow SET state = $2, principal = $3, token = $4 WHERE digest = $1 AND state = 'open' AND expires > $5`,
+		digest, string(o.State), text(o.User), text(o.Token), micros(at))
 }
 
 // UseFlow ends an approved sign-in that has not expired. It has made a token.
@@ -104,14 +104,19 @@ func (db *DB) BeginDevice(ctx context.Context, f Flow) error {
 	return nil
 }
 
-// PollDevice returns a sign-in by a device, and notes the time. Polled is the time before. The error may be [ErrNotFound].
-func (db *DB) PollDevice(ctx context.Context, digest []byte, now time.Time) (Flow, error) {
+// PollDevice returns a sign-in by a device, and notes the time if it has not ended and the program has not asked since a time.
+// Polled is the time before, or now if another poll was faster. The error may be [ErrNotFound].
+func (db *DB) PollDevice(ctx context.Context, digest []byte, now, since time.Time) (Flow, error) {
 	f, err := db.Flow(ctx, digest)
 	if err == nil && f.Kind != DeviceFlow {
 		err = ErrNotFound
 	}
 	if err != nil {
 		return Flow{}, err
+	}
+	hasEnded := f.Outcome.State == FlowDenied || f.Outcome.State == FlowUsed || !now.Before(f.Expires)
+	if hasEnded || f.Polled.After(since) { // strangers could keep the database busy
+		return f, nil
 	}
 	// Of two polls at once only one is in time.
 	n, err := db.exec(ctx, `UPDATE login_flow SET polled = $2 WHERE digest = $1 AND polled = $3`, digest, micros(now), micros(f.Polled))

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -32,6 +33,7 @@ func TestASignInByADeviceIsApprovedAndUsedOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		f := device("d1")
+		approval := store.Outcome{State: store.FlowApproved, User: "ann", Token: "tok_web"}
 		require.NoError(t, db.BeginDevice(ctx, f))
 		require.Error(t, db.BeginDevice(ctx, f), "a code is that of one sign-in")
 		found, err := db.FlowByUserCode(ctx, []byte("typed d1"))
@@ -41,9 +43,9 @@ func TestASignInByADeviceIsApprovedAndUsedOnce(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 
 		require.ErrorIs(t, apply(db, unlogged(store.UseFlow(f.Digest, "tok_1", now))), store.ErrConflict, "it is not approved yet")
-		require.ErrorIs(t, apply(db, unlogged(store.DecideFlow(f.Digest, "ann", store.FlowApproved, f.Expires))), store.ErrConflict, "it has expired")
-		require.NoError(t, apply(db, unlogged(store.DecideFlow(f.Digest, "ann", store.FlowApproved, now))))
-		require.ErrorIs(t, apply(db, unlogged(store.DecideFlow(f.Digest, "bob", store.FlowDenied, now))), store.ErrConflict, "it is decided")
+		require.ErrorIs(t, apply(db, unlogged(store.DecideFlow(f.Digest, approval, f.Expires))), store.ErrConflict, "it has expired")
+		require.NoError(t, apply(db, unlogged(store.DecideFlow(f.Digest, approval, now))))
+		require.ErrorIs(t, apply(db, unlogged(store.DecideFlow(f.Digest, store.Outcome{State: store.FlowDenied, User: "bob"}, now))), store.ErrConflict, "it is decided")
 		require.ErrorIs(t, apply(db, unlogged(store.UseFlow(f.Digest, "tok_1", f.Expires))), store.ErrConflict, "it has expired")
 		require.NoError(t, apply(db, unlogged(store.UseFlow(f.Digest, "tok_1", now))))
 		require.ErrorIs(t, apply(db, unlogged(store.UseFlow(f.Digest, "tok_2", now))), store.ErrConflict, "it is used")
@@ -58,19 +60,67 @@ func TestAPollKnowsWhenTheOneBeforeWas(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		db := storetest.Open(t, url)
 		require.NoError(t, db.BeginDevice(ctx, device("d1")))
-		first, err := db.PollDevice(ctx, []byte("d1"), now.Add(time.Second))
-		require.NoError(t, err)
-		assert.Zero(t, first.Polled)
-		second, err := db.PollDevice(ctx, []byte("d1"), now.Add(2*time.Second))
-		require.NoError(t, err)
-		assert.Equal(t, now.Add(time.Second), second.Polled)
+		poll := func(second int) store.Flow {
+			at := now.Add(time.Duration(second) * time.Second)
+			f, err := db.PollDevice(ctx, []byte("d1"), at, at.Add(-4*time.Second))
+			require.NoError(t, err)
+			return f
+		}
+		assert.Zero(t, poll(1).Polled)
+		assert.Equal(t, now.Add(time.Second), poll(4).Polled)
+		assert.Equal(t, now.Add(time.Second), poll(6).Polled, "the early one was not noted")
+		assert.Equal(t, now.Add(6*time.Second), poll(11).Polled)
+		require.NoError(t, apply(db, unlogged(store.DecideFlow([]byte("d1"), store.Outcome{State: store.FlowDenied, User: "ann"}, now))))
+		assert.Equal(t, now.Add(11*time.Second), poll(20).Polled)
+		assert.Equal(t, now.Add(11*time.Second), poll(30).Polled, "nothing is noted of a sign-in that has ended")
 
 		require.NoError(t, apply(db, unlogged(store.AddFlow(store.Flow{Digest: []byte("c1"), Kind: store.CodeFlow, Outcome: store.Outcome{State: store.FlowApproved, User: "ann"}}))))
 		for _, digest := range []string{"c1", "none"} {
-			_, err = db.PollDevice(ctx, []byte(digest), now)
+			_, err := db.PollDevice(ctx, []byte(digest), now, now)
 			require.ErrorIs(t, err, store.ErrNotFound)
 		}
 	})
+}
+
+func TestTheEndOfATokenEndsWhatItHasApproved(t *testing.T) {
+	for name, c := range map[string]struct {
+		effect store.Effect
+		ended  []string
+	}{
+		"one token":          {store.EndToken("tok_web", now), []string{"by tok_web"}},
+		"sign-out":           {store.RevokeToken("tok_web", now), nil},
+		"logins of a user":   {store.EndLoginsOf("ann"), []string{"by tok_web", "by tok_other", "link"}},
+		"tokens of a user":   {store.RevokeTokensOf("ann", now), []string{"by tok_web", "by tok_other", "link"}},
+		"sign-ins of a user": {store.RevokeSignInsOf("ann", now), []string{"by tok_web", "by tok_other", "link"}},
+		"all":                {store.RevokeAllTokens(now), []string{"by tok_web", "by tok_other", "link", "bob's"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, url string) {
+				db := storetest.Open(t, url)
+				require.NoError(t, apply(db, raising(audit.UserAdded, store.AddUser(store.User{Name: "ann", SourceIdentity: "ann", Created: now}))))
+				require.NoError(t, apply(db, raising(audit.SignedIn, store.AddToken(store.Token{
+					ID: "tok_web", User: "ann", Kind: store.WebToken, Seal: store.Seal{MAC: []byte{1}}, Expires: farAway,
+				}))))
+				flows := map[string]store.Outcome{
+					"by tok_web": {User: "ann", Token: "tok_web"}, "by tok_other": {User: "ann", Token: "tok_other"}, "link": {User: "ann"},
+					"bob's": {User: "bob", Token: "tok_bob"},
+				}
+				for digest, o := range flows {
+					o.State = store.FlowApproved
+					require.NoError(t, apply(db, unlogged(store.AddFlow(store.Flow{Digest: []byte(digest), Kind: store.CodeFlow, Outcome: o, Expires: farAway}))))
+				}
+				require.NoError(t, apply(db, raising(audit.TokenRevoked, c.effect)))
+				for digest := range flows {
+					err := apply(db, unlogged(store.UseFlow([]byte(digest), "tok_new", now)))
+					if slices.Contains(c.ended, digest) {
+						require.ErrorIs(t, err, store.ErrConflict, digest)
+					} else {
+						require.NoError(t, err, digest)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestOldSignInsAreForgotten(t *testing.T) {

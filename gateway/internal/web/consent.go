@@ -23,24 +23,23 @@ type consentData struct {
 // consent asks the user. A program never signs in without the button. A wrong request is told to the user and never redirected,
 // since its address for the answer may be an attacker's.
 func (p *Pages) consent(v visit) error {
-	params := v.r.URL.Query()
-	asks, err := p.deps.OAuth.CheckAuthorize(params)
+	asks, err := p.deps.OAuth.CheckAuthorize(v.r.URL.Query())
 	if err != nil {
 		return err
 	}
 	if u, err := url.Parse(asks.Redirect); err == nil && p.deps.AllowForm != nil {
 		p.deps.AllowForm(v.w, u.Scheme+"://"+u.Host) // browsers apply form-action to the redirect after the form too
 	}
-	data := consentData{Asks: asks, CheckCode: checkcode.Of(asks.Challenge), Params: flat(params)}
+	data := consentData{Asks: asks, CheckCode: checkcode.Of(asks.Challenge), Params: flat(asks.Params())}
 	if v.caller.IP.IsValid() {
 		data.Address = v.caller.IP.String()
 	}
 	return p.show(v, "consent", page{Title: "Let a program sign in?", Data: data})
 }
 
-// decideConsent checks the request again, since the form comes from the browser.
+// decideConsent checks the request again, since the form comes from the browser. A form with two decisions is wrong.
 func (p *Pages) decideConsent(v visit) error {
-	asks, err := p.deps.OAuth.CheckAuthorize(without(v.r.PostForm, decision))
+	asks, err := p.deps.OAuth.CheckAuthorize(v.r.PostForm)
 	if err != nil {
 		return err
 	}
@@ -58,23 +57,10 @@ func (p *Pages) decideConsent(v visit) error {
 	return v.see(redirect)
 }
 
-// flat returns all values of a form.
+// flat returns the fields of a form, each of which has one value.
 func flat(form url.Values) (list []pair) {
 	for _, name := range slices.Sorted(maps.Keys(form)) {
-		for _, value := range form[name] {
-			list = append(list, pair{name, value})
-		}
+		list = append(list, pair{name, form.Get(name)})
 	}
 	return list
-}
-
-// without returns a form without one of its fields.
-func without(form url.Values, name string) url.Values {
-	rest := url.Values{}
-	for n, values := range form {
-		if n != name {
-			rest[n] = values
-		}
-	}
-	return rest
 }

@@ -313,7 +313,7 @@ func TestOneTimeLink(t *testing.T) {
 func TestConsent(t *testing.T) {
 	w := newWorld()
 	h := newPages(w, nil)
-	rec := get(h, "/oauth/authorize?"+authorizeQuery().Encode())
+	rec := get(h, "/oauth/authorize?"+authorizeQuery().Encode()+"&decision=allow&other=1")
 	p := checkPage(t, rec.Body.String())
 	for _, want := range []string{"chaim/1.4.0", "laptop-42", "192.0.2.7", "zoe", "JJPV-LSMR"} {
 		assert.Contains(t, p.text, want)
@@ -325,7 +325,7 @@ func TestConsent(t *testing.T) {
 	for _, e := range p.all("input") {
 		form.Add(e.attrs["name"], e.attrs["value"])
 	}
-	assert.Equal(t, authorizeQuery(), form, "the form has the whole request")
+	assert.Equal(t, authorizeQuery(), form, "the form has the whole request, and nothing else of the link")
 	form.Set(decision, "allow")
 	rec = send(h, "/oauth/authorize", form)
 	assert.Equal(t, http.StatusSeeOther, rec.Code)

@@ -221,7 +221,8 @@ func tokenRevoke(a *cli.App) *cobra.Command {
 	var user string
 	cmd := &cobra.Command{
 		Use: "revoke [TOKEN...]", Short: "Revoke tokens by their ids, or all of a user", Args: cobra.ArbitraryArgs,
-		Long: `revoke ends tokens at once, on every replica. Keys that were lent with them stay valid until they expire.`,
+		Long: `revoke ends tokens at once, on every replica, and the sign-ins that were approved with them. With --user it also ends the
+sign-in links of the user. Keys that were lent with a token stay valid until they expire.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (user == "") == (len(args) == 0) {
 				return cli.Usagef("revoke which tokens? Give their ids, or --user for all of a user")
@@ -238,7 +239,7 @@ func tokenRevoke(a *cli.App) *cobra.Command {
 					}
 				}
 				if err == nil && len(revoked) == 0 {
-					a.Say("user %s has no active token", user)
+					a.Say("user %s has no active token; sign-ins under way and sign-in links have ended", user)
 				}
 				return err
 			})
@@ -255,6 +256,8 @@ func revocation(s *cli.Session, v *store.View, user string, ids []string) (c sto
 			return c, nil, err
 		}
 		revoked = tokensOf(v, u.Name, false)
+		c.Events = []audit.Event{s.Event(audit.TokenRevoked, u.Name, "token", "all")}
+		c.Effects = []store.Effect{store.EndLoginsOf(u.Name)}
 	}
 	for _, id := range ids {
 		row, isKnown := v.Tokens[id]
@@ -271,7 +274,7 @@ func revocation(s *cli.Session, v *store.View, user string, ids []string) (c sto
 	}
 	for _, t := range revoked {
 		e := s.Event(audit.TokenRevoked, t.User, "token", t.ID)
-		c.Events, c.Effects = append(c.Events, e), append(c.Effects, store.RevokeToken(t.ID, e.At))
+		c.Events, c.Effects = append(c.Events, e), append(c.Effects, store.EndToken(t.ID, e.At))
 	}
 	return c, revoked, nil
 }
