@@ -85,8 +85,8 @@ type Watcher interface {
 type Deps struct {
 	Portal  Portal
 	Watcher Watcher
-	Address func(*http.Request) netip.Addr // the caller's address, for [issue.Caller]
-	URL     *url.URL                       // of the gateway; links in refusals begin with it
+	Address func(*http.Request) (addr netip.Addr, isProven bool) // the caller's address, for [issue.Caller]
+	URL     *url.URL                                             // of the gateway; links in refusals begin with it
 	Log     *slog.Logger
 }
 
@@ -176,7 +176,8 @@ func (c call) ctx() context.Context { return c.r.Context() }
 // serve answers a request to an operation.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, to route) {
 	c := call{r: r, input: &input{}}
-	c.caller = issue.Caller{Way: issue.ByAPI, IP: a.deps.Address(r)}
+	c.caller.Way = issue.ByAPI
+	c.caller.IP, c.caller.IsProven = a.deps.Address(r)
 	var err error
 	if c.caller.Token, err = bearer(r); err == nil {
 		c.caller.Agent = httpx.Scrub(r.UserAgent(), maxAgent, c.caller.Token)

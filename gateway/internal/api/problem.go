@@ -66,7 +66,7 @@ var answers = map[issue.Code]struct {
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, c call, err error) {
 	refusal := a.refusalOf(w, c, err)
 	if refusal.Code == issue.BadToken || refusal.Code == issue.NotOurs {
-		if pause := a.deps.Watcher.TokenFailed(a.deps.Address(r)); pause > 0 {
+		if pause := a.deps.Watcher.TokenFailed(c.caller.IP); pause > 0 {
 			refusal = &issue.Refusal{Code: issue.Busy, Text: "too many wrong tokens or keys came from this address: try again later", RetryAfter: pause}
 		}
 	}

@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 	base, err := url.Parse("https://gw.example.com/")
 	require.NoError(t, err)
 	w.api = api.New(api.Deps{
-		Portal: w.Portal, Watcher: &w.watcher, URL: base, Address: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
+		Portal: w.Portal, Watcher: &w.watcher, URL: base, Address: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), true },
 	})
 	w.routes, err = legacy.NewRouter(contract(t))
 	require.NoError(t, err)

@@ -63,9 +63,13 @@ func (i *Issuer) ConsoleURL(ctx context.Context, user string, keys aws.Credentia
 	case err != nil:
 		return "", i.unavailable(ctx, "looking for the issue of keys", err)
 	}
-	v, err := i.mayLink(ctx, user, row, c)
+	v, err := i.views.fresh(ctx)
 	if err != nil {
-		return "", err
+		return "", i.unavailable(ctx, "reading people and policy", err)
+	}
+	// The id of keys is no secret, so the caller may be a stranger, who learns nothing else before AWS has checked the keys.
+	if !isHolder(v, user, row) {
+		return "", i.failed(notOurs())
 	}
 	url, err := i.makeLink(ctx, row, keys)
 	if err == nil {
@@ -122,20 +126,7 @@ func noLinks() *Refusal {
 }
 
 func notOurs() *Refusal {
-	return &Refusal{Code: NotOurs, Text: "this gateway did not issue these keys to this user, or they have expired"}
-}
-
-// mayLink decides whether AWS may be asked for a link, and returns the view that says so. The id of keys is no secret, so the
-// caller may be a stranger, whose refusals are only counted.
-func (i *Issuer) mayLink(ctx context.Context, user string, row store.Issue, c Caller) (*view, error) {
-	v, err := i.views.fresh(ctx)
-	if err != nil {
-		return nil, i.unavailable(ctx, "reading people and policy", err)
-	}
-	if _, refusal := i.linkRole(v, user, row, c); refusal != nil {
-		return nil, i.failed(refusal)
-	}
-	return v, nil
+	return &Refusal{Code: NotOurs, Text: "this gateway did not issue these keys to this user, or they have expired or are not complete"}
 }
 
 // makeLink asks AWS, which checks the keys.
@@ -147,7 +138,7 @@ func (i *Issuer) makeLink(ctx context.Context, row store.Issue, keys aws.Credent
 	case err == nil:
 		return url, nil
 	case errors.Is(err, chaimkeys.ErrNoURL):
-		return "", i.failed(&Refusal{Code: NotOurs, Text: "AWS makes no console link for these keys: are they complete?"})
+		return "", i.failed(notOurs())
 	}
 	i.deps.Log.Warn("there is no console link", "issue", row.ID, "error", err)
 	return "", &Refusal{
@@ -195,11 +186,17 @@ func (i *Issuer) decideLink(v *view, row store.Issue, c Caller) (*Refusal, audit
 	return refusal, e
 }
 
+// isHolder reports whether a user has the keys of an issue, and they have not expired.
+func isHolder(v *view, user string, row store.Issue) bool {
+	_, isUser := v.Users[user]
+	return isUser && row.User == user && row.State == store.Issued && time.Now().Before(row.Keys.ExpiresAt)
+}
+
 // linkRole returns the alias of the role of an issue, and why no link may be made for its keys.
 func (i *Issuer) linkRole(v *view, name string, row store.Issue, c Caller) (alias string, r *Refusal) {
-	user, isUser := v.Users[name]
+	user := v.Users[name]
 	switch {
-	case !isUser || row.User != name || row.State != store.Issued || !time.Now().Before(row.Keys.ExpiresAt):
+	case !isHolder(v, name, row):
 		return "", notOurs()
 	case user.Disabled:
 		return "", &Refusal{Code: DisabledUser, User: name, Text: name + " is not an active user"}
@@ -218,7 +215,7 @@ func (i *Issuer) linkRole(v *view, name string, row store.Issue, c Caller) (alia
 		if awsrole.ARN(account.Partition, account.ID, role.Path, role.AWS) != row.RoleARN {
 			continue
 		}
-		d := v.engine.Decide(policy.Query{Person: v.person(user), Account: account.ID, Role: role.Alias, At: time.Now(), Addr: c.IP})
+		d := v.engine.Decide(policy.Query{Person: v.person(user), Account: account.ID, Role: role.Alias, At: time.Now(), Addr: c.Place()})
 		switch {
 		case !d.Allow && d.Reason != policy.TooShort: // the keys are there already, however little is left
 			alias, refusal.Rule = role.Alias, d.Deny

@@ -47,6 +47,7 @@ func TestLinkIsForKeysOfThisUserOnly(t *testing.T) {
 		code    issue.Code
 		types   []audit.Type // after the issue
 	}
+	denied := []audit.Type{audit.ConsoleDenied}
 	for name, tt := range map[string]test{
 		"own keys":         {types: []audit.Type{audit.ConsoleAllowed}},
 		"another's keys":   {user: "bob", code: issue.NotOurs},
@@ -54,11 +55,11 @@ func TestLinkIsForKeysOfThisUserOnly(t *testing.T) {
 		"unknown keys":     {keys: func(c *aws.Credentials) { c.AccessKeyID = "ASIAOTHER0000000" }, code: issue.NotOurs},
 		"no keys":          {keys: func(c *aws.Credentials) { *c = aws.Credentials{} }, code: issue.NotOurs},
 		"no session token": {keys: func(c *aws.Credentials) { c.SessionToken = "" }, code: issue.NotOurs},
-		"disabled user":    {prepare: func(w *world) { w.change(store.SetDisabled("ada", true)) }, code: issue.DisabledUser},
-		"freeze":           {prepare: func(w *world) { w.change(store.Freeze("x")) }, code: issue.IsFrozen},
-		"left the group":   {prepare: func(w *world) { w.change(store.RemoveMember("sre", "ada")) }, code: issue.NotAllowed},
-		"role is gone":     {prepare: func(w *world) { w.apply(2, strings.Replace(document, "CrossAccountReadOnly", "Other", 1)) }, code: issue.NotAllowed},
-		"no console":       {ask: issue.Ask{Account: "sredev", Role: "apu"}, code: issue.NotAllowed},
+		"disabled user":    {prepare: func(w *world) { w.change(store.SetDisabled("ada", true)) }, code: issue.DisabledUser, types: denied},
+		"freeze":           {prepare: func(w *world) { w.change(store.Freeze("x")) }, code: issue.IsFrozen, types: denied},
+		"left the group":   {prepare: func(w *world) { w.change(store.RemoveMember("sre", "ada")) }, code: issue.NotAllowed, types: denied},
+		"role is gone":     {prepare: func(w *world) { w.apply(2, strings.Replace(document, "CrossAccountReadOnly", "Other", 1)) }, code: issue.NotAllowed, types: denied},
+		"no console":       {ask: issue.Ask{Account: "sredev", Role: "apu"}, code: issue.NotAllowed, types: denied},
 		"withheld keys": {prepare: func(w *world) {
 			row := w.only()
 			w.change(store.Finish(row.ID, store.Issued, store.Withheld, row.Keys, ""))
@@ -109,12 +110,23 @@ func TestStrangersWithAKeyIDFillNoLog(t *testing.T) {
 	require.NoError(t, err)
 	before := w.types()
 	guess := aws.Credentials{AccessKeyID: grant.Keys.AccessKeyID, SecretAccessKey: "CANARYguess", SessionToken: "CANARYguess"}
+	texts := map[string]bool{}
+	ask := func(user string) {
+		_, err := w.ConsoleURL(t.Context(), user, guess, issue.Caller{})
+		refused := w.refused(err)
+		assert.Equal(t, issue.NotOurs, refused.Code)
+		texts[refused.Text+refused.User] = true
+	}
 	for _, user := range []string{"ada", "bob", "eve"} {
-		_, err = w.ConsoleURL(t.Context(), user, guess, issue.Caller{})
-		assert.Equal(t, issue.NotOurs, w.refused(err).Code)
+		ask(user)
 	}
 	assert.Equal(t, before, w.types(), "no one has proven to be ada, so the log must not say that ada got a link")
-	assert.Equal(t, []issue.Code{issue.NotOurs, issue.NotOurs, issue.NotOurs}, counted)
+	w.change(store.SetDisabled("ada", true))
+	ask("ada")
+	w.change(store.Freeze("an incident"))
+	ask("ada")
+	assert.Len(t, texts, 1, "a stranger does not learn whose keys they are, nor what has become of the user")
+	assert.Len(t, counted, 5)
 }
 
 // TestLinkIsDecidedAgainAfterAWS freezes the gateway while AWS checks the keys.

@@ -70,7 +70,7 @@ func (i *Issuer) decide(v *view, who asker, c Caller, ask Ask) decision {
 		return refuse(NoRole, "role %q is not known", typed(d.ask.Role))
 	}
 	d.at = time.Now()
-	d.rule = v.engine.Decide(policy.Query{Person: person, Account: account.ID, Role: d.role.Alias, At: d.at, Addr: c.IP})
+	d.rule = v.engine.Decide(policy.Query{Person: person, Account: account.ID, Role: d.role.Alias, At: d.at, Addr: c.Place()})
 	switch {
 	case d.rule.Allow:
 	case d.rule.Reason == policy.TooShort:

@@ -88,7 +88,7 @@ func FuzzKeys(f *testing.F) {
 	f.Fuzz(func(t *testing.T, account, role, user, agent string, seconds int64) {
 		m, sts := &memory{view: view}, &fakeSTS{}
 		i := issue.New(issue.Deps{Store: m, Journal: m, Ring: ring, STS: sts})
-		c := issue.Caller{Token: text.Reveal(), User: user, Agent: agent, IP: netip.MustParseAddr("192.0.2.1")}
+		c := issue.Caller{Token: text.Reveal(), User: user, Agent: agent, IP: netip.MustParseAddr("192.0.2.1"), IsProven: true}
 		ask := issue.Ask{Account: account, Role: role, Duration: time.Duration(seconds) * time.Second}
 		_, err := i.Keys(t.Context(), c, ask)
 		if err != nil {

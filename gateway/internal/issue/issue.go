@@ -24,8 +24,18 @@ type Caller struct {
 	Way   Way
 	Token string     // chm1_…
 	User  string     // the name that the caller claims; ByForm only
-	IP    netip.Addr // the rightmost hop that is not trusted; invalid if a forwarded header came from an untrusted peer
-	Agent string     // the caller's program, at most 200 printable characters
+	IP    netip.Addr // of the rightmost hop that is not a trusted proxy
+	// IsProven is whether IP is the caller's. If not, the log has it, but no rule about addresses holds.
+	IsProven bool
+	Agent    string // the caller's program, at most 200 printable characters
+}
+
+// Place is the address of the caller for rules about addresses: none if it is not proven.
+func (c Caller) Place() netip.Addr {
+	if !c.IsProven {
+		return netip.Addr{}
+	}
+	return c.IP
 }
 
 // Ask is what is asked for.

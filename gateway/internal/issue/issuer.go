@@ -135,7 +135,7 @@ func (i *Issuer) Accounts(ctx context.Context, c Caller) ([]Account, error) {
 		return nil, err
 	}
 	var found []Account
-	for account := range v.engine.Accounts(v.person(who.user), c.IP, time.Now()) {
+	for account := range v.engine.Accounts(v.person(who.user), c.Place(), time.Now()) {
 		found = append(found, Account{ID: account.ID, Name: account.Name})
 	}
 	return found, nil

@@ -205,6 +205,13 @@ func TestAccountsAreThoseOfTheCaller(t *testing.T) {
 	got, err = w.Accounts(t.Context(), c)
 	require.NoError(t, err)
 	assert.Len(t, got, 3)
+	c.IsProven = false
+	got, err = w.Accounts(t.Context(), c)
+	require.NoError(t, err)
+	assert.Len(t, got, 2, "no rule holds for an address that is not proven")
+	_, err = w.Keys(t.Context(), c, issue.Ask{Account: "sredev"})
+	require.NoError(t, err)
+	assert.Equal(t, office.String(), w.events(audit.IssueIssued)[0].Actor.IP, "but the log has it")
 	got, err = w.Accounts(t.Context(), w.caller("bob"))
 	require.NoError(t, err)
 	assert.Empty(t, got)

@@ -128,7 +128,7 @@ func (w *world) addToken(user string, life time.Duration) {
 }
 
 func (w *world) caller(user string) issue.Caller {
-	return issue.Caller{Token: w.tokens[user].text, User: user, IP: netip.MustParseAddr("192.0.2.1"), Agent: "test"}
+	return issue.Caller{Token: w.tokens[user].text, User: user, IP: netip.MustParseAddr("192.0.2.1"), IsProven: true, Agent: "test"}
 }
 
 // refused returns the refusal in an error.

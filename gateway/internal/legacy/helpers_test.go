@@ -104,7 +104,7 @@ func newHandler() (*Handler, *fakeIssuer, *strings.Builder) {
 	var log strings.Builder
 	issuer := newFakeIssuer()
 	return &Handler{
-		Issuer: issuer, Watcher: &fakeWatcher{}, Address: func(*http.Request) netip.Addr { return home },
+		Issuer: issuer, Watcher: &fakeWatcher{}, Address: func(*http.Request) (netip.Addr, bool) { return home, true },
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}, issuer, &log
 }

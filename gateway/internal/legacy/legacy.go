@@ -43,7 +43,7 @@ type Watcher interface {
 type Handler struct {
 	Issuer  Issuer
 	Watcher Watcher
-	Address func(*http.Request) netip.Addr // the caller's address, for issue.Caller
+	Address func(*http.Request) (addr netip.Addr, isProven bool) // the caller's address, for issue.Caller
 	Log     *slog.Logger
 }
 
@@ -124,7 +124,9 @@ func (h *Handler) answer(r *http.Request) answer {
 
 // caller describes who asks.
 func (h *Handler) caller(r *http.Request, f form, user string) issue.Caller {
-	return issue.Caller{Token: f.get("token"), User: user, IP: h.Address(r), Agent: f.agent(r)}
+	c := issue.Caller{Token: f.get("token"), User: user, Agent: f.agent(r)}
+	c.IP, c.IsProven = h.Address(r)
+	return c
 }
 
 func (h *Handler) keys(r *http.Request, f form, what issue.Ask) answer {

@@ -30,7 +30,7 @@ func TestKeys(t *testing.T) {
 			"sessiontoken": "CANARYsession", "expiresstr": got["expiresstr"], "expires": float64(issuer.grant.Keys.Expires.Unix()), "url": fakeLink,
 		}, got, path)
 		assert.Regexp(t, `^Expires in 1 hour( on \S+)? at [0-9:]{8}\.$`, got["expiresstr"])
-		assert.Equal(t, issue.Caller{Token: token, User: "chris", IP: home, Agent: "cca 4.1"}, issuer.who)
+		assert.Equal(t, issue.Caller{Token: token, User: "chris", IP: home, IsProven: true, Agent: "cca 4.1"}, issuer.who)
 		assert.Equal(t, issue.Ask{Account: "sredev", Role: "rro", Duration: time.Hour, WantsURL: true}, issuer.what)
 		assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 		assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
@@ -71,7 +71,7 @@ func TestList(t *testing.T) {
 	for _, verb := range []string{"--list", "-l", "list", " list ", "list,rro,1"} {
 		e := opened(t, post(h, "/prod/", keysForm(verb).Encode(), nil))
 		assert.Equal(t, "{'accountlist': [['210987654321', 'Connected Homes'], ['123456789012', 'sredev']]}", e.Text)
-		assert.Equal(t, issue.Caller{Token: token, User: "chris", IP: home, Agent: "cca 4.1"}, issuer.who)
+		assert.Equal(t, issue.Caller{Token: token, User: "chris", IP: home, IsProven: true, Agent: "cca 4.1"}, issuer.who)
 	}
 	issuer.accounts = nil
 	assert.Equal(t, "{'accountlist': []}", opened(t, post(h, "/", keysForm("--list").Encode(), nil)).Text)
@@ -82,7 +82,7 @@ func TestLink(t *testing.T) {
 	for _, path := range []string{"/gui", "/prod/gui", "/legacy/gui", "/", "/legacy/", "/prod"} { // the last ones with the "#" form
 		e := opened(t, post(h, path, linkForm().Encode(), nil))
 		assert.Equal(t, "{'url': '"+fakeLink+"'}", e.Text, path)
-		assert.Equal(t, issue.Caller{User: "chris", IP: home, Agent: "cca 4.1"}, issuer.who)
+		assert.Equal(t, issue.Caller{User: "chris", IP: home, IsProven: true, Agent: "cca 4.1"}, issuer.who)
 		assert.Equal(t, linkForm().Get("session"), issuer.keys.SessionToken)
 	}
 	issuer.grant.URL = ""

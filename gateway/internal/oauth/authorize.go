@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -122,6 +123,12 @@ func isBrowser(who issue.Who) error {
 		return &issue.Refusal{Code: issue.NotAllowed, User: who.User.Name, Text: "only a person with a browser can let a program sign in"}
 	}
 	return nil
+}
+
+// from is the address of a caller, proven or not.
+func (s *Server) from(r *http.Request) netip.Addr {
+	addr, _ := s.Web.Address(r)
+	return addr
 }
 
 func shown(addr netip.Addr) string {

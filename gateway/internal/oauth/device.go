@@ -41,7 +41,7 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 	if !isRead {
 		return
 	}
-	from := s.Web.Address(r)
+	from := s.from(r)
 	if !s.begun.allow(from) {
 		w.Header().Set("Retry-After", "6")
 		refuse(w, http.StatusTooManyRequests, "temporarily_unavailable", "this address begins too many logins: wait a moment")

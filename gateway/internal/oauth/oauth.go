@@ -79,8 +79,8 @@ type Settings struct {
 
 // Web is what a Server needs of the server around it.
 type Web struct {
-	Address func(*http.Request) netip.Addr // of the caller
-	Count   func(kind, result string)      // of a step of a login, for metrics
+	Address func(*http.Request) (addr netip.Addr, isProven bool) // of the caller
+	Count   func(kind, result string)                            // of a step of a login, for metrics
 	// Failed counts a wrong token, and returns how long the sender should pause.
 	Failed func(from netip.Addr) time.Duration
 	Log    *slog.Logger

@@ -67,7 +67,7 @@ func (s *Server) redeemCode(w http.ResponseWriter, r *http.Request, form url.Val
 // failed refuses a code.
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, kind string) {
 	s.Web.Count(kind, "failed")
-	if pause := s.Web.Failed(s.Web.Address(r)); pause > 0 {
+	if pause := s.Web.Failed(s.from(r)); pause > 0 {
 		w.Header().Set("Retry-After", seconds(pause))
 	}
 	refuse(w, http.StatusBadRequest, "invalid_grant", badCode)
@@ -109,7 +109,7 @@ func (s *Server) overtaken(w http.ResponseWriter, r *http.Request, f store.Flow)
 // event is an event of the user of a sign-in, caused by a request of a program.
 func (s *Server) event(r *http.Request, kind audit.Type, f store.Flow, details ...string) audit.Event {
 	e := audit.Event{
-		Type: kind, At: time.Now(), Actor: audit.Actor{Kind: "user", Name: f.Outcome.User, IP: shown(s.Web.Address(r)), Agent: f.Asker.Program},
+		Type: kind, At: time.Now(), Actor: audit.Actor{Kind: "user", Name: f.Outcome.User, IP: shown(s.from(r)), Agent: f.Asker.Program},
 		Details: map[string]string{"kind": string(f.Kind), "from": f.Asker.IP},
 	}
 	for pair := range slices.Chunk(details, 2) {
@@ -200,7 +200,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	if !isRead {
 		return
 	}
-	caller := issue.Caller{Way: issue.ByAPI, Token: form.Get("token"), IP: s.Web.Address(r), Agent: named(r.UserAgent(), "")}
+	caller := issue.Caller{Way: issue.ByAPI, Token: form.Get("token"), IP: s.from(r), Agent: named(r.UserAgent(), "")}
 	who, err := s.People.Authenticate(r.Context(), caller)
 	refusal := (*issue.Refusal)(nil)
 	switch isRefused := errors.As(err, &refusal); {

@@ -113,11 +113,11 @@ func (w *world) newReplica(change ...func(*oauth.Deps)) replica {
 		People: r.issuer, Database: w.db, Journal: journal{w.db}, Ring: w.ring,
 		Settings: oauth.Settings{URL: at, Lifetime: 12 * time.Hour, Device: true, TokensPerUser: 20},
 		Web: oauth.Web{
-			Address: func(r *http.Request) netip.Addr {
+			Address: func(r *http.Request) (netip.Addr, bool) {
 				if from := r.Header.Get("X-From"); from != "" {
-					return netip.MustParseAddr(from)
+					return netip.MustParseAddr(from), true
 				}
-				return netip.MustParseAddr("192.0.2.1")
+				return netip.MustParseAddr("192.0.2.1"), true
 			},
 			Count: func(string, string) {}, Failed: func(netip.Addr) time.Duration { return 0 }, Log: log,
 		},
@@ -151,7 +151,7 @@ func (w *world) newToken(kind store.Kind, user string) string {
 func (w *world) browser(user, from string) issue.Who {
 	w.t.Helper()
 	who, err := w.issuer.Authenticate(context.Background(),
-		issue.Caller{Way: issue.ByPage, Token: w.newToken(store.WebToken, user), IP: netip.MustParseAddr(from)})
+		issue.Caller{Way: issue.ByPage, Token: w.newToken(store.WebToken, user), IP: netip.MustParseAddr(from), IsProven: true})
 	require.NoError(w.t, err)
 	return who
 }

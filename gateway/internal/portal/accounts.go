@@ -60,7 +60,7 @@ func (p *Portal) Accounts(ctx context.Context, c issue.Caller, q AccountQuery) (
 	e := who.Engine()
 	wanted := q.matcher(p.indexOf(e))
 	page, found := AccountPage{}, facetCounts{map[[2]string]int{}, map[string]int{}}
-	for account, roles := range e.Accounts(who.Person(who.User), c.IP, time.Now()) {
+	for account, roles := range e.Accounts(who.Person(who.User), c.Place(), time.Now()) {
 		if !wanted(account) {
 			continue
 		}
@@ -87,7 +87,7 @@ func (p *Portal) Account(ctx context.Context, c issue.Caller, nameOrID string) (
 	}
 	if e := who.Engine(); e != nil {
 		person := who.Person(who.User)
-		for account, roles := range e.Accounts(person, c.IP, time.Now()) {
+		for account, roles := range e.Accounts(person, c.Place(), time.Now()) {
 			if account.ID == nameOrID || strings.EqualFold(account.Name, nameOrID) {
 				return accountOf(who, c, account, roles), nil
 			}
@@ -119,7 +119,7 @@ func (q AccountQuery) matcher(x *searchIndex) func(policy.Account) bool {
 
 func accountOf(who issue.Who, c issue.Caller, a policy.Account, roles []policy.Role) Account {
 	found := Account{ID: a.ID, Name: a.Name, OU: a.OU, Tags: a.Tags}
-	q := policy.Query{Person: who.Person(who.User), Account: a.ID, At: time.Now(), Addr: c.IP}
+	q := policy.Query{Person: who.Person(who.User), Account: a.ID, At: time.Now(), Addr: c.Place()}
 	for _, role := range roles {
 		q.Role = role.Alias
 		found.Roles = append(found.Roles, Role{role.Alias, role.AWS, who.Engine().Decide(q).Max, role.Console})

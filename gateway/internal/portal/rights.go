@@ -29,7 +29,7 @@ func (p *Portal) Explain(ctx context.Context, c issue.Caller, user, account, rol
 	if err != nil {
 		return policy.Explanation{}, err
 	}
-	q := policy.Query{Person: who.Person(u), Account: a.ID, Role: r.Alias, At: time.Now(), Addr: c.IP}
+	q := policy.Query{Person: who.Person(u), Account: a.ID, Role: r.Alias, At: time.Now(), Addr: c.Place()}
 	x := who.Engine().Explain(q)
 	if !p.IsAdmin(who) {
 		x.Grants = ownGrants(x.Grants)
@@ -113,7 +113,7 @@ func (p *Portal) rights(ctx context.Context, c issue.Caller, user string, page P
 		return RightsPage{}, err
 	}
 	found, now := RightsPage{Version: who.Engine().Version()}, time.Now()
-	q := policy.Query{Person: who.Person(u), At: now, Addr: c.IP}
+	q := policy.Query{Person: who.Person(u), At: now, Addr: c.Place()}
 	for a, roles := range who.Engine().Accounts(q.Person, q.Addr, now) {
 		found.Total += len(roles)
 		for _, role := range roles {
@@ -155,7 +155,7 @@ func (p *Portal) WhoCan(ctx context.Context, c issue.Caller, account, role strin
 	}
 	var found []Right
 	for _, access := range e.WhoCan(a.ID, r.Alias, members, now) {
-		q := policy.Query{Person: who.Person(users[access.Person]), Account: a.ID, Role: access.Role, At: now, Addr: c.IP}
+		q := policy.Query{Person: who.Person(users[access.Person]), Account: a.ID, Role: access.Role, At: now, Addr: c.Place()}
 		if d := e.Decide(q); d.Allow {
 			found = append(found, Right{access.Person, a.ID, a.Name, access.Role, d.Grant, d.Max, d.Caps.String()})
 		}

@@ -11,11 +11,17 @@ import (
 type addressKey struct{}
 
 // ClientAddr returns the address of the caller of a request to the public listener: the rightmost hop that is not a trusted
-// proxy. It is not valid if it cannot be known, for instance because an untrusted peer sent a header that only a proxy may
-// send.
-func ClientAddr(r *http.Request) netip.Addr {
-	addr, _ := r.Context().Value(addressKey{}).(netip.Addr)
-	return addr
+// proxy. isProven is false if the caller may be elsewhere, for instance because an untrusted peer sent a header that only a
+// proxy may send: then it is the address of the peer, and no rule about addresses may hold.
+func ClientAddr(r *http.Request) (addr netip.Addr, isProven bool) {
+	c, _ := r.Context().Value(addressKey{}).(caller)
+	return c.addr, c.isProven
+}
+
+// caller is from where a request comes.
+type caller struct {
+	addr     netip.Addr
+	isProven bool
 }
 
 // proxies are the networks whose hosts may say from where a request comes.
@@ -48,25 +54,25 @@ func (p proxies) onlyFromProxies(next http.Handler) http.Handler {
 var forwardingHeaders = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"}
 
 // caller returns the rightmost hop that is not trusted. Each proxy appends the address of its peer, so what stands left of
-// that hop is only the caller's claim. The zero Addr means that the caller is not known: a peer that is no proxy sent such a
-// header, a hop is no address, or all hops are proxies.
-func (p proxies) caller(r *http.Request) netip.Addr {
+// that hop is only the caller's claim. It is the peer, and not proven, if the caller is not known: a peer that is no proxy sent
+// such a header, a hop is no address, or all hops are proxies.
+func (p proxies) caller(r *http.Request) caller {
 	peer := peerOf(r)
 	if !p.trust(peer) {
-		for _, name := range forwardingHeaders {
-			if _, isThere := r.Header[name]; isThere {
-				return netip.Addr{}
-			}
-		}
-		return peer
+		isClaimed := slices.ContainsFunc(forwardingHeaders, func(name string) bool { return len(r.Header[name]) > 0 })
+		return caller{peer, peer.IsValid() && !isClaimed}
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		if addr := parseHop(strings.TrimSpace(hop)); !p.trust(addr) {
-			return addr
+		addr := parseHop(strings.TrimSpace(hop))
+		switch {
+		case !addr.IsValid():
+			return caller{peer, false}
+		case !p.trust(addr):
+			return caller{addr, true}
 		}
 	}
-	return netip.Addr{}
+	return caller{peer, false}
 }
 
 // peerOf returns the address at the other end of the connection.

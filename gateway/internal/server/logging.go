@@ -21,6 +21,7 @@ const maxLogged = 100 // characters of a path
 func logged(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
+		from, _ := ClientAddr(r)
 		id := ids.New("req")
 		w.Header().Set(requestIDHeader, id)
 		watched := &watchedWriter{ResponseWriter: w}
@@ -28,7 +29,7 @@ func logged(log *slog.Logger, next http.Handler) http.Handler {
 			log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 				slog.String("request", id), slog.String("method", httpx.Scrub(r.Method, maxLogged)),
 				slog.String("path", httpx.Scrub(r.URL.Path, maxLogged)), slog.String("proto", r.Proto),
-				slog.String("peer", shown(peerOf(r))), slog.String("caller", shown(ClientAddr(r))),
+				slog.String("peer", shown(peerOf(r))), slog.String("caller", shown(from)),
 				slog.Int("status", watched.status), slog.Int64("bytes", watched.bytes), slog.Duration("took", time.Since(start)))
 		}()
 		next.ServeHTTP(watched, r)

@@ -79,23 +79,3 @@ func TestAFormMayLeadToAProgramOfThisMachineOnly(t *testing.T) {
 		assert.Equal(t, isAllowed, strings.HasSuffix(got, "form-action 'self' http://"+u.Host), address)
 	}
 }
-
-func TestTooManyRequestsAreRefusedAtOnce(t *testing.T) {
-	inside, leave := make(chan struct{}), make(chan struct{})
-	h := bounded(1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		inside <- struct{}{}
-		<-leave
-	}))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
-	}()
-	<-inside
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-	assert.Equal(t, "1", w.Header().Get("Retry-After"))
-	close(leave)
-	<-done
-}

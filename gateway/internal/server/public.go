@@ -31,7 +31,7 @@ func newPublic(cfg Config, next http.Handler) *http.Server {
 		next = hops.onlyFromProxies(next)
 	}
 	return &http.Server{
-		Handler:           limited(hops.located(logged(cfg.Log, recovered(cfg.Log, bounded(maxBusy, next))))),
+		Handler:           limited(hops.located(logged(cfg.Log, recovered(cfg.Log, bounded(maxBusy, maxOfOne, next))))),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -49,7 +49,7 @@ func newPublic(cfg Config, next http.Handler) *http.Server {
 // quiet returns a log for what net/http has to say. Any scanner can cause it, so it is seen at the level Debug only.
 func quiet(to *slog.Logger) *log.Logger { return slog.NewLogLogger(to.Handler(), slog.LevelDebug) }
 
-// limited refuses bodies that are too large for any request. After a body in chunks it closes the connection: if a length was
+// limited refuses bodies that are too large for any request, and lets browsers make nothing of any answer but a page. After a body in chunks it closes the connection: if a length was
 // there too, which net/http forgets, a proxy may take the rest of the body for the next request of another caller. See RFC
 // 9112, section 6.1.
 func limited(next http.Handler) http.Handler {
@@ -58,6 +58,9 @@ func limited(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close")
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -21,10 +22,11 @@ func TestServesTLS(t *testing.T) {
 	certFile, keyFile, roots := makeCert(t, t.TempDir(), "one")
 	var log safeLog
 	s := start(t, Config{CertFile: certFile, KeyFile: keyFile, Log: log.logger()}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, r.Proto+" "+ClientAddr(r).String())
+		from, isProven := ClientAddr(r)
+		_, _ = fmt.Fprint(w, r.Proto, " ", from, " ", isProven)
 	}))
 	status, body, header := get(t, clientOf(t, roots), "https://"+s.Addr().String()+"/")
-	assert.Equal(t, []any{200, "HTTP/2.0 127.0.0.1"}, []any{status, body})
+	assert.Equal(t, []any{200, "HTTP/2.0 127.0.0.1 true"}, []any{status, body})
 	assert.Regexp(t, `^req_[0-9a-v]{26}$`, header.Get("X-Request-Id"))
 	assert.Contains(t, log.String(), "request="+header.Get("X-Request-Id"))
 

@@ -97,9 +97,9 @@ func (m *Manager) Caller(w http.ResponseWriter, r *http.Request) (issue.Caller, 
 	case idle > m.deps.Options.IdleWeb/refreshes:
 		m.hold(w, text, now)
 	}
-	return issue.Caller{
-		Way: issue.ByPage, Token: text, IP: m.deps.Options.Address(r), Agent: httpx.Scrub(r.UserAgent(), maxAgent),
-	}, true
+	c := issue.Caller{Way: issue.ByPage, Token: text, Agent: httpx.Scrub(r.UserAgent(), maxAgent)}
+	c.IP, c.IsProven = m.deps.Options.Address(r)
+	return c, true
 }
 
 // held returns the token of a browser and when it was used last.

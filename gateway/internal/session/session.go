@@ -28,6 +28,10 @@ const (
 	// workTimeout bounds the reads and writes of a request, but for the provider's answers.
 	workTimeout = 5 * time.Second
 
+	// maxAtProvider is how many requests wait for the provider at a time. A provider that hangs must not take the places of those
+	// who do not need it.
+	maxAtProvider = 64
+
 	maxForm  = 4 << 10 // bytes of a form
 	maxAgent = 190     // bytes of the browser's own words, and an ellipsis
 )
@@ -62,15 +66,21 @@ type Options struct {
 	URL     *url.URL      // the gateway's public address
 	WebMax  time.Duration // from the sign-in to its end
 	IdleWeb time.Duration // from the last use to the end
-	// Address returns the address of a request, or the zero value if it is not known.
-	Address func(*http.Request) netip.Addr
+	// Address returns the address of a request, and whether the request proves it.
+	Address func(*http.Request) (addr netip.Addr, isProven bool)
 	// Counted is told of the end of each sign-in, for metrics: "provider", "link", "refused" or "failed". Nil means that nothing
 	// is told. It must not wait.
 	Counted func(result string)
+	// Failed counts a failed sign-in of an address, and Pause says how long the address must wait until the next one. Nil means
+	// that no address must wait.
+	Failed, Pause func(netip.Addr) time.Duration
 }
 
 // Manager signs browsers in and out. Make one with [New]. All methods are safe for concurrent use.
-type Manager struct{ deps Deps }
+type Manager struct {
+	deps   Deps
+	places chan struct{} // of requests that wait for the provider
+}
 
 // New returns a Manager. It touches neither the database nor the network.
 func New(d Deps) *Manager {
@@ -80,7 +90,11 @@ func New(d Deps) *Manager {
 	if d.Options.Counted == nil {
 		d.Options.Counted = func(string) {}
 	}
-	return &Manager{d}
+	if d.Options.Failed == nil {
+		d.Options.Failed = func(netip.Addr) time.Duration { return 0 }
+		d.Options.Pause = d.Options.Failed
+	}
+	return &Manager{d, make(chan struct{}, maxAtProvider)}
 }
 
 // Mount adds the addresses below /auth/. The POST requests among them need protection against other origins, as
@@ -92,10 +106,24 @@ func (m *Manager) Mount(mux *http.ServeMux) {
 			h(w, r)
 		})
 	}
-	handle("GET /auth/login", m.begin)
-	handle("GET /auth/callback/{provider}", m.finish)
+	handle("GET /auth/login", m.atProvider(m.begin))
+	handle("GET /auth/callback/{provider}", m.atProvider(m.finish))
 	handle("POST /auth/logout", m.signOut)
 	handle("POST /auth/link", m.useLink)
+}
+
+// atProvider bounds the requests that wait for the provider.
+func (m *Manager) atProvider(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case m.places <- struct{}{}:
+			defer func() { <-m.places }()
+			next(w, r)
+		default:
+			w.Header().Set("Retry-After", "2")
+			m.deps.Page(w, r, http.StatusServiceUnavailable, titleFailed, "The identity provider does not answer as fast as it is asked. Try again in a moment.")
+		}
+	}
 }
 
 // signOut ends the session of a browser, which may have ended already.
@@ -149,7 +177,7 @@ func isOvertaken(err error) bool { return errors.Is(err, store.ErrStale) }
 // actor is a user whom a new token, or one that there is, lets in.
 func (m *Manager) actor(r *http.Request, user, tokenID string) audit.Actor {
 	a := audit.Actor{Kind: "user", Name: user, Token: tokenID, Agent: httpx.Scrub(r.UserAgent(), maxAgent)}
-	if addr := m.deps.Options.Address(r); addr.IsValid() {
+	if addr, _ := m.deps.Options.Address(r); addr.IsValid() {
 		a.IP = addr.String()
 	}
 	return a

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -82,8 +84,17 @@ func (m *Manager) finish(w http.ResponseWriter, r *http.Request) {
 		m.fail(w, r, &refusal{http.StatusBadRequest, "This sign-in did not begin in this browser, or it took more than ten minutes. Begin again."})
 		return
 	}
+	from, _ := m.deps.Options.Address(r)
+	if pause := m.deps.Options.Pause(from); pause > 0 { // each try would ask the provider
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(pause.Seconds()))))
+		m.fail(w, r, &refusal{http.StatusTooManyRequests, "Too many sign-ins from your address have failed. Wait a moment, and begin again."})
+		return
+	}
 	who, err := p.Finish(r.Context(), b.Pending, r.URL.Query())
 	if err != nil {
+		if problem := (*idp.Problem)(nil); errors.As(err, &problem) && problem.Kind == idp.Wrong {
+			m.deps.Options.Failed(from)
+		}
 		if who.Subject != "" {
 			m.recordRefusal(r, who, "", err)
 		}

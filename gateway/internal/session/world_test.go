@@ -74,7 +74,7 @@ func newWorldOn(t *testing.T, database string, change ...func(*session.Deps)) *w
 		Provider: idp.New(w.idp.Config(), s.URL+session.CallbackPath("corp"), idp.Options{}),
 		Options: session.Options{
 			URL: u, WebMax: 8 * time.Hour, IdleWeb: time.Hour,
-			Address: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") }, Counted: w.count,
+			Address: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), true }, Counted: w.count,
 		},
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Page: func(rw http.ResponseWriter, _ *http.Request, status int, title, text string) {

@@ -141,7 +141,7 @@ func (w *World) Token(kind store.Kind, user string) string { return w.tokens[use
 
 // Caller returns a user with the newest token of a kind.
 func (w *World) Caller(kind store.Kind, user string) issue.Caller {
-	c := issue.Caller{Way: issue.ByAPI, Token: w.Token(kind, user), IP: netip.MustParseAddr("192.0.2.1"), Agent: "test"}
+	c := issue.Caller{Way: issue.ByAPI, Token: w.Token(kind, user), IP: netip.MustParseAddr("192.0.2.1"), IsProven: true, Agent: "test"}
 	if kind == store.WebToken {
 		c.Way = issue.ByPage
 	}

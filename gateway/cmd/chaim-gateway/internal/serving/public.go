@@ -65,6 +65,7 @@ func (g *Gateway) public() *public {
 		Issuer: g.issuer, Store: signInStore{g.session.DB, g.issuer}, Journal: g.journal, Ring: g.ring, Provider: g.provider(), Log: log,
 		Options: session.Options{
 			URL: c.Server.URL, WebMax: c.Login.WebMax, IdleWeb: c.Login.IdleWeb, Address: server.ClientAddr, Counted: g.metrics.SignedIn,
+			Failed: watcher.TokenFailed, Pause: watcher.Pause,
 		},
 		Page: func(w http.ResponseWriter, r *http.Request, status int, title, text string) {
 			pages.Message(w, r, status, title, text)
