@@ -45,6 +45,7 @@ type OIDC struct {
 	ClientID     string
 	ClientSecret Secret
 	Username     string   // the claim with the user's name
+	Domains      []string // in lower case; those whose addresses give a user the name before the @
 	Groups       string   // the claim with the user's groups
 	Scopes       []string // "openid" is among them
 }

@@ -30,7 +30,8 @@ func (c *Config) Describe(from Settings) []Line {
 		"limits.tokens_per_user": strconv.Itoa(c.Limits.TokensPerUser),
 		"oidc.id":                c.OIDC.ID, "oidc.issuer": c.OIDC.Issuer, "oidc.client_id": c.OIDC.ClientID,
 		"oidc.client_secret": c.OIDC.ClientSecret.String(), "oidc.username": c.OIDC.Username, "oidc.groups": c.OIDC.Groups,
-		"oidc.scopes": strings.Join(c.OIDC.Scopes, ", "), "admin_groups": strings.Join(c.AdminGroups, ", "),
+		"oidc.domains": strings.Join(c.OIDC.Domains, ", "),
+		"oidc.scopes":  strings.Join(c.OIDC.Scopes, ", "), "admin_groups": strings.Join(c.AdminGroups, ", "),
 		"login.max": c.Login.Max.String(), "login.web_max": c.Login.WebMax.String(), "login.idle_web": c.Login.IdleWeb.String(),
 		"login.device": strconv.FormatBool(c.Login.Device),
 	}

@@ -46,6 +46,7 @@ var keys = []key{
 	{"oidc.client_id", text(func(c *Config, s string) error { c.OIDC.ClientID = s; return checkWord(s) })},
 	{"oidc.client_secret", secret(func(c *Config) *Secret { return &c.OIDC.ClientSecret })},
 	{"oidc.username", text(func(c *Config, s string) error { c.OIDC.Username = s; return checkWord(s) })},
+	{"oidc.domains", words(func(c *Config) *[]string { return &c.OIDC.Domains })},
 	{"oidc.groups", text(func(c *Config, s string) error { c.OIDC.Groups = s; return checkWord(s) })},
 	{"oidc.scopes", words(func(c *Config) *[]string { return &c.OIDC.Scopes })},
 	{"admin_groups", words(func(c *Config) *[]string { return &c.AdminGroups })},
@@ -56,7 +57,7 @@ var keys = []key{
 }
 
 // lists are the settings that take several values. A variable has them with commas or spaces between.
-var lists = []string{"trusted_proxies", "aws.regions", "oidc.scopes", "admin_groups"}
+var lists = []string{"trusted_proxies", "aws.regions", "oidc.domains", "oidc.scopes", "admin_groups"}
 
 // later are settings that other versions of the gateway will have.
 var later = []string{

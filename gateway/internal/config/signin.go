@@ -89,6 +89,11 @@ func (c *Config) checkSignIn(from Settings, fail func(key, format string, args .
 	if o.Scopes == nil {
 		o.Scopes = []string{openID, "profile"}
 	}
+	for i, domain := range o.Domains {
+		if o.Domains[i] = strings.ToLower(domain); strings.Contains(domain, "@") {
+			fail("oidc.domains", "%q is not a domain such as example.com", domain)
+		}
+	}
 	if !slices.Contains(o.Scopes, openID) {
 		fail("oidc.scopes", "openid is not among them: without it a provider does not say who a person is")
 	}

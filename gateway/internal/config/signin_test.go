@@ -43,6 +43,7 @@ oidc:
   client_id: chaim
   client_secret: env:CHAIM_TEST_NOT_SET
   username: email
+  domains: [Example.com, corp.example]
   groups: roles
   scopes: [openid, groups]
 admin_groups: [admins, "corp:platform"]
@@ -51,6 +52,7 @@ login: {max: 1h, web_max: 2h, idle_web: 5m, device: false}
 	require.NoError(t, err)
 	assert.Equal(t, []string{"openid", "profile", "groups"}, c.OIDC.Scopes)
 	assert.Equal(t, "email roles", c.OIDC.Username+" "+c.OIDC.Groups)
+	assert.Equal(t, []string{"example.com", "corp.example"}, c.OIDC.Domains)
 	assert.Equal(t, []string{"admins", "corp:platform"}, c.AdminGroups)
 	assert.Equal(t, Login{time.Hour, 2 * time.Hour, 5 * time.Minute, false}, c.Login)
 }
@@ -69,6 +71,7 @@ func TestWrongSignInSettingsAreSaidWithTheirPlace(t *testing.T) {
 		{"query", with(".com/", ".com/?tenant=1"), "oidc.issuer: it has no user, query or fragment"},
 		{"no address", with("https://idp.example.com/", "idp.example.com"), "oidc.issuer: it is an address"},
 		{"scope", with("id: corp", "id: corp, scopes: [profile]"), "oidc.scopes: openid is not among them"},
+		{"address for a domain", with("id: corp", "id: corp, domains: ['@example.com']"), `oidc.domains: "@example.com" is not a domain`},
 		{"two words", with("id: corp", "id: corp, username: 'a b'"), "oidc.username: it is one word"},
 		{"path", strings.Replace(least, "8443", "8443/gw", 1) + provider, "c.yaml:1:6: url: with oidc it has no path"},
 		{"admins", least + "admin_groups: []\n", "admin_groups: it names at least one"},

@@ -1,7 +1,6 @@
 package idp
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,13 +89,13 @@ func (p *Provider) person(ctx context.Context, m *metadata, id identified, token
 		return who, err
 	}
 	var info claims
-	if m.UserInfoURL != "" && !(id.claims.has(p.config.Groups) && id.claims.has(p.config.Username)) {
+	if m.UserInfoURL != "" && !(id.claims.has(p.config.Groups) && who.Name != "") {
 		var err error
 		if info, err = p.userInfo(ctx, m, id.token.Subject, tokens); err != nil {
 			return who, err
 		}
 	}
-	who.Name = cmp.Or(who.Name, p.name(info))
+	who.Name = p.name(id.claims, info)
 	var err error
 	who.Groups, err = p.groups(id.claims, info)
 	return who, err
@@ -162,17 +161,32 @@ func isGroup(name string) bool {
 		!strings.ContainsFunc(name, func(r rune) bool { return r == '*' || unicode.IsControl(r) })
 }
 
-// name returns the name of a user for a person, or nothing. An address that the provider has not verified is not taken.
-func (p *Provider) name(c claims) string {
-	text, _ := c.text(p.config.Username)
-	if verified := strings.Trim(string(c[claimVerified]), `"`); p.config.Username == claimEmail && verified == "false" {
+// name returns the name of a user for a person, or nothing: that of the first source that has one. An address of a domain that is
+// not the company's stays whole, since another person may have the same name there. An email address must be verified.
+func (p *Provider) name(sources ...claims) string {
+	isEmail := p.config.Username == claimEmail
+	if isEmail && slices.ContainsFunc(sources, func(c claims) bool { return c.isVerified("false") }) {
 		return ""
 	}
-	name, _, _ := strings.Cut(strings.ToLower(text), "@")
-	if !store.IsUserName(name) {
-		return ""
+	for _, c := range sources {
+		text, hasName := c.text(p.config.Username)
+		if !hasName || isEmail && !c.isVerified("true") {
+			continue
+		}
+		name := strings.ToLower(text)
+		if local, domain, isAddress := strings.Cut(name, "@"); isAddress && slices.Contains(p.config.Domains, domain) {
+			name = local
+		}
+		if store.IsUserName(name) {
+			return name
+		}
 	}
-	return name
+	return ""
+}
+
+// isVerified reports whether the claim email_verified has a value, which some providers write as a text.
+func (c claims) isVerified(value string) bool {
+	return strings.Trim(string(c[claimVerified]), `"`) == value
 }
 
 // has reports whether a claim says something. Null says nothing.

@@ -40,7 +40,7 @@ func (m *metadata) authStyle() oauth2.AuthStyle {
 	return oauth2.AuthStyleInParams
 }
 
-// discovered returns the discovery document. One that is an hour old is read again, and used on if that fails.
+// discovered returns the discovery document. One that is an hour old is read again, and used on for a minute if that fails.
 func (p *Provider) discovered(ctx context.Context) (*metadata, error) {
 	var known *metadata
 	select {
@@ -52,12 +52,20 @@ func (p *Provider) discovered(ctx context.Context) (*metadata, error) {
 	if known != nil && time.Since(known.read) < metadataLife {
 		return known, nil
 	}
-	m, err := p.discover(ctx)
-	switch {
-	case err == nil:
+	if known == nil {
+		m, err := p.discover(ctx)
+		if err != nil {
+			return nil, err
+		}
 		known = m
-	case known == nil:
-		return nil, err
+		return known, nil
+	}
+	ctx, stop := context.WithTimeout(ctx, refreshTimeout)
+	defer stop()
+	if m, err := p.discover(ctx); err == nil {
+		known = m
+	} else {
+		known.read = time.Now().Add(retryAfter - metadataLife)
 	}
 	return known, nil
 }

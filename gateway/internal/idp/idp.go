@@ -28,6 +28,9 @@ const (
 	defaultTimeout = 10 * time.Second
 	// metadataLife is how long the discovery document is used before it is read again.
 	metadataLife = time.Hour
+	// refreshTimeout is how long that may take while the one from before can be used, and retryAfter the time to the next try.
+	refreshTimeout = 2 * time.Second
+	retryAfter     = time.Minute
 	// leeway is how far the clocks of the gateway and the provider may be apart.
 	leeway = time.Minute
 )

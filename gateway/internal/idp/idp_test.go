@@ -342,7 +342,9 @@ func TestNames(t *testing.T) {
 		info        claims
 		want        string
 	}{
-		{"cut at @", "preferred_username", claims{"preferred_username": "Ada.L@corp@example.com"}, nil, "ada.l"},
+		{"of the company", "preferred_username", claims{"preferred_username": "Ada.L@Example.com"}, nil, "ada.l"},
+		{"a guest", "preferred_username", claims{"preferred_username": "Ada.L@partner.example"}, nil, "ada.l@partner.example"},
+		{"two @", "preferred_username", claims{"preferred_username": "ada@partner@example.com"}, nil, "ada@partner@example.com"},
 		{"nothing that a user can have", "preferred_username", claims{"preferred_username": "Zoë"}, nil, ""},
 		{"with a line break", "preferred_username", claims{"preferred_username": "ada\n"}, nil, ""},
 		{"reserved", "preferred_username", claims{"preferred_username": "chaim-gateway-doctor"}, nil, ""},
@@ -350,7 +352,16 @@ func TestNames(t *testing.T) {
 		{"userinfo", "preferred_username", claims{"preferred_username": nil}, claims{"sub": "subject-of-ada", "preferred_username": "ada"}, "ada"},
 		{"number", "preferred_username", claims{"preferred_username": 77}, nil, ""},
 		{"mail", "email", claims{"email": "ada@example.com", "email_verified": true}, nil, "ada"},
+		{"mail, verified in a text", "email", claims{"email": "ada@example.com", "email_verified": "true"}, nil, "ada"},
 		{"mail that is not verified", "email", claims{"email": "ada@example.com", "email_verified": false}, nil, ""},
+		{"mail of which nothing is said", "email", claims{"email": "ada@example.com"}, nil, ""},
+		{
+			"mail that one source does not verify", "email",
+			claims{"email": "ada@example.com", "email_verified": false},
+			claims{"sub": "subject-of-ada", "email": "ada@example.com", "email_verified": true},
+			"",
+		},
+		{"mail of userinfo", "email", nil, claims{"sub": "subject-of-ada", "email": "ada@example.com", "email_verified": true}, "ada"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			at := idptest.New(t)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -503,4 +504,62 @@ func TestPersonWithTheMostGroupsSignsIn(t *testing.T) {
 		w.browser().signIn()
 		assert.Equal(t, []string{"corp:team-000"}, w.view().Users["ada"].Groups)
 	})
+}
+
+func TestTheOldestOfTooManyBrowsersIsSignedOut(t *testing.T) {
+	w := newWorld(t)
+	var browsers []*browser
+	for range 22 {
+		b := w.browser()
+		status, text, _ := b.signIn()
+		require.Equal(t, http.StatusSeeOther, status, text)
+		browsers = append(browsers, b)
+	}
+	for i, b := range browsers {
+		assert.Equal(t, i >= 2, strings.HasPrefix(b.page(), "ada at"), "browser %d", i)
+	}
+}
+
+func TestAddressesThatFailTooOftenDoNotAskTheProvider(t *testing.T) {
+	failed := 0
+	w := newWorld(t, func(d *session.Deps) {
+		d.Options.Failed = func(netip.Addr) time.Duration { failed++; return 0 }
+		d.Options.Pause = func(netip.Addr) time.Duration { return time.Duration(failed/3) * 1500 * time.Millisecond }
+	})
+	for range 3 {
+		b := w.browser()
+		status, _, _ := b.get(strings.Replace(b.callback("/"), "code=CANARY", "code=guess", 1))
+		assert.Equal(t, http.StatusBadRequest, status)
+	}
+	asked := w.idp.Requests("/token")
+	b := w.browser()
+	status, text, _ := b.signIn()
+	assert.Equal(t, http.StatusTooManyRequests, status)
+	assert.Contains(t, text, "Too many sign-ins from your address have failed")
+	assert.Equal(t, asked, w.idp.Requests("/token"))
+}
+
+func TestAProviderThatHangsTakesAFewPlacesOnly(t *testing.T) {
+	w := newWorld(t)
+	waiting, answer := make(chan struct{}), make(chan struct{})
+	w.idp.Serve = func(http.ResponseWriter, *http.Request) bool {
+		waiting <- struct{}{}
+		<-answer
+		return false
+	}
+	var all sync.WaitGroup
+	codes := make(chan int, 100)
+	for range 100 {
+		all.Go(func() {
+			status, _, _ := w.browser().get("/auth/login")
+			codes <- status
+		})
+	}
+	<-waiting // for the discovery document
+	for range 100 - 64 {
+		assert.Equal(t, http.StatusServiceUnavailable, <-codes)
+	}
+	assert.Contains(t, w.browser().page(), "nobody", "other requests are answered")
+	close(answer)
+	all.Wait()
 }

@@ -67,7 +67,7 @@ func New(t testing.TB) *Provider {
 func (p *Provider) Config() config.OIDC {
 	return config.OIDC{
 		ID: "corp", Issuer: p.URL, ClientID: ClientID, ClientSecret: config.NewSecret(ClientSecret),
-		Username: "preferred_username", Groups: "groups", Scopes: []string{"openid", "profile"},
+		Username: "preferred_username", Domains: []string{"example.com"}, Groups: "groups", Scopes: []string{"openid", "profile"},
 	}
 }
 

@@ -280,7 +280,7 @@ func (c *clients) list(t *testing.T, ann person) {
 
 // link asks for links for the keys of ann, and of others.
 func (c *clients) link(t *testing.T, ann person) {
-	const notOurs = "UrlGenerationFail: this gateway did not issue these keys to this user, or they have expired"
+	const notOurs = "UrlGenerationFail: this gateway did not issue these keys to this user, or they have expired or are not complete"
 	bob := c.person(t, "bob", time.Hour)
 	ours := &chaim.Gateway{Settings: ann.settings, HTTPClient: c.http}
 	for _, a := range torture {
