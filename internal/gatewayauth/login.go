@@ -18,7 +18,6 @@ import (
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/keys"
-	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
 // Login says how a person signs in.
@@ -105,9 +104,14 @@ func (s *Server) byBrowser(ctx context.Context, l Login) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	return s.token(ctx, url.Values{
+	form := url.Values{
 		"grant_type": {codeGrant}, "client_id": {clientID}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {back.URI},
-	})
+	}
+	session, err := s.token(ctx, form)
+	if isUnknown(err) {
+		return s.settle(ctx, form, err)
+	}
+	return session, err
 }
 
 // withQuery adds parameters to an endpoint, which may have some.
@@ -153,69 +157,38 @@ func (s *Server) byDevice(ctx context.Context, l Login) (Session, error) {
 	return s.poll(ctx, device.Code, interval)
 }
 
-// poll asks for the token of a device's sign-in until a person has decided.
+// poll asks for the token of a device's sign-in until a person has decided. A failure that may pass costs time, as the answer
+// "slow_down" does, but not the sign-in.
+//
+// https://www.rfc-editor.org/rfc/rfc8628#section-3.5
 func (s *Server) poll(ctx context.Context, code string, interval time.Duration) (Session, error) {
+	form := url.Values{"grant_type": {deviceGrant}, "client_id": {clientID}, "device_code": {code}}
+	var session Session
+	var err error
 	for {
 		select { // also before the first question: a person is slower
 		case <-time.After(interval):
 		case <-ctx.Done():
+			if isUnknown(err) {
+				return s.settle(ctx, form, err)
+			}
 			return Session{}, context.Cause(ctx)
 		}
-		session, err := s.token(ctx, url.Values{"grant_type": {deviceGrant}, "client_id": {clientID}, "device_code": {code}})
-		switch codeOf(err) {
-		case "authorization_pending":
-		case "slow_down":
+		session, err = s.token(ctx, form)
+		switch code := codeOf(err); {
+		case code == "authorization_pending":
+		case code == "slow_down", isUnknown(err) && !keys.IsFinal(err):
 			interval += slowDown
-		case "expired_token":
+		case code == "expired_token":
 			return Session{}, errors.New("the code has ended")
-		case "access_denied":
+		case code == "access_denied":
 			return Session{}, errtext.Because(keys.ErrDenied, errors.New("the sign-in was refused in the browser"))
+		case isUnknown(err):
+			return s.settle(ctx, form, err)
 		default:
 			return session, err
 		}
 	}
-}
-
-var (
-	tokenRule = lazyregexp.New(`^chm1_[A-Za-z0-9_-]{16,256}$`)
-	userRule  = lazyregexp.New(`^[a-z0-9][a-z0-9._@-]{1,63}$`)
-)
-
-// maxLifetime is longer than any that a gateway gives.
-const maxLifetime = 366 * 24 * time.Hour
-
-// token asks for a token, and checks all that comes: it goes into the credentials file.
-func (s *Server) token(ctx context.Context, form url.Values) (Session, error) {
-	var reply struct {
-		Token   string `json:"access_token"`
-		Type    string `json:"token_type"`
-		Seconds int64  `json:"expires_in"`
-		User    string `json:"username"`
-	}
-	asked := time.Now()
-	if err := s.post(ctx, s.ends.Token, form, &reply); err != nil {
-		return Session{}, err
-	}
-	switch {
-	case !tokenRule().MatchString(reply.Token) || !strings.EqualFold(reply.Type, "Bearer"):
-		return Session{}, errors.New("reply has no user token of a chaim gateway")
-	case !userRule().MatchString(reply.User):
-		return Session{}, errors.New("reply has no user name of a chaim gateway")
-	case reply.Seconds < 1 || reply.Seconds > int64(maxLifetime/time.Second):
-		return Session{}, errors.New("reply does not say how long the token is valid")
-	}
-	return Session{User: reply.User, Token: reply.Token, Expires: asked.Add(time.Duration(reply.Seconds) * time.Second)}, nil
-}
-
-// Revoke ends a session. It is no error if the session has ended before.
-//
-// https://www.rfc-editor.org/rfc/rfc7009
-func (s *Server) Revoke(ctx context.Context, token string) error {
-	err := s.post(ctx, s.ends.Revoke, url.Values{"token": {token}, "token_type_hint": {"access_token"}, "client_id": {clientID}}, nil)
-	if err != nil {
-		return errtext.Wrap(err, "ending the session at %s", s.URL)
-	}
-	return nil
 }
 
 // shown is a name as the gateway takes it: printable, and not too long.

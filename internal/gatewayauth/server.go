@@ -51,17 +51,25 @@ func (e *NotGatewayError) Error() string {
 }
 
 // Find asks the server at a URL, https or http on a loopback address, whether it is a gateway. The error is a
-// [*NotGatewayError] if it is not. A gateway whose metadata name another server is an error too.
+// [*NotGatewayError] if it is not, which a failure that may pass does not tell. A gateway whose metadata name another server
+// is an error too.
 func Find(ctx context.Context, address string, client *http.Client, log *slog.Logger) (*Server, error) {
-	checked, err := gateway.CheckURL(address, "the command line", false)
+	const where = "the command line"
+	checked, err := gateway.CheckURL(address, where, true)
 	if err != nil {
 		return nil, err
+	}
+	if u, err := url.Parse(checked); err != nil || u.Scheme == "http" && !httpx.IsLoopback(u) { // no flag accepts it
+		return nil, fmt.Errorf("chaim: gateway URL in %s is plain http to %q: the user token would be readable on the way; use https, or a loopback address such as 127.0.0.1", where, u.Host)
 	}
 	s := &Server{URL: strings.TrimRight(checked, "/"), http: client, log: log}
 	var resp *http.Response
 	var body []byte
 	err = httpx.Persist(ctx, log, s.URL, func(ctx context.Context) (err error) {
-		resp, body, err = s.send(ctx, http.MethodGet, s.URL+metadataPath, nil)
+		resp, body, err = s.send(ctx, http.MethodGet, s.URL+metadataPath, nil, "")
+		if err == nil && resp.StatusCode >= 400 && !httpx.IsFinalStatus(resp.StatusCode) { // as of a proxy while the gateway starts
+			return s.refusalIn(resp, body, nil)
+		}
 		return err
 	})
 	if err != nil {
@@ -136,7 +144,7 @@ var errorRule = lazyregexp.New(`^[a-z][a-z_]{0,39}$`)
 // of the form are in no error.
 func (s *Server) post(ctx context.Context, end string, form url.Values, into any) error {
 	return httpx.Persist(ctx, s.log, s.URL, func(ctx context.Context) error {
-		resp, body, err := s.send(ctx, http.MethodPost, end, form)
+		resp, body, err := s.send(ctx, http.MethodPost, end, form, "")
 		if err != nil {
 			return err
 		}
@@ -166,8 +174,8 @@ func (s *Server) refusalIn(resp *http.Response, body []byte, secrets []string) e
 	}
 }
 
-// send sends one request. A nil form is for none.
-func (s *Server) send(ctx context.Context, method, address string, form url.Values) (*http.Response, []byte, error) {
+// send sends one request. A nil form is for none, and so is an empty bearer.
+func (s *Server) send(ctx context.Context, method, address string, form url.Values, bearer string) (*http.Response, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, nil, err
@@ -175,9 +183,12 @@ func (s *Server) send(ctx context.Context, method, address string, form url.Valu
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", httpx.UserAgent)
-	return httpx.Exchange(ctx, s.http, req, secretsIn(form)...)
+	return httpx.Exchange(ctx, s.http, req, append(secretsIn(form), bearer)...)
 }
 
 // secretsIn returns the values of a form that are secrets.
