@@ -20,6 +20,7 @@ import (
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/settingsfile"
 )
 
 // Gateway is a chaim gateway as a [Broker]. Settings must be given; the zero value of every other field works. It also lists
@@ -282,26 +283,13 @@ func (s Settings) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 // them. It writes Extra under its own names. dir is as in [Options].Dir. For an empty field of s the file keeps its value,
 // unless that no longer fits: Store removes the old endpoint if s has API and Stage, the Slack ids of another user, the
 // expiry of another token, the old protocol, and with protocol v1 the API and Stage of another gateway. All other bytes of the file stay.
+// Store asks no gateway: a session whose token it replaces lives on until it ends.
 //
 // Before it touches the file, Store refuses unusable settings, and an Extra whose name means something to an AWS SDK.
 // Otherwise errors are those of [Client.RequestKeys] about the file. Any number of goroutines and processes may call it.
 func (s Settings) Store(ctx context.Context, dir string) error {
-	own := gateway.Settings(s)
-	if err := own.Check("the settings"); err != nil {
-		return err
-	}
-	pairs, err := own.Pairs()
-	if err != nil {
-		return err
-	}
-	if err := profiles.CheckSettings(pairs); err != nil {
-		return err
-	}
-	book, err := profiles.OpenIn(dir, silent)
-	if err != nil {
-		return err
-	}
-	return book.StoreSettings(ctx, pairs, own.Misfits)
+	_, err := settingsfile.Replace(ctx, dir, gateway.Settings(s))
+	return err
 }
 
 // ParseInit parses the init string, with which a gateway sets up a client: base64url, padded or not, of key=value pairs that

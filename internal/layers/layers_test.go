@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/awsprofile", "internal/ssotoken", "internal/callback"},
 	{"internal/httpx", "internal/renewal", "internal/profiles", "internal/fanout"},
 	{"internal/gateway", "internal/awssts", "internal/signin"},
-	{"internal/idcenter", "internal/gatewayapi", "internal/gatewayauth"},
+	{"internal/idcenter", "internal/gatewayapi", "internal/gatewayauth", "internal/settingsfile"},
 	{""},
 	{
 		"chaimtest", "cmd/chaim/internal/loopback", "cmd/chaim/internal/credcache", "cmd/chaim/internal/term", "cmd/chaim/internal/proc",

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -144,6 +145,25 @@ func (w *Way) Begin(ctx context.Context, a *cli.App) (show func(page, code strin
 	return show, func() { stop(); browser.Wait() }
 }
 
+// IsForeign returns [loopback.IsForeign] for a sign-in. It is asked of the browser that brings the answer of this sign-in. If
+// that is another user's, it tells the person once: nothing else on the terminal shows why chaim goes on waiting.
+func IsForeign(a *cli.App) func(peer, here netip.AddrPort) bool {
+	return telling(a, loopback.IsForeign)
+}
+
+func telling(a *cli.App, isForeign func(peer, here netip.AddrPort) bool) func(peer, here netip.AddrPort) bool {
+	var once sync.Once
+	return func(peer, here netip.AddrPort) bool {
+		isOther := isForeign(peer, here)
+		if isOther {
+			once.Do(func() {
+				a.Say("the browser of another user of this machine brought the answer, which was not taken: run chaim as that user, or with --device")
+			})
+		}
+		return isOther
+	}
+}
+
 // SignIn signs in, and tells the person how many accounts there are.
 func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 	c, err := p.Find(a)
@@ -153,7 +173,7 @@ func (w Way) SignIn(ctx context.Context, a *cli.App, p Place) error {
 	show, end := w.Begin(ctx, a)
 	defer end()
 	token, err := c.Login(ctx, idcenter.Login{
-		Port: w.Port, Device: w.Device, Scopes: c.scopes, PortalURL: c.portalURL, IsGiven: p.StartURL != "", IsForeign: loopback.IsForeign,
+		Port: w.Port, Device: w.Device, Scopes: c.scopes, PortalURL: c.portalURL, IsGiven: p.StartURL != "", IsForeign: IsForeign(a),
 		Show: show,
 	})
 	if err != nil {

@@ -40,6 +40,7 @@ func Usagef(format string, args ...any) error { return usageError{fmt.Sprintf(fo
 // ExitCode is the exit code of a command that ended with err.
 func ExitCode(err error) int {
 	var exit proc.Exit
+	var common commonCode
 	var caught proc.SignalError
 	var program *proc.Error
 	var output *fs.PathError
@@ -48,6 +49,8 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.As(err, &exit) && exit != 0:
 		return int(exit)
+	case errors.As(err, &common):
+		return int(common)
 	case errors.As(err, &caught):
 		return caught.Code()
 	case errors.As(err, &program):
@@ -73,6 +76,11 @@ func isUnanswered(err error) bool {
 	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "read" || op.Op == "write")
 }
 
+// commonCode is the exit code of several errors. Unlike a [proc.Exit] it does not say that a program has run.
+type commonCode int
+
+func (commonCode) Error() string { return "" }
+
 // Failures joins the errors of a command that goes on after a failure; those that are nil do not count. The exit code is the
 // one that all have, or else 1. That of a signal wins.
 func Failures(ctx context.Context, errs []error) error {
@@ -89,8 +97,11 @@ func Failures(ctx context.Context, errs []error) error {
 	if ctx.Err() != nil {
 		code = ExitCode(context.Cause(ctx))
 	}
-	return errors.Join(append(errs, proc.Exit(code))...)
+	return errors.Join(append(errs, commonCode(code))...)
 }
+
+// AreSeveral reports whether an error is of a command that goes on after a failure, so that it may have printed results.
+func AreSeveral(err error) bool { return errors.As(err, new(commonCode)) }
 
 // Explain says on stderr what went wrong, and what may help.
 func (a *App) Explain(err error, code int) {

@@ -13,6 +13,7 @@ import (
 	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/settingsfile"
 	"github.com/chaim-go/chaim/internal/sharedfile"
 )
 
@@ -33,19 +34,31 @@ func GatewayVariables() []string {
 
 // NewTokenOf says how to get a new user token for settings whose token has ended.
 func NewTokenOf(s chaim.Settings) string {
+	text := NewToken
 	if s.Protocol == gateway.V1 {
-		return "run 'chaim login " + keys.Printable(s.Endpoint) + "'"
+		text = "run 'chaim login " + keys.Printable(s.Endpoint) + "'"
 	}
-	return NewToken
+	if also := unsetVariables(); also != "" {
+		text += "; " + also
+	}
+	return text
 }
 
-// StoredSettings returns the settings in the section [default] of the credentials file. They are empty if the file cannot be
-// read, and may be incomplete.
-func StoredSettings() chaim.Settings {
-	book, _ := profiles.OpenIn("", nil)
-	pairs, _, _ := book.DefaultSection()
-	stored, _ := gateway.SettingsFromPairs(pairs)
-	return chaim.Settings(stored)
+// unsetVariables says what must go from the environment before the settings that a sign-in stores count. It is empty if
+// nothing must.
+func unsetVariables() string {
+	names := GatewayVariables()
+	if len(names) == 0 {
+		return ""
+	}
+	return "the environment comes before the settings that are stored, so also unset " + strings.Join(names, ", ")
+}
+
+// StoredSettings returns the settings in the section [default] of the credentials file. They may be incomplete, and are empty
+// if there is no file.
+func StoredSettings() (chaim.Settings, error) {
+	stored, err := settingsfile.Read("")
+	return chaim.Settings(stored), err
 }
 
 // GatewaySource says where the settings of a client's gateway come from. It is empty if no gateway is configured.
@@ -89,6 +102,8 @@ func Hint(err error, code int) string {
 		return "a role is one of the aliases " + strings.Join(CommonRoles, ", ") + ", another alias of your gateway, or the full name of a role"
 	case (errors.Is(err, chaim.ErrNotConfigured) || gateway.AsSignedOut(err) != nil) && LacksToken():
 		return PassGateway
+	case (gateway.AsSignedOut(err) != nil || strings.Contains(text, ": run 'chaim login http")) && unsetVariables() != "":
+		return unsetVariables()
 	case SignInAgain(err) != "":
 		return SignInAgain(err)
 	case strings.Contains(text, noRole):

@@ -13,8 +13,9 @@ import (
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/center"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
-	"github.com/chaim-go/chaim/cmd/chaim/internal/loopback"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/names"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/proc"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awsenv"
 	"github.com/chaim-go/chaim/internal/awssts"
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -23,6 +24,7 @@ import (
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
+	"github.com/chaim-go/chaim/internal/settingsfile"
 )
 
 // find asks the server at a URL whether it is a gateway, and calls fn with it.
@@ -47,7 +49,7 @@ func SignIn(ctx context.Context, a *cli.App, way center.Way, url string) error {
 
 func signIn(ctx context.Context, a *cli.App, way center.Way, server *gatewayauth.Server) error {
 	keep := func(err error) error { return errtext.Wrap(err, "the session at %s cannot be kept", server.URL) }
-	if err := change(ctx, nil); err != nil { // before a person does anything
+	if err := settingsfile.CheckWrite(ctx); err != nil { // before a person does anything
 		return keep(err)
 	}
 	host, _ := os.Hostname()
@@ -55,7 +57,7 @@ func signIn(ctx context.Context, a *cli.App, way center.Way, server *gatewayauth
 	defer end()
 	session, err := server.Login(ctx, gatewayauth.Login{
 		Program: "chaim/" + cmp.Or(a.Version, "devel"), Host: cmp.Or(host, "unknown"),
-		Port: way.Port, Device: way.Device, IsForeign: loopback.IsForeign,
+		Port: way.Port, Device: way.Device, IsForeign: center.IsForeign(a),
 		Show: func(p gatewayauth.Page) {
 			if p.Check != "" {
 				fmt.Fprintf(a.Err, "The page must show the code %s. If it shows another one, another program asks: press Deny.\n\n", p.Check)
@@ -67,19 +69,62 @@ func signIn(ctx context.Context, a *cli.App, way center.Way, server *gatewayauth
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the session has begun
-	settings := chaim.Settings{
+	err = Store(ctx, a, chaim.Settings{
 		Endpoint: server.URL, Protocol: gateway.V1, Username: session.User, UserToken: session.Token, TokenExpires: session.Expires,
-	}
-	if err := settings.Store(ctx, ""); err != nil {
-		err = keep(err)
-		if endErr := server.Revoke(keys.WithSingleAttempt(ctx, true), session.Token); endErr != nil {
-			return errtext.Chain(fmt.Sprintf("%v; the new session lives on, because ending it failed: %s", err, errtext.Unprefixed(endErr)), err, endErr)
-		}
-		return errtext.Chain(fmt.Sprintf("%v; so the new session was ended again", err), err)
+	})
+	if err != nil {
+		return server.Abandon(ctx, session, keep(err))
 	}
 	a.Say("signed in to %s as %s; the session ends %s", server.URL, session.User, humantime.Until(session.Expires, time.Now()))
 	tellEnvironment(a)
 	return nil
+}
+
+// Store stores settings as [chaim.Settings.Store] does. Then it ends the session that they replace, if 'chaim login' made it:
+// nobody else has its token. If that fails, Store only says that the session lives on.
+func Store(ctx context.Context, a *cli.App, s chaim.Settings) error {
+	before, err := settingsfile.Replace(ctx, "", gateway.Settings(s))
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // no other reading of the file finds the session
+	isOther := !IsSame(before.Endpoint, s.Endpoint) || before.Username != s.Username
+	if isOther && before.Protocol == gateway.V1 {
+		forgetNames(ctx, a, chaim.Settings(before))
+	}
+	// A sign-in always notes when its session ends.
+	isOver := before.TokenExpires.IsZero() || before.TokenExpires.Before(time.Now())
+	if before.Protocol != gateway.V1 || before.UserToken == "" || before.UserToken == s.UserToken || isOver {
+		return nil
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, replacedTime, fmt.Errorf("no answer within %s", replacedTime))
+	defer stop()
+	err = find(ctx, a, before.Endpoint, func(server *gatewayauth.Server) error { return server.RevokeLogin(ctx, before.UserToken) })
+	if err != nil {
+		a.Say("the session of %s at %s, which is replaced, %s: %s",
+			keys.Printable(before.Username), keys.Printable(before.Endpoint), gatewayauth.LivesOn(before.Endpoint, before.TokenExpires), errtext.Unprefixed(err))
+	}
+	return nil
+}
+
+// replacedTime is how long it may take to end a session that another one replaces.
+const replacedTime = 20 * time.Second
+
+// IsSame reports whether two URLs of gateways are one but for a slash at the end.
+func IsSame(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
+
+// forgetNames removes the names that the gateway of settings has listed: they may be those of another person.
+func forgetNames(ctx context.Context, a *cli.App, s chaim.Settings) {
+	err := a.Quiet().Client(chaim.Options{Settings: &s, NoProfile: true, ReadOnly: true}, func(c *chaim.Client) error {
+		source, isLister := names.Of(ctx, c)
+		if !isLister {
+			return nil
+		}
+		return source.Forget()
+	})
+	if err != nil {
+		a.Log.Warn("chaim: the names of accounts are not removed", "error", err)
+	}
 }
 
 // tellEnvironment says that variables hide the settings of the file.
@@ -89,42 +134,36 @@ func tellEnvironment(a *cli.App) {
 	}
 }
 
-// change edits the section [default]: it removes keys of the settings. Without isGone it only checks that it could.
-func change(ctx context.Context, isGone func(stored map[string]string) func(key string) bool) error {
-	book, err := profiles.OpenIn("", nil)
-	if err != nil {
+// SignOut ends the stored session at the gateway of that URL, and removes its token from the credentials file, also if the
+// gateway does not answer. If ctx ends first, the token stays: nothing else could end the session.
+func SignOut(ctx context.Context, a *cli.App, url string) error {
+	stored, err := cli.StoredSettings()
+	switch {
+	case err != nil:
 		return err
-	}
-	if isGone == nil {
-		isGone = func(map[string]string) func(string) bool { return func(string) bool { return false } }
-	}
-	return book.StoreSettings(ctx, nil, isGone)
-}
-
-// SignOut ends the session of the stored settings, and removes its token from the credentials file, also if the gateway does
-// not answer.
-func SignOut(ctx context.Context, a *cli.App) error {
-	stored := cli.StoredSettings()
-	if stored.UserToken == "" {
+	case stored.Protocol != gateway.V1 || !IsSame(stored.Endpoint, url): // another chaim has written meanwhile
+		return fmt.Errorf("chaim: the credentials file has no session at %s any more, so nothing was ended", keys.Printable(url))
+	case stored.UserToken == "":
 		a.Say("there was no session at %s", keys.Printable(stored.Endpoint))
 		return nil
 	}
+	path, _ := awsenv.CredentialsPath("")
 	endErr := find(ctx, a, stored.Endpoint, func(server *gatewayauth.Server) error { return server.Revoke(ctx, stored.UserToken) })
+	if endErr != nil && ctx.Err() != nil {
+		return errtext.Wrap(endErr, "the session at %s may live on, so its token is still in %+q: run 'chaim logout' again", keys.Printable(stored.Endpoint), path)
+	}
 	ctx = context.WithoutCancel(ctx)
 	center.ForgetKeys(ctx, a)
-	err := change(ctx, func(now map[string]string) func(key string) bool {
-		isSame := now["usertoken"] == stored.UserToken // another chaim may have signed in meanwhile
-		return func(key string) bool { return isSame && (key == "usertoken" || key == "tokenexpires") }
-	})
-	switch path, _ := awsenv.CredentialsPath(""); {
+	forgetNames(ctx, a, stored)
+	err = settingsfile.RemoveToken(ctx, stored.UserToken)
+	lives := gatewayauth.LivesOn(stored.Endpoint, stored.TokenExpires)
+	switch {
+	case err != nil && endErr != nil:
+		return errors.Join(errtext.Wrap(err, "removing the user token"), errtext.Wrap(endErr, "the session at %s %s", stored.Endpoint, lives))
 	case err != nil:
-		return errors.Join(errtext.Wrap(err, "removing the user token"), endErr)
+		return errtext.Wrap(err, "the session at %s has ended, but removing its user token failed", stored.Endpoint)
 	case endErr != nil:
-		ends := "until it ends"
-		if !stored.TokenExpires.IsZero() {
-			ends = "and ends " + humantime.Until(stored.TokenExpires, time.Now())
-		}
-		return errtext.Wrap(endErr, "the user token is removed from %+q, but the session at %s lives on %s", path, stored.Endpoint, ends)
+		return errtext.Wrap(endErr, "the user token is removed from %+q, but the session at %s %s", path, stored.Endpoint, lives)
 	}
 	a.Say("signed out of %s; keys that were lent stay valid until they expire", stored.Endpoint)
 	tellEnvironment(a)
@@ -135,12 +174,12 @@ func SignOut(ctx context.Context, a *cli.App) error {
 // the command may go on. Otherwise the error is that of the command, or that of the sign-in.
 func Offer(ctx context.Context, a *cli.App, failed error) (isSignedIn bool, err error) {
 	over := gateway.AsSignedOut(failed)
-	hasRun := errors.As(failed, new(proc.Exit)) // a part of the work may be done
+	hasRun := errors.As(failed, new(proc.Exit)) || cli.AreSeveral(failed) && !term.IsTerminal(a.Out) // or a program reads results
 	if over == nil || hasRun || ctx.Err() != nil || !a.CanPick() || len(cli.GatewayVariables()) > 0 {
 		return false, failed
 	}
 	url := strings.TrimRight(over.Endpoint, "/")
-	if stored := cli.StoredSettings(); stored.Protocol != gateway.V1 || strings.TrimRight(stored.Endpoint, "/") != url {
+	if stored, err := cli.StoredSettings(); err != nil || stored.Protocol != gateway.V1 || !IsSame(stored.Endpoint, url) {
 		return false, failed
 	}
 	a.Waits.Close()

@@ -14,6 +14,7 @@ import (
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/gatelogin"
 	"github.com/chaim-go/chaim/internal/errtext"
+	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/idcenter"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -40,7 +41,7 @@ func describe(a *cli.App, cmd *cobra.Command, place *center.Place, run func(ctx 
 	}
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		names := sessions()
-		if url := storedGateway(); url != "" {
+		if url, err := storedGateway(); err == nil && url != "" {
 			names = append(names, url)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
@@ -93,12 +94,18 @@ func loginCommand(a *cli.App) *cobra.Command {
 func logoutCommand(a *cli.App) *cobra.Command {
 	var place center.Place
 	return describe(a, &cobra.Command{Use: "logout [SESSION | URL] [flags]", SuggestFor: []string{"signout"}}, &place, func(ctx context.Context, t target) error {
-		place, isPortal := t.asPortal()
-		switch stored := storedGateway(); {
-		case t.gateway == "":
+		if t.gateway == "" {
 			return signOut(ctx, a, t.place)
-		case isSame(t.gateway, stored):
-			return gatelogin.SignOut(ctx, a)
+		}
+		stored, err := cli.StoredSettings()
+		place, isPortal := t.asPortal()
+		switch isHere := gatelogin.IsSame(t.gateway, stored.Endpoint); {
+		case err != nil: // the session may be there
+			return err
+		case isHere && stored.Protocol == gateway.V1:
+			return gatelogin.SignOut(ctx, a, t.gateway)
+		case isHere && stored.UserToken != "":
+			return cli.Usage(tokenStays(stored))
 		case isPortal:
 			return signOut(ctx, a, place)
 		default:

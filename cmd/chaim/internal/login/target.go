@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/center"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/picker"
@@ -33,22 +34,29 @@ func (t target) name() string {
 }
 
 // storedGateway returns the URL of the gateway in the credentials file at which a person can sign in, or "".
-func storedGateway() string {
-	if stored := cli.StoredSettings(); stored.Protocol == gateway.V1 {
-		return stored.Endpoint
+func storedGateway() (string, error) {
+	stored, err := cli.StoredSettings()
+	if err != nil || stored.Protocol != gateway.V1 {
+		return "", err
 	}
-	return ""
+	return stored.Endpoint, nil
 }
 
-// isSame reports whether two URLs of gateways are one but for a slash at the end.
-func isSame(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
-
 // butOne names the gateway that is stored, if there is one.
-func butOne(stored string) string {
-	if stored == "" {
+func butOne(stored chaim.Settings) string {
+	if stored.Protocol != gateway.V1 || stored.Endpoint == "" {
 		return ""
 	}
-	return ", but one at " + keys.Printable(stored)
+	return ", but one at " + keys.Printable(stored.Endpoint)
+}
+
+// tokenStays says why logout leaves the user token of stored settings.
+func tokenStays(stored chaim.Settings) string {
+	has := "no protocol " + gateway.V1
+	if stored.Protocol != "" {
+		has = "protocol " + keys.QuoteShort(stored.Protocol) + ", not " + gateway.V1
+	}
+	return "the settings in section [default] of the credentials file have " + has + ", so their user token is not one of a sign-in, and stays"
 }
 
 // choose finds the target of the command of that name. Without an argument and flags it is the one that is configured. Among
@@ -56,6 +64,9 @@ func butOne(stored string) string {
 func choose(ctx context.Context, a *cli.App, command string, args []string, place center.Place) (target, error) {
 	switch {
 	case len(args) > 0 && (strings.HasPrefix(args[0], "https://") || strings.HasPrefix(args[0], "http://")):
+		if _, err := gateway.CheckURL(args[0], "the command line", true); err != nil { // it may hold a password
+			return target{}, err
+		}
 		if place.StartURL != "" {
 			return target{}, cli.Usagef("which one: %s, or --start-url %s?", keys.Printable(args[0]), keys.Printable(place.StartURL))
 		}
@@ -66,20 +77,29 @@ func choose(ctx context.Context, a *cli.App, command string, args []string, plac
 	case place != center.Place{}:
 		return target{place: place}, nil
 	}
-	own, names := storedGateway(), sessions()
+	stored, err := cli.StoredSettings()
+	if err != nil { // there may be a gateway
+		return target{}, err
+	}
+	names := sessions()
 	if chosen := os.Getenv(idcenter.SessionVariable); chosen != "" {
 		names = []string{chosen}
 	}
-	stored := cli.StoredSettings().Endpoint
+	hasSession := stored.Protocol == gateway.V1
 	switch {
-	case own == "" && len(names) == 0 && stored != "" && command == "login": // whose settings are older than its sign-ins
-		return target{gateway: stored}, nil
-	case own == "":
+	case !hasSession && stored.UserToken != "" && command == "logout" && len(names) == 0:
+		return target{}, cli.Usage("there is nothing to sign out of: " + tokenStays(stored))
+	case !hasSession && stored.UserToken != "" && command == "logout":
+		a.Say("%s", tokenStays(stored))
+		return target{}, nil
+	case !hasSession && len(names) == 0 && stored.Endpoint != "" && command == "login": // whose settings are older than its sign-ins
+		return target{gateway: stored.Endpoint}, nil
+	case !hasSession:
 		return target{}, nil
 	case len(names) == 0:
-		return target{gateway: own}, nil
+		return target{gateway: stored.Endpoint}, nil
 	}
-	all := []target{{gateway: own}}
+	all := []target{{gateway: stored.Endpoint}}
 	for _, name := range names {
 		all = append(all, target{place: center.Place{Session: name}})
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/cmd/chaim/internal/gatelogin"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/request"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/term"
 	"github.com/chaim-go/chaim/internal/awsenv"
@@ -77,12 +78,14 @@ func setUp(ctx context.Context, a *cli.App, o initOptions, args []string) error 
 
 // setUpGateway is setUp for a gateway, or for an Identity Center whose start URL a person gives in place of an init string.
 func setUpGateway(ctx context.Context, a *cli.App, o initOptions, args []string) error {
-	stored := cli.StoredSettings()
+	stored, err := cli.StoredSettings()
+	if err != nil { // nothing could be stored
+		return err
+	}
 	known := stored
 	var refused error
 	for {
 		var settings chaim.Settings
-		var err error
 		region := ""
 		if o.isAsked {
 			settings, region, err = askSettings(ctx, a, len(args) == 1, known)
@@ -118,7 +121,7 @@ func setUpGateway(ctx context.Context, a *cli.App, o initOptions, args []string)
 
 // store stores settings, and says so.
 func store(ctx context.Context, a *cli.App, settings chaim.Settings) error {
-	if err := settings.Store(ctx, ""); err != nil {
+	if err := gatelogin.Store(ctx, a, settings); err != nil {
 		return errtext.Wrap(err, "storing the settings")
 	}
 	path, err := awsenv.CredentialsPath("")
@@ -212,10 +215,14 @@ func (o initOptions) test(ctx context.Context, a *cli.App, s *chaim.Settings) er
 	}
 	check := func() error {
 		err := a.Client(chaim.Options{Settings: s}, func(c *chaim.Client) error { return c.CheckToken(ctx) })
-		if err != nil {
-			return errtext.Wrap(err, "nothing was stored, as the settings failed their test")
+		if err == nil {
+			return nil
 		}
-		return nil
+		err = errtext.Wrap(err, "nothing was stored, as the settings failed their test")
+		if isOfNewProtocol(*s, err) {
+			err = errtext.Chain(err.Error()+"; the token is one of a chaim-gateway, so try 'chaim login "+keys.Printable(s.Endpoint)+"'", err)
+		}
+		return err
 	}
 	err := check()
 	switch {
@@ -232,6 +239,14 @@ func (o initOptions) test(ctx context.Context, a *cli.App, s *chaim.Settings) er
 		return err
 	}
 	return check()
+}
+
+// isOfNewProtocol reports whether settings without a protocol failed because the gateway may speak only protocol v1: the token
+// looks like one of a gateway that does, and the answer was not that of a gateway with forms.
+func isOfNewProtocol(s chaim.Settings, failed error) bool {
+	refusal := (*chaim.GatewayError)(nil)
+	isOdd := errors.As(failed, &refusal) && refusal.Kind == "" && !errors.Is(failed, chaim.ErrUnreachable)
+	return isOdd && s.Protocol == "" && s.Endpoint != "" && strings.HasPrefix(s.UserToken, "chm1_")
 }
 
 // askInitString asks for an init string. Unless that must be given, it may be empty.
