@@ -18,7 +18,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/chaim-go/chaim/chaimtest"
-	"github.com/chaim-go/chaim/internal/gatewaytest"
 )
 
 func TestMain(m *testing.M) {
@@ -82,7 +81,7 @@ type serverKey struct{}
 func setUp(env *testscript.Env) error {
 	srv := chaimtest.NewServer(env.T().(testing.TB))
 	env.Values[serverKey{}] = srv
-	env.Values[v1Key{}] = new(*gatewaytest.Gateway)
+	env.Values[v1Key{}] = new(v1Gateway)
 	home := filepath.Join(env.WorkDir, "home")
 	aws := filepath.Join(home, ".aws")
 	if err := os.MkdirAll(aws, 0o700); err != nil {

@@ -4,6 +4,7 @@ package settingsfile
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/profiles"
@@ -26,27 +27,35 @@ func Read(dir string) (gateway.Settings, error) {
 	return stored, nil
 }
 
-// Replace writes settings that can be used, and returns those that stood there until then: nobody else has replaced them.
-func Replace(ctx context.Context, dir string, s gateway.Settings) (before gateway.Settings, err error) {
+// Replace writes settings that can be used, and returns those with another token that stood there until then. They are
+// mostly one or none, and more if a program writes the file at the same time without its lock.
+func Replace(ctx context.Context, dir string, s gateway.Settings) (replaced []gateway.Settings, err error) {
 	if err := s.Check("the settings"); err != nil {
-		return before, err
+		return nil, err
 	}
 	pairs, err := s.Pairs()
 	if err != nil {
-		return before, err
+		return nil, err
 	}
 	if err := profiles.CheckSettings(pairs); err != nil {
-		return before, err
+		return nil, err
 	}
 	book, err := profiles.OpenIn(dir, silent)
 	if err != nil {
-		return before, err
+		return nil, err
 	}
 	err = book.StoreSettings(ctx, pairs, func(stored map[string]string) func(string) bool {
-		before, _ = gateway.SettingsFromPairs(stored)
+		before, _ := gateway.SettingsFromPairs(stored) // an edit that is made again finds s itself
+		isKnown := slices.ContainsFunc(replaced, func(r gateway.Settings) bool { return r.UserToken == before.UserToken })
+		if before.UserToken != s.UserToken && !isKnown {
+			replaced = append(replaced, before)
+		}
 		return s.Misfits(stored)
 	})
-	return before, err
+	if err != nil {
+		return nil, err
+	}
+	return replaced, nil
 }
 
 // CheckWrite reports why settings could not be written.

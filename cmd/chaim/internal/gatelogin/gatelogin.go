@@ -83,28 +83,33 @@ func signIn(ctx context.Context, a *cli.App, way center.Way, server *gatewayauth
 // Store stores settings as [chaim.Settings.Store] does. Then it ends the session that they replace, if 'chaim login' made it:
 // nobody else has its token. If that fails, Store only says that the session lives on.
 func Store(ctx context.Context, a *cli.App, s chaim.Settings) error {
-	before, err := settingsfile.Replace(ctx, "", gateway.Settings(s))
+	replaced, err := settingsfile.Replace(ctx, "", gateway.Settings(s))
 	if err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx) // no other reading of the file finds the session
-	isOther := !IsSame(before.Endpoint, s.Endpoint) || before.Username != s.Username
-	if isOther && before.Protocol == gateway.V1 {
-		forgetNames(ctx, a, chaim.Settings(before))
+	for _, before := range replaced {
+		if before.Protocol == gateway.V1 {
+			endReplaced(context.WithoutCancel(ctx), a, chaim.Settings(before), s)
+		}
 	}
-	// A sign-in always notes when its session ends.
-	isOver := before.TokenExpires.IsZero() || before.TokenExpires.Before(time.Now())
-	if before.Protocol != gateway.V1 || before.UserToken == "" || before.UserToken == s.UserToken || isOver {
-		return nil
+	return nil
+}
+
+func endReplaced(ctx context.Context, a *cli.App, before, now chaim.Settings) {
+	if !IsSame(before.Endpoint, now.Endpoint) || before.Username != now.Username {
+		forgetNames(ctx, a, before)
+	}
+	isOver := before.TokenExpires.Before(time.Now()) // or not known, which it always is after a sign-in
+	if before.UserToken == "" || isOver {
+		return
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, replacedTime, fmt.Errorf("no answer within %s", replacedTime))
 	defer stop()
-	err = find(ctx, a, before.Endpoint, func(server *gatewayauth.Server) error { return server.RevokeLogin(ctx, before.UserToken) })
+	err := find(ctx, a, before.Endpoint, func(server *gatewayauth.Server) error { return server.RevokeLogin(ctx, before.UserToken) })
 	if err != nil {
 		a.Say("the session of %s at %s, which is replaced, %s: %s",
 			keys.Printable(before.Username), keys.Printable(before.Endpoint), gatewayauth.LivesOn(before.Endpoint, before.TokenExpires), errtext.Unprefixed(err))
 	}
-	return nil
 }
 
 // replacedTime is how long it may take to end a session that another one replaces.
