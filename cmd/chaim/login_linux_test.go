@@ -27,9 +27,7 @@ func signedIn(t *testing.T, args ...string) (*gatewaytest.Gateway, *exec.Cmd) {
 		Endpoint: g.URL(), Protocol: "v1", Username: gatewaytest.User, UserToken: g.NewToken(time.Hour), TokenExpires: time.Now().Add(time.Hour),
 	}
 	require.NoError(t, settings.Store(t.Context(), home))
-	cmd := inHome(chaimtest.NewServer(t), home, "chaim", args...)
-	cmd.Env = append(cmd.Env, "CHAIM_URL=", "CHAIM_USER=", "CHAIM_TOKEN=", "BROWSER=signer-in", "TERM=xterm")
-	return g, cmd
+	return g, atGateway(chaimtest.NewServer(t), home, args...)
 }
 
 // TestEndedSessionOnATerminal offers to sign in, and goes on with the command.

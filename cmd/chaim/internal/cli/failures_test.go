@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
@@ -29,6 +30,10 @@ func TestFailures(t *testing.T) {
 		}
 	}
 	assert.NoError(t, Failures(t.Context(), []error{nil, nil}))
+	several := Failures(t.Context(), []error{denied})
+	assert.True(t, AreSeveral(several))
+	assert.False(t, errors.As(several, new(proc.Exit)), "no program has run")
+	assert.False(t, AreSeveral(denied))
 	assert.Equal(t, ExitDenied, ExitCode(Failures(t.Context(), []error{nil, denied})))
 	assert.Equal(t, proc.Signaled+int(syscall.SIGTERM), ExitCode(Failures(interrupted, []error{denied, locked})))
 }
