@@ -101,27 +101,28 @@ func TestSignalInLogout(t *testing.T) {
 
 // TestLoginsAtOnce leaves one session, whose token is in the file.
 func TestLoginsAtOnce(t *testing.T) {
-	g, _ := signedIn(t)
+	g, stop := gatewaytest.New()
+	t.Cleanup(stop)
+	g.Logins().States = []string{""}
 	home := newHome(t)
 	first := chaim.Settings{
 		Endpoint: g.URL(), Protocol: "v1", Username: gatewaytest.User, UserToken: g.NewToken(time.Hour), TokenExpires: time.Now().Add(time.Hour),
 	}
 	require.NoError(t, first.Store(t.Context(), home))
-	before := g.Live()
 	srv := chaimtest.NewServer(t)
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			out, err := atGateway(srv, home, "login").CombinedOutput()
+			out, err := atGateway(srv, home, "login", "--device").CombinedOutput()
 			assert.NoError(t, err, string(out))
 			assert.NotContains(t, string(out), "lives on")
 		})
 	}
 	all.Wait()
-	assert.Equal(t, before, g.Live(), "one for the one before")
+	assert.Equal(t, 1, g.Live())
 	assert.False(t, g.IsValid(first.UserToken))
 	require.NoError(t, atGateway(srv, home, "logout").Run())
-	assert.Equal(t, before-1, g.Live())
+	assert.Zero(t, g.Live())
 }
 
 // TestEndedSessionInRenew offers to sign in also where a command goes on after a failure.
