@@ -223,7 +223,7 @@ func (s *Server) RevokeLogin(ctx context.Context, token string) error {
 }
 
 // PageOf is the page of a gateway that lists the sessions of a person, and ends them.
-func PageOf(gateway string) string { return strings.TrimRight(gateway, "/") + "/profile" }
+func PageOf(gateway string) string { return strings.TrimRight(gateway, "/") + "/keys" }
 
 // LivesOn says of a session until when it lives, and where a person can end it. A zero time is not known.
 func LivesOn(gateway string, expires time.Time) string {

@@ -162,7 +162,7 @@ func TestGatewayThatNeverAnswers(t *testing.T) {
 		})
 		_, err := w.find(t).Login(ctx, allowing(t, true))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "a session may have begun all the same: look for it on "+g.URL()+"/profile, and end it there")
+		require.ErrorContains(t, err, "a session may have begun all the same: look for it on "+g.URL()+"/keys, and end it there")
 		assert.Equal(t, 31*time.Second, time.Since(began), "a grace for the answer, and the time for the second question")
 	})
 }
