@@ -106,8 +106,11 @@ func (s *Server) Approve(ctx context.Context, who issue.Who, a Authorize, from n
 	return s.back(a, "code", code.Reveal()), nil
 }
 
-// Deny returns the address that tells the program of a login that the user refused it.
-func (s *Server) Deny(a Authorize) (redirect string) {
+// Deny records that the user of a browser refuses a login, and returns the address that tells the program. The login is refused
+// also if that cannot be recorded.
+func (s *Server) Deny(ctx context.Context, who issue.Who, a Authorize, from netip.Addr) (redirect string) {
+	f := store.Flow{Kind: store.CodeFlow, Asker: store.Asker{Program: a.Program, Host: a.Host, IP: shown(from)}}
+	_ = s.append(ctx, store.Change{Events: []audit.Event{decision(who, audit.LoginDenied, f)}}) // which logs the error
 	s.Web.Count("code", "denied")
 	return s.back(a, "error", "access_denied")
 }

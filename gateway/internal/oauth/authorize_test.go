@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -264,12 +265,17 @@ func TestWhatAProgramSaysAboutItselfIsFitForPages(t *testing.T) {
 }
 
 // FuzzCheckAuthorize looks for a request whose answer would go anywhere but to a program of this machine.
+// unread is a log that nobody reads.
+type unread struct{}
+
+func (unread) Append(context.Context, store.Change) error { return nil }
+
 func FuzzCheckAuthorize(f *testing.F) {
 	for _, redirect := range []string{redirect, "http://[::1]:1/callback", "http://localhost:1/callback", "http://127.0.0.1:1@x/callback", "http://127.0.0.1:1/callback?x=1"} {
 		f.Add(redirect, "state", "laptop")
 	}
 	at, _ := url.Parse(gatewayURL)
-	s := oauth.New(oauth.Deps{Settings: oauth.Settings{URL: at}, Web: oauth.Web{Count: func(string, string) {}}})
+	s := oauth.New(oauth.Deps{Settings: oauth.Settings{URL: at}, Journal: unread{}, Web: oauth.Web{Count: func(string, string) {}}})
 	f.Fuzz(func(t *testing.T, redirect, state, host string) {
 		l := newLogin("a")
 		l.redirect, l.state = redirect, state
@@ -279,7 +285,7 @@ func FuzzCheckAuthorize(f *testing.F) {
 		if err != nil {
 			return
 		}
-		back, err := url.Parse(s.Deny(asks))
+		back, err := url.Parse(s.Deny(t.Context(), issue.Who{}, asks, netip.Addr{}))
 		require.NoError(t, err)
 		require.Nil(t, back.User)
 		require.Empty(t, back.Fragment)
@@ -343,7 +349,8 @@ func TestADenialTellsTheProgram(t *testing.T) {
 	l.state = "a&code=x#?/"
 	asks, err := w.server.CheckAuthorize(l.params())
 	require.NoError(t, err)
-	back, err := url.Parse(w.server.Deny(asks))
+	back, err := url.Parse(w.server.Deny(t.Context(), w.browser("ada", "192.0.2.7"), asks, netip.Addr{}))
 	require.NoError(t, err)
+	assert.Equal(t, []string{"login.denied ada code"}, w.events("kind", audit.LoginDenied))
 	assert.Equal(t, url.Values{"error": {"access_denied"}, "state": {l.state}, "iss": {gatewayURL}}, back.Query())
 }

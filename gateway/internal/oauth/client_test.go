@@ -71,7 +71,9 @@ func TestTheCommandLogsInByABrowserOfItsMachine(t *testing.T) {
 	w.requireEnded(got.Token)
 	require.NoError(t, s.Revoke(t.Context(), got.Token))
 
-	_, err = answer(func(a oauth.Authorize) (string, error) { return w.server.Deny(a), nil })
+	_, err = answer(func(a oauth.Authorize) (string, error) {
+		return w.server.Deny(context.Background(), ada, a, netip.Addr{}), nil
+	})
 	require.ErrorIs(t, err, keys.ErrDenied)
 }
 

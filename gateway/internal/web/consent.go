@@ -43,12 +43,12 @@ func (p *Pages) decideConsent(v visit) error {
 	if err != nil {
 		return err
 	}
-	if v.form(decision) != "allow" {
-		return v.see(p.deps.OAuth.Deny(asks))
-	}
 	who, err := p.deps.Authenticator.Authenticate(v.ctx(), v.caller)
 	if err != nil {
 		return err
+	}
+	if v.form(decision) != "allow" {
+		return v.see(p.deps.OAuth.Deny(v.ctx(), who, asks, v.caller.IP))
 	}
 	redirect, err := p.deps.OAuth.Approve(v.ctx(), who, asks, v.caller.IP)
 	if err != nil {

@@ -255,8 +255,8 @@ func (w *world) Approve(_ context.Context, who issue.Who, a oauth.Authorize, fro
 	return a.Redirect + "?code=CANARYcode", w.fail
 }
 
-func (w *world) Deny(a oauth.Authorize) string {
-	w.did("deny %s", a.State)
+func (w *world) Deny(_ context.Context, who issue.Who, a oauth.Authorize, from netip.Addr) string {
+	w.did("deny %s %s %s", who.User.Name, a.State, from)
 	return a.Redirect + "?error=access_denied"
 }
 

@@ -65,7 +65,7 @@ type OAuth interface {
 	// CheckAuthorize refuses a wrong request with [issue.BadLogin].
 	CheckAuthorize(params url.Values) (oauth.Authorize, error)
 	Approve(ctx context.Context, who issue.Who, a oauth.Authorize, from netip.Addr) (redirect string, err error)
-	Deny(a oauth.Authorize) (redirect string)
+	Deny(ctx context.Context, who issue.Who, a oauth.Authorize, from netip.Addr) (redirect string)
 	FindDevice(ctx context.Context, who issue.Who, typed string) (oauth.Device, error)
 	DecideDevice(ctx context.Context, who issue.Who, typed string, allow bool) error
 }

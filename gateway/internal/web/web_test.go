@@ -335,7 +335,7 @@ func TestConsent(t *testing.T) {
 		form.Set(decision, other)
 		assert.Contains(t, send(h, "/oauth/authorize", form).Header().Get("Location"), "error=access_denied")
 	}
-	assert.Equal(t, []string{"approve zoe STATE1 192.0.2.7", "deny STATE1", "deny STATE1", "deny STATE1"}, w.calls)
+	assert.Equal(t, []string{"approve zoe STATE1 192.0.2.7", "deny zoe STATE1 192.0.2.7", "deny zoe STATE1 192.0.2.7", "deny zoe STATE1 192.0.2.7"}, w.calls)
 }
 
 func TestAWrongRequestOfAProgramNeverRedirects(t *testing.T) {
