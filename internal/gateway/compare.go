@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"github.com/chaim-go/chaim/internal/awsprofile"
 	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/keys"
 	"github.com/chaim-go/chaim/internal/partition"
@@ -24,7 +25,7 @@ func check(r keys.Request, got keys.Grant, lifetime time.Duration) error {
 	if asked := r.ID(); asked != "" && id != "" && id != asked {
 		return finalReply(fmt.Sprintf("reply has keys for another account, %s, not for %s", id, asked))
 	}
-	if err := checkRole(r.Role, got.Role, cmp.Or(id, r.ID()), r.Region); err != nil {
+	if err := checkRole(r, strings.TrimSpace(got.Role), cmp.Or(id, r.ID())); err != nil {
 		return err
 	}
 	return keys.CheckLifetime(time.Until(got.Expires), lifetime)
@@ -61,41 +62,76 @@ func (g *Gateway) checkName(ctx context.Context, r keys.Request, got keys.Grant)
 		quoteName(got.Account), quoteName(got.AccountID), quoteName(r.Account)))
 }
 
-// checkRole refuses keys of another role than the requested one, if the reply names a role. Both may be a name, an ARN or an
-// alias. A gateway defines its own aliases, so any role may belong to an alias, except that the four aliases which all
-// gateways share stand for four different roles.
-func checkRole(asked, got, accountID, region string) error {
-	got = strings.TrimSpace(got)
-	role, err := arn.Parse(got)
-	if err == nil && accountID != "" && role.AccountID != accountID {
-		return finalReply(fmt.Sprintf("reply has keys of role %s, which is not one of account %s", quoteName(got), accountID))
+// aliasSize is the length of every alias of an original gateway.
+const aliasSize = 3
+
+// formsRole is RoleOf for a gateway that takes forms. It reads a name of that length as an alias, and its reply does not say
+// for which role, so the ARN of such a role is refused.
+func formsRole(r keys.Request) (Role, error) {
+	role, err := RoleOf(r)
+	if err == nil && role.HasARN() && len(role.Name) == aliasSize {
+		return Role{}, fmt.Errorf("chaim: role %s cannot be asked for by its ARN: this gateway takes %s for an alias, which may stand for another role; ask by the alias that means your role", keys.QuoteShort(r.Role), keys.QuoteShort(role.Name))
 	}
-	if err == nil && region != "" {
+	return role, err
+}
+
+// checkRole refuses keys of another role than the requested one, if the reply names a role: by a name, an alias, or the ARN
+// of the role or of a session. A gateway defines its own aliases, so any role may belong to an alias, except that the four
+// aliases which all gateways share stand for four different roles. A requested ARN is that role only.
+func checkRole(r keys.Request, got, accountID string) error {
+	asked, err := RoleOf(r)
+	switch {
+	case err != nil:
+		return err
+	case asked.HasARN() && asked.ARN.AccountID != accountID: // the request may have the name of its account only
+		return finalReply(fmt.Sprintf("reply has keys for account %s, but role %s is of another; ask by the account's id", quoteName(accountID), quoteName(r.Role)))
+	case got == "":
+		return nil
+	}
+	name, err := nameIn(got, accountID, r.Region)
+	if err != nil {
+		return err
+	}
+	wanted, common := commonName(asked.Name), commonName(name)
+	isAlias := !asked.HasARN() && len(asked.Name) == aliasSize
+	switch {
+	case strings.EqualFold(name, asked.Name), !asked.HasARN() && strings.EqualFold(common, wanted):
+		return nil
+	case isAlias && !(partition.IsCommonRole(wanted) && partition.IsCommonRole(common)):
+		return nil
+	}
+	return finalReply(fmt.Sprintf("reply has keys of role %s, not of %s", quoteName(got), quoteName(r.Role)))
+}
+
+// nameIn returns the name of the role in a reply. It refuses an ARN that is not that of a role or its session, or is one of
+// another account or partition.
+func nameIn(got, accountID, region string) (string, error) {
+	if !strings.Contains(got, ":") {
+		return got, nil
+	}
+	text := got
+	session, err := arn.Parse(got)
+	if parts := strings.Split(session.Resource, "/"); err == nil && session.Service == "sts" && parts[0] == "assumed-role" && len(parts) == 3 {
+		session.Service, session.Resource = "iam", "role/"+parts[1]
+		text = session.String()
+	}
+	role, err := awsprofile.ParseAWSRole(text)
+	switch {
+	case err != nil:
+		return "", finalReply(fmt.Sprintf("reply has keys of %s, which is no role", quoteName(got)))
+	case accountID != "" && role.AccountID != accountID:
+		return "", finalReply(fmt.Sprintf("reply has keys of role %s, which is not one of account %s", quoteName(got), accountID))
+	}
+	if region != "" {
 		if err := partition.Check(role, region); err != nil {
-			return finalReply("reply has keys that cannot be used: " + errtext.Unprefixed(err))
+			return "", finalReply("reply has keys that cannot be used: " + errtext.Unprefixed(err))
 		}
 	}
-	name, wanted := commonName(got), commonName(asked)
-	isAlias := len(asked) == 3
-	switch {
-	case got == "", strings.EqualFold(name, wanted):
-		return nil
-	case isAlias && !(partition.IsCommonRole(wanted) && partition.IsCommonRole(name)):
-		return nil
-	}
-	return finalReply(fmt.Sprintf("reply has keys of role %s, not of %s", quoteName(got), quoteName(asked)))
+	return awsprofile.RoleName(role.Resource), nil
 }
 
-// commonName returns the name of a role in lower case, or for an alias the full name. Compare it with EqualFold.
+// commonName returns the name of a role in lower case, without its path, or for an alias the full name. Compare it with
+// EqualFold.
 func commonName(role string) string {
-	return partition.RoleName(strings.ToLower(roleName(role)))
-}
-
-// roleName returns the role's name without its path, from a name or from the ARN of a role or a session.
-func roleName(role string) string {
-	parts := strings.Split(role[strings.LastIndexByte(role, ':')+1:], "/")
-	if parts[0] == "assumed-role" && len(parts) == 3 {
-		return parts[1]
-	}
-	return parts[len(parts)-1]
+	return partition.RoleName(strings.ToLower(awsprofile.RoleName(role)))
 }

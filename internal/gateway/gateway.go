@@ -43,6 +43,10 @@ func (g *Gateway) Keys(ctx context.Context, r keys.Request) (keys.Grant, error) 
 
 // ask gets keys that are valid for lifetime at most; zero allows any lifetime.
 func (g *Gateway) ask(ctx context.Context, r keys.Request, lifetime time.Duration) (keys.Grant, error) {
+	role, err := formsRole(r)
+	if err != nil {
+		return keys.Grant{}, err
+	}
 	asked := r
 	account := cmp.Or(r.AccountID, r.Account)
 	if r.AccountID == "" && !keys.IsAccountID(account) && !canAskByName(account) {
@@ -52,11 +56,7 @@ func (g *Gateway) ask(ctx context.Context, r keys.Request, lifetime time.Duratio
 		}
 		account, r.AccountID = id, id
 	}
-	role := r.Role
-	if arn.IsARN(role) { // gateways know no ARNs
-		role = roleName(role)
-	}
-	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, role, keys.DurationText(r.Duration)}, ",")))
+	reply, err := g.call(ctx, "", g.form(strings.Join([]string{account, role.Name, keys.DurationText(r.Duration)}, ",")))
 	if err != nil {
 		return keys.Grant{}, err
 	}
