@@ -7,14 +7,19 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/chaim-go/chaim/internal/keys"
 )
 
 const (
-	pageSize  = 200  // accounts of a page that are asked for; the gateway may give fewer
-	smallPage = 20   // where accounts with many tags make a page too large
-	maxPages  = 1000 // more than the largest organisation has
+	pageSize  = 200 // accounts of a page that are asked for; the gateway may give fewer
+	smallPage = 20  // where accounts with many tags make a page too large
+
+	// An organisation has 10,000 accounts unless AWS allows it more.
+	maxAccounts = 20_000
+	maxPages    = maxAccounts / smallPage
+	maxListTime = 10 * time.Minute
 )
 
 // account is an account that the user may use.
@@ -59,9 +64,12 @@ func (c *Client) AllRoles(ctx context.Context) (map[string][]string, error) {
 // list asks for all accounts of the user, page by page.
 func (c *Client) list(ctx context.Context) ([]account, error) {
 	var all []account
-	seen := map[string]bool{}
+	seen, rows, began := map[string]bool{}, 0, time.Now()
 	cursor, size := "", pageSize
 	for range maxPages {
+		if time.Since(began) > maxListTime {
+			return nil, finalReply(fmt.Sprintf("the list of accounts has not ended after %s", maxListTime))
+		}
 		query := url.Values{"limit": {strconv.Itoa(size)}}
 		if cursor != "" {
 			query.Set("cursor", cursor)
@@ -77,6 +85,9 @@ func (c *Client) list(ctx context.Context) ([]account, error) {
 			continue
 		case err != nil:
 			return nil, err
+		}
+		if rows += len(page.Accounts); rows > maxAccounts {
+			return nil, finalReply(fmt.Sprintf("the list of accounts has more than %d rows", maxAccounts))
 		}
 		for i, a := range page.Accounts {
 			if !keys.IsAccountID(a.ID) {

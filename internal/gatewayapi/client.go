@@ -15,6 +15,7 @@ import (
 	"github.com/chaim-go/chaim/internal/gateway"
 	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/humantime"
+	"github.com/chaim-go/chaim/internal/keys"
 )
 
 // apiPath is below the URL of a gateway.
@@ -88,8 +89,11 @@ func (c *Client) attempt(ctx context.Context, q question) (a answer, err error) 
 	if err := c.refusalIn(resp, body, words); err != nil {
 		return a, err
 	}
-	if !json.Valid(body) {
+	switch {
+	case !json.Valid(body):
 		return a, badReply("reply is not that of a chaim gateway with protocol v1 but " + httpx.KindOfBody(resp, body))
+	case repeats(body, words):
+		return a, finalReply("reply to " + q.path + " repeats the user token or other secrets of the request, so nothing of it is used")
 	}
 	a.text = body
 	return a, nil
@@ -132,7 +136,7 @@ func (c *Client) CheckToken(ctx context.Context) error {
 		return err
 	}
 	if me.User != c.Username {
-		return finalReply(fmt.Sprintf("the token is that of user %s, not of %s", quoted(me.User), quoted(c.Username)))
+		return finalReply(fmt.Sprintf("the token is that of user %s, not of %s", c.quoted(me.User), keys.QuoteShort(c.Username)))
 	}
 	return nil
 }

@@ -1,13 +1,18 @@
 package gatewayapi_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -113,6 +118,189 @@ func TestKeysThatAreNotTheRequestedOnes(t *testing.T) {
 	r.Account, r.Role = "sredev", "arn:aws:iam::222222222222:role/CrossAccountReadOnly"
 	_, err = c.Keys(ctx, r)
 	require.ErrorContains(t, err, "is of another")
+}
+
+// confusing are roles whose names are spelt like aliases of others.
+var confusing = []gatewaytest.Role{
+	{Alias: "rro", AWS: "CrossAccountReadOnly", Seconds: 3600},
+	{Alias: "adm", AWS: "OrgAdmin", Seconds: 3600},
+	{Alias: "other", AWS: "Adm", Seconds: 3600},
+	{Alias: "shadow", AWS: "Shadowed", Seconds: 3600},
+	{Alias: "shadow", AWS: "OrgAdmin", Seconds: 3600},
+	{Alias: "one", AWS: "Common", Seconds: 3600},
+	{Alias: "two", AWS: "Common", Seconds: 3600},
+	{Alias: "same", AWS: "Same", Seconds: 3600},
+}
+
+// lendAs makes the double lend keys of the role with that alias, and returns the name that was asked for.
+func lendAs(g *gatewaytest.Gateway, alias string) (asked func() string) {
+	name := ""
+	g.Instead = func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/credentials") {
+			text, _ := io.ReadAll(r.Body)
+			var body struct{ Role string }
+			_ = json.Unmarshal(text, &body)
+			name = body.Role
+			r.Body = io.NopCloser(bytes.NewReader(text))
+		}
+		return false
+	}
+	if alias != "" {
+		g.Change = func(path string, answer map[string]any) {
+			if strings.HasSuffix(path, "/credentials") {
+				answer["role"] = alias
+			}
+		}
+	}
+	return func() string { return name }
+}
+
+// TestARN: keys for an ARN are those of exactly that role, whatever aliases the gateway has.
+func TestARN(t *testing.T) {
+	const role = "arn:aws:iam::111111111111:role/"
+	for name, tt := range map[string]struct{ arn, lends, asked, want string }{
+		"alias of the role":      {role + "OrgAdmin", "", "adm", ""},
+		"with a path":            {role + "team/a/OrgAdmin", "", "adm", ""},
+		"in another case":        {role + "orgadmin", "", "adm", ""},
+		"also spelt as an alias": {role + "Adm", "", "other", ""},
+		"alias of its own name":  {role + "Same", "", "same", ""},
+		"alias of another alone": {role + "rro", "", "", `it lends you no role "` + role + `rro"`},
+		"alias of two roles":     {role + "Shadowed", "", "", "it lends you no role"},
+		"several aliases":        {role + "Common", "", "", `has the aliases "one, two" there; ask for one of them`},
+		"not in the list":        {role + "Nobody", "", "Nobody", "not_allowed: test.user may not use Nobody"},
+		"another one is lent":    {role + "OrgAdmin", "rro", "adm", `reply has keys of role "rro", not of "adm"`},
+		"the name is lent":       {role + "OrgAdmin", "OrgAdmin", "adm", `reply has keys of role "OrgAdmin", not of "adm"`},
+		"the other one is lent":  {role + "Adm", "adm", "other", `reply has keys of role "adm", not of "other"`},
+		"session":                {"arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/adm", "", "", "is not the ARN of a role"},
+		"user":                   {"arn:aws:iam::111111111111:user/adm", "", "", "is not the ARN of a role"},
+		"policy":                 {"arn:aws:iam::111111111111:policy/adm", "", "", "is not the ARN of a role"},
+		"another partition":      {"arn:aws-us-gov:iam::111111111111:role/OrgAdmin", "", "", "is of partition aws-us-gov, but region eu-west-1"},
+		"another account":        {"arn:aws:iam::222222222222:role/OrgAdmin", "", "", "is not one of account 111111111111"},
+		"of another system":      {"arn:minio:iam::111111111111:role/OrgAdmin", "", "", "is not the ARN of a role"},
+		"in pieces":              {"arn:aws:iam:role/adm", "", "", "is not the ARN of a role"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, c, ctx := start(t)
+			g.Accounts[0].Roles = confusing
+			asked := lendAs(g, tt.lends)
+			r := hour
+			r.AccountID, r.Role = "111111111111", tt.arn
+			got, err := c.Keys(ctx, r)
+			assert.Equal(t, tt.asked, asked())
+			if tt.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, tt.arn, got.Role)
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+			if strings.Contains(tt.want, "is not ") || strings.Contains(tt.want, "partition") {
+				assert.Empty(t, g.Asked(), "refused before the network")
+			}
+		})
+	}
+}
+
+// TestARNThatIsNotInTheList: the gateway lends it nevertheless.
+func TestARNThatIsNotInTheList(t *testing.T) {
+	g, c, ctx := start(t)
+	g.Accounts[0].Roles = []gatewaytest.Role{{Alias: "nobody", AWS: "OrgAdmin", Seconds: 3600}}
+	g.Change = func(path string, answer map[string]any) {
+		if strings.HasSuffix(path, "/roles") {
+			answer["roles"] = []any{}
+		}
+	}
+	r := hour
+	r.Account, r.Role = "111111111111", "arn:aws:iam::111111111111:role/Nobody"
+	_, err := c.Keys(ctx, r)
+	require.ErrorContains(t, err, `reply has keys of role "nobody", not of "Nobody"`)
+}
+
+// TestNamesOfRoles: a reply has the alias, which must be the one of the name that was asked for.
+func TestNamesOfRoles(t *testing.T) {
+	for name, tt := range map[string]struct{ role, lends, want string }{
+		"alias":                         {"adm", "adm", ""},
+		"name":                          {"OrgAdmin", "adm", ""},
+		"name of another":               {"OrgAdmin", "rro", `keys of role "rro", not of "OrgAdmin"`},
+		"name for the alias":            {"adm", "OrgAdmin", `keys of role "OrgAdmin", not of "adm"`},
+		"alias of two roles":            {"Shadowed", "shadow", `keys of role "shadow", not of "Shadowed"`},
+		"alias that others mean by it":  {"CrossAccountAdminUser", "apu", `keys of role "apu", not of "CrossAccountAdminUser"`},
+		"alias that others mean by it2": {"CrossAccountReadOnly", "rro", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, c, ctx := start(t)
+			g.Accounts[0].Roles = append(slices.Clone(confusing), gatewaytest.Role{Alias: "apu", AWS: "CrossAccountAdminUser2", Seconds: 3600}, gatewaytest.Role{Alias: "x", AWS: "CrossAccountAdminUser", Seconds: 3600})
+			lendAs(g, tt.lends)
+			r := hour
+			r.Role = tt.role
+			_, err := c.Keys(ctx, r)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
+// TestRepliesThatRepeatSecrets: nothing of them may be shown or stored.
+func TestRepliesThatRepeatSecrets(t *testing.T) {
+	const secret, session = gatewaytest.Secret + "secret", gatewaytest.Secret + "session"
+	account := func(name string) map[string]any { return map[string]any{"id": "111111111111", "name": name} }
+	byID := keys.Request{Account: "111111111111", Role: "rro", Region: "eu-west-1", Duration: time.Hour}
+	lend := func(r keys.Request) func(context.Context, *gatewayapi.Client) error {
+		return func(ctx context.Context, c *gatewayapi.Client) error {
+			got, err := c.Keys(ctx, r)
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", got, got, got), gatewaytest.Secret)
+			return err
+		}
+	}
+	const repeats, asName = "repeats the user token", "repeats its secrets as a name"
+	for name, tt := range map[string]struct {
+		path, want string
+		change     func(answer map[string]any, token string)
+		do         func(context.Context, *gatewayapi.Client) error
+	}{
+		"user":            {"/me", repeats, func(a map[string]any, token string) { a["user"] = token }, func(ctx context.Context, c *gatewayapi.Client) error { return c.CheckToken(ctx) }},
+		"user, escaped":   {"/me", repeats, func(a map[string]any, token string) { a["user"] = url.QueryEscape(token) }, func(ctx context.Context, c *gatewayapi.Client) error { return c.CheckToken(ctx) }},
+		"any field":       {"/me", repeats, func(a map[string]any, token string) { a["new"] = []any{map[string]any{"x " + token: 1}} }, func(ctx context.Context, c *gatewayapi.Client) error { return c.CheckToken(ctx) }},
+		"another's token": {"/me", `that of user "[secret]"`, func(a map[string]any, _ string) { a["user"] = "chm1_1_CANARYother" }, func(ctx context.Context, c *gatewayapi.Client) error { return c.CheckToken(ctx) }},
+		"account":         {"/credentials", repeats, func(a map[string]any, token string) { a["account"] = account(token) }, lend(hour)},
+		"account by id":   {"/credentials", repeats, func(a map[string]any, token string) { a["account"] = account("of " + token) }, lend(byID)},
+		"secret, by id":   {"/credentials", asName, func(a map[string]any, _ string) { a["account"] = account("of " + secret) }, lend(byID)},
+		"session, by id":  {"/credentials", asName, func(a map[string]any, _ string) { a["account"] = account(session) }, lend(byID)},
+		"secret as role":  {"/credentials", asName, func(a map[string]any, _ string) { a["role"] = secret }, lend(hour)},
+		"session as role": {"/credentials", asName, func(a map[string]any, _ string) { a["role"] = session }, lend(hour)},
+		"token as role":   {"/credentials", repeats, func(a map[string]any, token string) { a["role"] = token }, lend(hour)},
+		"secret as issue": {"/credentials", asName, func(a map[string]any, _ string) { a["issue"] = secret }, lend(hour)},
+		"token in cap":    {"/credentials", repeats, func(a map[string]any, token string) { a["cap"] = token }, lend(hour)},
+		"list of accounts": {"/accounts", repeats, func(a map[string]any, token string) { a["accounts"] = []any{account(token)} }, func(ctx context.Context, c *gatewayapi.Client) error {
+			_, err := c.Accounts(ctx)
+			return err
+		}},
+		"list of roles": {"/roles", repeats, func(a map[string]any, token string) { a["roles"] = []any{map[string]any{"alias": token}} }, func(ctx context.Context, c *gatewayapi.Client) error {
+			_, err := c.Roles(ctx, "111111111111")
+			return err
+		}},
+		"console link": {"/console-links", repeats, func(a map[string]any, _ string) {
+			a["consoleUrl"] = "https://signin.aws.amazon.com/federation?SigninToken=" + session
+		}, func(ctx context.Context, c *gatewayapi.Client) error {
+			_, err := c.ConsoleURL(ctx, aws.Credentials{AccessKeyID: "ASIADOUBLE0123456789", SecretAccessKey: secret, SessionToken: session}, "sredev")
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, c, ctx := start(t)
+			g.Change = func(path string, answer map[string]any) {
+				if strings.HasSuffix(path, tt.path) {
+					tt.change(answer, c.Token)
+				}
+			}
+			err := tt.do(ctx, c)
+			require.ErrorContains(t, err, tt.want)
+			assert.True(t, keys.IsFinal(err), "the secrets are not sent again")
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, c), gatewaytest.Secret)
+		})
+	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -276,6 +464,45 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	require.ErrorContains(t, err, "account 2 of a page in the list has no 12-digit id")
 }
 
+// TestListsThatAreTooLong: each page is read, but not for ever.
+func TestListsThatAreTooLong(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rows, pages int
+		isNew       bool
+		pause       time.Duration
+		want        string
+	}{
+		"many rows":  {7000, 3, true, 0, "the list of accounts has more than 20000 rows"},
+		"rows again": {7000, 3, false, 0, "the list of accounts has more than 20000 rows"},
+		"slow":       {1, 21, true, 30 * time.Second, "the list of accounts has not ended after 10m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pages := 0
+				c := &gatewayapi.Client{URL: "https://gateway.example/", Username: "u", Token: "chm1_1_CANARYCANARY", Log: slog.New(slog.DiscardHandler)}
+				c.HTTP = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					pages++
+					timer := time.NewTimer(tt.pause)
+					<-timer.C
+					var rows []string
+					for i := range tt.rows {
+						if tt.isNew {
+							i += pages * tt.rows
+						}
+						rows = append(rows, fmt.Sprintf(`{"id":"%012d"}`, i))
+					}
+					text := fmt.Sprintf(`{"next":"%d","accounts":[%s]}`, pages, strings.Join(rows, ","))
+					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
+				})}
+				_, err := c.Accounts(t.Context())
+				require.ErrorContains(t, err, tt.want)
+				assert.True(t, keys.IsFinal(err))
+				assert.Equal(t, tt.pages, pages)
+			})
+		})
+	}
+}
+
 func TestConsoleURL(t *testing.T) {
 	lent := aws.Credentials{AccessKeyID: "ASIADOUBLE0123456789", SecretAccessKey: "CANARYsecret", SessionToken: "CANARYsession"}
 	g, c, ctx := start(t)
@@ -283,10 +510,10 @@ func TestConsoleURL(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, link, "https://signin.aws.amazon.com/federation?")
 
-	g.Change = func(_ string, answer map[string]any) { answer["url"] = "http://evil.example/CANARY" }
+	g.Change = func(_ string, answer map[string]any) { answer["consoleUrl"] = "https://evil.example/federation?CANARY" }
 	_, err = c.ConsoleURL(ctx, lent, "sredev")
-	require.ErrorContains(t, err, "reply has no https link")
-	g.Change = func(_ string, answer map[string]any) { delete(answer, "url") }
+	require.ErrorContains(t, err, "does not lead to the sign-in page of AWS")
+	g.Change = func(_ string, answer map[string]any) { delete(answer, "consoleUrl") }
 	_, err = c.ConsoleURL(ctx, lent, "sredev")
 	require.ErrorIs(t, err, keys.ErrNoURL)
 	g.Instead = func(w http.ResponseWriter, _ *http.Request) bool {

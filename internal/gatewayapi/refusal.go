@@ -1,6 +1,7 @@
 package gatewayapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,13 +84,23 @@ func (c *Client) ownPage(text string, words httpx.Redaction) string {
 	return text
 }
 
-// quoted quotes a name for an error. The gateway may have sent it.
-func quoted(name string) string {
+// quoted quotes a text of the gateway for an error. own are the names that this machine gave.
+func (c *Client) quoted(text string, own ...string) string {
 	const longest = 128
-	if len(name) > longest {
-		name = name[:longest] + "..."
+	return strconv.QuoteToASCII(httpx.Redaction{Limit: longest, Secrets: []string{c.Token}, Local: own}.Of(text))
+}
+
+// repeats reports whether a string anywhere in JSON has one of the secrets in it. The names in a reply are shown and stored.
+func repeats(text []byte, words httpx.Redaction) bool {
+	for d := json.NewDecoder(bytes.NewReader(text)); ; {
+		token, err := d.Token()
+		if err != nil { // at the end
+			return false
+		}
+		if s, isString := token.(string); isString && words.Holds(s) {
+			return true
+		}
 	}
-	return strconv.QuoteToASCII(name)
 }
 
 // finalReply is the error of a reply that another attempt cannot change.

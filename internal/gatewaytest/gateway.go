@@ -142,7 +142,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && path == "credentials":
 		g.lend(w, r)
 	case r.Method == http.MethodPost && path == "console-links":
-		g.reply(w, r, map[string]any{"url": "https://signin.aws.amazon.com/federation?Action=login&SigninToken=" + Secret})
+		g.reply(w, r, map[string]any{"consoleUrl": "https://signin.aws.amazon.com/federation?Action=login&SigninToken=" + Secret})
 	default:
 		g.refuse(w, http.StatusNotFound, "not_found", "there is nothing here")
 	}

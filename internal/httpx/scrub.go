@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/chaim-go/chaim/internal/lazyregexp"
@@ -72,16 +73,25 @@ func (r Redaction) Of(text string) string {
 	return Hidden
 }
 
-func (r Redaction) once(text string) string {
-	found := marksFor(text)
-	found.all(text, Hidden)
+// Holds reports whether a text has one of the Secrets in it, in any form that Of would hide.
+func (r Redaction) Holds(text string) bool { return slices.Contains(r.known(text), true) }
+
+// known marks the Secrets.
+func (r Redaction) known(text string) marks {
+	found, lower := marksFor(text), lowerASCII(text)
 	for _, secret := range r.Secrets {
 		if len(secret) >= minSecretSize {
 			for _, form := range formsOf(secret) {
-				found.all(lowerASCII(text), lowerASCII(form))
+				found.all(lower, lowerASCII(form))
 			}
 		}
 	}
+	return found
+}
+
+func (r Redaction) once(text string) string {
+	found := r.known(text)
+	found.all(text, Hidden)
 	text = printable(found.hide(text))
 	return shorten(r.guess(text).hide(text), r.Limit)
 }

@@ -180,3 +180,13 @@ func TestForeignKeepsWhatHelps(t *testing.T) {
 		assert.EqualError(t, Foreign(errors.New(text), nil), "chaim: "+text)
 	}
 }
+
+func TestHolds(t *testing.T) {
+	r := Redaction{Secrets: []string{"CANARY/ab+c=", "ok"}}
+	for _, text := range []string{"CANARY/ab+c=", "x canary/AB+C= y", "a=CANARY%2Fab%2Bc%3D", "Q0FOQVJZL2FiK2M9", "43414e4152592f61622b633d"} {
+		assert.True(t, r.Holds(text), text)
+	}
+	for _, text := range []string{"", "CANARY", "ok", "\u00fcber", strings.Repeat("x", 64)} {
+		assert.False(t, r.Holds(text), text)
+	}
+}

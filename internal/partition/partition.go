@@ -45,6 +45,14 @@ func ServiceDomains() (domains []string) {
 	return domains
 }
 
+// ConsoleDomains returns the domains of the console in all partitions.
+func ConsoleDomains() (domains []string) {
+	for _, p := range partitions {
+		domains = append(domains, p.console)
+	}
+	return domains
+}
+
 // Of returns the partition of a region. SDKs also accept names such as "aws-cn-global" or "fips-us-gov-west-1" as regions.
 func Of(region string) string {
 	if name, isGlobal := strings.CutSuffix(region, "-global"); isGlobal && Region(name) != "" {

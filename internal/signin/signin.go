@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -74,6 +75,14 @@ func (c Console) Destination(page string) (string, error) {
 func (c Console) Link(token, destination string) string {
 	query := url.Values{"Action": {"login"}, "Issuer": {"chaim"}, "Destination": {destination}, "SigninToken": {token}}
 	return "https://" + c.SignInHost + "/federation?" + query.Encode()
+}
+
+// IsLink reports whether a link leads to the sign-in page of AWS, in any partition.
+func IsLink(link string) bool {
+	u, err := url.Parse(link)
+	isOdd := strings.ContainsFunc(link, func(r rune) bool { return r <= 0x20 || r > 0x7e || r == '\\' })
+	return err == nil && !isOdd && u.Path == "/federation" &&
+		slices.ContainsFunc(partition.ConsoleDomains(), func(domain string) bool { return isAt(u, "signin."+domain) })
 }
 
 // Repoint returns a sign-in link with another destination.

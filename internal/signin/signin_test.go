@@ -81,3 +81,20 @@ func TestRepoint(t *testing.T) {
 		assert.Error(t, err, link)
 	}
 }
+
+func TestIsLink(t *testing.T) {
+	for _, region := range []string{"eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1"} {
+		console := ConsoleOf(region)
+		assert.True(t, IsLink(console.Link("a+b", "https://"+console.host+console.home)), region)
+	}
+	assert.True(t, IsLink("https://us-east-1.signin.aws.amazon.com/federation?SigninToken=x"))
+	for _, link := range []string{
+		"", ":", "https:signin.aws.amazon.com/federation", "http://signin.aws.amazon.com/federation", "https://evil.example/federation",
+		"https://u@signin.aws.amazon.com/federation", "https://signin.aws.amazon.com:8443/federation", "https://signin.aws.amazon.com/",
+		"https://signin.aws.amazon.com/oauth?redirect_uri=https://evil.example", "https://signin.aws.amazon.com.evil.example/federation",
+		"https://evilsignin.aws.amazon.com/federation", "https://evil.example\\.signin.aws.amazon.com/federation",
+		"https://signin.aws.amazon.com/federation?a=\n", "//signin.aws.amazon.com/federation",
+	} {
+		assert.False(t, IsLink(link), link)
+	}
+}
