@@ -281,8 +281,8 @@ func (s Settings) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 
 // Store writes the settings into the section [default] of the credentials file, where clients without other settings find
 // them. It writes Extra under its own names. dir is as in [Options].Dir. For an empty field of s the file keeps its value,
-// unless that no longer fits: Store removes the old endpoint if s has API and Stage, the Slack ids of another user, the
-// expiry of another token, the old protocol, and with protocol v1 the API and Stage of another gateway. All other bytes of the file stay.
+// unless that no longer fits: Store removes the old endpoint if s has API and Stage, the API and Stage of another gateway,
+// the Slack ids of another user, the expiry of another token, and the old protocol. All other bytes of the file stay.
 // Store asks no gateway: a session whose token it replaces lives on until it ends.
 //
 // Before it touches the file, Store refuses unusable settings, and an Extra whose name means something to an AWS SDK.

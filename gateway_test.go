@@ -885,7 +885,8 @@ func TestStoreKeepsWhatFits(t *testing.T) {
 		"same":         {chaim.Settings{Endpoint: "https://old.example/", Username: "chris", UserToken: "CANARY"}, "", ""},
 		"other user":   {chaim.Settings{Endpoint: "https://old.example/", Username: "anna", UserToken: "CANARY"}, "username = chris\nslackid = U1\nworkspaceid = W1\n", "username = anna\n"},
 		"by API":       {chaim.Settings{API: "new123", Stage: "dev", Username: "chris", UserToken: "CANARY"}, "endpoint = https://old.example/\napi = abc123\nstage = prod\n", "api = new123\nstage = dev\n"},
-		"new endpoint": {chaim.Settings{Endpoint: "https://new.example/", Username: "chris", UserToken: "CANARY"}, "endpoint = https://old.example/\n", "endpoint = https://new.example/\n"},
+		"new endpoint": {chaim.Settings{Endpoint: "https://new.example/", Username: "chris", UserToken: "CANARY"}, "endpoint = https://old.example/\napi = abc123\nstage = prod\n", "endpoint = https://new.example/\n"},
+		"its own URL":  {chaim.Settings{Endpoint: "https://abc123.execute-api.us-east-1.amazonaws.com/prod", Username: "chris", UserToken: "CANARY"}, "endpoint = https://old.example/\n", "endpoint = https://abc123.execute-api.us-east-1.amazonaws.com/prod\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "credentials")

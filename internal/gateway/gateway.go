@@ -60,7 +60,7 @@ func (g *Gateway) ask(ctx context.Context, r keys.Request, lifetime time.Duratio
 	if err != nil {
 		return keys.Grant{}, err
 	}
-	got, err := parseKeys(reply.Dict)
+	got, err := parseKeys(reply.Dict, g.Token)
 	if err != nil {
 		return keys.Grant{}, err
 	}
@@ -97,7 +97,7 @@ func ReadKeys(text []byte, r keys.Request, secret string, log *slog.Logger) (key
 			return keys.Grant{}, err
 		}
 	}
-	got, err := parseKeys(dict)
+	got, err := parseKeys(dict, secret)
 	if err != nil {
 		return keys.Grant{}, err
 	}
@@ -127,12 +127,16 @@ func (g *Gateway) Accounts(ctx context.Context) ([]keys.Account, error) {
 	if !ok {
 		return nil, badReply("reply has no account list")
 	}
+	token := httpx.Redaction{Secrets: []string{g.Token}}
 	accounts := make([]keys.Account, 0, len(items))
 	for i, item := range items {
 		account, isAccount := accountOf(item)
 		if !isAccount {
 			g.Log.Warn("chaim: the gateway's list of accounts has a row without an id, which is left out", "row", i+1)
 			continue
+		}
+		if token.Holds(account.ID) || token.Holds(account.Name) { // names are shown and stored
+			return nil, finalReply("account list repeats the user token")
 		}
 		accounts = append(accounts, account)
 	}
@@ -203,6 +207,9 @@ func (g *Gateway) ConsoleURL(ctx context.Context, creds aws.Credentials, account
 	if !IsConsoleURL(link) {
 		return "", badReply("reply has no https link")
 	}
+	if (httpx.Redaction{Secrets: []string{g.Token, creds.SecretAccessKey, creds.SessionToken}}).Holds(link) {
+		return "", finalReply("link of the reply repeats the keys or the user token")
+	}
 	return link, nil
 }
 
@@ -264,8 +271,9 @@ func (g *Gateway) attempt(ctx context.Context, path string, form url.Values, sec
 	return r, err
 }
 
-// parseKeys returns the keys in a reply, complete or not at all. Account and role are the gateway's words.
-func parseKeys(reply pyrepr.Dict) (keys.Grant, error) {
+// parseKeys returns the keys in a reply, complete or not at all. Account and role are the gateway's words, without the keys and
+// the user token: names are shown and stored.
+func parseKeys(reply pyrepr.Dict, userToken string) (keys.Grant, error) {
 	got := keys.Grant{
 		Credentials: aws.Credentials{
 			AccessKeyID:     stringAt(reply, "accesskeyid"),
@@ -301,6 +309,10 @@ func parseKeys(reply pyrepr.Dict) (keys.Grant, error) {
 	value, _ = reply.Get("url")
 	if link, _ := plainText(value); IsConsoleURL(link) {
 		got.ConsoleURL = link
+	}
+	secrets := httpx.Redaction{Secrets: []string{userToken, got.SecretAccessKey, got.SessionToken}}
+	if slices.ContainsFunc([]string{got.AccessKeyID, got.Account, got.Role, got.Note, got.ConsoleURL}, secrets.Holds) {
+		return keys.Grant{}, finalReply("reply repeats its secrets or the user token as a name")
 	}
 	return got, nil
 }

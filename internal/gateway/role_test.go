@@ -1,8 +1,14 @@
 package gateway
 
 import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -70,4 +76,36 @@ func TestARNThatFormsCannotAskFor(t *testing.T) {
 		_, err := formsRole(keys.Request{Account: "sredev", Role: role})
 		assert.NoError(t, err)
 	}
+}
+
+// TestNamesThatRepeatSecrets: the names in a reply are shown and stored.
+func TestNamesThatRepeatSecrets(t *testing.T) {
+	const token, secret, session = "CANARYtoken", "CANARYsecret", "CANARYsession"
+	for _, field := range []string{"sectionname", "role", "expiresstr", "url"} {
+		for _, text := range []string{token, secret, session} {
+			value := "of " + text
+			if field == "url" {
+				value = "https://console.example/" + text
+			}
+			reply := fmt.Sprintf(`{"accesskeyid": "ASIAEXAMPLE000000001", "secretkey": %q, "sessiontoken": %q, "expires": 1, %q: %q}`, secret, session, field, value)
+			dict, err := parseText(reply)
+			require.NoError(t, err)
+			got, err := parseKeys(dict, token)
+			require.ErrorContains(t, err, "repeats its secrets or the user token as a name", reply)
+			assert.NotContains(t, fmt.Sprint(err, got), "CANARY")
+		}
+	}
+}
+
+// TestListThatRepeatsTheToken: the list of accounts is shown and stored.
+func TestListThatRepeatsTheToken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"statusCode": 200, "text": "{'accountlist': [('111111111111', 'of CANARYtoken')], 'url': 'https://console.example/CANARYtoken'}"}`)
+	}))
+	defer server.Close()
+	g := &Gateway{URL: server.URL + "/", Username: "me", Token: "CANARYtoken", HTTP: server.Client(), Log: slog.New(slog.DiscardHandler)}
+	_, err := g.Accounts(t.Context())
+	require.EqualError(t, err, "chaim: gateway answered 200: account list repeats the user token")
+	_, err = g.ConsoleURL(t.Context(), aws.Credentials{AccessKeyID: "ASIAEXAMPLE000000001", SecretAccessKey: "s", SessionToken: "t"}, "sredev")
+	require.EqualError(t, err, "chaim: gateway answered 200: link of the reply repeats the keys or the user token")
 }

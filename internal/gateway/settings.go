@@ -194,7 +194,7 @@ func (s Settings) Misfits(stored map[string]string) func(key string) bool {
 		case "protocol":
 			return true // it is that of another gateway
 		case "api", "stage": // or original programs would take the new token there
-			return s.Protocol == V1 && strings.TrimRight(stored["endpoint"], "/") != strings.TrimRight(s.Endpoint, "/")
+			return !s.isAt(stored)
 		case "slackid", "workspaceid":
 			return stored["username"] != "" && stored["username"] != s.Username
 		case tokenExpiresKey:
@@ -202,6 +202,17 @@ func (s Settings) Misfits(stored map[string]string) func(key string) bool {
 		}
 		return false
 	}
+}
+
+// isAt reports whether stored settings are those of the same gateway: by its URL, or by the API and the stage.
+func (s Settings) isAt(stored map[string]string) bool {
+	same := func(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
+	if s.Endpoint == "" || same(s.Endpoint, stored["endpoint"]) {
+		return true // without an endpoint s has an API and a stage of its own
+	}
+	api, stage := cmp.Or(s.API, stored["api"]), cmp.Or(s.Stage, stored["stage"])
+	own, err := APIURL(api, stage, cmp.Or(s.Region, stored["region"], partition.DefaultRegion), "the settings")
+	return err == nil && same(s.Endpoint, own)
 }
 
 // settingsFromInit turns the pairs of an init string into settings, and checks them.
