@@ -96,7 +96,9 @@ func (c *Client) nameFor(ctx context.Context, asked gateway.Role) (string, error
 		return "", err
 	}
 	found := aliasesOf(roles, asked.Name)
-	isNear := func(r role) bool { return strings.EqualFold(r.Alias, asked.Name) || strings.EqualFold(r.AWS, asked.Name) }
+	isNear := func(r role) bool {
+		return strings.EqualFold(r.Alias, asked.Name) || strings.EqualFold(r.AWS, asked.Name)
+	}
 	switch arn := keys.QuoteShort(asked.ARN.String()); {
 	case len(found) == 1:
 		return found[0], nil

@@ -1,6 +1,7 @@
 package request
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (r *Request) TakeOrPick(cmd *cobra.Command, args []string) (account string,
 	if len(args) > 0 || r.Source.Profile != "" || r.sts.given() != "" || !r.App.CanPick() { // no account of STS has a name
 		return r.TakeArgs(cmd, args)
 	}
-	if err := CheckGiven(cmd); err != nil {
+	if err := cmp.Or(r.checkRole(""), CheckGiven(cmd)); err != nil {
 		return "", err
 	}
 	account, err = r.pickAccount(cmd.Context())

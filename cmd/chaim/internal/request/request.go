@@ -15,8 +15,11 @@ import (
 
 	"github.com/chaim-go/chaim"
 	"github.com/chaim-go/chaim/cmd/chaim/internal/cli"
+	"github.com/chaim-go/chaim/internal/awsprofile"
+	"github.com/chaim-go/chaim/internal/errtext"
 	"github.com/chaim-go/chaim/internal/humantime"
 	"github.com/chaim-go/chaim/internal/keys"
+	"github.com/chaim-go/chaim/internal/partition"
 )
 
 // Request is what the user asks keys for. The zero value with an App asks for the defaults.
@@ -78,8 +81,8 @@ func (r *Request) Options(account string) chaim.Options {
 // TakeArgs takes the account, and the role if it stands after it. A role ARN stands for both.
 func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, err error) {
 	if len(args) > 0 && arn.IsARN(args[0]) {
-		role, _ := arn.Parse(args[0])
-		if !strings.HasPrefix(role.Resource, "role/") || !keys.IsAccountID(role.AccountID) {
+		role, err := awsprofile.ParseRole(args[0])
+		if err != nil || !strings.HasPrefix(role.Resource, "role/") || !keys.IsAccountID(role.AccountID) {
 			return "", cli.Usagef("%q is not the ARN of a role, such as arn:aws:iam::111111111111:role/NAME", args[0])
 		}
 		args = append([]string{role.AccountID}, args...)
@@ -88,7 +91,7 @@ func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, e
 	case profile != "" && len(args) > 0:
 		return "", cli.Usagef("which keys: those of account %q, or of --profile %s? A profile needs neither ACCOUNT nor ROLE", args[0], profile)
 	case profile != "":
-		return profile, CheckGiven(cmd)
+		return profile, cmp.Or(r.checkRole(""), CheckGiven(cmd))
 	case len(args) == 0:
 		return "", cli.Usage("which account? usage: " + cmd.UseLine())
 	case len(args) > 2:
@@ -100,7 +103,27 @@ func (r *Request) TakeArgs(cmd *cobra.Command, args []string) (account string, e
 	case len(args) == 2:
 		r.Role = args[1]
 	}
-	return args[0], CheckGiven(cmd)
+	return args[0], cmp.Or(r.checkRole(args[0]), CheckGiven(cmd))
+}
+
+// checkRole refuses an ARN that is not that of a role, or is one of another account than the id that was asked for, or of
+// another partition than that of --region. Brokers check again, when they know the account and the region.
+func (r *Request) checkRole(account string) error {
+	if !strings.Contains(r.Role, ":") { // which is in no name
+		return nil
+	}
+	role, err := awsprofile.ParseRole(r.Role)
+	switch {
+	case err != nil:
+		return cli.Usage(errtext.Unprefixed(err))
+	case keys.IsAccountID(account) && role.AccountID != account:
+		return cli.Usagef("role %s is not one of account %s: give the ARN of a role there, or the ARN alone", keys.QuoteShort(r.Role), account)
+	case r.Region != "":
+		if err := partition.Check(role, r.Region); err != nil {
+			return cli.Usage(errtext.Unprefixed(err))
+		}
+	}
+	return nil
 }
 
 // CheckGiven refuses a flag with an empty value, as from a variable that is not set: the default was not meant. It refuses a

@@ -3,9 +3,11 @@ package request
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -65,4 +67,38 @@ role_arn = arn:aws:iam::111111111111:role/Dev
 `), 0o600))
 	known := []chaim.Account{{Name: "dev"}, {Name: "plain"}, {Name: "broken"}}
 	assert.Equal(t, []string{"dev     111111111111  Dev", "plain", "broken  unusable"}, accountRows(known, aboutProfile()))
+}
+
+// TestRoleARNs: one with -r or as the second argument is checked as one in the place of the account.
+func TestRoleARNs(t *testing.T) {
+	const id, role = "111111111111", "arn:aws:iam::111111111111:role/adm"
+	for name, tt := range map[string]struct{ args, role, region, want string }{
+		"alone":                     {role, "", "", ""},
+		"second":                    {id + " " + role, "", "eu-west-1", ""},
+		"by a flag":                 {id, "arn:aws:iam::111111111111:role/team/adm", "", ""},
+		"with a name":               {"sredev", role, "", ""},
+		"alias":                     {id, "adm", "", ""},
+		"of another system":         {"sredev", "arn:minio:iam:::role/adm", "", ""},
+		"alone, session":            {"arn:aws:sts::111111111111:assumed-role/Read/adm", "", "", "is not the ARN of a role"},
+		"alone, no name":            {"arn:aws:iam::111111111111:role/", "", "", "is not the ARN of a role"},
+		"second, session":           {id + " arn:aws:sts::111111111111:assumed-role/Read/adm", "", "", "is not the ARN of a role"},
+		"by a flag, session":        {"sredev", "arn:aws:sts::111111111111:assumed-role/Read/adm", "", "is not the ARN of a role"},
+		"by a flag, user":           {"sredev", "arn:aws:iam::111111111111:user/adm", "", "is not the ARN of a role"},
+		"by a flag, in pieces":      {"sredev", "arn:aws:iam:adm", "", "is not the ARN of a role"},
+		"second, another account":   {"222222222222 " + role, "", "", "is not one of account 222222222222"},
+		"by a flag, other account":  {"222222222222", role, "", "is not one of account 222222222222"},
+		"second, another partition": {id + " arn:aws-us-gov:iam::111111111111:role/adm", "", "eu-west-1", "is of partition aws-us-gov"},
+		"alone, another partition":  {"arn:aws-us-gov:iam::111111111111:role/adm", "", "eu-west-1", "is of partition aws-us-gov"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Request{Terms: Terms{Role: tt.role, Region: tt.region}}
+			account, err := r.TakeArgs(&cobra.Command{}, strings.Fields(tt.args))
+			if tt.want != "" {
+				require.ErrorContains(t, err, tt.want)
+				return
+			}
+			require.NoError(t, err)
+			assert.Contains(t, []string{id, "sredev"}, account)
+		})
+	}
 }
