@@ -60,6 +60,45 @@ func TestProtocolV1(t *testing.T) {
 	require.ErrorIs(t, c.CheckToken(t.Context()), chaim.ErrSignedOut)
 }
 
+// TestRoleARNAtAGateway: a gateway knows names only, and its aliases may be spelt like roles.
+func TestRoleARNAtAGateway(t *testing.T) {
+	g, settings := jsonGateway(t)
+	g.Accounts[0].Roles = append(g.Accounts[0].Roles, gatewaytest.Role{Alias: "other", AWS: "Adm", Seconds: 3600})
+	for role, want := range map[string]string{
+		"arn:aws:iam::111111111111:role/OrgAdmin":                         "",
+		"arn:aws:iam::111111111111:role/Adm":                              "",
+		"arn:aws:iam::111111111111:role/rro":                              "it lends you no role",
+		"arn:aws:sts::111111111111:assumed-role/CrossAccountReadOnly/adm": "is not the ARN of a role",
+		"arn:aws:iam::111111111111:user/adm":                              "is not the ARN of a role",
+		"arn:aws:iam::222222222222:role/OrgAdmin":                         "is of another",
+		"arn:aws-us-gov:iam::111111111111:role/OrgAdmin":                  "is of partition aws-us-gov",
+	} {
+		opts := chaim.Options{Account: "sredev", Role: role, Region: "eu-west-1", Duration: time.Hour, Settings: &settings, NoProfile: true}
+		_, err := clientFor(t, opts).RequestKeys(t.Context())
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestTokenInAnAnswer: it would stay in the profile after a logout.
+func TestTokenInAnAnswer(t *testing.T) {
+	g, settings := jsonGateway(t)
+	dir := t.TempDir()
+	g.Change = func(path string, answer map[string]any) {
+		if path == "/api/v1/credentials" {
+			answer["account"] = map[string]any{"id": "111111111111", "name": settings.UserToken}
+		}
+	}
+	c := clientFor(t, chaim.Options{Account: "111111111111", Role: "rro", Duration: time.Hour, Dir: dir, Settings: &settings})
+	_, err := c.RequestKeys(t.Context())
+	require.ErrorContains(t, err, "repeats the user token")
+	assert.NotContains(t, err.Error(), gatewaytest.Secret)
+	assert.NoFileExists(t, filepath.Join(dir, "credentials"))
+}
+
 // TestProtocolNeverFallsBack asks each kind of gateway in the other's protocol.
 func TestProtocolNeverFallsBack(t *testing.T) {
 	g, settings := jsonGateway(t)

@@ -1,5 +1,5 @@
 // Package gatewaytest has a double of chaim-gateway for tests of its clients: the JSON API, and the authorization server for
-// the command chaim.
+// the command chaim. The tests of the gateway compare its answers with the contract of the API.
 package gatewaytest
 
 import (
@@ -22,6 +22,8 @@ type Account struct {
 	Name  string `json:"name"`
 	OU    string `json:"ou"`
 	Roles []Role `json:"roles"`
+
+	Tags map[string]string `json:"tags"`
 }
 
 // Role is a role of an account.
@@ -63,7 +65,9 @@ func New() (g *Gateway, stop func()) {
 	readOnly := []Role{{"rro", "CrossAccountReadOnly", 43200, true}, {"adm", "OrgAdmin", 3600, false}}
 	g = &Gateway{
 		Accounts: []Account{
-			{"111111111111", "sredev", "prod", readOnly}, {"222222222222", "Connected Homes", "prod", readOnly}, {"333333333333", "O'Brien", "dev", readOnly[:1]},
+			{"111111111111", "sredev", "prod", readOnly, map[string]string{"team": "sre"}},
+			{"222222222222", "Connected Homes", "prod", readOnly, map[string]string{}},
+			{"333333333333", "O'Brien", "dev", readOnly[:1], map[string]string{}},
 		},
 		tokens: map[string]time.Time{},
 	}
@@ -134,7 +138,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !time.Now().Before(end):
 		g.refuse(w, http.StatusUnauthorized, "expired_token", "the token has expired: get a new one")
 	case r.Method == http.MethodGet && path == "me":
-		g.reply(w, r, map[string]any{"user": User, "groups": []string{}, "admin": false, "token": map[string]any{"id": "1", "kind": "cli", "expires": end.UTC()}})
+		g.reply(w, r, map[string]any{
+			"user": User, "groups": []string{}, "admin": false, "sourceIdentity": User,
+			"token": map[string]any{"id": "1", "kind": "cli", "label": "a test", "expires": end.UTC()},
+		})
 	case r.Method == http.MethodGet && path == "accounts":
 		g.listAccounts(w, r)
 	case r.Method == http.MethodGet && strings.HasPrefix(path, "accounts/"):
@@ -161,7 +168,7 @@ func (g *Gateway) listAccounts(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) listRoles(w http.ResponseWriter, r *http.Request, id string) {
 	for _, a := range g.Accounts {
 		if a.ID == id {
-			g.reply(w, r, map[string]any{"account": map[string]any{"id": a.ID, "name": a.Name}, "roles": a.Roles})
+			g.reply(w, r, map[string]any{"roles": a.Roles})
 			return
 		}
 	}
