@@ -781,7 +781,7 @@ func TestStoreKeepsWhatIsNotASetting(t *testing.T) {
 	write(t, path, before)
 	s := chaim.Settings{Endpoint: "https://gateway.example/prod", Username: "chris", UserToken: "CANARY", TokenExpires: time.Unix(1536139015, 0)}
 	require.NoError(t, s.Store(t.Context(), filepath.Dir(path)))
-	const after = "# mine\r\n[other]\r\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\r\n\r\n[default]\r\nendpoint = https://gateway.example/prod\r\nusername = chris\r\nusertoken = CANARY\r\ntokenexpires = 1536139015\r\nAPI: old\r\nslackid = U0 ; kept by Slack\r\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\r\nregion = us-east-1\r\noutput=json\r\n# end"
+	const after = "# mine\r\n[other]\r\naws_access_key_id=AKIAIOSFODNN7EXAMPLE\r\n\r\n[default]\r\nendpoint = https://gateway.example/prod\r\nusername = chris\r\nusertoken = CANARY\r\ntokenexpires = 1536139015\r\nslackid = U0 ; kept by Slack\r\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\r\nregion = us-east-1\r\noutput=json\r\n# end"
 	assert.Equal(t, after, read(t, path))
 	info, err := os.Stat(path)
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/chaim-go/chaim/internal/errtext"
@@ -46,6 +47,12 @@ type question struct {
 	names        []string // that this machine gave, which may look like secrets but are none
 }
 
+// what names the question in errors, without its query, which the gateway may have made.
+func (q question) what() string {
+	path, _, _ := strings.Cut(q.path, "?")
+	return path
+}
+
 // answer is the answer to a question. It may hold keys, and must not be printed.
 type answer struct {
 	sent time.Time // when the request was sent
@@ -69,7 +76,7 @@ func (c *Client) call(ctx context.Context, q question, into any) (a answer, err 
 	case err != nil:
 		return a, err
 	case json.Unmarshal(a.text, into) != nil: // whose error could quote the reply
-		return a, badReply("reply is JSON, but not that of a chaim gateway to " + q.path)
+		return a, badReply("reply is JSON, but not that of a chaim gateway to " + q.what())
 	}
 	return a, nil
 }
@@ -93,7 +100,7 @@ func (c *Client) attempt(ctx context.Context, q question) (a answer, err error) 
 	case !json.Valid(body):
 		return a, badReply("reply is not that of a chaim gateway with protocol v1 but " + httpx.KindOfBody(resp, body))
 	case repeats(body, words):
-		return a, finalReply("reply to " + q.path + " repeats the user token or other secrets of the request, so nothing of it is used")
+		return a, finalReply("reply to " + q.what() + " repeats the user token or other secrets of the request, so nothing of it is used")
 	}
 	a.text = body
 	return a, nil

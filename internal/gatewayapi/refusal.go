@@ -92,13 +92,14 @@ func (c *Client) quoted(text string, own ...string) string {
 
 // repeats reports whether a string anywhere in JSON has one of the secrets in it. The names in a reply are shown and stored.
 func repeats(text []byte, words httpx.Redaction) bool {
+	var all strings.Builder // a search in each string alone would be slow for a long list
 	for d := json.NewDecoder(bytes.NewReader(text)); ; {
 		token, err := d.Token()
 		if err != nil { // at the end
-			return false
+			return words.Holds(all.String())
 		}
-		if s, isString := token.(string); isString && words.Holds(s) {
-			return true
+		if s, isString := token.(string); isString {
+			all.WriteString(s + "\n")
 		}
 	}
 }
