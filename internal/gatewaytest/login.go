@@ -1,6 +1,7 @@
 package gatewaytest
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -101,7 +102,7 @@ func (g *Gateway) authorize(w http.ResponseWriter, r *http.Request) {
 	g.logins.mu.Lock()
 	g.logins.asked = asked
 	if answer == "allow" {
-		code := fmt.Sprintf("%s-code-%d", Secret, len(g.logins.codes))
+		code := Secret + "-code-" + rand.Text()
 		g.logins.codes[code] = login{asked.Get("code_challenge"), asked.Get("redirect_uri")}
 		back.Set("code", code)
 	} else {
@@ -120,7 +121,7 @@ func (g *Gateway) beginDevice(w http.ResponseWriter, r *http.Request) {
 	g.logins.mu.Lock()
 	defer g.logins.mu.Unlock()
 	g.logins.asked = asked
-	code := fmt.Sprintf("%s-device-%d", Secret, len(g.logins.pending))
+	code := Secret + "-device-" + rand.Text()
 	g.logins.pending[code] = &device{}
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{
 		"device_code": code, "user_code": "BCDF-GHJK", "verification_uri": g.URL() + "/device", "expires_in": 600, "interval": 5,
