@@ -119,8 +119,9 @@ func (g *Gateway) Asked() []string {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	g.asked = append(g.asked, r.Method+" "+r.URL.Path)
+	instead := g.Instead
 	g.mu.Unlock()
-	if g.Instead != nil && g.Instead(w, r) {
+	if instead != nil && instead(w, r) {
 		return
 	}
 	path, isAPI := strings.CutPrefix(r.URL.Path, "/api/v1/")

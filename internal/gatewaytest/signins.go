@@ -27,7 +27,7 @@ func (g *Gateway) Live() (n int) {
 func (g *Gateway) EndReplays() {
 	var mu sync.Mutex
 	seen := map[string]int{} // the number of tokens before the code came
-	g.Instead = func(w http.ResponseWriter, r *http.Request) bool {
+	g.answerInstead(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/oauth/token" {
 			return false
 		}
@@ -50,7 +50,14 @@ func (g *Gateway) EndReplays() {
 		g.EndAll(false)
 		writeJSON(w, http.StatusBadRequest, "application/json", map[string]any{"error": "invalid_grant", "error_description": "the code came twice"})
 		return true
-	}
+	})
+}
+
+// answerInstead sets Instead. Programs may be asking already.
+func (g *Gateway) answerInstead(do func(http.ResponseWriter, *http.Request) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.Instead = do
 }
 
 // TellKinds returns a function that makes a new token as if by hand, as for an init string, and not by a sign-in. It sets
@@ -58,7 +65,7 @@ func (g *Gateway) EndReplays() {
 func (g *Gateway) TellKinds() (newByHand func(lifetime time.Duration) string) {
 	var mu sync.Mutex
 	byHand := map[string]bool{}
-	g.Instead = func(w http.ResponseWriter, r *http.Request) bool {
+	g.answerInstead(func(w http.ResponseWriter, r *http.Request) bool {
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 		mu.Lock()
 		is := byHand[token]
@@ -68,7 +75,7 @@ func (g *Gateway) TellKinds() (newByHand func(lifetime time.Duration) string) {
 		}
 		writeJSON(w, http.StatusOK, "application/json", map[string]any{"user": User, "token": map[string]any{"kind": "user"}})
 		return true
-	}
+	})
 	return func(lifetime time.Duration) string {
 		token := g.NewToken(lifetime)
 		mu.Lock()
