@@ -66,14 +66,10 @@ func (a *admission) enrol() {
 	a.change.Raises = len(a.change.Effects) > 0
 }
 
-// letIn gives the user a new token. The token that the browser had ends, and the oldest of other browsers if there are too many.
-func (a *admission) letIn(row store.Token, old string, active []store.Token) {
+// letIn gives the user a new token. The token that the browser had ends.
+func (a *admission) letIn(row store.Token, old string) {
 	a.add(audit.SignedIn, "", store.AddToken(row), "token", row.ID, "expires", row.Expires.Format(time.RFC3339), "key", row.Seal.KeyID)
 	a.endOld(old)
-	active = slices.DeleteFunc(active, func(t store.Token) bool { return t.Kind != store.WebToken || t.ID == old })
-	for _, t := range active[min(maxBrowsers-1, len(active)):] {
-		a.end(t, "the user is signed in at too many browsers")
-	}
 	a.change.IfAuth = a.view.Auth
 }
 
@@ -105,11 +101,7 @@ func (a *admission) endOld(id string) {
 	if !isKnown || old.Kind != store.WebToken || !old.Revoked.IsZero() {
 		return
 	}
-	a.end(old, "a new sign-in in the same browser")
-}
-
-func (a *admission) end(t store.Token, reason string) {
-	a.add(audit.TokenRevoked, t.User, store.RevokeToken(t.ID, a.at), "token", t.ID, "reason", reason)
+	a.add(audit.TokenRevoked, old.User, store.RevokeToken(id, a.at), "token", id, "reason", "a new sign-in in the same browser")
 	a.change.Raises = true
 }
 

@@ -72,13 +72,9 @@ func (m *Manager) UseLink(w http.ResponseWriter, r *http.Request, code string) e
 		if refused := a.find(flow.Outcome.User); refused != nil {
 			return refused
 		}
-		active, err := m.deps.Store.TokensOf(ctx, a.user.Name, a.at)
-		if err != nil {
-			return err
-		}
 		text, row := m.newToken(r, a.user.Name)
 		a.actor = m.actor(r, a.user.Name, row.ID)
-		a.letIn(row, m.oldToken(r), active)
+		a.letIn(row, m.oldToken(r))
 		a.change.Effects = append(a.change.Effects, store.UseFlow(flow.Digest, row.ID, a.at))
 		err = m.deps.Journal.Append(ctx, a.change)
 		switch {

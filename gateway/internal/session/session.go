@@ -32,9 +32,8 @@ const (
 	// who do not need it.
 	maxAtProvider = 64
 
-	maxBrowsers = 20      // that a user is signed in at
-	maxForm     = 4 << 10 // bytes of a form
-	maxAgent    = 190     // bytes of the browser's own words, and an ellipsis
+	maxForm  = 4 << 10 // bytes of a form
+	maxAgent = 190     // bytes of the browser's own words, and an ellipsis
 )
 
 // Store is what a Manager reads of the database.
@@ -42,8 +41,6 @@ type Store interface {
 	View(ctx context.Context) (*store.View, error)
 	Identity(ctx context.Context, issuer, subject string) (store.Identity, error)
 	Flow(ctx context.Context, digest []byte) (store.Flow, error)
-	// TokensOf returns the tokens of a user that work, the newest first.
-	TokensOf(ctx context.Context, user string, now time.Time) ([]store.Token, error)
 }
 
 // Issuer says who a caller is, as [issue.Issuer.Authenticate] does.

@@ -506,20 +506,6 @@ func TestPersonWithTheMostGroupsSignsIn(t *testing.T) {
 	})
 }
 
-func TestTheOldestOfTooManyBrowsersIsSignedOut(t *testing.T) {
-	w := newWorld(t)
-	var browsers []*browser
-	for range 22 {
-		b := w.browser()
-		status, text, _ := b.signIn()
-		require.Equal(t, http.StatusSeeOther, status, text)
-		browsers = append(browsers, b)
-	}
-	for i, b := range browsers {
-		assert.Equal(t, i >= 2, strings.HasPrefix(b.page(), "ada at"), "browser %d", i)
-	}
-}
-
 func TestAddressesThatFailTooOftenDoNotAskTheProvider(t *testing.T) {
 	failed := 0
 	w := newWorld(t, func(d *session.Deps) {

@@ -151,14 +151,10 @@ func (m *Manager) admit(ctx context.Context, w http.ResponseWriter, r *http.Requ
 			m.recordRefusal(r, who, cmp.Or(identity.User, who.Name), refused)
 			return refused
 		}
-		active, err := m.deps.Store.TokensOf(ctx, a.user.Name, a.at)
-		if err != nil {
-			return err
-		}
 		text, row := m.newToken(r, a.user.Name)
 		a.actor = m.actor(r, a.user.Name, row.ID)
 		a.enrol()
-		a.letIn(row, m.oldToken(r), active)
+		a.letIn(row, m.oldToken(r))
 		if err = m.deps.Journal.Append(ctx, a.change); err == nil {
 			m.give(w, text)
 		}
