@@ -52,19 +52,18 @@ func (p *Provider) discovered(ctx context.Context) (*metadata, error) {
 	if known != nil && time.Since(known.read) < metadataLife {
 		return known, nil
 	}
-	if known == nil {
-		m, err := p.discover(ctx)
-		if err != nil {
-			return nil, err
-		}
-		known = m
-		return known, nil
+	if known != nil {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, refreshTimeout)
+		defer stop()
 	}
-	ctx, stop := context.WithTimeout(ctx, refreshTimeout)
-	defer stop()
-	if m, err := p.discover(ctx); err == nil {
+	m, err := p.discover(ctx)
+	switch {
+	case err == nil:
 		known = m
-	} else {
+	case known == nil:
+		return nil, err
+	default:
 		known.read = time.Now().Add(retryAfter - metadataLife)
 	}
 	return known, nil
