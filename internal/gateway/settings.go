@@ -204,15 +204,17 @@ func (s Settings) Misfits(stored map[string]string) func(key string) bool {
 	}
 }
 
+// IsSameURL reports whether two URLs of gateways are one but for slashes at the end.
+func IsSameURL(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
+
 // isAt reports whether stored settings are those of the same gateway: by its URL, or by the API and the stage.
 func (s Settings) isAt(stored map[string]string) bool {
-	same := func(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
-	if s.Endpoint == "" || same(s.Endpoint, stored["endpoint"]) {
+	if s.Endpoint == "" || IsSameURL(s.Endpoint, stored["endpoint"]) {
 		return true // without an endpoint s has an API and a stage of its own
 	}
 	api, stage := cmp.Or(s.API, stored["api"]), cmp.Or(s.Stage, stored["stage"])
 	own, err := APIURL(api, stage, cmp.Or(s.Region, stored["region"], partition.DefaultRegion), "the settings")
-	return err == nil && same(s.Endpoint, own)
+	return err == nil && IsSameURL(s.Endpoint, own)
 }
 
 // settingsFromInit turns the pairs of an init string into settings, and checks them.

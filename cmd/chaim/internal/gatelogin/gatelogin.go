@@ -96,7 +96,7 @@ func Store(ctx context.Context, a *cli.App, s chaim.Settings) error {
 }
 
 func endReplaced(ctx context.Context, a *cli.App, before, now chaim.Settings) {
-	if !IsSame(before.Endpoint, now.Endpoint) || before.Username != now.Username {
+	if !gateway.IsSameURL(before.Endpoint, now.Endpoint) || before.Username != now.Username {
 		forgetNames(ctx, a, before)
 	}
 	isOver := before.TokenExpires.Before(time.Now()) // or not known, which it always is after a sign-in
@@ -114,9 +114,6 @@ func endReplaced(ctx context.Context, a *cli.App, before, now chaim.Settings) {
 
 // replacedTime is how long it may take to end a session that another one replaces.
 const replacedTime = 20 * time.Second
-
-// IsSame reports whether two URLs of gateways are one but for a slash at the end.
-func IsSame(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
 
 // forgetNames removes the names that the gateway of settings has listed: they may be those of another person.
 func forgetNames(ctx context.Context, a *cli.App, s chaim.Settings) {
@@ -146,7 +143,7 @@ func SignOut(ctx context.Context, a *cli.App, url string) error {
 	switch {
 	case err != nil:
 		return err
-	case stored.Protocol != gateway.V1 || !IsSame(stored.Endpoint, url): // another chaim has written meanwhile
+	case stored.Protocol != gateway.V1 || !gateway.IsSameURL(stored.Endpoint, url): // another chaim has written meanwhile
 		return fmt.Errorf("chaim: the credentials file has no session at %s any more, so nothing was ended", keys.Printable(url))
 	case stored.UserToken == "":
 		a.Say("there was no session at %s", keys.Printable(stored.Endpoint))
@@ -184,7 +181,7 @@ func Offer(ctx context.Context, a *cli.App, failed error) (isSignedIn bool, err 
 		return false, failed
 	}
 	url := strings.TrimRight(over.Endpoint, "/")
-	if stored, err := cli.StoredSettings(); err != nil || stored.Protocol != gateway.V1 || !IsSame(stored.Endpoint, url) {
+	if stored, err := cli.StoredSettings(); err != nil || stored.Protocol != gateway.V1 || !gateway.IsSameURL(stored.Endpoint, url) {
 		return false, failed
 	}
 	a.Waits.Close()

@@ -99,7 +99,7 @@ func logoutCommand(a *cli.App) *cobra.Command {
 		}
 		stored, err := cli.StoredSettings()
 		place, isPortal := t.asPortal()
-		switch isHere := gatelogin.IsSame(t.gateway, stored.Endpoint); {
+		switch isHere := gateway.IsSameURL(t.gateway, stored.Endpoint); {
 		case err != nil: // the session may be there
 			return err
 		case isHere && stored.Protocol == gateway.V1:
