@@ -79,6 +79,12 @@ const maxPause = 1 << 20 * time.Second
 
 var secondsRule = lazyregexp.New(`^([0-9]+)(\.[0-9]*)?$`)
 
+// RetryAfter is a pause as a value of the header Retry-After. Parts of a second are rounded up, because a client that comes too
+// early only waits again.
+func RetryAfter(pause time.Duration) string {
+	return strconv.FormatInt(int64((pause+time.Second-1)/time.Second), 10)
+}
+
 // PauseIn reads the header Retry-After, in seconds or as a date by the server's clock (RFC 9110 section 10.2.3). Parts of a
 // second, which some servers send, are rounded up. Any other value, or a date in the past, is no pause.
 func PauseIn(h http.Header) time.Duration {

@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -88,7 +86,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, c call, err error) 
 		w.Header().Set("WWW-Authenticate", challenge(refusal.Code))
 	}
 	if how.status == http.StatusTooManyRequests || how.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(refusal.RetryAfter, time.Second).Seconds()))))
+		w.Header().Set("Retry-After", httpx.RetryAfter(max(refusal.RetryAfter, time.Second)))
 	}
 	write(w, how.status, "application/problem+json", p)
 }

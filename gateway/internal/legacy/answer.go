@@ -3,7 +3,6 @@ package legacy
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -73,11 +72,6 @@ func appendJSON(b []byte, text string) []byte {
 		b = append(append(b, text[:i]...), '\\', text[i])
 		text = text[i+1:]
 	}
-}
-
-// seconds rounds up, because a client that comes too early only waits again.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
 // noURL stands for a console link that was not asked for or could not be had.

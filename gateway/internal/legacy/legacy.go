@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/chaim-go/chaim/gateway/internal/issue"
+	"github.com/chaim-go/chaim/internal/httpx"
 	"github.com/chaim-go/chaim/internal/lazyregexp"
 )
 
@@ -55,7 +56,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	if a.pause > 0 {
-		header.Set("Retry-After", seconds(a.pause))
+		header.Set("Retry-After", httpx.RetryAfter(a.pause))
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body()) // the client may have left

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,6 +13,7 @@ import (
 	"github.com/chaim-go/chaim/gateway/internal/audit"
 	"github.com/chaim-go/chaim/gateway/internal/idp"
 	"github.com/chaim-go/chaim/gateway/internal/store"
+	"github.com/chaim-go/chaim/internal/httpx"
 )
 
 const (
@@ -86,7 +85,7 @@ func (m *Manager) finish(w http.ResponseWriter, r *http.Request) {
 	}
 	from, _ := m.deps.Options.Address(r)
 	if pause := m.deps.Options.Pause(from); pause > 0 { // each try would ask the provider
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(pause.Seconds()))))
+		w.Header().Set("Retry-After", httpx.RetryAfter(pause))
 		m.fail(w, r, &refusal{http.StatusTooManyRequests, "Too many sign-ins from your address have failed. Wait a moment, and begin again."})
 		return
 	}

@@ -3,17 +3,15 @@ package web
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/chaim-go/chaim/gateway/internal/issue"
 	"github.com/chaim-go/chaim/gateway/internal/portal"
 	"github.com/chaim-go/chaim/gateway/internal/session"
+	"github.com/chaim-go/chaim/internal/httpx"
 )
 
 // answers say how a page tells each refusal.
@@ -58,7 +56,7 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, me portal.Me, err e
 	if answer, isKnown := answers[codeOf(refusal)]; isKnown {
 		status, pg.Title, pg.Data = answer.status, answer.title, message{Text: sentence(refusal.Text)}
 		if refusal.RetryAfter > 0 {
-			w.Header().Set("Retry-After", seconds(refusal.RetryAfter))
+			w.Header().Set("Retry-After", httpx.RetryAfter(refusal.RetryAfter))
 		}
 	} else {
 		p.deps.Log.Error("serving a page", "path", r.URL.Path, "error", err)
@@ -79,9 +77,6 @@ func codeOf(r *issue.Refusal) issue.Code {
 	}
 	return r.Code
 }
-
-// seconds rounds up, so that a client never comes back too early.
-func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
 
 // sentence gives a text a capital letter and a full stop.
 func sentence(text string) string {
